@@ -1,0 +1,28 @@
+//! `ecs-trigger completions`: completion scripts for shells.
+
+use std::io;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::Cli;
+use crate::exit::Failed;
+
+/// Print a shell's completion script.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger completions bash > ~/.local/share/bash-completion/completions/ecs-trigger
+  ecs-trigger completions zsh > ~/.zfunc/_ecs-trigger
+  ecs-trigger completions fish > ~/.config/fish/completions/ecs-trigger.fish")]
+pub(crate) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        clap_complete::generate(self.shell, &mut Cli::command(), "ecs-trigger", &mut io::stdout());
+        Ok(())
+    }
+}

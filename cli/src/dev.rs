@@ -1,0 +1,211 @@
+//! `ecs-trigger dev`: the whole of it on this machine, with folders as buckets and processes as tasks.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::{eprintln, println};
+use clap::Args;
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Summary, run};
+use trigger_local::supervise;
+
+use crate::config::{file_of, load};
+use crate::diagnostics::counted;
+use crate::exit::Failed;
+
+/// Run a project on this machine: no AWS account, no Docker needed.
+///
+/// Folders stand for buckets. When a file lands in one, the very event that EventBridge would send is made of it and goes the
+/// same way as on AWS: decoded, matched, rendered; and the task's containers are started as processes, as `local:` in the
+/// config says, with the overrides applied. Ctrl-C stops them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger dev examples/quickstart --once     take the files that are there, end with the last task
+  ecs-trigger dev examples/quickstart            wait for files
+
+Exits with 1 if --once saw a task fail or could not start one, with 3 if the config has errors.")]
+pub(crate) struct Dev {
+    /// The project's folder, or its config.
+    #[arg(default_value = ".")]
+    project: PathBuf,
+    /// Take the files that are there, and end when the last task has ended.
+    #[arg(long)]
+    once: bool,
+    /// How many tasks may run at once; the others wait.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    max_tasks: u16,
+    /// Print what happens as JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Dev {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.project)?;
+        let file = file_of(&self.project);
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let options = Options {
+            config,
+            folder: folder.canonicalize().map_err(|error| Failed::File { path: folder.to_owned(), error })?,
+            once: self.once,
+            tasks_max: self.max_tasks.into(),
+            supervisor: vec![std::env::current_exe()?.display().to_string(), "supervise".to_owned()],
+        };
+        let mut interrupted = false;
+        let show = |happening: &Happening| match self.json {
+            true => println!("{}", as_json(happening)),
+            false => print(happening, self.once),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let summary = runtime.block_on(run(options, interruption(&mut interrupted), show)).map_err(failed)?;
+        match self.json {
+            true => println!("{}", json!({ "summary": summary_json(summary) })),
+            false => print_summary(summary),
+        }
+        match summary {
+            _ if interrupted && self.once => Err(Failed::Interrupted),
+            Summary { failed: 0, refused: 0, .. } => Ok(()),
+            _ if self.once => Err(Failed::Task),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Waits for Ctrl-C, or for a request to end.
+async fn interruption(interrupted: &mut bool) {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            *interrupted = true;
+        }
+        // Without signals there is nothing to wait for: the default action ends the process, and the tasks with it.
+        _ => std::future::pending().await,
+    }
+}
+
+fn failed(error: DevError) -> Failed {
+    Failed::Io(error.to_string())
+}
+
+/// Keeps a process from outliving `dev`; for `dev`'s own use.
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    /// The Docker container that the process is a client of.
+    #[arg(long)]
+    container: Option<String>,
+    /// The process.
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+impl Supervise {
+    pub(crate) fn run(self) -> ExitCode {
+        ExitCode::from(supervise::supervise(&self.command, self.container.as_deref()))
+    }
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+/// One task's lines have one colour.
+const TASK_COLOURS: [AnsiColor; 5] =
+    [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
+
+fn print(happening: &Happening, once: bool) {
+    match happening {
+        Happening::Watching { bucket, folder, files } if once => {
+            println!("{BOLD}{bucket}{BOLD:#} is {} ({})", folder.display(), counted(*files, "file"));
+        }
+        Happening::Watching { bucket, folder, files } => {
+            let there = match files {
+                0 => String::new(),
+                _ => format!(" ({} there already; `--once` takes those)", counted(*files, "file")),
+            };
+            println!("{BOLD}{bucket}{BOLD:#} is {}, waiting for files{there}", folder.display());
+        }
+        Happening::Object { detail_type, bucket, key } => println!("{detail_type}: {BOLD}{bucket}/{key}{BOLD:#}"),
+        Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
+        Happening::Launched { route, task_name, tasks } => {
+            let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
+            println!("  {route} runs {task_name} as {}", tasks.join(", "));
+        }
+        Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {reason}"),
+        Happening::Output { task, container, stream, line } => {
+            let bar = if *stream == Stream::Stderr { '!' } else { '|' };
+            println!("{} {container} {bar} {line}", label(task));
+        }
+        Happening::Stopped { task, containers, duration } => {
+            let exits: Vec<String> = containers.iter().map(exit).collect();
+            println!("{} stopped after {}: {}", label(task), seconds(*duration), exits.join(", "));
+        }
+    }
+}
+
+fn label(task: &str) -> String {
+    // Ids are hexadecimal digits of a hash, so that any digit spreads the colours evenly; the last counts the copies.
+    let short: String = task.chars().take(7).chain(task.chars().last()).collect();
+    let colour = task.bytes().map(usize::from).sum::<usize>() % TASK_COLOURS.len();
+    let style = TASK_COLOURS[colour].on_default();
+    format!("{style}{short}{style:#}")
+}
+
+fn exit(exit: &ContainerExit) -> String {
+    let style = if exit.code == 0 { GREEN } else { RED };
+    format!("{} {style}exit code {}{style:#}", exit.container, exit.code)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn print_summary(summary: Summary) {
+    let Summary { events, succeeded, failed, refused } = summary;
+    let mut line = format!(
+        "{}, {}: {succeeded} succeeded, {failed} failed",
+        counted(events, "event"),
+        counted(succeeded + failed, "task")
+    );
+    if refused > 0 {
+        line.push_str(&format!("; {refused} refused"));
+    }
+    let style = if failed + refused == 0 { GREEN } else { RED };
+    println!("{style}{line}{style:#}");
+}
+
+fn summary_json(summary: Summary) -> Value {
+    let Summary { events, succeeded, failed, refused } = summary;
+    json!({ "events": events, "succeeded": succeeded, "failed": failed, "refused": refused })
+}
+
+fn as_json(happening: &Happening) -> Value {
+    match happening {
+        Happening::Watching { bucket, folder, files } => {
+            json!({ "watching": { "bucket": bucket, "folder": folder, "files": files } })
+        }
+        Happening::Object { detail_type, bucket, key } => {
+            json!({ "object": { "detail_type": detail_type, "bucket": bucket, "key": key } })
+        }
+        Happening::Ignored => json!({ "ignored": {} }),
+        Happening::Launched { route, task_name, tasks } => {
+            json!({ "launched": { "route": route, "task_name": task_name, "tasks": tasks } })
+        }
+        Happening::Refused { reason } => json!({ "refused": { "reason": reason } }),
+        Happening::Output { task, container, stream, line } => {
+            let stream = if *stream == Stream::Stderr { "stderr" } else { "stdout" };
+            json!({ "output": { "task": task, "container": container, "stream": stream, "line": line } })
+        }
+        Happening::Stopped { task, containers, duration } => {
+            let exits: Vec<_> =
+                containers.iter().map(|exit| json!({ "container": exit.container, "exit_code": exit.code })).collect();
+            json!({ "stopped": { "task": task, "containers": exits, "duration_ms": duration.as_millis() } })
+        }
+    }
+}

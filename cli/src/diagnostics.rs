@@ -1,0 +1,59 @@
+//! Problems for people: drawn with carets, coloured on a terminal; and for programs: as JSON.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+use trigger_core::diagnostic::{Diagnostic, Severity};
+use trigger_core::document::Source;
+
+/// Draws a problem on standard error.
+pub(crate) fn draw(source: &Source, problem: &Diagnostic) {
+    anstream::eprintln!("{}\n", render(source, problem));
+}
+
+/// A message without a place, on standard error.
+pub(crate) fn error(message: &str) {
+    let report = [Group::with_title(Level::ERROR.primary_title(message))];
+    anstream::eprintln!("{}", Renderer::styled().render(&report));
+}
+
+fn render(source: &Source, problem: &Diagnostic) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    // A caret needs a character to stand under; an empty place at the end of the file gets the one before it.
+    let end = problem.span.end.min(source.text.len());
+    let start = problem.span.start.min(end);
+    let first_line = source.text[start..end].find('\n').map_or(end, |newline| start + newline);
+    let snippet = Snippet::source(&source.text)
+        .path(&source.name)
+        .annotation(AnnotationKind::Primary.span(start..first_line.max(start)));
+    let group = level.primary_title(&problem.message).element(snippet);
+    let group = match &problem.help {
+        Some(help) => group.element(Level::HELP.message(help)),
+        None => group,
+    };
+    Renderer::styled().render(&[group])
+}
+
+/// A problem as JSON.
+pub(crate) fn as_json(source: &Source, problem: &Diagnostic) -> Value {
+    let start = source.line_column(problem.span.start);
+    let end = source.line_column(problem.span.end);
+    json!({
+        "severity": problem.severity.as_str(),
+        "file": source.name,
+        "line": start.line,
+        "column": start.column,
+        "end_line": end.line,
+        "end_column": end.column,
+        "text": source.text.get(problem.span.start..problem.span.end).and_then(|text| text.lines().next()),
+        "message": problem.message,
+        "help": problem.help,
+    })
+}
+
+/// "1 task", "2 tasks".
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,81 @@
+//! What the exit codes mean.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::diagnostics;
+
+/// The exit codes, for the help text.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    done
+  1    a task failed or could not be started (dev)
+  2    the command line is wrong
+  3    the config has errors
+  4    the event is no event
+  5    the event's tasks cannot be requested: a missing field, a limit of AWS
+  6    a file cannot be read or written
+  130  interrupted
+
+Documentation: README.md";
+
+/// Why a verb did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// A task failed; all is said.
+    #[error("")]
+    Task,
+    /// The config has errors; they have been shown.
+    #[error("")]
+    Config,
+    /// The event is none; said already where it was read.
+    #[error("")]
+    Event,
+    /// The event's tasks cannot be requested.
+    #[error("")]
+    Plan,
+    /// A file cannot be read or written.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Output cannot be written, or a folder not be used.
+    #[error("{0}")]
+    Io(String),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+impl Failed {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Task => 1,
+            Self::Config => 3,
+            Self::Event => 4,
+            Self::Plan => 5,
+            Self::File { .. } | Self::Io(_) => 6,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// The exit code; prints what has not been said yet.
+pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
+    let Err(failed) = result else { return ExitCode::SUCCESS };
+    let message = failed.to_string();
+    if !message.is_empty() {
+        diagnostics::error(&message);
+    }
+    ExitCode::from(failed.code())
+}

@@ -1,0 +1,48 @@
+//! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
+//!
+//! One verb, one file: [`validate`], [`plan`], [`schema`], [`dev`], [`completions`]. Results go to standard output, messages
+//! to standard error, and [`exit`] says what the exit codes mean.
+
+mod completions;
+mod config;
+mod dev;
+mod diagnostics;
+mod exit;
+mod plan;
+mod schema;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Start Amazon ECS tasks from events, by one routing config.
+#[derive(Debug, Parser)]
+#[command(name = "ecs-trigger", version, after_help = exit::HELP, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Validate(validate::Validate),
+    Plan(plan::Plan),
+    Schema(schema::PrintSchema),
+    Dev(dev::Dev),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Supervise(dev::Supervise),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Validate(verb) => verb.run(),
+        Verb::Plan(verb) => verb.run(),
+        Verb::Schema(verb) => verb.run(),
+        Verb::Dev(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Supervise(verb) => return verb.run(),
+    };
+    exit::code(result)
+}

@@ -1,0 +1,51 @@
+//! `ecs-trigger validate`: is the config right?
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use trigger_core::config::RoutingConfig;
+
+use crate::config::{FILE_NAME, read, show};
+use crate::diagnostics::{self, counted};
+use crate::exit::Failed;
+
+/// Check a routing config: every error at once, with its place and what to write instead.
+///
+/// Nothing is asked of AWS. Exits with 3 if the config has errors.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger validate
+  ecs-trigger validate examples/quickstart
+  ecs-trigger validate --json | jq '.problems[] | select(.severity == \"error\")'")]
+pub(crate) struct Validate {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// Print the problems as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Validate {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let source = read(&self.config)?;
+        let parsed = RoutingConfig::parse(source.clone());
+        let problems = match &parsed {
+            Ok(config) => &config.warnings,
+            Err(problems) => problems,
+        };
+        if self.json {
+            let problems: Vec<_> = problems.iter().map(|problem| diagnostics::as_json(&source, problem)).collect();
+            anstream::println!("{:#}", json!({ "file": source.name, "valid": parsed.is_ok(), "problems": problems }));
+        } else {
+            show(&source, problems);
+        }
+        let config = parsed.map_err(|_| Failed::Config)?;
+        if !self.json {
+            anstream::println!("{}: valid, with {}", source.name, counted(config.routes.len(), "route"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! How the functions reach AWS.
+
+use std::error::Error;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ecs::config::SharedHttpClient;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// The SDK's configuration from the environment, as Lambda sets it: Region, credentials, and `AWS_ENDPOINT_URL` for an
+/// emulator.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await
+}
+
+/// A client of ECS.
+pub fn ecs(config: &SdkConfig) -> aws_sdk_ecs::Client {
+    aws_sdk_ecs::Client::new(config)
+}
+
+/// A client of S3. Behind an endpoint of one's own, buckets stand in the path, as no host name leads to them there.
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let path_style = config.endpoint_url().is_some();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+/// HTTPS by rustls on ring: no C library to find, and quick to start.
+pub(crate) fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// An error and what caused it, on one line. (The SDK's own texts name only the kind, or print whole responses.)
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,231 @@
+//! The launcher port by ECS's RunTask.
+
+use crate::clients::causes;
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
+use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
+use aws_sdk_ecs::types;
+use trigger_core::task_request::{
+    CapacityProviderStrategyItem, ContainerOverride, EphemeralStorage, ManagedEbsVolume, NetworkConfiguration,
+    PlacementConstraint, PlacementStrategy, TaskOverride, TaskRequest, VolumeConfiguration,
+};
+use trigger_engine::{Failure, LaunchError, Launched, Launcher};
+
+/// Starts tasks on ECS.
+#[derive(Debug, Clone)]
+pub struct EcsLauncher {
+    client: Client,
+}
+
+impl EcsLauncher {
+    /// A launcher that calls ECS through `client`.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Launcher for EcsLauncher {
+    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
+        match run_task(&self.client, request).send().await {
+            Ok(output) => launched(output),
+            Err(error) => not_launched(error),
+        }
+    }
+}
+
+/// A reply that is no error may still hold failures.
+fn launched(output: RunTaskOutput) -> Result<Launched, LaunchError> {
+    let task_arns: Vec<String> = output.tasks().iter().filter_map(|task| task.task_arn()).map(str::to_owned).collect();
+    let mut failures: Vec<Failure> = output
+        .failures()
+        .iter()
+        .map(|failure| Failure {
+            arn: failure.arn().map(str::to_owned),
+            reason: failure.reason().unwrap_or("no reason given").to_owned(),
+            detail: failure.detail().map(str::to_owned),
+        })
+        .collect();
+    if task_arns.is_empty() && failures.is_empty() {
+        failures.push(Failure {
+            arn: None,
+            reason: "the reply holds neither tasks nor failures".to_owned(),
+            detail: None,
+        });
+    }
+    if failures.is_empty() {
+        return Ok(Launched { task_arns, already: false });
+    }
+    Err(LaunchError::Failures { failures, task_arns })
+}
+
+fn not_launched(error: SdkError<RunTaskError>) -> Result<Launched, LaunchError> {
+    let no_reply = |message| Err(LaunchError::NoReply { message });
+    match &error {
+        SdkError::ServiceError(service) => match service.err() {
+            // The token is taken by a launch with other parameters: the tasks of this event run already.
+            RunTaskError::ConflictException(conflict) => {
+                Ok(Launched { task_arns: conflict.resource_ids().to_vec(), already: true })
+            }
+            // A 5xx answer leaves open whether the tasks were started.
+            refusal if service.raw().status().is_server_error() => no_reply(describe(refusal)),
+            refusal => Err(LaunchError::Refused {
+                code: refusal.code().unwrap_or("an unknown error").to_owned(),
+                message: refusal.message().unwrap_or("no message").to_owned(),
+            }),
+        },
+        SdkError::ConstructionFailure(_) => {
+            Err(LaunchError::Refused { code: "ConstructionFailure".to_owned(), message: causes(&error) })
+        }
+        _ => no_reply(causes(&error)),
+    }
+}
+
+fn describe(error: &RunTaskError) -> String {
+    format!("{}: {}", error.code().unwrap_or("an unknown error"), error.message().unwrap_or("no message"))
+}
+
+fn run_task(client: &Client, request: &TaskRequest) -> RunTaskFluentBuilder {
+    let TaskRequest {
+        cluster,
+        task_definition,
+        count,
+        launch_type,
+        capacity_provider_strategy,
+        platform_version,
+        network_configuration,
+        group,
+        placement_constraints,
+        placement_strategy,
+        propagate_tags,
+        tags,
+        started_by,
+        enable_execute_command,
+        enable_ecs_managed_tags,
+        reference_id,
+        volume_configurations,
+        overrides,
+        client_token,
+    } = request;
+    client
+        .run_task()
+        .set_cluster(cluster.clone())
+        .task_definition(task_definition)
+        .set_count(count.map(integer))
+        .set_launch_type(launch_type.map(|launch_type| launch_type.as_str().into()))
+        .set_capacity_provider_strategy(some(capacity_provider_strategy, strategy_item))
+        .set_platform_version(platform_version.clone())
+        .set_network_configuration(network_configuration.as_ref().map(network))
+        .set_group(group.clone())
+        .set_placement_constraints(some(placement_constraints, placement_constraint))
+        .set_placement_strategy(some(placement_strategy, placement))
+        .set_propagate_tags(propagate_tags.map(|propagate| propagate.as_str().into()))
+        .set_tags(some(tags, |tag| types::Tag::builder().key(&tag.key).value(&tag.value).build()))
+        .started_by(started_by)
+        .set_enable_execute_command(*enable_execute_command)
+        .set_enable_ecs_managed_tags(*enable_ecs_managed_tags)
+        .set_reference_id(reference_id.clone())
+        .set_volume_configurations(some(volume_configurations, volume))
+        .set_overrides((!overrides.is_empty()).then(|| task_override(overrides)))
+        .client_token(client_token)
+}
+
+/// A list where there is something in it: an empty one is left out.
+fn some<T, U>(items: &[T], convert: impl Fn(&T) -> U) -> Option<Vec<U>> {
+    (!items.is_empty()).then(|| items.iter().map(convert).collect())
+}
+
+/// The config's numbers are checked to be far below the SDK's range.
+fn integer(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn strategy_item(item: &CapacityProviderStrategyItem) -> types::CapacityProviderStrategyItem {
+    let builder = types::CapacityProviderStrategyItem::builder();
+    let builder = item.weight.iter().fold(builder, |builder, weight| builder.weight(integer(*weight)));
+    let builder = item.base.iter().fold(builder, |builder, base| builder.base(integer(*base)));
+    required(builder.capacity_provider(&item.capacity_provider).build())
+}
+
+fn network(network: &NetworkConfiguration) -> types::NetworkConfiguration {
+    let awsvpc = &network.awsvpc_configuration;
+    let configuration = types::AwsVpcConfiguration::builder()
+        .set_subnets(Some(awsvpc.subnets.clone()))
+        .set_security_groups(awsvpc.security_groups.clone())
+        .set_assign_public_ip(awsvpc.assign_public_ip.map(|assign| assign.as_str().into()));
+    types::NetworkConfiguration::builder().awsvpc_configuration(required(configuration.build())).build()
+}
+
+fn placement_constraint(constraint: &PlacementConstraint) -> types::PlacementConstraint {
+    types::PlacementConstraint::builder()
+        .r#type(constraint.kind.as_str().into())
+        .set_expression(constraint.expression.clone())
+        .build()
+}
+
+fn placement(strategy: &PlacementStrategy) -> types::PlacementStrategy {
+    types::PlacementStrategy::builder().r#type(strategy.kind.as_str().into()).set_field(strategy.field.clone()).build()
+}
+
+fn volume(volume: &VolumeConfiguration) -> types::TaskVolumeConfiguration {
+    let managed = volume.managed_ebs_volume.as_ref().map(managed_ebs_volume);
+    required(types::TaskVolumeConfiguration::builder().name(&volume.name).set_managed_ebs_volume(managed).build())
+}
+
+fn managed_ebs_volume(volume: &ManagedEbsVolume) -> types::TaskManagedEbsVolumeConfiguration {
+    let builder = types::TaskManagedEbsVolumeConfiguration::builder()
+        .role_arn(&volume.role_arn)
+        .set_encrypted(volume.encrypted)
+        .set_kms_key_id(volume.kms_key_id.clone())
+        .set_volume_type(volume.volume_type.clone())
+        .set_size_in_gib(volume.size_in_gib.map(integer))
+        .set_snapshot_id(volume.snapshot_id.clone())
+        .set_iops(volume.iops.map(integer))
+        .set_throughput(volume.throughput.map(integer))
+        .set_filesystem_type(volume.filesystem_type.as_deref().map(Into::into));
+    required(builder.build())
+}
+
+fn task_override(overrides: &TaskOverride) -> types::TaskOverride {
+    types::TaskOverride::builder()
+        .set_cpu(overrides.cpu.clone())
+        .set_memory(overrides.memory.clone())
+        .set_task_role_arn(overrides.task_role_arn.clone())
+        .set_execution_role_arn(overrides.execution_role_arn.clone())
+        .set_ephemeral_storage(overrides.ephemeral_storage.as_ref().map(ephemeral_storage))
+        .set_container_overrides(some(&overrides.container_overrides, container_override))
+        .build()
+}
+
+fn ephemeral_storage(storage: &EphemeralStorage) -> types::EphemeralStorage {
+    types::EphemeralStorage::builder().size_in_gib(integer(storage.size_in_gib)).build()
+}
+
+fn container_override(container: &ContainerOverride) -> types::ContainerOverride {
+    types::ContainerOverride::builder()
+        .name(&container.name)
+        .set_command(some(&container.command, String::clone))
+        .set_environment(some(&container.environment, |variable| {
+            types::KeyValuePair::builder().name(&variable.name).value(&variable.value).build()
+        }))
+        .set_environment_files(some(&container.environment_files, |file| {
+            required(types::EnvironmentFile::builder().value(&file.value).r#type(file.kind.as_str().into()).build())
+        }))
+        .set_cpu(container.cpu.map(integer))
+        .set_memory(container.memory.map(integer))
+        .set_memory_reservation(container.memory_reservation.map(integer))
+        .set_resource_requirements(some(&container.resource_requirements, |requirement| {
+            let kind = requirement.kind.as_str().into();
+            required(types::ResourceRequirement::builder().value(&requirement.value).r#type(kind).build())
+        }))
+        .build()
+}
+
+/// Unwraps a builder whose required fields are set one line above: the types of the core leave none of them open.
+#[expect(clippy::expect_used, reason = "cannot fail, whatever the input: see above")]
+fn required<T>(built: Result<T, aws_sdk_ecs::error::BuildError>) -> T {
+    built.expect("every required field is set")
+}
+
+#[cfg(test)]
+mod tests;

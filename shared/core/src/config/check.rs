@@ -1,0 +1,314 @@
+//! AWS's limits, held against a task's settings when the config is loaded.
+
+use super::task::{ContainerOverrideConfig, Overrides, TaskSettings};
+use super::text::{Mapping, Text};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Span, Spanned};
+use crate::limits;
+use crate::task_request::{
+    CapacityProviderStrategyItem, ContainerOverride, EnvironmentVariable, LaunchType, NetworkConfiguration,
+    PlacementConstraintType, Tag, TaskOverride, TaskRequest,
+};
+
+/// The request with everything filled in that no event changes; templates' places hold empty texts.
+pub(super) fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSettings) -> TaskRequest {
+    TaskRequest {
+        cluster: value(&settings.cluster),
+        task_definition: task_definition.value.clone(),
+        count: value(&settings.count),
+        launch_type: value(&settings.launch_type),
+        capacity_provider_strategy: values(settings.capacity_provider_strategy.as_ref()),
+        platform_version: value(&settings.platform_version),
+        network_configuration: value(&settings.network)
+            .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
+        group: value(&settings.group),
+        placement_constraints: values(settings.placement_constraints.as_ref()),
+        placement_strategy: values(settings.placement_strategy.as_ref()),
+        propagate_tags: value(&settings.propagate_tags),
+        tags: names(settings.tags.as_ref()).map(|key| Tag { key, value: String::new() }).collect(),
+        started_by: String::new(),
+        enable_execute_command: value(&settings.enable_execute_command),
+        enable_ecs_managed_tags: value(&settings.enable_ecs_managed_tags),
+        reference_id: None,
+        volume_configurations: settings
+            .volume_configurations
+            .iter()
+            .flatten()
+            .map(|volume| volume.value.clone())
+            .collect(),
+        overrides: settings.overrides.as_ref().map(fixed_overrides).unwrap_or_default(),
+        client_token: String::new(),
+    }
+}
+
+fn fixed_overrides(overrides: &Overrides) -> TaskOverride {
+    TaskOverride {
+        cpu: value(&overrides.cpu).map(|text| text.0),
+        memory: value(&overrides.memory).map(|text| text.0),
+        task_role_arn: value(&overrides.task_role_arn),
+        execution_role_arn: value(&overrides.execution_role_arn),
+        ephemeral_storage: value(&overrides.ephemeral_storage),
+        container_overrides: overrides.container_overrides.iter().flatten().map(fixed_container).collect(),
+    }
+}
+
+fn fixed_container(container: &ContainerOverrideConfig) -> ContainerOverride {
+    ContainerOverride {
+        name: container.name.value.clone(),
+        command: Vec::new(),
+        environment: names(container.environment.as_ref())
+            .map(|name| EnvironmentVariable { name, value: String::new() })
+            .collect(),
+        environment_files: container.environment_files.clone().unwrap_or_default(),
+        cpu: value(&container.cpu),
+        memory: value(&container.memory),
+        memory_reservation: value(&container.memory_reservation),
+        resource_requirements: container.resource_requirements.clone().unwrap_or_default(),
+    }
+}
+
+fn value<T: Clone>(setting: &Option<Spanned<T>>) -> Option<T> {
+    setting.as_ref().map(|setting| setting.value.clone())
+}
+
+fn values<T: Clone>(setting: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
+    setting.into_iter().flat_map(|items| &items.value).map(|item| item.value.clone()).collect()
+}
+
+fn names<T>(mapping: Option<&Mapping<T>>) -> impl Iterator<Item = String> {
+    mapping.into_iter().flat_map(Mapping::names).map(str::to_owned)
+}
+
+/// What AWS would refuse of a task, as far as it can be known before an event.
+pub(super) fn task(name: &Spanned<String>, settings: &TaskSettings) -> Vec<Diagnostic> {
+    let mut problems = Problems(Vec::new());
+    problems.count(settings);
+    problems.capacity(settings);
+    problems.network(name, settings);
+    problems.placement(settings);
+    problems.tags(settings.tags.as_ref());
+    problems.volumes(settings);
+    if let Some(overrides) = &settings.overrides {
+        problems.overrides(overrides, is_fargate(settings));
+    }
+    problems.0
+}
+
+/// Whether every task of these settings runs on Fargate.
+fn is_fargate(settings: &TaskSettings) -> bool {
+    let by_provider = settings.capacity_provider_strategy.as_ref().is_some_and(|items| {
+        !items.is_empty()
+            && items.iter().all(|item| matches!(item.capacity_provider.as_str(), "FARGATE" | "FARGATE_SPOT"))
+    });
+    by_provider || value(&settings.launch_type) == Some(LaunchType::Fargate)
+}
+
+struct Problems(Vec<Diagnostic>);
+
+impl Problems {
+    fn add(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.0.push(Diagnostic::error(span, message).help(help));
+    }
+
+    fn too_many(&mut self, span: Span, count: usize, max: usize, what: &str) {
+        if count > max {
+            self.add(span, format!("{count} {what}; AWS allows {max}"), format!("keep at most {max}"));
+        }
+    }
+
+    fn count(&mut self, settings: &TaskSettings) {
+        if let Some(count) = &settings.count
+            && !(1..=limits::COUNT_MAX).contains(&count.value)
+        {
+            let message = format!("count is {}; one RunTask call starts 1 to {}", count.value, limits::COUNT_MAX);
+            self.add(count.span, message, "write a number from 1 to 10");
+        }
+    }
+
+    fn capacity(&mut self, settings: &TaskSettings) {
+        let Some(strategy) = &settings.capacity_provider_strategy else { return };
+        if let Some(launch_type) = &settings.launch_type {
+            let message = "`launch_type` and `capacity_provider_strategy` exclude each other";
+            self.add(launch_type.span.max(strategy.span), message, "keep one of the two");
+        }
+        if strategy.is_empty() {
+            self.add(
+                strategy.span,
+                "an empty capacity provider strategy",
+                "name a capacity provider, or leave the key out",
+            );
+        }
+        self.too_many(strategy.span, strategy.len(), limits::STRATEGY_ITEMS_MAX, "capacity providers");
+        for item in &strategy.value {
+            self.strategy_item(item);
+        }
+        if !strategy.is_empty() && strategy.iter().all(|item| item.weight.unwrap_or(0) == 0) {
+            let message = "no capacity provider has a weight above 0, so that no task can be placed";
+            self.add(strategy.span, message, "add `weight: 1` to one of them");
+        }
+        let bases: Vec<_> = strategy.iter().filter(|item| item.base.unwrap_or(0) > 0).collect();
+        if let [_, second, ..] = bases.as_slice() {
+            self.add(second.span, "only one capacity provider may have a base", "remove `base` here");
+        }
+    }
+
+    fn strategy_item(&mut self, item: &Spanned<CapacityProviderStrategyItem>) {
+        for (name, number, max) in [("weight", item.weight, limits::WEIGHT_MAX), ("base", item.base, limits::BASE_MAX)]
+        {
+            if let Some(number) = number.filter(|number| *number > max) {
+                self.add(item.span, format!("{name} is {number}; AWS allows 0 to {max}"), format!("lower `{name}`"));
+            }
+        }
+    }
+
+    fn network(&mut self, name: &Spanned<String>, settings: &TaskSettings) {
+        let Some(network) = &settings.network else {
+            if is_fargate(settings) {
+                let message = format!("the task `{}` runs on Fargate, which needs a network", name.value);
+                self.add(name.span, message, "add `network: { subnets: [subnet-...] }`, here or under `defaults`");
+            }
+            return;
+        };
+        if network.subnets.is_empty() {
+            self.add(network.span, "no subnets", "name 1 to 16 subnets of one VPC");
+        }
+        self.too_many(network.span, network.subnets.len(), limits::SUBNETS_MAX, "subnets");
+        let groups = network.security_groups.as_ref().map_or(0, Vec::len);
+        self.too_many(network.span, groups, limits::SECURITY_GROUPS_MAX, "security groups");
+    }
+
+    fn placement(&mut self, settings: &TaskSettings) {
+        if let Some(strategies) = &settings.placement_strategy {
+            self.too_many(strategies.span, strategies.len(), limits::PLACEMENT_STRATEGIES_MAX, "placement strategies");
+            self.not_on_fargate(settings, strategies.span, "placement_strategy");
+        }
+        let Some(constraints) = &settings.placement_constraints else { return };
+        self.too_many(constraints.span, constraints.len(), limits::PLACEMENT_CONSTRAINTS_MAX, "placement constraints");
+        self.not_on_fargate(settings, constraints.span, "placement_constraints");
+        for constraint in &constraints.value {
+            match (constraint.kind, &constraint.expression) {
+                (PlacementConstraintType::MemberOf, None) => {
+                    self.add(constraint.span, "`memberOf` needs an expression", "add `expression: ...`");
+                }
+                (PlacementConstraintType::DistinctInstance, Some(_)) => {
+                    self.add(constraint.span, "`distinctInstance` takes no expression", "remove `expression`");
+                }
+                (_, Some(expression)) => {
+                    let (length, max) = (expression.chars().count(), limits::EXPRESSION_CHARACTERS_MAX);
+                    self.too_many(constraint.span, length, max, "characters of an expression");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn not_on_fargate(&mut self, settings: &TaskSettings, span: Span, key: &str) {
+        if is_fargate(settings) {
+            self.add(span, format!("Fargate takes no `{key}`"), format!("remove `{key}`, or run the task on EC2"));
+        }
+    }
+
+    fn tags(&mut self, tags: Option<&Mapping<Spanned<Text>>>) {
+        let Some(Mapping(tags)) = tags else { return };
+        if let Some((key, _)) = tags.get(limits::TAGS_MAX) {
+            self.too_many(key.span, tags.len(), limits::TAGS_MAX, "tags");
+        }
+        for (key, _) in tags {
+            self.too_many(key.span, key.chars().count(), limits::TAG_KEY_CHARACTERS_MAX, "characters of a tag's key");
+            if key.is_empty() {
+                self.add(key.span, "a tag without a key", "name the tag");
+            }
+            if key.to_ascii_lowercase().starts_with("aws:") {
+                self.add(
+                    key.span,
+                    format!("the tag `{}` bears AWS's own prefix `aws:`", key.value),
+                    "name it otherwise",
+                );
+            }
+        }
+    }
+
+    fn volumes(&mut self, settings: &TaskSettings) {
+        for volume in settings.volume_configurations.iter().flatten() {
+            if let Some(ebs) = &volume.managed_ebs_volume
+                && ebs.size_in_gib.is_none()
+                && ebs.snapshot_id.is_none()
+            {
+                self.add(volume.span, "an EBS volume without a size", "add `size_in_gib`, or `snapshot_id`");
+            }
+        }
+    }
+
+    fn overrides(&mut self, overrides: &Overrides, on_fargate: bool) {
+        if let Some(storage) = &overrides.ephemeral_storage
+            && !limits::EPHEMERAL_STORAGE_GIB.contains(&storage.size_in_gib)
+        {
+            let message = format!("ephemeral storage of {} GiB; Fargate has 21 to 200", storage.size_in_gib);
+            self.add(storage.span, message, "write a number from 21 to 200");
+        }
+        if let (true, Some(cpu), Some(memory)) = (on_fargate, &overrides.cpu, &overrides.memory) {
+            self.fargate_size(cpu, memory);
+        }
+        let containers = overrides.container_overrides.as_deref().unwrap_or_default();
+        for (index, container) in containers.iter().enumerate() {
+            self.container(container);
+            if containers[..index].iter().any(|other| *other.name == *container.name) {
+                let message = format!("the container `{}` is overridden twice", container.name.value);
+                self.add(container.name.span, message, "put both into one entry");
+            }
+        }
+        if let Some(container) = containers.get(limits::CONTAINERS_MAX) {
+            self.too_many(container.name.span, containers.len(), limits::CONTAINERS_MAX, "container overrides");
+        }
+    }
+
+    fn fargate_size(&mut self, cpu: &Spanned<Text>, memory: &Spanned<Text>) {
+        let size = (quantity(&cpu.0, &["vcpu"]), quantity(&memory.0, &["gb", "gib"]));
+        match size {
+            (Some(cpu_units), Some(memory_mib)) if limits::is_fargate_size(cpu_units, memory_mib) => {}
+            _ => {
+                let message = format!("Fargate has no task size of cpu {} and memory {}", cpu.0, memory.0);
+                self.add(
+                    cpu.span,
+                    message,
+                    "cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with \
+                     4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880",
+                );
+            }
+        }
+    }
+
+    fn container(&mut self, container: &ContainerOverrideConfig) {
+        if let Some(command) = &container.command
+            && command.is_empty()
+        {
+            self.add(command.span, "an empty command", "leave `command` out to keep the task definition's");
+        }
+        if let Some(cpu) = container.cpu.as_ref().filter(|cpu| cpu.value == 0) {
+            self.add(cpu.span, "cpu 0 would replace the task definition's value", "leave `cpu` out to keep it");
+        }
+        for memory in [&container.memory, &container.memory_reservation].into_iter().flatten() {
+            if memory.value < limits::CONTAINER_MEMORY_MIB_MIN {
+                let message =
+                    format!("{} MiB of memory; ECS needs at least {}", memory.value, limits::CONTAINER_MEMORY_MIB_MIN);
+                self.add(memory.span, message, "write at least 4, or leave the key out to keep the task definition's");
+            }
+        }
+        for (name, _) in container.environment.iter().flat_map(|environment| &environment.0) {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                self.add(name.span, format!("`{}` cannot name an environment variable", name.value), "rename it");
+            }
+        }
+    }
+}
+
+/// A number of CPU units or MiB, written plainly or in the 1024-fold unit: `1024`, `1 vCPU`, `0.5 vCPU`, `2GB`.
+fn quantity(text: &str, units: &[&str]) -> Option<u32> {
+    let lower = text.trim().to_ascii_lowercase();
+    if let Some(number) = units.iter().find_map(|unit| lower.strip_suffix(unit)) {
+        let number: f64 = number.trim().parse().ok()?;
+        let product = number * 1024.0;
+        return (product.fract() == 0.0 && (0.0..1e9).contains(&product)).then_some(product as u32);
+    }
+    lower.parse().ok()
+}

@@ -1,0 +1,167 @@
+//! `on.s3`: the short form of an event pattern for S3's events.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::decode::{Decode, record};
+use super::text::{OneOrMany, Text};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Entry, Kind, Node, Span, Spanned};
+use crate::event::S3DetailType;
+
+record! {
+    /// S3 events by bucket and key.
+    pub struct S3Filter ("a mapping with `bucket`") {
+        /// The bucket's name, or a list of names.
+        pub bucket: OneOrMany<Spanned<Text>>,
+        /// The object's key: a text that it equals; `{prefix, suffix}` (both must fit), `{wildcard}`; or a list of these, any
+        /// one of which must fit. Default: every key.
+        pub key: Option<KeyFilter>,
+        /// What happened to the object. Default: `Object Created`.
+        pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
+    }
+}
+
+/// Alternatives for an object's key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyFilter(Vec<KeyCondition>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum KeyCondition {
+    Equals(Spanned<String>),
+    Affixes { span: Span, affixes: Affixes },
+}
+
+record! {
+    /// A condition on an object's key.
+    #[schemars(extend("minProperties" = 1))]
+    pub struct Affixes ("a text, or a mapping with `prefix`, `suffix` or `wildcard`") {
+        /// What the key starts with.
+        pub prefix: Option<Spanned<Text>>,
+        /// What the key ends with. Beside `prefix`, both must fit.
+        pub suffix: Option<Spanned<Text>>,
+        /// The key, with `*` for any characters, `/` included; `\*` and `\\` are the characters themselves.
+        pub wildcard: Option<Spanned<Text>>,
+    }
+}
+
+impl Decode for KeyFilter {
+    const EXPECTED: &'static str = Affixes::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        OneOrMany::decode(node, problems).map(|OneOrMany(conditions)| Self(conditions))
+    }
+}
+
+impl Decode for KeyCondition {
+    const EXPECTED: &'static str = Affixes::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        if let Some(text) = node.as_str() {
+            return Some(Self::Equals(Spanned { span: node.span, value: text.to_owned() }));
+        }
+        let before = problems.len();
+        let affixes = Affixes::decode(node, problems)?;
+        if problems.len() > before {
+            return None;
+        }
+        let given = [&affixes.prefix, &affixes.suffix, &affixes.wildcard].into_iter().flatten().count();
+        if given == 0 || (affixes.wildcard.is_some() && given > 1) {
+            let problem = Diagnostic::error(node.span, "a key condition is `prefix`, `suffix`, both, or `wildcard`");
+            problems.push(problem.help("write one wildcard, as in `{ wildcard: \"in/*.csv\" }`"));
+            return None;
+        }
+        Some(Self::Affixes { span: node.span, affixes })
+    }
+}
+
+impl JsonSchema for KeyFilter {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyFilter".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<Affixes>()] });
+        json_schema!({ "anyOf": [one.clone(), { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}
+
+impl S3Filter {
+    /// The event pattern that this is short for, its parts placed where the filter's own stand.
+    pub(crate) fn event_pattern(&self, span: Span) -> Node {
+        let detail_types = match &self.detail_type {
+            Some(OneOrMany(types)) => types.iter().map(|one| string(one.span, one.as_str())).collect(),
+            None => vec![string(span, S3DetailType::ObjectCreated.as_str())],
+        };
+        let buckets = self.bucket.0.iter().map(|bucket| string(bucket.span, &bucket.0)).collect();
+        let mut detail = vec![("bucket", object(span, vec![("name", array(span, buckets))]))];
+        if let Some(KeyFilter(conditions)) = &self.key {
+            let keys = conditions.iter().flat_map(KeyCondition::operators).collect();
+            detail.push(("object", object(span, vec![("key", array(span, keys))])));
+        }
+        object(
+            span,
+            vec![
+                ("source", array(span, vec![string(span, crate::event::S3_EVENT_SOURCE)])),
+                ("detail-type", array(span, detail_types)),
+                ("detail", object(span, detail)),
+            ],
+        )
+    }
+}
+
+impl KeyCondition {
+    fn operators(&self) -> Vec<Node> {
+        match self {
+            Self::Equals(text) => vec![operator("exactly", text.span, text)],
+            Self::Affixes { span, affixes } => affixes.operators(*span),
+        }
+    }
+}
+
+impl Affixes {
+    fn operators(&self, span: Span) -> Vec<Node> {
+        match (&self.prefix, &self.suffix, &self.wildcard) {
+            (Some(prefix), Some(suffix), _) => both(span, &prefix.0, &suffix.0),
+            (Some(prefix), None, _) => vec![operator("prefix", prefix.span, &prefix.0)],
+            (None, Some(suffix), _) => vec![operator("suffix", suffix.span, &suffix.0)],
+            (None, None, Some(wildcard)) => vec![operator("wildcard", wildcard.span, &wildcard.0)],
+            (None, None, None) => Vec::new(),
+        }
+    }
+}
+
+/// `prefix` and `suffix` at once. A pattern's array means "or", so that "and" must be a wildcard; and as a wildcard asks for
+/// both texts one after the other, the finitely many keys in which they overlap stand beside it.
+fn both(span: Span, prefix: &str, suffix: &str) -> Vec<Node> {
+    let overlaps =
+        suffix.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|length| prefix.ends_with(&suffix[..*length]));
+    let mut operators = vec![operator("wildcard", span, &format!("{}*{}", escape(prefix), escape(suffix)))];
+    operators.extend(overlaps.map(|length| operator("exactly", span, &format!("{prefix}{}", &suffix[length..]))));
+    operators
+}
+
+fn escape(literal: &str) -> String {
+    literal.replace('\\', "\\\\").replace('*', "\\*")
+}
+
+fn operator(name: &str, span: Span, text: &str) -> Node {
+    object(span, vec![(name, string(span, text))])
+}
+
+fn string(span: Span, text: &str) -> Node {
+    Node { span, kind: Kind::String(text.to_owned()) }
+}
+
+fn array(span: Span, elements: Vec<Node>) -> Node {
+    Node { span, kind: Kind::Array(elements) }
+}
+
+fn object(span: Span, entries: Vec<(&str, Node)>) -> Node {
+    let entries = entries
+        .into_iter()
+        .map(|(key, value)| Entry { key: Spanned { span: value.span, value: key.to_owned() }, value })
+        .collect();
+    Node { span, kind: Kind::Object(entries) }
+}

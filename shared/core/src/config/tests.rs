@@ -1,0 +1,388 @@
+//! What a config's author is told. One door: [`check`].
+
+use expect_test::{Expect, expect};
+
+use super::RoutingConfig;
+use crate::document::Source;
+
+/// Parses a config and lists its problems a line each, or says what it holds.
+fn check(text: &str, expected: Expect) {
+    let source = Source::new("c.yaml", text);
+    let said = match RoutingConfig::parse(source.clone()) {
+        Ok(config) => {
+            let warnings = config.warnings.iter().map(|warning| warning.line(&source) + "\n").collect::<String>();
+            let routes: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+            format!("{warnings}valid: routes {}", routes.join(", "))
+        }
+        Err(problems) => problems.iter().map(|problem| problem.line(&source)).collect::<Vec<_>>().join("\n"),
+    };
+    expected.assert_eq(&said);
+}
+
+/// A valid config, with `task` as the task's further settings.
+fn with_task(task: &str) -> String {
+    format!(
+        "version: 1\ntasks:\n  t:\n    task_definition: family\n{task}\nroutes:\n  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t }}\n"
+    )
+}
+
+/// A valid config with `on` as its route's events.
+fn with_on(on: &str) -> String {
+    format!(
+        "version: 1\ntasks: {{ t: {{ task_definition: family }} }}\nroutes:\n  - name: r\n    on: {on}\n    run: t\n"
+    )
+}
+
+#[test]
+fn a_small_config_is_valid() {
+    check(&with_task(""), expect!["valid: routes r"]);
+}
+
+#[test]
+fn every_error_is_reported_in_one_pass_in_order_of_place() {
+    check(
+        "version: 2\ntasks:\n  t:\n    comand: [x]\n    count: many\nroutes:\n  - name: a b\n    on: { s3: { bucket: b } }\n    run: u\n",
+        expect![[r#"
+            c.yaml:1:10: error: unknown version 2 (write `version: 1`)
+            c.yaml:4:5: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:5:12: error: expected a whole number, found a string
+            c.yaml:7:11: error: `a b` cannot be a route's name (use 1 to 64 letters, digits, `-` and `_`)
+            c.yaml:9:10: error: unknown task `u` (define it under `tasks`, or run one of `t`)"#]],
+    );
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_key_meant() {
+    check(
+        &with_task("    overides: {}"),
+        expect!["c.yaml:5:5: error: unknown key `overides`; did you mean `overrides`? (write `overrides`)"],
+    );
+    check(
+        &with_task("    environment: {}"),
+        expect![
+            "c.yaml:5:5: error: unknown key `environment` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+        ],
+    );
+    check(
+        "verson: 1\ntasks: {}\nroutes: []\n",
+        expect![[r#"
+        c.yaml:1:1: error: missing key `version` (add `version: ...`, a whole number)
+        c.yaml:1:1: error: unknown key `verson`; did you mean `version`? (write `version`)"#]],
+    );
+}
+
+#[test]
+fn a_missing_key_is_an_error_at_the_mapping_that_lacks_it() {
+    check("version: 1\ntasks: {}\n", expect!["c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)"]);
+    check(
+        "version: 1\ntasks: { t: {} }\nroutes: []\n",
+        expect!["c.yaml:2:10: error: the task `t` names no task definition (add `task_definition: FAMILY` to it)"],
+    );
+    check("", expect!["c.yaml:1:1: error: expected a mapping with `version`, `tasks` and `routes`, found null"]);
+}
+
+#[test]
+fn a_value_of_another_type_is_an_error() {
+    check(&with_task("    cluster: [a]"), expect!["c.yaml:5:14: error: expected a string, found a list"]);
+    check(
+        &with_task("    cluster: 12"),
+        expect![[r#"c.yaml:5:14: error: expected a string, found a number (write "12")"#]],
+    );
+    check(
+        &with_task("    enable_execute_command: yes"),
+        expect!["c.yaml:5:29: error: expected true or false, found a string"],
+    );
+    check(
+        &with_task("    count: -1"),
+        expect!["c.yaml:5:12: error: expected a whole number from 0 to 4294967295, found -1"],
+    );
+    check(
+        &with_task("    launch_type: fargate"),
+        expect![
+            "c.yaml:5:18: error: unknown value `fargate`; did you mean `FARGATE`? (the values here are `EC2`, `FARGATE`, `EXTERNAL` and `MANAGED_INSTANCES`)"
+        ],
+    );
+    check("[]", expect!["c.yaml:1:1: error: expected a mapping with `version`, `tasks` and `routes`, found a list"]);
+}
+
+#[test]
+fn text_that_is_not_yaml_is_an_error_with_its_place() {
+    check(
+        "version: 1\ntasks: {",
+        expect!["c.yaml:2:9: error: not YAML: while parsing a node, did not find expected node content"],
+    );
+    check(
+        "version: 1\nversion: 1\ntasks: {}\nroutes: []\n",
+        expect!["c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)"],
+    );
+    check(
+        "version: 1\n--- \nversion: 1\n",
+        expect!["c.yaml:2:1: error: a second YAML document (keep one document in a file)"],
+    );
+}
+
+#[test]
+fn aliases_are_followed_and_bounded() {
+    check(
+        "version: 1\ndefaults: { tags: &tags { team: data } }\ntasks: { t: { task_definition: f, tags: *tags } }\nroutes: []\n",
+        expect!["valid: routes "],
+    );
+    let mut bomb = "version: 1\na: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, of) in ["b", "c", "d", "e", "f", "g"].iter().zip(["a", "b", "c", "d", "e", "f"]) {
+        let aliases = vec![format!("*{of}"); 10].join(", ");
+        bomb += &format!("{name}: &{name} [{aliases}]\n");
+    }
+    check(&bomb, expect!["c.yaml:8:8: error: more than 2000000 values, aliases expanded"]);
+}
+
+#[test]
+fn a_route_names_a_task_that_exists() {
+    check(
+        "version: 1\ntasks: { import-csv: { task_definition: f } }\nroutes:\n  - { name: r, on: { s3: { bucket: b } }, run: import-cvs }\n",
+        expect![
+            "c.yaml:4:48: error: unknown task `import-cvs`; did you mean `import-csv`? (define it under `tasks`, or run one of `import-csv`)"
+        ],
+    );
+}
+
+#[test]
+fn route_names_are_unique_and_of_plain_characters() {
+    check(
+        "version: 1\ntasks: { t: { task_definition: f } }\nroutes:\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: \"\", on: { s3: { bucket: b } }, run: t }\n",
+        expect![[r#"
+            c.yaml:5:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
+            c.yaml:6:13: error: `` cannot be a route's name (use 1 to 64 letters, digits, `-` and `_`)"#]],
+    );
+}
+
+#[test]
+fn a_route_is_on_exactly_one_kind_of_event() {
+    check(
+        &with_on("{}"),
+        expect![
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)"
+        ],
+    );
+    check(
+        &with_on("{ s3: { bucket: b }, event_pattern: { source: [x] } }"),
+        expect![
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)"
+        ],
+    );
+}
+
+#[test]
+fn a_key_condition_is_a_text_affixes_or_a_wildcard() {
+    check(&with_on("{ s3: { bucket: b, key: a.csv } }"), expect!["valid: routes r"]);
+    check(
+        &with_on("{ s3: { bucket: [b, c], key: [{ prefix: a/ }, { suffix: .csv }, b.csv] } }"),
+        expect!["valid: routes r"],
+    );
+    check(
+        &with_on("{ s3: { bucket: b, key: { prefix: a, wildcard: a* } } }"),
+        expect![[
+            r#"c.yaml:5:33: error: a key condition is `prefix`, `suffix`, both, or `wildcard` (write one wildcard, as in `{ wildcard: "in/*.csv" }`)"#
+        ]],
+    );
+    check(
+        &with_on("{ s3: { bucket: b, key: {} } }"),
+        expect![[
+            r#"c.yaml:5:33: error: a key condition is `prefix`, `suffix`, both, or `wildcard` (write one wildcard, as in `{ wildcard: "in/*.csv" }`)"#
+        ]],
+    );
+    check(
+        &with_on("{ s3: { bucket: b, key: { wildcard: 'a**' } } }"),
+        expect!["c.yaml:5:45: error: EventBridge refuses this pattern: Consecutive wildcard characters"],
+    );
+    check(
+        &with_on("{ s3: { bucket: b, key: [] } }"),
+        expect!["c.yaml:5:33: error: an empty list matches nothing (name at least one)"],
+    );
+    check(
+        &with_on("{ s3: { bucket: b, detail_type: Object Delete } }"),
+        expect![
+            "c.yaml:5:41: error: unknown value `Object Delete`; did you mean `Object Deleted`? (the values here are `Object Created`, `Object Deleted`, `Object Restore Initiated`, `Object Restore Completed`, `Object Restore Expired`, `Object Storage Class Changed`, `Object Access Tier Changed`, `Object ACL Updated`, `Object Tags Added` and `Object Tags Deleted`)"
+        ],
+    );
+}
+
+#[test]
+fn an_event_pattern_is_refused_in_eventbridges_words() {
+    check(
+        &with_on("{ event_pattern: { source: aws.s3, detail: { size: [{ numeric: ['<', '5'] }] } } }"),
+        expect![[r#"
+            c.yaml:5:36: error: EventBridge refuses this pattern: "source" must be an object or an array
+            c.yaml:5:78: error: EventBridge refuses this pattern: Value of < must be numeric"#]],
+    );
+}
+
+#[test]
+fn what_an_event_must_not_choose_cannot_be_a_template() {
+    check(
+        &with_task("    cluster: \"{{ bucket }}\""),
+        expect![
+            "c.yaml:5:14: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)"
+        ],
+    );
+    check(
+        &with_task("    overrides: { task_role_arn: \"{{ key }}\", container_overrides: [{ name: \"{{ key }}\" }] }"),
+        expect![[r#"
+            c.yaml:5:33: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)
+            c.yaml:5:76: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)"#]],
+    );
+}
+
+#[test]
+fn templates_are_parsed_when_the_config_is_loaded() {
+    check(
+        &with_task("    reference_id: \"x {{ bucket \""),
+        expect![
+            "c.yaml:5:25: error: the template does not parse: unexpected end of input, expected end of variable block (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+        ],
+    );
+    check(
+        &with_task("    reference_id: \"{{ buckt }} {{ key | basenam }}\""),
+        expect![[r#"
+        c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields; anything else is `event["name"]`)
+        c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
+    );
+    check(
+        &with_task("    reference_id: \"{{ event['detail-type'] | replace('|', '} |') | upper }}\""),
+        expect!["valid: routes r"],
+    );
+}
+
+#[test]
+fn capacity_is_a_launch_type_or_a_strategy_with_a_weight() {
+    check(
+        &with_task("    launch_type: EC2\n    capacity_provider_strategy: [{ capacity_provider: spot, weight: 1 }]"),
+        expect![
+            "c.yaml:6:33: error: `launch_type` and `capacity_provider_strategy` exclude each other (keep one of the two)"
+        ],
+    );
+    check(
+        &with_task("    capacity_provider_strategy: [{ capacity_provider: a }]"),
+        expect![
+            "c.yaml:5:33: error: no capacity provider has a weight above 0, so that no task can be placed (add `weight: 1` to one of them)"
+        ],
+    );
+    check(
+        &with_task("    capacity_provider_strategy: []"),
+        expect![
+            "c.yaml:5:33: error: an empty capacity provider strategy (name a capacity provider, or leave the key out)"
+        ],
+    );
+    check(
+        &with_task(
+            "    capacity_provider_strategy: [{ capacity_provider: a, weight: 1001, base: 1 }, { capacity_provider: b, base: 100001 }]",
+        ),
+        expect![[r#"
+            c.yaml:5:34: error: weight is 1001; AWS allows 0 to 1000 (lower `weight`)
+            c.yaml:5:83: error: base is 100001; AWS allows 0 to 100000 (lower `base`)
+            c.yaml:5:83: error: only one capacity provider may have a base (remove `base` here)"#]],
+    );
+    let items = vec!["{ capacity_provider: a, weight: 1 }"; 21].join(", ");
+    check(
+        &with_task(&format!("    capacity_provider_strategy: [{items}]")),
+        expect!["c.yaml:5:33: error: 21 capacity providers; AWS allows 20 (keep at most 20)"],
+    );
+}
+
+#[test]
+fn fargate_needs_a_network_and_takes_no_placement() {
+    check(
+        &with_task("    launch_type: FARGATE"),
+        expect![
+            "c.yaml:3:3: error: the task `t` runs on Fargate, which needs a network (add `network: { subnets: [subnet-...] }`, here or under `defaults`)"
+        ],
+    );
+    check(
+        &with_task(
+            "    capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]\n    network: { subnets: [s] }\n    placement_strategy: [{ type: random }]\n    placement_constraints: [{ type: memberOf }]",
+        ),
+        expect![[r#"
+            c.yaml:7:25: error: Fargate takes no `placement_strategy` (remove `placement_strategy`, or run the task on EC2)
+            c.yaml:8:28: error: Fargate takes no `placement_constraints` (remove `placement_constraints`, or run the task on EC2)
+            c.yaml:8:29: error: `memberOf` needs an expression (add `expression: ...`)"#]],
+    );
+}
+
+#[test]
+fn fargate_has_some_task_sizes_only() {
+    let size = |cpu: &str, memory: &str| {
+        with_task(&format!(
+            "    launch_type: FARGATE\n    network: {{ subnets: [s] }}\n    overrides: {{ cpu: {cpu}, memory: {memory} }}"
+        ))
+    };
+    check(&size("1024", "2048"), expect!["valid: routes r"]);
+    check(&size("1 vCPU", "8 GB"), expect!["valid: routes r"]);
+    check(
+        &size("1024", "1024"),
+        expect![
+            "c.yaml:7:23: error: Fargate has no task size of cpu 1024 and memory 1024 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
+        ],
+    );
+    check(
+        &size("16384", "32769"),
+        expect![
+            "c.yaml:7:23: error: Fargate has no task size of cpu 16384 and memory 32769 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
+        ],
+    );
+}
+
+#[test]
+fn limits_of_aws_are_checked_with_their_numbers() {
+    check(
+        &with_task("    count: 11"),
+        expect!["c.yaml:5:12: error: count is 11; one RunTask call starts 1 to 10 (write a number from 1 to 10)"],
+    );
+    check(
+        &with_task("    count: 0"),
+        expect!["c.yaml:5:12: error: count is 0; one RunTask call starts 1 to 10 (write a number from 1 to 10)"],
+    );
+    check(
+        &with_task("    network: { subnets: [], security_groups: [a, b, c, d, e, f] }"),
+        expect![[r#"
+        c.yaml:5:14: error: no subnets (name 1 to 16 subnets of one VPC)
+        c.yaml:5:14: error: 6 security groups; AWS allows 5 (keep at most 5)"#]],
+    );
+    check(
+        &with_task("    overrides: { ephemeral_storage: { size_in_gib: 20 } }"),
+        expect![
+            "c.yaml:5:37: error: ephemeral storage of 20 GiB; Fargate has 21 to 200 (write a number from 21 to 200)"
+        ],
+    );
+    check(
+        &with_task("    tags: { \"AWS:x\": y, \"\": z }"),
+        expect![[r#"
+        c.yaml:5:13: error: the tag `AWS:x` bears AWS's own prefix `aws:` (name it otherwise)
+        c.yaml:5:25: error: a tag without a key (name the tag)"#]],
+    );
+    check(
+        &with_task("    placement_constraints: [{ type: distinctInstance, expression: x }]"),
+        expect!["c.yaml:5:29: error: `distinctInstance` takes no expression (remove `expression`)"],
+    );
+    check(
+        &with_task("    volume_configurations: [{ name: v, managed_ebs_volume: { role_arn: r } }]"),
+        expect!["c.yaml:5:29: error: an EBS volume without a size (add `size_in_gib`, or `snapshot_id`)"],
+    );
+    check(
+        &with_task(
+            "    overrides: { container_overrides: [{ name: a, command: [], cpu: 0, memory: 3, environment: { \"A=B\": x } }, { name: a }] }",
+        ),
+        expect![[r#"
+            c.yaml:5:60: error: an empty command (leave `command` out to keep the task definition's)
+            c.yaml:5:69: error: cpu 0 would replace the task definition's value (leave `cpu` out to keep it)
+            c.yaml:5:80: error: 3 MiB of memory; ECS needs at least 4 (write at least 4, or leave the key out to keep the task definition's)
+            c.yaml:5:98: error: `A=B` cannot name an environment variable (rename it)
+            c.yaml:5:120: error: the container `a` is overridden twice (put both into one entry)"#]],
+    );
+}
+
+#[test]
+fn the_defaults_do_not_conflict_with_a_tasks_own_capacity() {
+    check(
+        "version: 1\ndefaults: { launch_type: EC2 }\ntasks:\n  t: { task_definition: f, capacity_provider_strategy: [{ capacity_provider: spot, weight: 1 }] }\nroutes: []\n",
+        expect!["valid: routes "],
+    );
+}

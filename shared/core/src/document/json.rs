@@ -1,0 +1,375 @@
+//! JSON (RFC 8259) to [`Node`]s: exact numbers, duplicate keys kept, every byte's grammar checked.
+
+use std::fmt::Write;
+
+use super::{Entry, Kind, Node, Span, Spanned};
+
+/// How deep arrays and objects may nest.
+pub const DEPTH_MAX: usize = 512;
+
+/// Why a text is not JSON, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at byte {}", .span.start)]
+pub struct SyntaxError {
+    /// Where the text stops being JSON.
+    pub span: Span,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Parses one JSON text; anything but white space after it is an error.
+///
+/// # Errors
+/// The first place at which the text is not JSON.
+pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+    let mut parser = Parser { scanner: Scanner::new(text), depth: 0 };
+    let node = parser.value()?;
+    parser.scanner.end()?;
+    Ok(node)
+}
+
+/// `text` as a JSON string, quotes included.
+pub fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The node as compact JSON.
+pub fn write(node: &Node) -> String {
+    let mut out = String::new();
+    write_into(&mut out, node);
+    out
+}
+
+fn write_into(out: &mut String, node: &Node) {
+    match &node.kind {
+        Kind::Null => out.push_str("null"),
+        Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Kind::Number(text) => out.push_str(text),
+        Kind::String(text) => out.push_str(&quote(text)),
+        Kind::Array(elements) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_into(out, element);
+            }
+            out.push(']');
+        }
+        Kind::Object(entries) => {
+            out.push('{');
+            for (index, entry) in entries.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&quote(&entry.key));
+                out.push(':');
+                write_into(out, &entry.value);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Whether `text` is a number of JSON's grammar.
+pub fn is_number(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.number().is_ok() && scanner.at == text.len()
+}
+
+struct Parser<'a> {
+    scanner: Scanner<'a>,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn value(&mut self) -> Result<Node, SyntaxError> {
+        self.scanner.white_space();
+        let start = self.scanner.at;
+        let kind = match self.scanner.peek() {
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::array)?,
+            Some(b'"') => {
+                let token = self.scanner.string()?;
+                Kind::String(unescape(token, start)?)
+            }
+            Some(b't') => self.scanner.literal("true").map(|()| Kind::Bool(true))?,
+            Some(b'f') => self.scanner.literal("false").map(|()| Kind::Bool(false))?,
+            Some(b'n') => self.scanner.literal("null").map(|()| Kind::Null)?,
+            _ => Kind::Number(self.scanner.number()?.to_owned()),
+        };
+        Ok(Node { span: Span::new(start, self.scanner.at), kind })
+    }
+
+    fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Result<Kind, SyntaxError>) -> Result<Kind, SyntaxError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.scanner.error(format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        self.scanner.at += 1;
+        let kind = parse(self);
+        self.depth -= 1;
+        kind
+    }
+
+    fn array(&mut self) -> Result<Kind, SyntaxError> {
+        let mut elements = Vec::new();
+        if self.scanner.closes(b']') {
+            return Ok(Kind::Array(elements));
+        }
+        loop {
+            elements.push(self.value()?);
+            if self.scanner.separator(b']')? {
+                return Ok(Kind::Array(elements));
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Kind, SyntaxError> {
+        let mut entries = Vec::new();
+        if self.scanner.closes(b'}') {
+            return Ok(Kind::Object(entries));
+        }
+        loop {
+            self.scanner.white_space();
+            let start = self.scanner.at;
+            let key = unescape(self.scanner.string()?, start)?;
+            let key = Spanned { span: Span::new(start, self.scanner.at), value: key };
+            self.scanner.colon()?;
+            entries.push(Entry { key, value: self.value()? });
+            if self.scanner.separator(b'}')? {
+                return Ok(Kind::Object(entries));
+            }
+        }
+    }
+}
+
+/// JSON's tokens over borrowed text: shared by the tree parser and by the event matcher, so that both accept exactly the
+/// same texts.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    /// The byte to be read next.
+    pub(crate) at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    #[inline]
+    pub(crate) fn white_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    pub(crate) fn error(&self, message: impl Into<String>) -> SyntaxError {
+        let end = self.text.len().min(self.at + 1);
+        SyntaxError { span: Span::new(self.at.min(end), end), message: message.into() }
+    }
+
+    fn unexpected(&self, expected: &str) -> SyntaxError {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(found) => self.error(format!("expected {expected}, found `{}`", found.escape_debug())),
+            None => self.error(format!("expected {expected}, found the end of the text")),
+        }
+    }
+
+    /// Whether the just opened array or object closes at once with `close`.
+    #[inline]
+    pub(crate) fn closes(&mut self, close: u8) -> bool {
+        self.white_space();
+        let closes = self.peek() == Some(close);
+        self.at += usize::from(closes);
+        closes
+    }
+
+    /// After an element: `false` past a comma, `true` past `close`.
+    #[inline]
+    pub(crate) fn separator(&mut self, close: u8) -> Result<bool, SyntaxError> {
+        self.white_space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Err(self.unexpected(&format!("`,` or `{}`", char::from(close)))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn colon(&mut self) -> Result<(), SyntaxError> {
+        self.white_space();
+        if self.peek() == Some(b':') {
+            self.at += 1;
+            return Ok(());
+        }
+        Err(self.unexpected("`:`"))
+    }
+
+    pub(crate) fn end(&mut self) -> Result<(), SyntaxError> {
+        self.white_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected("the end of the text")) }
+    }
+
+    pub(crate) fn literal(&mut self, word: &str) -> Result<(), SyntaxError> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(self.unexpected("a value"))
+    }
+
+    /// A string's text between its quotes, escapes still encoded but checked.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<&'a str, SyntaxError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected("a string"));
+        }
+        let start = self.at + 1;
+        self.at = start;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let token = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(token);
+                }
+                Some(b'\\') => self.escape()?,
+                Some(0..0x20) => return Err(self.error("a control character in a string must be escaped")),
+                Some(_) => self.at += 1,
+                None => return Err(self.unexpected("the closing `\"`")),
+            }
+        }
+    }
+
+    #[cold]
+    fn escape(&mut self) -> Result<(), SyntaxError> {
+        let rest = &self.text.as_bytes()[self.at + 1..];
+        match rest.first() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(())
+            }
+            Some(b'u') if rest.len() > 4 && rest[1..5].iter().all(u8::is_ascii_hexdigit) => {
+                self.at += 6;
+                Ok(())
+            }
+            _ => Err(self.error("an unknown escape sequence in a string")),
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> Result<&'a str, SyntaxError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => {
+                self.at = start;
+                return Err(self.unexpected("a value"));
+            }
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn some_digits(&mut self) -> Result<(), SyntaxError> {
+        if matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.digits();
+            return Ok(());
+        }
+        Err(self.unexpected("a digit"))
+    }
+
+    fn digits(&mut self) {
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+}
+
+/// Decodes the escapes of a checked string token that starts (with its quote) at byte `start`.
+///
+/// # Errors
+/// A surrogate that stands alone: it is no character, and could not be handed to a task as text.
+pub(crate) fn unescape(token: &str, start: usize) -> Result<String, SyntaxError> {
+    if !token.contains('\\') {
+        return Ok(token.to_owned());
+    }
+    let lone_surrogate = |at: usize| SyntaxError {
+        span: Span::new(start + 1 + at, start + 7 + at),
+        message: "a surrogate without its other half".to_owned(),
+    };
+    let mut out = String::with_capacity(token.len());
+    let mut at = 0;
+    while let Some(backslash) = token[at..].find('\\') {
+        out.push_str(&token[at..at + backslash]);
+        at += backslash;
+        let (character, length) = match token.as_bytes()[at + 1] {
+            b'b' => ('\u{8}', 2),
+            b'f' => ('\u{c}', 2),
+            b'n' => ('\n', 2),
+            b'r' => ('\r', 2),
+            b't' => ('\t', 2),
+            b'u' => escaped_character(&token[at..]).ok_or_else(|| lone_surrogate(at))?,
+            other => (char::from(other), 2),
+        };
+        out.push(character);
+        at += length;
+    }
+    out.push_str(&token[at..]);
+    Ok(out)
+}
+
+/// The character of the `\uXXXX` (or pair of them) that `text` starts with, and its length in bytes.
+fn escaped_character(text: &str) -> Option<(char, usize)> {
+    let unit = |at: usize| u32::from_str_radix(text.get(at + 2..at + 6)?, 16).ok();
+    let first = unit(0)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((character, 6));
+    }
+    if !text.get(6..)?.starts_with("\\u") {
+        return None;
+    }
+    let pair = char::decode_utf16([first as u16, unit(6)? as u16]).next()?.ok()?;
+    Some((pair, 12))
+}

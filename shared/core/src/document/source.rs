@@ -1,0 +1,107 @@
+//! A named text, and places in it.
+
+use std::borrow::Cow;
+use std::ops::{Deref, Range};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// A half-open range of bytes in a [`Source`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// The range `start..end`.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+}
+
+/// A value with the place it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// Where it stood.
+    pub span: Span,
+    /// The value.
+    pub value: T,
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A text and the name that messages give it: a path, `-` for standard input, an S3 URI.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The name.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A place for people: both count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineColumn {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl Source {
+    /// `text`, called `name`.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The line and column of a byte offset.
+    pub fn line_column(&self, offset: usize) -> LineColumn {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        LineColumn { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    }
+
+    /// `name:line:column` of the span's start.
+    pub fn place(&self, span: Span) -> String {
+        let LineColumn { line, column } = self.line_column(span.start);
+        format!("{}:{line}:{column}", self.name)
+    }
+
+    /// The place of `part` of the string that stands at `scalar`: exact where the string is written on one line without
+    /// escapes, else the whole scalar.
+    pub fn place_within(&self, scalar: Span, string: &str, part: Range<usize>) -> Span {
+        let written = self.text.get(scalar.start..scalar.end).unwrap_or_default();
+        match written.find(string) {
+            Some(at) if !string.is_empty() && part.end <= string.len() => {
+                Span::new(scalar.start + at + part.start, scalar.start + at + part.end)
+            }
+            _ => scalar,
+        }
+    }
+}

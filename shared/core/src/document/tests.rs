@@ -1,0 +1,114 @@
+//! Texts as trees.
+
+use proptest::prelude::*;
+
+use super::json;
+use super::{Entry, Kind, Node, Source, Span, Spanned, yaml};
+
+#[test]
+fn json_keeps_number_spellings_and_duplicate_keys() {
+    let text = r#"{"a":1.50,"a":-0e+2,"b":[null,true,false,"x\u0041\ud83d\ude00\n"]}"#;
+    let node = json::parse(text).expect("is JSON");
+    assert_eq!(json::write(&node), "{\"a\":1.50,\"a\":-0e+2,\"b\":[null,true,false,\"xA😀\\n\"]}");
+}
+
+#[test]
+fn what_is_not_json_is_refused_with_its_place() {
+    let cases = [
+        ("", 0),
+        ("{", 1),
+        ("[1,]", 3),
+        ("[1 2]", 3),
+        ("{\"a\"}", 4),
+        ("{\"a\":1,}", 7),
+        ("01", 1),
+        ("1.", 2),
+        ("1e", 2),
+        ("-", 0),
+        ("+1", 0),
+        (".5", 0),
+        ("tru", 0),
+        ("\"a", 2),
+        ("\"\t\"", 1),
+        (r#""\x""#, 1),
+        (r#""\u12g4""#, 1),
+        (r#""\ud800""#, 1),
+        ("1 1", 2),
+        ("'a'", 0),
+        ("NaN", 0),
+        ("[1]]", 3),
+        ("\u{feff}1", 0),
+        ("{a:1}", 1),
+    ];
+    for (text, at) in cases {
+        let error = json::parse(text).expect_err(text);
+        assert_eq!(error.span.start, at, "{text}: {error}");
+    }
+}
+
+#[test]
+fn yaml_scalars_resolve_as_jsons_do() {
+    let text = "a: 1\nb: 1.50\nc: \"1\"\nd: yes\ne: true\nf: ~\ng:\nh: 0x1F\ni: '{{ x }}'\nj: !!str 5\nk: |\n  text\n";
+    let node = yaml::parse(text).expect("is YAML");
+    let expected = r#"{"a":1,"b":1.50,"c":"1","d":"yes","e":true,"f":null,"g":null,"h":"0x1F","i":"{{ x }}","j":"5","k":"text\n"}"#;
+    assert_eq!(json::write(&node), expected);
+}
+
+#[test]
+fn spans_are_bytes_and_places_count_characters() {
+    let text = "é: \"ü\"\nb:\n  - {c: d}\n";
+    let node = yaml::parse(text).expect("is YAML");
+    let source = Source::new("f", text);
+    let c = node.get("b").and_then(|b| match &b.kind {
+        Kind::Array(elements) => elements[0].get("c"),
+        _ => None,
+    });
+    let span = c.expect("stands there").span;
+    assert_eq!(&text[span.start..span.end], "d");
+    assert_eq!(source.place(span), "f:3:9");
+    let first = node.get("é").expect("stands there").span;
+    assert_eq!(&text[first.start..first.end], "\"ü\"");
+    assert_eq!(source.place(first), "f:1:4");
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let leaf = prop_oneof![
+        Just(Kind::Null),
+        any::<bool>().prop_map(Kind::Bool),
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?".prop_map(Kind::Number),
+        any::<String>().prop_map(Kind::String),
+    ];
+    let kind = leaf.prop_recursive(4, 40, 6, |kind| {
+        let node = kind.prop_map(|kind| Node { span: Span::default(), kind });
+        let entry = (any::<String>(), node.clone())
+            .prop_map(|(key, value)| Entry { key: Spanned { span: Span::default(), value: key }, value });
+        prop_oneof![
+            prop::collection::vec(node, 0..6).prop_map(Kind::Array),
+            prop::collection::vec(entry, 0..6).prop_map(Kind::Object),
+        ]
+    });
+    kind.prop_map(|kind| Node { span: Span::default(), kind })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(node in node()) {
+        let text = json::write(&node);
+        let read = json::parse(&text).expect("is JSON");
+        prop_assert_eq!(json::write(&read), text);
+    }
+
+    /// The same texts are JSON to us and to serde_json, numbers beyond a double's range and depth aside.
+    #[test]
+    fn the_grammar_is_serde_jsons(text in "[\\[\\]{}:,\"\\\\0-9eE+\\-. tfn]{0,12}") {
+        let ours = json::parse(&text).is_ok();
+        let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
+        prop_assert_eq!(ours, theirs, "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_parsers_panic(text in any::<String>()) {
+        let _ = json::parse(&text);
+        let _ = yaml::parse(&text);
+    }
+}

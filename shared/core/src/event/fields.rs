@@ -1,0 +1,69 @@
+//! Typed access to a JSON object's fields, with errors that name the path.
+
+use super::DecodeError;
+use crate::document::{Kind, Node};
+
+/// A JSON object and the path to it.
+pub(super) struct Fields<'a> {
+    path: String,
+    node: &'a Node,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn root(node: &'a Node) -> Result<Self, DecodeError> {
+        match node.kind {
+            Kind::Object(_) => Ok(Self { path: String::new(), node }),
+            _ => Err(DecodeError::Field {
+                field: "(whole)".into(),
+                problem: format!("must be an object, found {}", node.description()),
+            }),
+        }
+    }
+
+    pub(super) fn object(&self, name: &str) -> Result<Self, DecodeError> {
+        let node = self.required(name)?;
+        match node.kind {
+            Kind::Object(_) => Ok(Self { path: format!("{}{name}.", self.path), node }),
+            _ => Err(self.wrong(name, "an object", node)),
+        }
+    }
+
+    pub(super) fn string(&self, name: &str) -> Result<String, DecodeError> {
+        let node = self.required(name)?;
+        node.as_str().map(str::to_owned).ok_or_else(|| self.wrong(name, "a string", node))
+    }
+
+    pub(super) fn optional_string(&self, name: &str) -> Result<Option<String>, DecodeError> {
+        match self.node.get(name) {
+            None | Some(Node { kind: Kind::Null, .. }) => Ok(None),
+            Some(_) => self.string(name).map(Some),
+        }
+    }
+
+    pub(super) fn integer(&self, name: &str) -> Result<u64, DecodeError> {
+        let node = self.required(name)?;
+        match &node.kind {
+            Kind::Number(text) => text.parse().map_err(|_| self.wrong(name, "a whole number", node)),
+            _ => Err(self.wrong(name, "a whole number", node)),
+        }
+    }
+
+    pub(super) fn strings(&self, name: &str) -> Result<Vec<String>, DecodeError> {
+        let Some(node) = self.node.get(name) else { return Ok(Vec::new()) };
+        let Kind::Array(elements) = &node.kind else { return Err(self.wrong(name, "a list of strings", node)) };
+        let strings = elements.iter().map(|element| element.as_str().map(str::to_owned));
+        strings.collect::<Option<_>>().ok_or_else(|| self.wrong(name, "a list of strings", node))
+    }
+
+    fn required(&self, name: &str) -> Result<&'a Node, DecodeError> {
+        self.node.get(name).ok_or_else(|| self.error(name, "is missing".into()))
+    }
+
+    fn wrong(&self, name: &str, expected: &str, found: &Node) -> DecodeError {
+        self.error(name, format!("must be {expected}, found {}", found.description()))
+    }
+
+    pub(super) fn error(&self, name: &str, problem: String) -> DecodeError {
+        DecodeError::Field { field: format!("{}{name}", self.path), problem }
+    }
+}

@@ -1,0 +1,200 @@
+//! Amazon S3's events about an object.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+
+use super::fields::Fields;
+use super::{DecodeError, Envelope};
+use crate::config::decode::choice;
+use crate::identity::Identity;
+
+/// The event source of S3's own events.
+pub const S3_EVENT_SOURCE: &str = "aws.s3";
+
+choice! {
+    /// What happened to an object: the detail-types that S3 sends to EventBridge.
+    pub enum S3DetailType {
+        /// Written by PutObject, POST Object, CopyObject or CompleteMultipartUpload.
+        ObjectCreated = "Object Created",
+        /// Deleted by DeleteObject or by a lifecycle rule.
+        ObjectDeleted = "Object Deleted",
+        /// A restore from an archive has begun.
+        ObjectRestoreInitiated = "Object Restore Initiated",
+        /// A restored copy can be read.
+        ObjectRestoreCompleted = "Object Restore Completed",
+        /// A restored copy is gone again.
+        ObjectRestoreExpired = "Object Restore Expired",
+        /// Moved to another storage class by a lifecycle rule.
+        ObjectStorageClassChanged = "Object Storage Class Changed",
+        /// Moved to another access tier by Intelligent-Tiering.
+        ObjectAccessTierChanged = "Object Access Tier Changed",
+        /// Its access control list was written.
+        ObjectAclUpdated = "Object ACL Updated",
+        /// Tags were put on it.
+        ObjectTagsAdded = "Object Tags Added",
+        /// Its tags were removed.
+        ObjectTagsDeleted = "Object Tags Deleted",
+    }
+}
+
+impl S3DetailType {
+    /// Every detail-type.
+    pub const ALL: [Self; 10] = [
+        Self::ObjectCreated,
+        Self::ObjectDeleted,
+        Self::ObjectRestoreInitiated,
+        Self::ObjectRestoreCompleted,
+        Self::ObjectRestoreExpired,
+        Self::ObjectStorageClassChanged,
+        Self::ObjectAccessTierChanged,
+        Self::ObjectAclUpdated,
+        Self::ObjectTagsAdded,
+        Self::ObjectTagsDeleted,
+    ];
+
+    /// The S3 detail-type of an event, if S3 itself sent it. (CloudTrail's events bear the same source.)
+    pub(super) fn of(envelope: &Envelope) -> Option<Self> {
+        if envelope.source != S3_EVENT_SOURCE {
+            return None;
+        }
+        Self::ALL.into_iter().find(|detail_type| detail_type.as_str() == envelope.detail_type)
+    }
+}
+
+/// Something happened to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Event {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object.
+    pub object: S3Object,
+    /// The id of the request that caused it, the same in a repeated delivery.
+    pub request_id: Option<String>,
+    /// What happened.
+    pub change: S3Change,
+}
+
+/// The object that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Object {
+    /// The key, raw.
+    pub key: String,
+    /// The entity tag; a delete marker has none.
+    pub etag: Option<String>,
+    /// The version, in a versioned bucket.
+    pub version_id: Option<String>,
+}
+
+/// What happened to the object, with what only that can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum S3Change {
+    /// It was written.
+    Created {
+        /// Its size in bytes.
+        size: u64,
+        /// Orders the creations and deletions of one key.
+        sequencer: String,
+        /// `PutObject`, `POST Object`, `CopyObject` or `CompleteMultipartUpload`.
+        reason: String,
+    },
+    /// It was deleted.
+    Deleted {
+        /// Orders the creations and deletions of one key.
+        sequencer: String,
+        /// `DeleteObject` or `Lifecycle Expiration`.
+        reason: String,
+        /// `Permanently Deleted` or `Delete Marker Created`.
+        deletion_type: String,
+    },
+    /// A restore has begun.
+    RestoreInitiated {
+        /// The archive it is restored from.
+        source_storage_class: String,
+    },
+    /// A restored copy can be read.
+    RestoreCompleted {
+        /// Until when.
+        restore_expiry_time: String,
+        /// The archive it was restored from.
+        source_storage_class: String,
+    },
+    /// A restored copy is gone again.
+    RestoreExpired,
+    /// It moved to another storage class.
+    StorageClassChanged {
+        /// The class it is in now.
+        destination_storage_class: String,
+    },
+    /// It moved to another access tier.
+    AccessTierChanged {
+        /// The tier it is in now.
+        destination_access_tier: String,
+    },
+    /// Its access control list was written.
+    AclUpdated,
+    /// Tags were put on it.
+    TagsAdded,
+    /// Its tags were removed.
+    TagsDeleted,
+}
+
+impl S3Event {
+    pub(super) fn decode(detail_type: S3DetailType, detail: &Fields<'_>) -> Result<Self, DecodeError> {
+        let object = detail.object("object")?;
+        Ok(Self {
+            bucket: detail.object("bucket")?.string("name")?,
+            object: S3Object {
+                key: object.string("key")?,
+                etag: object.optional_string("etag")?,
+                version_id: object.optional_string("version-id")?,
+            },
+            request_id: detail.optional_string("request-id")?,
+            change: S3Change::decode(detail_type, detail, &object)?,
+        })
+    }
+
+    /// Bucket, key, version (or entity tag) and sequencer: a repeated notification shares them, but is not promised the
+    /// same event id. Changes without a sequencer are told apart by S3's request id.
+    pub(super) fn identity(&self, envelope: &Envelope) -> Identity {
+        let object = &self.object;
+        let version = object.version_id.as_deref().or(object.etag.as_deref()).unwrap_or_default();
+        let occasion = match &self.change {
+            S3Change::Created { sequencer, .. } | S3Change::Deleted { sequencer, .. } => sequencer,
+            _ => self.request_id.as_ref().unwrap_or(&envelope.id),
+        };
+        Identity::new(["s3", &envelope.detail_type, &self.bucket, &object.key, version, occasion])
+    }
+}
+
+impl S3Change {
+    fn decode(detail_type: S3DetailType, detail: &Fields<'_>, object: &Fields<'_>) -> Result<Self, DecodeError> {
+        Ok(match detail_type {
+            S3DetailType::ObjectCreated => Self::Created {
+                size: object.integer("size")?,
+                sequencer: object.string("sequencer")?,
+                reason: detail.string("reason")?,
+            },
+            S3DetailType::ObjectDeleted => Self::Deleted {
+                sequencer: object.string("sequencer")?,
+                reason: detail.string("reason")?,
+                deletion_type: detail.string("deletion-type")?,
+            },
+            S3DetailType::ObjectRestoreInitiated => {
+                Self::RestoreInitiated { source_storage_class: detail.string("source-storage-class")? }
+            }
+            S3DetailType::ObjectRestoreCompleted => Self::RestoreCompleted {
+                restore_expiry_time: detail.string("restore-expiry-time")?,
+                source_storage_class: detail.string("source-storage-class")?,
+            },
+            S3DetailType::ObjectRestoreExpired => Self::RestoreExpired,
+            S3DetailType::ObjectStorageClassChanged => {
+                Self::StorageClassChanged { destination_storage_class: detail.string("destination-storage-class")? }
+            }
+            S3DetailType::ObjectAccessTierChanged => {
+                Self::AccessTierChanged { destination_access_tier: detail.string("destination-access-tier")? }
+            }
+            S3DetailType::ObjectAclUpdated => Self::AclUpdated,
+            S3DetailType::ObjectTagsAdded => Self::TagsAdded,
+            S3DetailType::ObjectTagsDeleted => Self::TagsDeleted,
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! What a delivered text is decoded to. One door: [`check`].
+
+use expect_test::{Expect, expect};
+
+use super::{Event, EventKind};
+use crate::fixtures::{OBJECT_CREATED, event, s3_event};
+
+/// Decodes a text and shows its kind and identity, or the error.
+fn check(text: &str, expected: Expect) {
+    let shown = match Event::decode(text) {
+        Err(error) => format!("error: {error}"),
+        Ok(event) => match &event.kind {
+            EventKind::S3(s3) => format!("{:?} {:?}\n{}", s3.change, s3.object, event.identity()),
+            EventKind::Other => format!("{:?}\n{}", event.envelope, event.identity()),
+        },
+    };
+    expected.assert_eq(&shown);
+}
+
+/// The detail of an S3 event about `in/a`, with these further fields.
+fn detail(object: &str, more: &str) -> String {
+    format!(
+        r#"{{"version":"0","bucket":{{"name":"b"}},"object":{{"key":"in/a"{object}}},"request-id":"R1","requester":"me"{more}}}"#
+    )
+}
+
+#[test]
+fn an_object_is_created() {
+    check(
+        OBJECT_CREATED,
+        expect![[r#"
+        Created { size: 5, sequencer: "617f08299329d189", reason: "PutObject" } S3Object { key: "incoming/report.tar.gz", etag: Some("b1946ac92492d2347c6235b4d2611184"), version_id: Some("IYV3p45BT0ac8hjHg1houSdS1a.Mro8e") }
+        s3/Object Created/uploads/incoming/report.tar.gz/IYV3p45BT0ac8hjHg1houSdS1a.Mro8e/617f08299329d189"#]],
+    );
+}
+
+#[test]
+fn an_object_is_deleted_and_has_no_size() {
+    let detail = detail(
+        r#","etag":"e","version-id":"v","sequencer":"0A""#,
+        r#","reason":"DeleteObject","deletion-type":"Delete Marker Created""#,
+    );
+    check(
+        &s3_event("Object Deleted", &detail),
+        expect![[r#"
+        Deleted { sequencer: "0A", reason: "DeleteObject", deletion_type: "Delete Marker Created" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Deleted/b/in/a/v/0A"#]],
+    );
+}
+
+#[test]
+fn a_lifecycle_rule_deletes_an_object() {
+    let detail =
+        detail(r#","sequencer":"0A""#, r#","reason":"Lifecycle Expiration","deletion-type":"Permanently Deleted""#);
+    check(
+        &s3_event("Object Deleted", &detail),
+        expect![[r#"
+        Deleted { sequencer: "0A", reason: "Lifecycle Expiration", deletion_type: "Permanently Deleted" } S3Object { key: "in/a", etag: None, version_id: None }
+        s3/Object Deleted/b/in/a//0A"#]],
+    );
+}
+
+#[test]
+fn the_other_changes_of_an_object_are_told_apart_by_their_request() {
+    let object = r#","size":5,"etag":"e","version-id":"v""#;
+    let class = r#","source-storage-class":"GLACIER""#;
+    check(
+        &s3_event("Object Restore Initiated", &detail(object, class)),
+        expect![[r#"
+        RestoreInitiated { source_storage_class: "GLACIER" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Restore Initiated/b/in/a/v/R1"#]],
+    );
+    let completed = format!(r#"{class},"restore-expiry-time":"2021-11-13T00:00:00Z""#);
+    check(
+        &s3_event("Object Restore Completed", &detail(object, &completed)),
+        expect![[r#"
+        RestoreCompleted { restore_expiry_time: "2021-11-13T00:00:00Z", source_storage_class: "GLACIER" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Restore Completed/b/in/a/v/R1"#]],
+    );
+    check(
+        &s3_event("Object Restore Expired", &detail(object, "")),
+        expect![[r#"
+        RestoreExpired S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Restore Expired/b/in/a/v/R1"#]],
+    );
+    let to_class = r#","destination-storage-class":"INTELLIGENT_TIERING""#;
+    check(
+        &s3_event("Object Storage Class Changed", &detail(object, to_class)),
+        expect![[r#"
+        StorageClassChanged { destination_storage_class: "INTELLIGENT_TIERING" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Storage Class Changed/b/in/a/v/R1"#]],
+    );
+    let to_tier = r#","destination-access-tier":"ARCHIVE_ACCESS""#;
+    check(
+        &s3_event("Object Access Tier Changed", &detail(object, to_tier)),
+        expect![[r#"
+        AccessTierChanged { destination_access_tier: "ARCHIVE_ACCESS" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Access Tier Changed/b/in/a/v/R1"#]],
+    );
+    check(
+        &s3_event("Object ACL Updated", &detail(object, "")),
+        expect![[r#"
+        AclUpdated S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object ACL Updated/b/in/a/v/R1"#]],
+    );
+    check(
+        &s3_event("Object Tags Added", &detail(object, "")),
+        expect![[r#"
+        TagsAdded S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Tags Added/b/in/a/v/R1"#]],
+    );
+    check(
+        &s3_event("Object Tags Deleted", &detail(object, "")),
+        expect![[r#"
+        TagsDeleted S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+        s3/Object Tags Deleted/b/in/a/v/R1"#]],
+    );
+}
+
+#[test]
+fn keys_are_taken_raw() {
+    let detail = r#"{"bucket":{"name":"b"},"object":{"key":"a+b%20c \"d\" é\u00e9","size":1,"etag":"e","sequencer":"1"},"reason":"PutObject"}"#;
+    check(
+        &s3_event("Object Created", detail),
+        expect![[r#"
+        Created { size: 1, sequencer: "1", reason: "PutObject" } S3Object { key: "a+b%20c \"d\" éé", etag: Some("e"), version_id: None }
+        s3/Object Created/b/a+b%20c "d" éé/e/1"#]],
+    );
+}
+
+#[test]
+fn any_other_event_is_kept_as_a_checked_envelope() {
+    check(
+        &event("my.app", "Order Placed", r#"{"order":1}"#),
+        expect![[r#"
+        Envelope { id: "e-1", source: "my.app", detail_type: "Order Placed", account: "111122223333", time: "2026-01-31T23:59:59Z", region: "eu-west-1", resources: [] }
+        event/my.app/e-1"#]],
+    );
+    check(
+        &event("aws.s3", "AWS API Call via CloudTrail", r#"{"eventName":"PutObject"}"#),
+        expect![[r#"
+        Envelope { id: "e-1", source: "aws.s3", detail_type: "AWS API Call via CloudTrail", account: "111122223333", time: "2026-01-31T23:59:59Z", region: "eu-west-1", resources: [] }
+        event/aws.s3/e-1"#]],
+    );
+}
+
+#[test]
+fn what_is_no_event_is_an_error_that_names_the_field() {
+    check("", expect!["error: the event is not JSON: expected a value, found the end of the text at byte 0"]);
+    check("[]", expect!["error: the event's `(whole)` must be an object, found a list"]);
+    check(
+        &OBJECT_CREATED[..200],
+        expect!["error: the event is not JSON: expected a value, found the end of the text at byte 200"],
+    );
+    check(
+        &format!("{OBJECT_CREATED} x"),
+        expect!["error: the event is not JSON: expected the end of the text, found `x` at byte 690"],
+    );
+    check(&OBJECT_CREATED.replace("\"account\"", "\"acount\""), expect!["error: the event's `account` is missing"]);
+    check(
+        &OBJECT_CREATED.replace("2021-11-12T", "yesterday "),
+        expect!["error: the event's `time` must be a time such as 2026-01-31T23:59:59Z, found `yesterday 00:00:00Z`"],
+    );
+    check(
+        &OBJECT_CREATED.replace("\"size\": 5", "\"size\": \"5\""),
+        expect!["error: the event's `detail.object.size` must be a whole number, found a string"],
+    );
+    check(
+        &OBJECT_CREATED.replace("\"size\": 5", "\"size\": -5"),
+        expect!["error: the event's `detail.object.size` must be a whole number, found a number"],
+    );
+    check(
+        &OBJECT_CREATED.replace("\"sequencer\"", "\"seq\""),
+        expect!["error: the event's `detail.object.sequencer` is missing"],
+    );
+    check(
+        &OBJECT_CREATED.replace("[\"arn:aws:s3:::uploads\"]", "[1]"),
+        expect!["error: the event's `resources` must be a list of strings, found a list"],
+    );
+    check(&event("my.app", "x", "[]"), expect!["error: the event's `detail` must be an object, found a list"]);
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    check(
+        &event("my.app", "x", &deep),
+        expect!["error: the event is not JSON: nested deeper than 512 levels at byte 686"],
+    );
+}
+
+#[test]
+fn an_identity_is_shared_by_repeated_deliveries_and_by_nothing_else() {
+    let identity = |text: &str| Event::decode(text).map(|event| event.identity());
+    let first = identity(OBJECT_CREATED);
+    // A repeated notification is not promised the same event id.
+    assert_eq!(first, identity(&OBJECT_CREATED.replace("17793124", "99999999")));
+    for other in ["617f08299329d189", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e", "uploads", "incoming/", "Object Created"] {
+        let changed = OBJECT_CREATED.replace(other, "Object Tags Added");
+        assert_ne!(first, identity(&changed), "{other}");
+    }
+}

@@ -1,0 +1,27 @@
+//! Every decision of ecs-trigger, without I/O.
+//!
+//! > An event is decoded into an `Event`, matched by the `RoutingConfig` to `Route`s, rendered into `TaskRequest`s, launched
+//! > on ECS, and its outcome reported back to the source.
+//!
+//! In reading order:
+//! - [`document`] - a JSON or YAML text as a tree with positions; [`diagnostic`] - what is wrong with it, and where;
+//! - [`event`] - *decode*: from a delivered text to an [`event::Event`]; [`identity`] - which event it is at every delivery;
+//! - [`config`] - the [`config::RoutingConfig`] and everything that is checked when it is loaded;
+//! - [`pattern`] - *match*: EventBridge's event patterns; [`template`] - what a value of the config makes of an event;
+//! - [`plan`] - *render*: all [`task_request::TaskRequest`]s of one event, within AWS's [`limits`].
+//!
+//! Nothing here awaits, reads a clock, an environment variable, a file or randomness: functions fail only because of their
+//! input. *Launch* and *report* are `trigger-engine`'s.
+
+pub mod config;
+pub mod diagnostic;
+pub mod document;
+pub mod event;
+#[cfg(test)]
+mod fixtures;
+pub mod identity;
+pub mod limits;
+pub mod pattern;
+pub mod plan;
+pub mod task_request;
+pub mod template;

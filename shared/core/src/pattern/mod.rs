@@ -1,0 +1,51 @@
+//! Event patterns, with EventBridge's own semantics.
+//!
+//! A [`Pattern`] is parsed once ([`parse`]) into alternatives (`$or` multiplied out), each a list of fields that must all
+//! match. What one operator means stands in [`operator`]; how the fields of one event play together in [`evaluate`].
+
+pub mod evaluate;
+pub mod number;
+pub mod operator;
+mod parse;
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Node, Span};
+use operator::Operator;
+
+/// A parsed event pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// It matches an event that any of these matches; there is at least one.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Fields that must all match, in order of their paths; at most one for a path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
+    /// The fields.
+    pub fields: Vec<Field>,
+}
+
+/// What one path of the event must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// The path, its steps joined with `.`: EventBridge makes no difference between a step `a.b` and a step `b` below `a`.
+    pub path: String,
+    /// Where the field stands in the pattern.
+    pub span: Span,
+    /// It matches a value that any of these matches; there is at least one.
+    pub operators: Vec<Operator>,
+}
+
+impl Pattern {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// Everything for which EventBridge would refuse it, in EventBridge's words.
+    pub fn parse(node: &Node) -> Result<Self, Vec<Diagnostic>> {
+        parse::parse(node)
+    }
+}
+
+#[cfg(test)]
+mod tests;

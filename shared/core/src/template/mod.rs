@@ -1,0 +1,186 @@
+//! Templates: parsed when the config is loaded, rendered per event into one value each.
+//!
+//! A template makes text for one leaf of the task request and nothing else: it is never spliced into JSON, and nothing that
+//! an event holds is itself read as a template. Rendering knows no clock and no randomness, and its work is bounded.
+
+mod context;
+mod filters;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
+
+pub use context::{Context, EVENT_FIELDS, S3_FIELDS};
+
+use crate::config::decode::list;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::document::{Source, Span, Spanned};
+
+/// How many steps one template may take.
+const FUEL: u64 = 100_000;
+
+/// A text of the config that may hold `{{ ... }}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Where it stands in the config.
+    pub span: Span,
+    source: String,
+    /// The name in [`Templates`]; none where nothing has to be rendered.
+    name: Option<String>,
+}
+
+/// All templates of a config, parsed.
+pub struct Templates {
+    environment: Environment<'static>,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Templates").finish_non_exhaustive()
+    }
+}
+
+/// Why a template could not be rendered for an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message} in the template {}", crate::document::json::quote(.template))]
+pub struct RenderError {
+    /// Where the template, or the part of it that failed, stands: `file:line:column`.
+    pub place: String,
+    /// The template.
+    pub template: String,
+    /// What is wrong, naming the field.
+    pub message: String,
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let mut environment = Environment::empty();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_formatter(write_scalar);
+        environment.set_debug(true);
+        filters::add(&mut environment);
+        Self { environment }
+    }
+}
+
+impl Templates {
+    /// Parses a template, reporting bad syntax, unknown filters, and names that no event has.
+    pub(crate) fn parse(
+        &mut self,
+        text: &Spanned<String>,
+        source: &Source,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Template {
+        let plain = Template { span: text.span, source: text.value.clone(), name: None };
+        if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
+            return plain;
+        }
+        let name = format!("{}", text.span.start);
+        if let Err(error) = self.environment.add_template_owned(name.clone(), text.value.clone()) {
+            problems.push(syntax_problem(&error, text, source));
+            return plain;
+        }
+        problems.extend(unknown_filters(text, source));
+        problems.extend(self.unknown_names(&name, text, source));
+        Template { name: Some(name), ..plain }
+    }
+
+    fn unknown_names(&self, name: &str, text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
+        let Ok(template) = self.environment.get_template(name) else { return Vec::new() };
+        let known: Vec<&str> = EVENT_FIELDS.iter().chain(S3_FIELDS).copied().collect();
+        let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+        let unknown = used.into_iter().filter(|used| !known.contains(&used.as_str()));
+        unknown
+            .map(|unknown| {
+                let part = text.find(&unknown).map_or(0..0, |at| at..at + unknown.len());
+                let span = source.place_within(text.span, text, part);
+                let meant = did_you_mean(&unknown, known.iter().copied());
+                let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+                Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
+                    "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other \
+                     fields; anything else is `event[\"name\"]`",
+                )
+            })
+            .collect()
+    }
+}
+
+impl Template {
+    /// The template's text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The text that this makes of an event.
+    ///
+    /// # Errors
+    /// A field that the event lacks (unless the template gives a `default`), a value that is no single text, or a filter
+    /// that cannot take its value.
+    pub fn render(&self, templates: &Templates, context: &Context, source: &Source) -> Result<String, RenderError> {
+        let Some(name) = &self.name else { return Ok(self.source.clone()) };
+        let rendered = templates.environment.get_template(name).and_then(|template| template.render(context.value()));
+        rendered.map_err(|error| {
+            let part = whole_expression(&self.source, error.range().unwrap_or(0..0));
+            let expression = self.source.get(part.clone()).unwrap_or_default().trim();
+            let message = match error.kind() {
+                ErrorKind::UndefinedError => format!("the event has no `{expression}`"),
+                ErrorKind::OutOfFuel => "too many steps".to_owned(),
+                _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+            };
+            let span = source.place_within(self.span, &self.source, part);
+            RenderError { place: source.place(span), template: self.source.clone(), message }
+        })
+    }
+}
+
+/// Jinja looks a filter up when it is applied; we do when the config is loaded.
+fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
+    let known: Vec<&str> = filters::FILTERS.iter().map(|(name, _)| *name).collect();
+    let unknown = filters::applied(text).into_iter().filter(|used| !known.contains(&&text[used.clone()]));
+    unknown
+        .map(|used| {
+            let (span, name) = (source.place_within(text.span, text, used.clone()), &text[used]);
+            let meant = did_you_mean(name, known.iter().copied());
+            let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            Diagnostic::error(span, format!("unknown filter `{name}`{hint}"))
+                .help(format!("the filters are {}", list(&known)))
+        })
+        .collect()
+}
+
+/// The engine names the last step of `detail.object.key`; this is the whole of it.
+fn whole_expression(template: &str, part: Range<usize>) -> Range<usize> {
+    let before = template.get(..part.start).unwrap_or_default();
+    let of_path = |c: char| c.is_alphanumeric() || "_.[]'\"-".contains(c);
+    let start = before.trim_end_matches(of_path).len();
+    if template.get(part.clone()).is_some_and(|text| text.starts_with(['.', '['])) { start..part.end } else { part }
+}
+
+fn syntax_problem(error: &minijinja::Error, text: &Spanned<String>, source: &Source) -> Diagnostic {
+    let span = source.place_within(text.span, text, error.range().unwrap_or(0..text.len()));
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    Diagnostic::error(span, format!("the template does not parse: {detail}"))
+        .help("write literal braces as `{{ '{{' }}`; the README lists the filters")
+}
+
+/// Writes strings, numbers and booleans; refuses what has no one obvious text.
+fn write_scalar(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    use minijinja::value::ValueKind;
+    let problem = match value.kind() {
+        ValueKind::None => "a value is null; give a default, as in `{{ value | default('-') }}`",
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+            "a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it"
+        }
+        ValueKind::Bytes | ValueKind::Invalid | ValueKind::Plain => "a value has no text",
+        ValueKind::Bool => return Ok(write!(out, "{}", value.is_true())?),
+        _ => return minijinja::escape_formatter(out, state, value),
+    };
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, problem))
+}
+
+#[cfg(test)]
+mod tests;

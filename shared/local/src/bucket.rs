@@ -1,0 +1,195 @@
+//! A folder that stands for a bucket.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use jiff::Timestamp;
+use md5::{Digest, Md5};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+/// The account that events on this machine come from.
+pub const ACCOUNT: &str = "000000000000";
+/// The Region that events on this machine come from.
+pub const REGION: &str = "us-east-1";
+
+/// A bucket, and the folder that stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// The bucket's name.
+    pub name: String,
+    /// The folder, canonical.
+    pub folder: PathBuf,
+}
+
+/// Why a path is no object of a bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnObject {
+    /// A link leads out of the folder.
+    #[error("{} leads out of the bucket's folder {}", path.display(), folder.display())]
+    Escapes {
+        /// The path.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// S3's keys are UTF-8.
+    #[error("{} is not UTF-8, as an object's key must be", .0.display())]
+    NotUtf8(PathBuf),
+    /// S3's keys hold at most 1024 bytes.
+    #[error("{} makes a key of more than 1024 bytes", .0.display())]
+    TooLong(PathBuf),
+    /// It is gone, or cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A folder, a socket, a device.
+    #[error("{} is no file", .0.display())]
+    NotAFile(PathBuf),
+}
+
+impl Bucket {
+    /// The bucket `name`, its folder created where it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read.
+    pub fn open(name: &str, folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self { name: name.to_owned(), folder: folder.canonicalize()? })
+    }
+
+    /// The key of a path in the folder, raw.
+    ///
+    /// # Errors
+    /// The path is no possible key.
+    pub fn key(&self, path: &Path) -> Result<String, NotAnObject> {
+        let escapes = || NotAnObject::Escapes { path: path.to_owned(), folder: self.folder.clone() };
+        let relative = path.strip_prefix(&self.folder).map_err(|_| escapes())?;
+        let key = relative.to_str().ok_or_else(|| NotAnObject::NotUtf8(path.to_owned()))?;
+        if key.len() > 1024 {
+            return Err(NotAnObject::TooLong(path.to_owned()));
+        }
+        Ok(key.replace(std::path::MAIN_SEPARATOR, "/"))
+    }
+
+    /// The `Object Created` event that S3 would send to EventBridge for the file.
+    ///
+    /// Its id and sequencer come from the file itself, so that an unchanged file makes the same event again.
+    ///
+    /// # Errors
+    /// The path is no file of this bucket, or cannot be read.
+    pub fn object_created(&self, path: &Path) -> Result<String, NotAnObject> {
+        let unreadable = |error| NotAnObject::Unreadable { path: path.to_owned(), error };
+        let key = self.key(path)?;
+        let real = path.canonicalize().map_err(unreadable)?;
+        if !real.starts_with(&self.folder) {
+            return Err(NotAnObject::Escapes { path: path.to_owned(), folder: self.folder.clone() });
+        }
+        let mut file = File::open(&real).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(NotAnObject::NotAFile(path.to_owned()));
+        }
+        let modified = metadata.modified().map_err(unreadable)?;
+        let sequencer = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let detail = json!({
+            "version": "0",
+            "bucket": { "name": self.name },
+            "object": {
+                "key": key,
+                "size": metadata.len(),
+                "etag": md5_of(&mut file).map_err(unreadable)?,
+                "sequencer": format!("{sequencer:016X}"),
+            },
+            "request-id": "LOCAL",
+            "requester": ACCOUNT,
+            "source-ip-address": "127.0.0.1",
+            "reason": "PutObject",
+        });
+        let time = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(self.event("Object Created", &key, &format!("{sequencer:016X}"), time, detail))
+    }
+
+    /// The `Object Deleted` event that S3 would send to EventBridge for a file that is gone.
+    ///
+    /// # Errors
+    /// The path is no possible key.
+    pub fn object_deleted(&self, path: &Path, time: Timestamp) -> Result<String, NotAnObject> {
+        let key = self.key(path)?;
+        let sequencer = format!("{:016X}", time.as_nanosecond());
+        let detail = json!({
+            "version": "0",
+            "bucket": { "name": self.name },
+            "object": { "key": key, "sequencer": sequencer },
+            "request-id": "LOCAL",
+            "requester": ACCOUNT,
+            "source-ip-address": "127.0.0.1",
+            "reason": "DeleteObject",
+            "deletion-type": "Permanently Deleted",
+        });
+        Ok(self.event("Object Deleted", &key, &sequencer, time, detail))
+    }
+
+    fn event(&self, detail_type: &str, key: &str, sequencer: &str, time: Timestamp, detail: Value) -> String {
+        json!({
+            "version": "0",
+            "id": event_id(&[detail_type, &self.name, key, sequencer]),
+            "detail-type": detail_type,
+            "source": "aws.s3",
+            "account": ACCOUNT,
+            "time": time.round(jiff::Unit::Second).unwrap_or(time).to_string(),
+            "region": REGION,
+            "resources": [format!("arn:aws:s3:::{}", self.name)],
+            "detail": detail,
+        })
+        .to_string()
+    }
+
+    /// Every file of the folder, in order of its path. Links are not followed into other folders.
+    pub fn files(&self) -> Vec<PathBuf> {
+        files_below(&self.folder)
+    }
+}
+
+/// Every file below `folder`, in order of its path.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => files.push(entry.path()),
+                Err(_) => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn md5_of(file: &mut File) -> io::Result<String> {
+    let mut hasher = Md5::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(format!("{:x}", hasher.finalize())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// An id in a UUID's form, the same for the same parts.
+fn event_id(parts: &[&str]) -> String {
+    let hash = format!("{:x}", Sha256::digest(parts.join("\0")));
+    format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
+}
+
+#[cfg(test)]
+mod tests;

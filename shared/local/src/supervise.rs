@@ -1,0 +1,69 @@
+//! What keeps a task's processes from outliving it.
+//!
+//! A container's process is not started by `dev` itself but by a supervisor: a small process of its own, whose standard
+//! input is a pipe from `dev`. When the pipe closes - because the task is to stop, or because `dev` is gone, however it
+//! ended - the supervisor ends the process and everything that it started.
+
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How long a process has from SIGTERM to SIGKILL.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The exit code of a process that could not be started, as a shell has it.
+pub const CANNOT_START: u8 = 127;
+
+/// Runs `command` until it ends or standard input closes; returns its exit code, 128 + n for signal n.
+///
+/// With `container`, the process is a client of a Docker engine, and the container of that name is removed at the end.
+pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
+    let Some((program, arguments)) = command.split_first() else { return CANNOT_START };
+    let spawned = Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).spawn();
+    let code = match spawned {
+        Ok(child) => wait(child),
+        Err(error) => {
+            eprintln!("cannot start `{program}`: {error}");
+            CANNOT_START
+        }
+    };
+    if let Some(name) = container {
+        let remove =
+            Command::new("docker").args(["rm", "--force", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if let Err(error) = remove {
+            eprintln!("the container {name} may still run: {error}");
+        }
+    }
+    code
+}
+
+fn wait(mut child: Child) -> u8 {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    thread::spawn(move || {
+        // Whatever ends the pipe, an error included, ends the process.
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        signal(group, Signal::TERM);
+        thread::sleep(STOP_TIMEOUT);
+        signal(group, Signal::KILL);
+    });
+    let status = child.wait();
+    // What the process started and left behind belongs to the task as well.
+    signal(group, Signal::KILL);
+    status.map_or(CANNOT_START, exit_code)
+}
+
+fn signal(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        // Fails only when nothing of the group is left.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}

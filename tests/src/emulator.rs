@@ -1,0 +1,172 @@
+//! ministack, an emulator of AWS on this machine, and AWS's own command line to talk to it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::binaries::root;
+
+/// How often something is looked for before it is missed; each look takes about half a second.
+const LOOKS_MAX: usize = 60;
+
+/// A running emulator, empty at first; it ends with this value.
+#[derive(Debug)]
+pub struct Emulator {
+    process: Child,
+    environment: PathBuf,
+    /// Where it answers.
+    pub endpoint: String,
+}
+
+impl Emulator {
+    /// Starts an emulator on a free port, after making its virtual environment where that is missing.
+    ///
+    /// # Panics
+    /// Python 3 or the packages cannot be had, or the emulator does not start.
+    pub fn start() -> Self {
+        let environment = environment();
+        let port = free_port();
+        let mut process = Command::new(environment.join("bin/ministack"))
+            .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("CLOUDTRAIL_RECORDING", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("the emulator cannot be started: {error}"));
+        let mut log = BufReader::new(process.stderr.take().unwrap_or_else(|| panic!("the log is piped"))).lines();
+        let ready = log.by_ref().map_while(Result::ok).any(|line| line.contains("Running on"));
+        assert!(ready, "the emulator ended before it answered");
+        // Keeps the pipe from filling up.
+        std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
+        Self { process, environment, endpoint: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// Runs `aws` with these arguments; returns its answer, null where it gives none.
+    ///
+    /// # Panics
+    /// The command fails.
+    pub fn aws(&self, arguments: &[&str]) -> Value {
+        let output = Command::new(self.environment.join("bin/aws"))
+            .args(arguments)
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_DEFAULT_OUTPUT", "json")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .output()
+            .unwrap_or_else(|error| panic!("aws cannot be run: {error}"));
+        assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// Creates the function `name` from our own binary of that name.
+    ///
+    /// # Panics
+    /// The function cannot be created.
+    pub fn create_function(&self, name: &str, environment: &[(&str, &str)]) {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let (bootstrap, archive) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
+        fs::copy(crate::binary(name), &bootstrap).unwrap_or_else(|error| panic!("{name} cannot be copied: {error}"));
+        // Without symbols it is a tenth of the size.
+        run(Command::new("strip").arg(&bootstrap));
+        run(self.python().args(["-m", "zipfile", "--create"]).arg(&archive).arg(&bootstrap));
+        let variables: serde_json::Map<String, Value> = environment
+            .iter()
+            .chain(&[("AWS_ENDPOINT_URL", self.endpoint.as_str())])
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        let variables = serde_json::json!({ "Variables": variables }).to_string();
+        let archive = format!("fileb://{}", archive.display());
+        self.aws(&[
+            "lambda",
+            "create-function",
+            "--function-name",
+            name,
+            "--runtime",
+            "provided.al2023",
+            "--handler",
+            "bootstrap",
+            "--role",
+            "arn:aws:iam::000000000000:role/function",
+            "--timeout",
+            "30",
+            "--zip-file",
+            &archive,
+            "--environment",
+            &variables,
+        ]);
+    }
+
+    fn python(&self) -> Command {
+        Command::new(self.environment.join("bin/python"))
+    }
+
+    /// The parameters of every call of this name that was made, once there are `count`.
+    ///
+    /// # Panics
+    /// There are not that many in time.
+    pub fn calls(&self, name: &str, count: usize) -> Vec<Value> {
+        let attribute = format!("AttributeKey=EventName,AttributeValue={name}");
+        let mut found = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            let answer = self.aws(&["cloudtrail", "lookup-events", "--lookup-attributes", &attribute]);
+            found = answer["Events"].as_array().into_iter().flatten().filter_map(request_parameters).collect();
+            if found.len() >= count {
+                return found;
+            }
+        }
+        panic!("{count} calls of {name} expected, found {found:?}");
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Already ended is ended as well.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn request_parameters(event: &Value) -> Option<Value> {
+    let event: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
+    Some(event["requestParameters"].clone())
+}
+
+/// A virtual environment with the pinned packages, made once for each version of their list.
+fn environment() -> PathBuf {
+    let requirements = root().join("tests/requirements.txt");
+    let folder = root().join("target/emulator");
+    let stamp = folder.join("requirements.txt");
+    fs::create_dir_all(root().join("target")).unwrap_or_else(|error| panic!("no target folder: {error}"));
+    let lock = File::create(root().join("target/emulator.lock")).unwrap_or_else(|error| panic!("no lock: {error}"));
+    lock.lock().unwrap_or_else(|error| panic!("no lock: {error}"));
+    if read(&stamp) != read(&requirements) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements));
+        fs::copy(&requirements, &stamp).unwrap_or_else(|error| panic!("no stamp: {error}"));
+    }
+    folder
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
+    listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).port()
+}

@@ -1,0 +1,9 @@
+//! What stories need: the real binaries, a real emulator, and AWS's own command line to look at it from outside.
+//!
+//! Everything is made below `target/`, talks to 127.0.0.1 only, and is ended by its process id.
+
+mod binaries;
+mod emulator;
+
+pub use binaries::{binary, command, root};
+pub use emulator::Emulator;

@@ -1,0 +1,301 @@
+//! The command line, as a user meets it: what it prints, and the exit codes that its help documents.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+use std::fs;
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use e2e::{command, root};
+use expect_test::{Expect, expect};
+use serde_json::Value;
+
+const EVENT: &str = "examples/quickstart/event.json";
+
+/// Runs `ecs-trigger` with these arguments and this standard input.
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ecs-trigger starts");
+    // A verb that reads no input may have ended already.
+    let _ = child.stdin.take().expect("is piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("ecs-trigger ends")
+}
+
+/// Runs `ecs-trigger`; shows its exit code, output and messages.
+fn check(arguments: &[&str], input: &str, expected: Expect) {
+    let output = run(arguments, input);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    let code = output.status.code().expect("an exit code");
+    expected.assert_eq(&format!("exit {code}\n{}\n--\n{}", text(&output.stdout), text(&output.stderr)));
+}
+
+/// A config with three errors, in a folder of its own.
+fn broken() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "version: 1\ntasks: { t: { task_definition: t, comand: [x] } }\nroutes:\n  - { name: r, on: { s3: { buckt: b } }, run: u }\n";
+    fs::write(folder.path().join("ecs-trigger.yaml"), text).expect("is written");
+    let path = folder.path().display().to_string();
+    (folder, path)
+}
+
+#[test]
+fn a_valid_config_is_said_to_be_valid() {
+    check(
+        &["validate", "examples/quickstart"],
+        "",
+        expect![[r#"
+        exit 0
+        examples/quickstart/ecs-trigger.yaml: valid, with 1 route
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn all_errors_are_drawn_at_once_with_carets() {
+    let (folder, path) = broken();
+    let output = run(&["validate", &path], "");
+    assert_eq!(output.status.code(), Some(3));
+    let drawn = String::from_utf8_lossy(&output.stderr).replace(&format!("{path}/"), "");
+    expect![[r#"
+        error: unknown key `comand`
+         --> ecs-trigger.yaml:2:35
+          |
+        2 | tasks: { t: { task_definition: t, comand: [x] } }
+          |                                   ^^^^^^
+          |
+          = help: the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`
+
+        error: missing key `bucket`
+         --> ecs-trigger.yaml:4:26
+          |
+        4 |   - { name: r, on: { s3: { buckt: b } }, run: u }
+          |                          ^
+          |
+          = help: add `bucket: ...`, a string
+
+        error: unknown key `buckt`; did you mean `bucket`?
+         --> ecs-trigger.yaml:4:28
+          |
+        4 |   - { name: r, on: { s3: { buckt: b } }, run: u }
+          |                            ^^^^^
+          |
+          = help: write `bucket`
+
+        error: unknown task `u`
+         --> ecs-trigger.yaml:4:47
+          |
+        4 |   - { name: r, on: { s3: { buckt: b } }, run: u }
+          |                                               ^
+          |
+          = help: define it under `tasks`, or run one of `t`
+
+    "#]].assert_eq(&drawn);
+    drop(folder);
+}
+
+#[test]
+fn errors_are_json_when_asked_for() {
+    let (folder, path) = broken();
+    let output = run(&["validate", "--json", &path], "");
+    assert_eq!(output.status.code(), Some(3));
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    let problems = printed["problems"].as_array().expect("is a list").iter();
+    let shown: Vec<String> = problems
+        .map(|problem| format!("{}:{} {} {}", problem["line"], problem["column"], problem["text"], problem["message"]))
+        .collect();
+    expect![[r#"
+        2:35 "comand" "unknown key `comand`"
+        4:26 null "missing key `bucket`"
+        4:28 "buckt" "unknown key `buckt`; did you mean `bucket`?"
+        4:47 "u" "unknown task `u`""#]]
+    .assert_eq(&shown.join("\n"));
+    drop(folder);
+}
+
+#[test]
+fn a_plan_is_shown_with_the_exact_request() {
+    check(
+        &["plan", "--config", "examples/quickstart", EVENT],
+        "",
+        expect![[r#"
+        exit 0
+        event aws.s3 Object Created: s3/Object Created/uploads/incoming/orders 2026.csv/b1946ac92492d2347c6235b4d2611184/617f08299329d189
+
+        route csv-upload would run the task import-csv:
+        {
+          "cluster": "batch",
+          "taskDefinition": "import-csv",
+          "launchType": "FARGATE",
+          "networkConfiguration": {
+            "awsvpcConfiguration": {
+              "subnets": [
+                "subnet-0a1b2c3d",
+                "subnet-4e5f6a7b"
+              ],
+              "securityGroups": [
+                "sg-0a1b2c3d"
+              ]
+            }
+          },
+          "startedBy": "ecs-trigger/csv-upload",
+          "overrides": {
+            "containerOverrides": [
+              {
+                "name": "app",
+                "command": [
+                  "uploads",
+                  "incoming/orders 2026.csv"
+                ],
+                "environment": [
+                  {
+                    "name": "OBJECT_SIZE",
+                    "value": "71"
+                  }
+                ]
+              }
+            ]
+          },
+          "clientToken": "b126f3d789bffb3ebcc30955df554b1945db5c248f0537ad19f6a1f125b303e7"
+        }
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn a_plan_is_json_when_asked_for_and_takes_the_event_from_standard_input() {
+    let event = fs::read_to_string(root().join(EVENT)).expect("is there");
+    let output = run(&["plan", "--config", "examples/quickstart", "--json", "-"], &event);
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    assert_eq!(plan["launches"][0]["route"], "csv-upload");
+    assert_eq!(plan["launches"][0]["run_task"]["taskDefinition"], "import-csv");
+}
+
+#[test]
+fn an_event_that_no_route_takes_is_no_error() {
+    let event = fs::read_to_string(root().join(EVENT)).expect("is there").replace("incoming/", "elsewhere/");
+    check(
+        &["plan", "--config", "examples/quickstart", "-"],
+        &event,
+        expect![[r#"
+        exit 0
+        event aws.s3 Object Created: s3/Object Created/uploads/elsewhere/orders 2026.csv/b1946ac92492d2347c6235b4d2611184/617f08299329d189
+        no route matches it: nothing would start
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn each_failure_has_its_documented_exit_code() {
+    let (folder, path) = broken();
+    let event = fs::read_to_string(root().join(EVENT)).expect("is there");
+    let code = |arguments: &[&str], input: &str| run(arguments, input).status.code();
+    assert_eq!(code(&["plan"], ""), Some(2), "the event is missing");
+    assert_eq!(code(&["no-such-verb"], ""), Some(2));
+    assert_eq!(code(&["plan", "--config", &path, EVENT], ""), Some(3), "the config has errors");
+    assert_eq!(code(&["dev", &path, "--once"], ""), Some(3), "the config has errors");
+    assert_eq!(code(&["plan", "--config", "examples/quickstart", "-"], "{"), Some(4), "no JSON");
+    assert_eq!(code(&["plan", "--config", "examples/quickstart", "-"], "{}"), Some(4), "no event");
+    let long = event.replace("orders 2026", &"x".repeat(9000));
+    assert_eq!(code(&["plan", "--config", "examples/quickstart", "-"], &long), Some(5), "over AWS's limit");
+    assert_eq!(code(&["validate", "no/such/file"], ""), Some(6));
+    assert_eq!(code(&["plan", "--config", "examples/quickstart", "no-such-event.json"], ""), Some(6));
+    drop(folder);
+}
+
+#[test]
+fn a_missing_field_names_field_template_and_line() {
+    let config = fs::read_to_string(root().join("examples/quickstart/ecs-trigger.yaml")).expect("is there");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c.yaml");
+    fs::write(&path, config.replace("{{ size }}", "{{ detail.object.owner }}")).expect("is written");
+    let output = run(&["plan", "--config", &path.display().to_string(), EVENT], "");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(output.stdout.is_empty(), "nothing would start");
+    let said = String::from_utf8_lossy(&output.stderr).replace(&path.display().to_string(), "c.yaml");
+    expect![[r#"
+        error: the route `csv-upload` cannot launch its task: c.yaml:14:43: the event has no `detail.object.owner` in the template "{{ detail.object.owner }}"
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn every_verb_explains_itself_with_examples() {
+    for verb in ["validate", "plan", "schema", "dev", "completions"] {
+        let help = run(&[verb, "--help"], "");
+        assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:\n"), "{verb}");
+    }
+    let help = run(&["--help"], "");
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes:\n"));
+}
+
+#[test]
+fn shells_get_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell], "");
+        assert!(String::from_utf8_lossy(&script.stdout).contains("validate"), "{shell}");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_one_that_is_printed() {
+    let path = root().join("ecs-trigger.schema.json");
+    let printed = String::from_utf8(run(&["schema"], "").stdout).expect("is UTF-8");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, &printed).expect("is written");
+    }
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == printed, "run `cargo run -p ecs-trigger -- schema > ecs-trigger.schema.json`");
+}
+
+#[test]
+fn every_example_is_valid_by_the_schema_and_by_the_config_itself() {
+    let schema: Value = serde_json::from_slice(&run(&["schema"], "").stdout).expect("is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("is a JSON Schema");
+    let folders = fs::read_dir(root().join("examples")).expect("is a folder");
+    let mut seen = 0;
+    for folder in folders.map(|folder| folder.expect("can be read").path()) {
+        let config = folder.join("ecs-trigger.yaml");
+        let text = fs::read_to_string(&config).expect("each example has a config");
+        let node = trigger_core::document::yaml::parse(&text).expect("is YAML");
+        let value: Value = serde_json::from_str(&trigger_core::document::json::write(&node)).expect("is JSON");
+        let errors: Vec<String> =
+            schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", config.display());
+        let validated = run(&["validate", &folder.display().to_string()], "");
+        assert!(validated.status.success() && validated.stderr.is_empty(), "{}", config.display());
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn the_schema_refuses_what_the_config_refuses() {
+    let schema: Value = serde_json::from_slice(&run(&["schema"], "").stdout).expect("is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("is a JSON Schema");
+    let valid = serde_json::json!({
+        "version": 1, "tasks": { "t": { "task_definition": "f" } },
+        "routes": [{ "name": "r", "on": { "s3": { "bucket": "b", "key": [{ "prefix": "a" }, "b"] } }, "run": "t" }],
+    });
+    assert!(schema.is_valid(&valid));
+    for (path, wrong) in [
+        ("/version", serde_json::json!(2)),
+        ("/tasks/t", serde_json::json!({ "comand": [] })),
+        ("/tasks/t", serde_json::json!({ "count": 11 })),
+        ("/tasks/t", serde_json::json!({ "launch_type": "fargate" })),
+        ("/routes/0/name", serde_json::json!("a b")),
+        ("/routes/0/on", serde_json::json!({})),
+        ("/routes/0/on", serde_json::json!({ "s3": { "bucket": "b" }, "event_pattern": { "a": [1] } })),
+        ("/routes/0/on/s3/key", serde_json::json!({ "prefx": "a" })),
+    ] {
+        let mut changed = valid.clone();
+        *changed.pointer_mut(path).expect("stands there") = wrong.clone();
+        assert!(!schema.is_valid(&changed), "{path} = {wrong}");
+    }
+}

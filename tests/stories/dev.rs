@@ -1,0 +1,306 @@
+//! `ecs-trigger dev`: folders as buckets, processes as tasks. The real binary, real files, real processes.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use e2e::command;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project whose task runs `entry_point` with the bucket and the key as words.
+fn project(entry_point: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = r#"
+version: 1
+tasks:
+  t:
+    task_definition: t:7
+    overrides:
+      container_overrides:
+        - { name: app, command: ["{{ bucket }}", "{{ key }}"], environment: { KEY: "{{ key }}", SIZE: "{{ size }}" } }
+routes:
+  - { name: r, on: { s3: { bucket: b, key: { prefix: in/ } } }, run: t }
+  - { name: gone, on: { s3: { bucket: b, key: { prefix: in/ }, detail_type: Object Deleted } }, run: u }
+local:
+  task_definitions:
+    t: { container_definitions: { app: { entry_point: ENTRY_POINT, command: [never] } } }
+    u: { container_definitions: { app: { command: [echo, deleted] } } }
+"#
+    .replace("ENTRY_POINT", entry_point)
+    .replace("\nroutes:", "\n  u: { task_definition: u }\nroutes:");
+    fs::write(folder.path().join("ecs-trigger.yaml"), config).expect("is written");
+    fs::create_dir_all(folder.path().join("buckets/b/in")).expect("is made");
+    folder
+}
+
+fn put(project: &TempDir, key: &str, content: &str) -> PathBuf {
+    let path = project.path().join("buckets/b").join(key);
+    fs::create_dir_all(path.parent().expect("lies in a folder")).expect("is made");
+    fs::write(&path, content).expect("is written");
+    path
+}
+
+fn dev(project: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = command();
+    command.arg("dev").arg(project.path()).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn once(project: &TempDir) -> (Option<i32>, Vec<Value>) {
+    let Output { status, stdout, .. } = dev(project, &["--once", "--json"]).output().expect("runs");
+    let lines = stdout.lines().map(|line| serde_json::from_str(&line.expect("is text")).expect("is JSON"));
+    (status.code(), lines.collect())
+}
+
+/// The lines that processes wrote.
+fn output(happenings: &[Value]) -> Vec<&str> {
+    happenings.iter().filter_map(|happening| happening["output"]["line"].as_str()).collect()
+}
+
+#[test]
+fn a_file_starts_its_task_with_the_key_byte_for_byte_and_no_shell_between() {
+    let project = project(r#"[sh, -c, 'printf "%s|" "$@" "$KEY" "$SIZE"; echo', sh]"#);
+    let key = r#"in/a b+c%20"d'{{x}}$(touch pwned)é;.csv"#;
+    put(&project, key, "12345");
+    let (code, happenings) = once(&project);
+    assert_eq!(output(&happenings), [format!("b|{key}|{key}|5|")]);
+    assert_eq!(code, Some(0));
+    assert!(!project.path().join("pwned").exists(), "nothing reads a key as a command");
+}
+
+#[test]
+fn files_that_no_route_takes_start_nothing() {
+    let project = project("[echo]");
+    put(&project, "out/a.csv", "");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(0));
+    assert!(happenings.iter().any(|happening| happening.get("ignored").is_some()), "{happenings:?}");
+}
+
+#[test]
+fn a_failed_task_makes_the_whole_fail_and_shows_its_exit_code() {
+    let project = project("[sh, -c, 'echo broken >&2; exit 3']");
+    put(&project, "in/a", "");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    assert_eq!(output(&happenings), ["broken"]);
+    let exit = happenings.iter().find_map(|happening| happening["stopped"]["containers"][0]["exit_code"].as_i64());
+    assert_eq!(exit, Some(3));
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_a_failed_task() {
+    let project = project("[no-such-program]");
+    put(&project, "in/a", "");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    assert!(output(&happenings)[0].starts_with("cannot start `no-such-program`"), "{happenings:?}");
+}
+
+#[test]
+fn a_container_that_the_task_definition_does_not_have_is_refused() {
+    let project = project("[echo]");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there").replace("{ name: app, command", "{ name: ap, command");
+    fs::write(config, text).expect("is written");
+    put(&project, "in/a", "");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    let refused = happenings.iter().find_map(|happening| happening["refused"]["reason"].as_str());
+    assert!(refused.expect("is refused").contains("no container `ap` to override"), "{refused:?}");
+}
+
+#[test]
+fn a_link_out_of_the_bucket_is_no_object() {
+    let project = project("[cat]");
+    fs::write(project.path().join("secret"), "secret").expect("is written");
+    symlink(project.path().join("secret"), project.path().join("buckets/b/in/link")).expect("is linked");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    let refused = happenings.iter().find_map(|happening| happening["refused"]["reason"].as_str());
+    assert!(refused.expect("is refused").contains("leads out of the bucket's folder"), "{refused:?}");
+}
+
+#[test]
+fn the_essential_container_ends_the_others() {
+    let project = project("[sh, -c, 'exit 0']");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    let sidecar =
+        "command: [never] }, sidecar: { command: [sh, -c, 'read line < /dev/tty || sleep 1000'], essential: false }";
+    fs::write(config, text.replace("command: [never] }", sidecar)).expect("is written");
+    put(&project, "in/a", "");
+    let (_, happenings) = once(&project);
+    let stopped = happenings.iter().find_map(|happening| happening["stopped"]["containers"].as_array());
+    assert_eq!(stopped.expect("the task stopped").len(), 2);
+}
+
+#[test]
+fn an_image_runs_in_the_docker_engine_that_answers() {
+    let project = project("[import]");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    fs::write(config, text.replace("command: [never]", "image: importer")).expect("is written");
+    put(&project, "in/a", "");
+    // Stands for the client of an engine, and says what it was asked to do.
+    let docker = |script: &str| {
+        let bin = project.path().join("bin");
+        fs::create_dir_all(&bin).expect("is made");
+        fs::write(bin.join("docker"), format!("#!/bin/sh\n{script}\n")).expect("is written");
+        fs::set_permissions(bin.join("docker"), fs::Permissions::from_mode(0o755)).expect("can be run");
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("is set"));
+        let ran = dev(&project, &["--once"]).env("PATH", path).output().expect("runs");
+        (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+    };
+    let (code, said) = docker("echo \"docker $* KEY=$KEY\"");
+    assert_eq!(code, Some(0));
+    for part in [
+        "docker run --rm --init --name ecs-trigger-",
+        "--env KEY",
+        ":/buckets/b ",
+        "--entrypoint import importer b in/a KEY=in/a",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let (code, said) = docker("exit 1");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no Docker engine answers"), "{said}");
+}
+
+/// `dev` waiting for files; ends with this value.
+struct Waiting {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Waiting {
+    fn start(project: &TempDir) -> Self {
+        let mut process = dev(project, &["--json"]).stdout(Stdio::piped()).spawn().expect("runs");
+        let lines = BufReader::new(process.stdout.take().expect("is piped")).lines();
+        let mut waiting = Self { process, lines };
+        waiting.until("watching");
+        waiting
+    }
+
+    /// The next thing of this kind that happens.
+    fn until(&mut self, kind: &str) -> Value {
+        for line in self.lines.by_ref() {
+            let happening: Value = serde_json::from_str(&line.expect("is text")).expect("is JSON");
+            if let Some(found) = happening.get(kind) {
+                return found.clone();
+            }
+        }
+        panic!("dev ended before it told of `{kind}`");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(pid(self.process.id()), signal).expect("dev runs");
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Ended by the story itself in most cases.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(i32::try_from(id).expect("is a process id")).expect("is not 0")
+}
+
+#[test]
+fn a_file_that_lands_is_announced_once_it_is_closed_and_not_before() {
+    let project = project("[cat]");
+    let mut dev = Waiting::start(&project);
+    let path = project.path().join("buckets/b/in/slow");
+    let mut slow = File::create(&path).expect("is made");
+    slow.write_all(b"first half, ").expect("is written");
+    slow.flush().expect("is written");
+    put(&project, "in/quick", "whole");
+    assert_eq!(dev.until("object")["key"], "in/quick", "the slow one is still being written");
+    slow.write_all(b"second half").expect("is written");
+    drop(slow);
+    assert_eq!(dev.until("object")["key"], "in/slow");
+    fs::rename(put(&project, "tmp", "moved"), project.path().join("buckets/b/in/moved")).expect("is moved");
+    loop {
+        let object = dev.until("object");
+        if object["key"] == "in/moved" && object["detail_type"] == "Object Created" {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_appears_with_files_in_it_is_found_whole() {
+    let project = project("[echo]");
+    fs::create_dir_all(project.path().join("outside/x/y")).expect("is made");
+    fs::write(project.path().join("outside/x/y/z"), "").expect("is written");
+    let mut dev = Waiting::start(&project);
+    fs::rename(project.path().join("outside/x"), project.path().join("buckets/b/in/x")).expect("is moved");
+    assert_eq!(dev.until("object")["key"], "in/x/y/z");
+    put(&project, "in/new/deep/file", "");
+    assert_eq!(dev.until("object")["key"], "in/new/deep/file");
+}
+
+#[test]
+fn a_file_that_is_removed_is_a_deleted_object() {
+    let project = project("[echo]");
+    let path = put(&project, "in/a", "");
+    let mut dev = Waiting::start(&project);
+    fs::remove_file(path).expect("is removed");
+    assert_eq!(dev.until("object")["detail_type"], "Object Deleted");
+    assert_eq!(dev.until("output")["line"], "deleted");
+}
+
+/// A task that says its own process id and that of a grandchild, and would go on for long.
+const LONG: &str = "[sh, -c, 'trap \"echo stopping; exit 7\" TERM; sleep 1000 & echo $$ $!; wait']";
+
+fn processes(line: &Value) -> Vec<Pid> {
+    let line = line["line"].as_str().expect("is a line");
+    line.split(' ').map(|id| pid(id.parse().expect("is a process id"))).collect()
+}
+
+/// Waits until every process has ended. (One that has ended stays in the table until its parent asks for it.)
+fn wait_until_gone(processes: &[Pid]) {
+    let runs = |process: &Pid| {
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        test_kill_process(*process).is_ok() && !state.contains(") Z ")
+    };
+    let looks = (0..1_000_000).take_while(|_| processes.iter().any(runs)).inspect(|_| std::thread::yield_now()).count();
+    assert!(looks < 1_000_000, "a task goes on");
+}
+
+#[test]
+fn ctrl_c_stops_the_tasks_cleanly_and_then_dev() {
+    let project = project(LONG);
+    let mut dev = Waiting::start(&project);
+    put(&project, "in/a", "");
+    let processes = processes(&dev.until("output"));
+    dev.signal(Signal::INT);
+    assert_eq!(dev.until("output")["line"], "stopping", "SIGTERM comes first");
+    assert_eq!(dev.until("stopped")["containers"][0]["exit_code"], 7);
+    assert_eq!(dev.until("summary")["failed"], 1);
+    assert!(dev.process.wait().expect("ends").success());
+    wait_until_gone(&processes);
+}
+
+#[test]
+fn a_task_does_not_outlive_a_dev_that_is_killed() {
+    let project = project(LONG);
+    let mut dev = Waiting::start(&project);
+    put(&project, "in/a", "");
+    let processes = processes(&dev.until("output"));
+    dev.signal(Signal::KILL);
+    dev.process.wait().expect("ends");
+    // The pipe that the supervisor writes to closes with the last of the task's processes.
+    assert_eq!(dev.lines.by_ref().map_while(Result::ok).count(), 0);
+    wait_until_gone(&processes);
+}
