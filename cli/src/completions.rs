@@ -1,12 +1,11 @@
 //! `ecs-trigger completions`: completion scripts for shells.
 
-use std::io;
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::Cli;
 use crate::exit::Failed;
+use crate::output;
 
 /// Print a shell's completion script.
 #[derive(Debug, Args)]
@@ -22,7 +21,8 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        clap_complete::generate(self.shell, &mut Cli::command(), "ecs-trigger", &mut io::stdout());
-        Ok(())
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "ecs-trigger", &mut script);
+        output::bytes(&script)
     }
 }

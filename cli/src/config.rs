@@ -9,6 +9,7 @@ use trigger_core::document::Source;
 
 use crate::diagnostics;
 use crate::exit::Failed;
+use crate::output;
 
 /// The config's name where none is given.
 pub(crate) const FILE_NAME: &str = "ecs-trigger.yaml";
@@ -27,8 +28,8 @@ pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
     }
 }
 
-/// The checked config; its problems are shown, warnings included.
-pub(crate) fn load(path: &Path) -> Result<RoutingConfig, Failed> {
+/// The checked config; its problems are shown, warnings included: errors as JSON on standard output if asked for.
+pub(crate) fn load(path: &Path, json: bool) -> Result<RoutingConfig, Failed> {
     let source = read(path)?;
     match RoutingConfig::parse(source.clone()) {
         Ok(config) => {
@@ -36,7 +37,10 @@ pub(crate) fn load(path: &Path) -> Result<RoutingConfig, Failed> {
             Ok(config)
         }
         Err(problems) => {
-            show(&source, &problems);
+            match json {
+                true => output::json(&diagnostics::all_as_json(&source, false, &problems))?,
+                false => show(&source, &problems),
+            }
             Err(Failed::Config)
         }
     }

@@ -13,8 +13,9 @@ use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Su
 use trigger_local::supervise;
 
 use crate::config::{file_of, load};
-use crate::diagnostics::counted;
+use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
+use crate::output::{self, printable};
 
 /// Run a project on this machine: no AWS account, no Docker needed.
 ///
@@ -45,7 +46,7 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.project)?;
+        let config = load(&self.project, self.json)?;
         let file = file_of(&self.project);
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let options = Options {
@@ -57,13 +58,14 @@ impl Dev {
         };
         let mut interrupted = false;
         let show = |happening: &Happening| match self.json {
-            true => println!("{}", as_json(happening)),
+            // A reader that is gone is no reason to stop the tasks.
+            true => drop(output::json_line(&as_json(happening))),
             false => print(happening, self.once),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let summary = runtime.block_on(run(options, interruption(&mut interrupted), show)).map_err(failed)?;
         match self.json {
-            true => println!("{}", json!({ "summary": summary_json(summary) })),
+            true => output::json_line(&json!({ "summary": summary_json(summary) }))?,
             false => print_summary(summary),
         }
         match summary {
@@ -91,7 +93,13 @@ async fn interruption(interrupted: &mut bool) {
 }
 
 fn failed(error: DevError) -> Failed {
-    Failed::Io(error.to_string())
+    match error {
+        DevError::NoBucket | DevError::BucketName(_) => {
+            diagnostics::error(&error.to_string());
+            Failed::Config
+        }
+        DevError::Bucket { .. } | DevError::Watch(_) => Failed::Io(error.to_string()),
+    }
 }
 
 /// Keeps a process from outliving `dev`; for `dev`'s own use.
@@ -131,13 +139,19 @@ fn print(happening: &Happening, once: bool) {
             };
             println!("{BOLD}{bucket}{BOLD:#} is {}, waiting for files{there}", folder.display());
         }
-        Happening::Object { detail_type, bucket, key } => println!("{detail_type}: {BOLD}{bucket}/{key}{BOLD:#}"),
+        Happening::Object { detail_type, bucket, key } => {
+            println!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
+        }
+        Happening::Incomplete { bucket, key } => {
+            println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
+        }
+        Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very object before{DIM:#}"),
         Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
         Happening::Launched { route, task_name, tasks } => {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
             println!("  {route} runs {task_name} as {}", tasks.join(", "));
         }
-        Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {reason}"),
+        Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {}", printable(reason)),
         Happening::Output { task, container, stream, line } => {
             let bar = if *stream == Stream::Stderr { '!' } else { '|' };
             println!("{} {container} {bar} {line}", label(task));
@@ -194,6 +208,8 @@ fn as_json(happening: &Happening) -> Value {
             json!({ "object": { "detail_type": detail_type, "bucket": bucket, "key": key } })
         }
         Happening::Ignored => json!({ "ignored": {} }),
+        Happening::Duplicate { route } => json!({ "duplicate": { "route": route } }),
+        Happening::Incomplete { bucket, key } => json!({ "incomplete": { "bucket": bucket, "key": key } }),
         Happening::Launched { route, task_name, tasks } => {
             json!({ "launched": { "route": route, "task_name": task_name, "tasks": tasks } })
         }
@@ -203,8 +219,10 @@ fn as_json(happening: &Happening) -> Value {
             json!({ "output": { "task": task, "container": container, "stream": stream, "line": line } })
         }
         Happening::Stopped { task, containers, duration } => {
-            let exits: Vec<_> =
-                containers.iter().map(|exit| json!({ "container": exit.container, "exit_code": exit.code })).collect();
+            let exits: Vec<_> = containers
+                .iter()
+                .map(|exit| json!({ "container": exit.container, "exit_code": exit.code, "essential": exit.essential }))
+                .collect();
             json!({ "stopped": { "task": task, "containers": exits, "duration_ms": duration.as_millis() } })
         }
     }

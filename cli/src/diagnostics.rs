@@ -10,9 +10,18 @@ pub(crate) fn draw(source: &Source, problem: &Diagnostic) {
     anstream::eprintln!("{}\n", render(source, problem));
 }
 
-/// A message without a place, on standard error.
+/// An error without a place, on standard error.
 pub(crate) fn error(message: &str) {
-    let report = [Group::with_title(Level::ERROR.primary_title(message))];
+    say(Level::ERROR, message);
+}
+
+/// A warning without a place, on standard error.
+pub(crate) fn warning(message: &str) {
+    say(Level::WARNING, message);
+}
+
+fn say(level: Level<'_>, message: &str) {
+    let report = [Group::with_title(level.primary_title(message))];
     anstream::eprintln!("{}", Renderer::styled().render(&report));
 }
 
@@ -22,8 +31,8 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
         Severity::Warning => Level::WARNING,
     };
     // A caret needs a character to stand under; an empty place at the end of the file gets the one before it.
-    let end = problem.span.end.min(source.text.len());
-    let start = problem.span.start.min(end);
+    let end = source.text.ceil_char_boundary(problem.span.end);
+    let start = source.text.floor_char_boundary(problem.span.start.min(end));
     let first_line = source.text[start..end].find('\n').map_or(end, |newline| start + newline);
     let snippet = Snippet::source(&source.text)
         .path(&source.name)
@@ -36,8 +45,14 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
     Renderer::styled().render(&[group])
 }
 
+/// A config's problems as JSON.
+pub(crate) fn all_as_json(source: &Source, valid: bool, problems: &[Diagnostic]) -> Value {
+    let problems: Vec<_> = problems.iter().map(|problem| as_json(source, problem)).collect();
+    json!({ "file": source.name, "valid": valid, "problems": problems })
+}
+
 /// A problem as JSON.
-pub(crate) fn as_json(source: &Source, problem: &Diagnostic) -> Value {
+fn as_json(source: &Source, problem: &Diagnostic) -> Value {
     let start = source.line_column(problem.span.start);
     let end = source.line_column(problem.span.end);
     json!({

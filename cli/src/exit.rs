@@ -10,8 +10,8 @@ use crate::diagnostics;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
-  1    a task failed or could not be started (dev)
-  2    the command line is wrong
+  1    a task failed or could not be started (dev); no match (pattern match); a case failed (pattern check)
+  2    the command line is wrong; pattern or event are invalid (pattern match)
   3    the config has errors
   4    the event is no event
   5    the event's tasks cannot be requested: a missing field, a limit of AWS
@@ -26,6 +26,15 @@ pub(crate) enum Failed {
     /// A task failed; all is said.
     #[error("")]
     Task,
+    /// The pattern does not match; all is said.
+    #[error("")]
+    NoMatch,
+    /// The command line names what is not there.
+    #[error("{0}")]
+    Usage(String),
+    /// The pattern or the event is invalid; that has been shown.
+    #[error("")]
+    Invalid,
     /// The config has errors; they have been shown.
     #[error("")]
     Config,
@@ -60,7 +69,8 @@ impl From<io::Error> for Failed {
 impl Failed {
     fn code(&self) -> u8 {
         match self {
-            Self::Task => 1,
+            Self::Task | Self::NoMatch => 1,
+            Self::Usage(_) | Self::Invalid => 2,
             Self::Config => 3,
             Self::Event => 4,
             Self::Plan => 5,

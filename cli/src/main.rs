@@ -1,6 +1,7 @@
 //! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
 //!
-//! One verb, one file: [`validate`], [`plan`], [`schema`], [`dev`], [`completions`]. Results go to standard output, messages
+//! One verb, one file: [`validate`], [`plan`], [`explain`], [`pattern`], [`schema`], [`dev`],
+//! [`completions`]. Results go to standard output, messages
 //! to standard error, and [`exit`] says what the exit codes mean.
 
 mod completions;
@@ -8,6 +9,10 @@ mod config;
 mod dev;
 mod diagnostics;
 mod exit;
+mod explain;
+mod files;
+mod output;
+mod pattern;
 mod plan;
 mod schema;
 mod validate;
@@ -28,6 +33,8 @@ struct Cli {
 enum Verb {
     Validate(validate::Validate),
     Plan(plan::Plan),
+    Explain(explain::Explain),
+    Pattern(pattern::Pattern),
     Schema(schema::PrintSchema),
     Dev(dev::Dev),
     Completions(completions::Completions),
@@ -39,6 +46,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Validate(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
+        Verb::Explain(verb) => verb.run(),
+        Verb::Pattern(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),

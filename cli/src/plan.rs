@@ -1,19 +1,17 @@
 //! `ecs-trigger plan`: what would this event start?
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use trigger_core::diagnostic::Diagnostic;
-use trigger_core::document::Source;
-use trigger_core::event::{DecodeError, Event};
+use trigger_core::event::Event;
 use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
 
 use crate::config::{FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
+use crate::files;
+use crate::output::{self, printable};
 
 /// Show what an event would start: the routes it takes, and the exact RunTask request of each.
 ///
@@ -39,41 +37,20 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config)?;
-        let event = decode(&self.event)?;
+        let config = load(&self.config, self.json)?;
+        let event = files::event(&self.event)?;
         let plan = EventPlan::new(&config, &event).map_err(|errors| {
             errors.iter().for_each(|error| diagnostics::error(&error.to_string()));
             Failed::Plan
         })?;
         match self.json {
-            true => anstream::println!("{:#}", as_json(&event, &plan)),
-            false => print(&event, &plan),
-        }
-        Ok(())
-    }
-}
-
-fn decode(path: &Path) -> Result<Event, Failed> {
-    let source = read(path)?;
-    Event::decode(&source.text).map_err(|error| {
-        match &error {
-            DecodeError::NotJson(syntax) => {
-                diagnostics::draw(&source, &Diagnostic::error(syntax.span, format!("not JSON: {}", syntax.message)));
+            true => output::json(&as_json(&event, &plan)),
+            false => {
+                print(&event, &plan);
+                Ok(())
             }
-            DecodeError::Field { .. } => diagnostics::error(&format!("{}: {error}", source.name)),
         }
-        Failed::Event
-    })
-}
-
-fn read(path: &Path) -> Result<Source, Failed> {
-    let failed = |error: io::Error| Failed::File { path: path.to_owned(), error };
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok(Source::new("<stdin>", text));
     }
-    Ok(Source::new(path.display().to_string(), fs::read_to_string(path).map_err(failed)?))
 }
 
 fn as_json(event: &Event, plan: &EventPlan) -> Value {
@@ -91,7 +68,8 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
 }
 
 fn print(event: &Event, plan: &EventPlan) {
-    anstream::println!("event {} {}: {}", event.envelope.source, event.envelope.detail_type, event.identity());
+    let what = format!("event {} {}: {}", event.envelope.source, event.envelope.detail_type, event.identity());
+    anstream::println!("{}", printable(&what));
     if plan.launches.is_empty() {
         anstream::println!("no route matches it: nothing would start");
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::exit::Failed;
+use crate::output;
 
 /// Print the JSON Schema of the routing config, for editors.
 ///
@@ -15,7 +16,6 @@ pub(crate) struct PrintSchema {}
 
 impl PrintSchema {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        anstream::println!("{:#}", trigger_core::config::schema());
-        Ok(())
+        output::json(&trigger_core::config::schema())
     }
 }

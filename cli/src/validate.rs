@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 use trigger_core::config::RoutingConfig;
 
 use crate::config::{FILE_NAME, read, show};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
+use crate::output;
 
 /// Check a routing config: every error at once, with its place and what to write instead.
 ///
@@ -37,8 +37,7 @@ impl Validate {
             Err(problems) => problems,
         };
         if self.json {
-            let problems: Vec<_> = problems.iter().map(|problem| diagnostics::as_json(&source, problem)).collect();
-            anstream::println!("{:#}", json!({ "file": source.name, "valid": parsed.is_ok(), "problems": problems }));
+            output::json(&diagnostics::all_as_json(&source, parsed.is_ok(), problems))?;
         } else {
             show(&source, problems);
         }

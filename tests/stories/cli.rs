@@ -77,7 +77,7 @@ fn all_errors_are_drawn_at_once_with_carets() {
         4 |   - { name: r, on: { s3: { buckt: b } }, run: u }
           |                          ^
           |
-          = help: add `bucket: ...`, a string
+          = help: add `bucket: ...`, a bucket's name
 
         error: unknown key `buckt`; did you mean `bucket`?
          --> ecs-trigger.yaml:4:28
@@ -226,8 +226,24 @@ fn a_missing_field_names_field_template_and_line() {
 }
 
 #[test]
+fn no_text_makes_it_panic_and_json_is_byte_for_byte() {
+    for text in ["{é", "\u{feff}{}", "[", "\"\\ud800\"", "{\"a\":é}"] {
+        assert_eq!(run(&["plan", "--config", "examples/quickstart", "-"], text).status.code(), Some(4), "{text}");
+    }
+    let key = "incoming/a\u{7f}\u{1b}[1mb.csv";
+    let event = fs::read_to_string(root().join(EVENT)).expect("is there");
+    let event = event.replace("incoming/orders 2026.csv", "incoming/a\u{7f}\\u001b[1mb.csv");
+    let plan: Value =
+        serde_json::from_slice(&run(&["plan", "--config", "examples/quickstart", "--json", "-"], &event).stdout)
+            .expect("is JSON");
+    assert_eq!(plan["launches"][0]["run_task"]["overrides"]["containerOverrides"][0]["command"][1], key);
+    let shown = run(&["plan", "--config", "examples/quickstart", "-"], &event).stdout;
+    assert!(!shown.contains(&0x1b), "a key cannot steer a terminal");
+}
+
+#[test]
 fn every_verb_explains_itself_with_examples() {
-    for verb in ["validate", "plan", "schema", "dev", "completions"] {
+    for verb in ["validate", "plan", "explain", "pattern", "schema", "dev", "completions"] {
         let help = run(&[verb, "--help"], "");
         assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:\n"), "{verb}");
     }
@@ -263,7 +279,7 @@ fn every_example_is_valid_by_the_schema_and_by_the_config_itself() {
     for folder in folders.map(|folder| folder.expect("can be read").path()) {
         let config = folder.join("ecs-trigger.yaml");
         let text = fs::read_to_string(&config).expect("each example has a config");
-        let node = trigger_core::document::yaml::parse(&text).expect("is YAML");
+        let node = trigger_core::document::yaml::parse(&text).0.expect("is YAML");
         let value: Value = serde_json::from_str(&trigger_core::document::json::write(&node)).expect("is JSON");
         let errors: Vec<String> =
             schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();

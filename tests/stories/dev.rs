@@ -173,6 +173,60 @@ fn an_image_runs_in_the_docker_engine_that_answers() {
     assert!(said.contains("no Docker engine answers"), "{said}");
 }
 
+#[test]
+fn a_task_is_judged_by_its_essential_containers() {
+    let project = project("[sh, -c, 'exit 0']");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    let sidecar = "command: [never] }, sidecar: { command: [sh, -c, 'exec sleep 1000'], essential: false }";
+    fs::write(config, text.replace("command: [never] }", sidecar)).expect("is written");
+    put(&project, "in/a", "");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(0), "{happenings:?}");
+}
+
+#[test]
+fn a_file_that_is_being_written_is_taken_once_it_is_closed() {
+    let project = project("[sh, -c, 'cat buckets/$1/$2', sh]");
+    let mut half = File::create(project.path().join("buckets/b/in/half")).expect("is made");
+    half.write_all(b"first ").expect("is written");
+    let mut process = dev(&project, &["--once", "--json"]).stdout(Stdio::piped()).spawn().expect("runs");
+    let mut lines = BufReader::new(process.stdout.take().expect("is piped")).lines().map(|line| line.expect("is text"));
+    assert!(lines.any(|line| line.contains("incomplete")), "it is said that the file is not complete");
+    half.write_all(b"second").expect("is written");
+    drop(half);
+    assert!(lines.any(|line| line.contains("first second")), "the whole file is read");
+    assert!(process.wait().expect("ends").success());
+}
+
+#[test]
+fn a_named_pipe_is_no_object_and_does_not_hold_up_the_others() {
+    let project = project("[echo]");
+    let pipe = project.path().join("buckets/b/in/a-pipe");
+    assert!(Command::new("mkfifo").arg(pipe).status().expect("runs").success());
+    put(&project, "in/b", "");
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(1), vec!["b in/b"]));
+}
+
+#[test]
+fn what_a_task_starts_in_a_session_of_its_own_ends_with_the_task() {
+    let project = project("[sh, -c, 'setsid sleep 1000 > /dev/null 2>&1 & echo $!']");
+    put(&project, "in/a", "");
+    let (_, happenings) = once(&project);
+    let line = happenings.iter().find(|happening| happening.get("output").is_some()).expect("says its id");
+    wait_until_gone(&processes(&line["output"]));
+}
+
+#[test]
+fn names_of_files_cannot_steer_a_terminal() {
+    let project = project("['true']");
+    put(&project, "in/\u{1b}[31mred\u{7}", "");
+    let ran = dev(&project, &["--once"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(said.contains(r"in/\u{1b}[31mred\u{7}") && !said.contains('\u{1b}'), "{said:?}");
+}
+
 /// `dev` waiting for files; ends with this value.
 struct Waiting {
     process: Child,

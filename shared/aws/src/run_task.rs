@@ -7,8 +7,8 @@ use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use aws_sdk_ecs::types;
 use trigger_core::task_request::{
-    CapacityProviderStrategyItem, ContainerOverride, EphemeralStorage, ManagedEbsVolume, NetworkConfiguration,
-    PlacementConstraint, PlacementStrategy, TaskOverride, TaskRequest, VolumeConfiguration,
+    CapacityProviderStrategyItem, ContainerOverride, EbsTagSpecification, EphemeralStorage, ManagedEbsVolume,
+    NetworkConfiguration, PlacementConstraint, PlacementStrategy, Tag, TaskOverride, TaskRequest, VolumeConfiguration,
 };
 use trigger_engine::{Failure, LaunchError, Launched, Launcher};
 
@@ -120,7 +120,7 @@ fn run_task(client: &Client, request: &TaskRequest) -> RunTaskFluentBuilder {
         .set_placement_constraints(some(placement_constraints, placement_constraint))
         .set_placement_strategy(some(placement_strategy, placement))
         .set_propagate_tags(propagate_tags.map(|propagate| propagate.as_str().into()))
-        .set_tags(some(tags, |tag| types::Tag::builder().key(&tag.key).value(&tag.value).build()))
+        .set_tags(some(tags, tag))
         .started_by(started_by)
         .set_enable_execute_command(*enable_execute_command)
         .set_enable_ecs_managed_tags(*enable_ecs_managed_tags)
@@ -135,7 +135,7 @@ fn some<T, U>(items: &[T], convert: impl Fn(&T) -> U) -> Option<Vec<U>> {
     (!items.is_empty()).then(|| items.iter().map(convert).collect())
 }
 
-/// The config's numbers are checked to be far below the SDK's range.
+/// The config takes no greater numbers.
 fn integer(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -182,8 +182,26 @@ fn managed_ebs_volume(volume: &ManagedEbsVolume) -> types::TaskManagedEbsVolumeC
         .set_snapshot_id(volume.snapshot_id.clone())
         .set_iops(volume.iops.map(integer))
         .set_throughput(volume.throughput.map(integer))
+        .set_volume_initialization_rate(volume.volume_initialization_rate.map(integer))
+        .set_termination_policy(volume.termination_policy.as_ref().map(|policy| {
+            let deleted = policy.delete_on_termination;
+            required(types::TaskManagedEbsVolumeTerminationPolicy::builder().delete_on_termination(deleted).build())
+        }))
+        .set_tag_specifications(volume.tag_specifications.as_deref().map(|tags| tags.iter().map(ebs_tags).collect()))
         .set_filesystem_type(volume.filesystem_type.as_deref().map(Into::into));
     required(builder.build())
+}
+
+fn ebs_tags(tags: &EbsTagSpecification) -> types::EbsTagSpecification {
+    let builder = types::EbsTagSpecification::builder()
+        .resource_type(tags.resource_type.as_str().into())
+        .set_tags(tags.tags.as_deref().map(|tags| tags.iter().map(tag).collect()))
+        .set_propagate_tags(tags.propagate_tags.map(|propagate| propagate.as_str().into()));
+    required(builder.build())
+}
+
+fn tag(tag: &Tag) -> types::Tag {
+    types::Tag::builder().key(&tag.key).value(&tag.value).build()
 }
 
 fn task_override(overrides: &TaskOverride) -> types::TaskOverride {

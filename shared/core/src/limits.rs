@@ -38,6 +38,13 @@ pub const CONTAINER_MEMORY_MIB_MIN: u32 = 4;
 /// Containers of a task definition.
 pub const CONTAINERS_MAX: usize = 10;
 
+/// A character that a tag's key or value cannot hold, if there is one.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html>
+pub fn refused_in_tag(text: &str) -> Option<char> {
+    let allowed = |c: char| c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c);
+    text.chars().find(|c| !allowed(*c))
+}
+
 /// Whether Fargate has a task size of these CPU units and MiB.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html>
 pub fn is_fargate_size(cpu_units: u32, memory_mib: u32) -> bool {

@@ -55,6 +55,14 @@ pub enum PlanErrorReason {
         /// AWS's limit in characters.
         max: usize,
     },
+    /// A tag's rendered value holds what AWS refuses in it.
+    #[error("the tag `{key}` cannot hold `{}`: letters, digits, spaces and `_ . : / = + - @` only", .character.escape_debug())]
+    TagCharacter {
+        /// The tag's key.
+        key: String,
+        /// The character.
+        character: char,
+    },
     /// A rendered value holds what no process can be given.
     #[error("{what} holds a NUL character, which no process can be given")]
     Nul {
@@ -113,11 +121,17 @@ impl Renderer<'_> {
         for (tag, template) in request.tags.iter_mut().zip(&task.tags) {
             tag.value = self.text(template)?;
             within(limits::TAG_VALUE_CHARACTERS_MAX, &tag.value, || format!("the tag `{}`", tag.key))?;
+            if let Some(character) = limits::refused_in_tag(&tag.value) {
+                return Err(PlanErrorReason::TagCharacter { key: tag.key.clone(), character });
+            }
         }
         request.started_by = match &task.started_by {
             Some(template) => starter(&self.text(template)?),
-            None => starter(&format!("ecs-trigger/{}", route.name)),
+            None => String::new(),
         };
+        if request.started_by.is_empty() {
+            request.started_by = starter(&format!("ecs-trigger/{}", route.name));
+        }
         if let Some(template) = &task.reference_id {
             let reference_id = self.text(template)?;
             within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "reference_id".to_owned())?;

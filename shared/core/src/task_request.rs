@@ -188,14 +188,16 @@ choice! {
     }
 }
 
-/// A tag of the task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Tag {
-    /// At most 128 characters, not starting with `aws:`.
-    pub key: String,
-    /// At most 256 characters.
-    pub value: String,
+record! {
+    /// A tag.
+    #[derive(Eq, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Tag ("a mapping with `key` and `value`") {
+        /// At most 128 characters, not starting with `aws:`.
+        pub key: String,
+        /// At most 256 characters.
+        pub value: String,
+    }
 }
 
 record! {
@@ -239,9 +241,52 @@ record! {
         /// Throughput in MiB a second.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub throughput: Option<u32>,
+        /// The rate in MiB a second at which a volume of a snapshot is filled.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub volume_initialization_rate: Option<u32>,
+        /// What becomes of the volume when the task has stopped. Default: it is deleted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub termination_policy: Option<TerminationPolicy>,
+        /// Tags of the volume.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub tag_specifications: Option<Vec<EbsTagSpecification>>,
         /// The file system: `xfs`, `ext4`, `ext3`, `ntfs`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub filesystem_type: Option<String>,
+    }
+}
+
+record! {
+    /// What becomes of a volume when its task has stopped.
+    #[derive(Eq, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct TerminationPolicy ("a mapping with `delete_on_termination`") {
+        /// Whether the volume is deleted.
+        pub delete_on_termination: bool,
+    }
+}
+
+record! {
+    /// Tags of a volume.
+    #[derive(Eq, Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct EbsTagSpecification ("a mapping with `resource_type`") {
+        /// What is tagged.
+        pub resource_type: EbsResourceType,
+        /// The tags.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub tags: Option<Vec<Tag>>,
+        /// Where further tags come from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub propagate_tags: Option<PropagateTags>,
+    }
+}
+
+choice! {
+    /// What is tagged with a volume's tags.
+    pub enum EbsResourceType {
+        /// The volume.
+        Volume = "volume",
     }
 }
 

@@ -1,9 +1,9 @@
 //! A folder that stands for a bucket.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
 use md5::{Digest, Md5};
@@ -91,13 +91,14 @@ impl Bucket {
         if !real.starts_with(&self.folder) {
             return Err(NotAnObject::Escapes { path: path.to_owned(), folder: self.folder.clone() });
         }
-        let mut file = File::open(&real).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
+        // Asked before it is opened: opening a named pipe would wait for its writer.
+        let metadata = fs::metadata(&real).map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(NotAnObject::NotAFile(path.to_owned()));
         }
-        let modified = metadata.modified().map_err(unreadable)?;
-        let sequencer = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let mut file = File::open(&real).map_err(unreadable)?;
+        let time = changed(&metadata);
+        let sequencer = format!("{:016X}", time.as_nanosecond());
         let detail = json!({
             "version": "0",
             "bucket": { "name": self.name },
@@ -105,15 +106,14 @@ impl Bucket {
                 "key": key,
                 "size": metadata.len(),
                 "etag": md5_of(&mut file).map_err(unreadable)?,
-                "sequencer": format!("{sequencer:016X}"),
+                "sequencer": sequencer,
             },
             "request-id": "LOCAL",
             "requester": ACCOUNT,
             "source-ip-address": "127.0.0.1",
             "reason": "PutObject",
         });
-        let time = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(self.event("Object Created", &key, &format!("{sequencer:016X}"), time, detail))
+        Ok(self.event("Object Created", &key, &sequencer, time, detail))
     }
 
     /// The `Object Deleted` event that S3 would send to EventBridge for a file that is gone.
@@ -172,6 +172,12 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// When a file was written here: unlike the time of its content, this is new when a file is moved or copied here again.
+fn changed(metadata: &Metadata) -> Timestamp {
+    let nanoseconds = i32::try_from(metadata.ctime_nsec()).unwrap_or(0);
+    Timestamp::new(metadata.ctime(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn md5_of(file: &mut File) -> io::Result<String> {

@@ -1,6 +1,6 @@
 //! `ecs-trigger dev`: folders are watched, files become events, events start processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::interval;
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::local::Local;
+use trigger_core::config::s3::BucketName;
 use trigger_engine::{EventError, LaunchReport, Outcome, handle};
 
 use crate::LocalLauncher;
 use crate::bucket::{Bucket, NotAnObject};
-use crate::landing::Landed;
+use crate::landing::{Landed, files_being_written, is_complete};
 use crate::watch::Watch;
+
+/// How many happenings may wait to be told: a process that writes faster than it is told waits as well.
+const HAPPENINGS_MAX: usize = 1000;
+/// How often files are looked at that are not complete.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What `dev` is asked to do.
 #[derive(Debug)]
@@ -66,6 +74,18 @@ pub enum Happening {
         /// The tasks' ids.
         tasks: Vec<String>,
     },
+    /// The route's tasks were started by the same event before.
+    Duplicate {
+        /// The route's name.
+        route: String,
+    },
+    /// A file is still being written, or was a moment ago; it is taken when it is complete.
+    Incomplete {
+        /// The bucket's name.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
     /// Something could not be done.
     Refused {
         /// What and why.
@@ -109,6 +129,8 @@ pub struct ContainerExit {
     pub container: String,
     /// Its exit code; 128 + n for signal n.
     pub code: u8,
+    /// Whether the task ended because of it, and is judged by it.
+    pub essential: bool,
 }
 
 /// What it came to.
@@ -137,6 +159,9 @@ pub enum DevError {
         /// Why.
         error: io::Error,
     },
+    /// A name under `local: buckets:` names no bucket.
+    #[error("`{0}`, under `local: buckets:`, cannot be a bucket's name")]
+    BucketName(String),
     /// The config names no bucket.
     #[error(
         "no route is about a bucket; `dev` takes files, so give a route `on: s3`, or name a folder under `local: buckets:`"
@@ -161,7 +186,7 @@ pub async fn run(
         true => None,
         false => Some(Watch::start(buckets.iter().map(|bucket| bucket.folder.as_path()))?),
     };
-    let (happenings, mut told) = mpsc::unbounded_channel();
+    let (happenings, mut told) = mpsc::channel(HAPPENINGS_MAX);
     let (stop, stopping) = watch::channel(false);
     let launcher = LocalLauncher {
         local: options.config.local.clone(),
@@ -174,24 +199,33 @@ pub async fn run(
         stop: stopping,
         launched: Arc::new(Mutex::new(HashMap::new())),
     };
-    let mut dev = Dev { config: options.config, launcher, show: &mut show, running: 0, summary: Summary::default() };
+    let mut waiting: Vec<(&Bucket, PathBuf)> = Vec::new();
+    let mut dev = Dev {
+        config: options.config,
+        launcher,
+        show: &mut show,
+        running: 0,
+        told_incomplete: HashSet::new(),
+        summary: Summary::default(),
+    };
     for bucket in &buckets {
         let files = bucket.files();
         let (name, folder) = (bucket.name.clone(), bucket.folder.clone());
         (dev.show)(&Happening::Watching { bucket: name, folder, files: files.len() });
         if options.once {
-            for file in files {
-                dev.object_created(bucket, &file).await;
-            }
+            waiting.extend(files.into_iter().map(|file| (bucket, file)));
         }
     }
     let mut interrupted = std::pin::pin!(interrupted);
     let mut ending = options.once;
-    while !ending || dev.running > 0 {
+    let mut looks = interval(LOOK_INTERVAL);
+    while !ending || dev.running > 0 || !waiting.is_empty() {
         tokio::select! {
+            _ = looks.tick(), if !waiting.is_empty() => dev.take_complete(&mut waiting).await,
             () = &mut interrupted, if !*stop.borrow() => {
                 ending = true;
                 watch = None;
+                waiting.clear();
                 stop.send_replace(true);
             }
             Some(happening) = told.recv() => dev.tell(&happening),
@@ -213,6 +247,7 @@ struct Dev<'a, S> {
     launcher: LocalLauncher,
     show: &'a mut S,
     running: usize,
+    told_incomplete: HashSet<PathBuf>,
     summary: Summary,
 }
 
@@ -230,8 +265,26 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
+    /// Takes the files that are complete; the others go on waiting.
+    async fn take_complete(&mut self, waiting: &mut Vec<(&Bucket, PathBuf)>) {
+        let written = files_being_written();
+        for (bucket, path) in std::mem::take(waiting) {
+            if is_complete(&path, &written) {
+                self.object_created(bucket, &path).await;
+                continue;
+            }
+            if self.told_incomplete.insert(path.clone()) {
+                let key = bucket.key(&path).unwrap_or_default();
+                (self.show)(&Happening::Incomplete { bucket: bucket.name.clone(), key });
+            }
+            waiting.push((bucket, path));
+        }
+    }
+
     async fn object_created(&mut self, bucket: &Bucket, path: &Path) {
-        let event = bucket.object_created(path);
+        // A large file takes a while to read; the tasks' output goes on meanwhile.
+        let (of_bucket, of_path) = (bucket.clone(), path.to_owned());
+        let Ok(event) = spawn_blocking(move || of_bucket.object_created(&of_path)).await else { return };
         self.object(bucket, path, "Object Created", event).await;
     }
 
@@ -269,8 +322,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                     let tasks = task_arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned).collect();
                     (self.show)(&Happening::Launched { route: launch.route, task_name: launch.task, tasks });
                 }
-                // The file is as it was: the same event once more.
-                Outcome::Duplicate { .. } => {}
+                Outcome::Duplicate { .. } => (self.show)(&Happening::Duplicate { route: launch.route }),
                 Outcome::Failed(error) => self.refuse(format!("the route `{}`: {error}", launch.route)),
             }
         }
@@ -284,7 +336,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     fn tell(&mut self, happening: &Happening) {
         if let Happening::Stopped { containers, .. } = happening {
             self.running -= 1;
-            match containers.iter().all(|exit| exit.code == 0) {
+            // A container that is not essential was stopped with the task, in whatever state.
+            match containers.iter().all(|exit| exit.code == 0 || !exit.essential) {
                 true => self.summary.succeeded += 1,
                 false => self.summary.failed += 1,
             }
@@ -302,6 +355,9 @@ fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<Bucket>, De
         return Err(DevError::NoBucket);
     }
     let open = |name: &str| {
+        if !BucketName::is_valid(name) {
+            return Err(DevError::BucketName(name.to_owned()));
+        }
         let own = mapped.and_then(|mapped| mapped.get(name)).map(|folder| folder.value.clone());
         let folder = folder.join(own.unwrap_or_else(|| format!("buckets/{name}")));
         Bucket::open(name, &folder).map_err(|error| DevError::Bucket { bucket: name.to_owned(), folder, error })

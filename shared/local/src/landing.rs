@@ -3,9 +3,10 @@
 //! Where the system tells that a writer has closed a file (Linux), that is the moment. A file whose writing was not seen, or
 //! on a system that does not tell, has landed when it stayed the same for [`SETTLE`]. Pure: time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a file must stay the same where nothing else tells that it is complete.
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -81,6 +82,35 @@ impl Landing {
     pub fn next_due(&self) -> Option<Instant> {
         self.due.values().flatten().min().copied()
     }
+}
+
+/// Whether a file that was found lying there is complete: nobody is known to write it, and it stayed the same for a while.
+pub fn is_complete(path: &Path, being_written: &HashSet<PathBuf>) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    // What is gone or in the future will not become more complete by waiting.
+    let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+    age.is_none_or(|age| age >= SETTLE) && !being_written.contains(path)
+}
+
+/// The files that processes of this user have open for writing, as far as the system tells: Linux does, by `/proc`.
+pub fn files_being_written() -> HashSet<PathBuf> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let descriptors =
+        processes.flat_map(|process| fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten());
+    descriptors
+        .filter(|descriptor| is_for_writing(&descriptor.path()))
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .collect()
+}
+
+/// Whether a descriptor, such as `/proc/1/fd/3`, is for writing: its flags are octal, the last digit the access mode.
+fn is_for_writing(descriptor: &Path) -> bool {
+    let (Some(process), Some(number)) = (descriptor.parent().and_then(Path::parent), descriptor.file_name()) else {
+        return false;
+    };
+    let info = fs::read_to_string(process.join("fdinfo").join(number)).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.is_some_and(|flags| flags.trim_end().ends_with(['1', '2']))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
-use tokio::sync::{Semaphore, mpsc::UnboundedSender, watch};
+use tokio::sync::{Semaphore, mpsc::Sender, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trigger_core::config::local::Local;
@@ -20,6 +20,8 @@ use crate::dev::{ContainerExit, Happening, Stream};
 use crate::process::{ContainerProcess, Surroundings, containers};
 use crate::supervise::CANNOT_START;
 
+/// Where a line is cut that does not end.
+const LINE_BYTES_MAX: u64 = 1 << 16;
 /// How long a dead process's last output is waited for.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,7 @@ pub struct LocalLauncher {
     /// The command that supervises a process, to be followed by the process's own.
     pub supervisor: Vec<String>,
     /// Where what happens is told.
-    pub happenings: UnboundedSender<Happening>,
+    pub happenings: Sender<Happening>,
     /// How many tasks may run at once; the others wait.
     pub places: Arc<Semaphore>,
     /// Becomes true when every task is to stop.
@@ -92,11 +94,11 @@ impl LocalLauncher {
         loop {
             tokio::select! {
                 exit = running.join_next() => match exit {
-                    Some(Ok((exit, essential))) => {
-                        containers.push(exit);
-                        if essential {
+                    Some(Ok(exit)) => {
+                        if exit.essential {
                             stop_task.send_replace(true);
                         }
+                        containers.push(exit);
                     }
                     Some(Err(_)) => {}
                     None => break,
@@ -107,7 +109,7 @@ impl LocalLauncher {
             }
         }
         let duration = started.elapsed();
-        self.tell(Happening::Stopped { task: id, containers, duration });
+        self.tell(Happening::Stopped { task: id, containers, duration }).await;
     }
 
     async fn run_container(
@@ -115,10 +117,10 @@ impl LocalLauncher {
         task: String,
         process: ContainerProcess,
         mut stop: watch::Receiver<bool>,
-    ) -> (ContainerExit, bool) {
+    ) -> ContainerExit {
         let essential = process.essential;
         let container = process.name.clone();
-        let exit = |code| (ContainerExit { container: container.clone(), code }, essential);
+        let exit = |code| ContainerExit { container: container.clone(), code, essential };
         if *stop.borrow() {
             return exit(u8::MAX);
         }
@@ -126,7 +128,7 @@ impl LocalLauncher {
             Ok(child) => child,
             Err(error) => {
                 let line = format!("cannot start in {}: {error}", process.folder.display());
-                self.tell(Happening::Output { task, container: container.clone(), stream: Stream::Stderr, line });
+                self.tell(Happening::Output { task, container: container.clone(), stream: Stream::Stderr, line }).await;
                 return exit(CANNOT_START);
             }
         };
@@ -165,9 +167,9 @@ impl LocalLauncher {
         command
     }
 
-    fn tell(&self, happening: Happening) {
+    async fn tell(&self, happening: Happening) {
         // Nobody listens any more only when `dev` itself is ending.
-        let _ = self.happenings.send(happening);
+        let _ = self.happenings.send(happening).await;
     }
 }
 
@@ -182,9 +184,9 @@ async fn tell_lines(
 ) {
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+    while (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
-        launcher.tell(Happening::Output { task: task.clone(), container: container.clone(), stream, line: text });
+        launcher.tell(Happening::Output { task: task.clone(), container: container.clone(), stream, line: text }).await;
         line.clear();
     }
 }

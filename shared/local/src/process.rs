@@ -55,6 +55,9 @@ pub enum CannotRun {
 /// Variables that a process gets from `dev`'s own environment: what programs need to be found and to write, nothing more.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER"];
 
+/// Variables by which a Docker client finds its engine.
+const OF_DOCKER: [&str; 5] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR"];
+
 /// What all containers share.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
@@ -135,7 +138,9 @@ fn process(
     if command.is_empty() {
         return Err(CannotRun::NothingToRun(name.to_owned()));
     }
-    let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    let docker = if container.image.is_some() { &OF_DOCKER[..] } else { &[] };
+    let inherited =
+        INHERITED.iter().chain(docker).filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     let mut environment: BTreeMap<String, String> = inherited.collect();
     environment.extend(variables);
     Ok(ContainerProcess {

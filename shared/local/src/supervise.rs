@@ -22,6 +22,7 @@ pub const CANNOT_START: u8 = 127;
 ///
 /// With `container`, the process is a client of a Docker engine, and the container of that name is removed at the end.
 pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
+    adopt_orphans();
     let Some((program, arguments)) = command.split_first() else { return CANNOT_START };
     let spawned = Command::new(program).args(arguments).stdin(Stdio::null()).process_group(0).spawn();
     let code = match spawned {
@@ -53,6 +54,7 @@ fn wait(mut child: Child) -> u8 {
     let status = child.wait();
     // What the process started and left behind belongs to the task as well.
     signal(group, Signal::KILL);
+    end_orphans();
     status.map_or(CANNOT_START, exit_code)
 }
 
@@ -61,6 +63,36 @@ fn signal(group: Option<Pid>, signal: Signal) {
         // Fails only when nothing of the group is left.
         let _ = kill_process_group(group, signal);
     }
+}
+
+/// Makes every process that the task starts end up as a child of ours when its own parent ends, whatever group or session
+/// it has moved to. Linux has this.
+fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Ends the children that were adopted, and those that their ends bring along.
+fn end_orphans() {
+    #[cfg(target_os = "linux")]
+    while let Some(orphan) = adopted() {
+        let _ = rustix::process::kill_process(orphan, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(orphan), rustix::process::WaitOptions::empty());
+    }
+}
+
+/// A child of this process.
+#[cfg(target_os = "linux")]
+fn adopted() -> Option<Pid> {
+    let own = std::process::id().to_string();
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let mut ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    let child = ids.find(|id| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // After the name in parentheses come state and parent.
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
+    });
+    child.and_then(Pid::from_raw)
 }
 
 fn exit_code(status: ExitStatus) -> u8 {

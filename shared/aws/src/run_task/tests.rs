@@ -27,14 +27,16 @@ defaults:
   network: { subnets: [subnet-a, subnet-b], security_groups: [sg-1], assign_public_ip: DISABLED }
   group: imports
   propagate_tags: TASK_DEFINITION
-  tags: { team: data, order: "{{ detail.order }}" }
+  tags: { team: data, order: "{{ detail.order | sha256 }}" }
   enable_execute_command: true
   enable_ecs_managed_tags: false
   reference_id: "{{ id }}"
   volume_configurations:
     - name: scratch
       managed_ebs_volume:
-        { role_arn: r, encrypted: true, kms_key_id: k, volume_type: gp3, size_in_gib: 10, snapshot_id: s, iops: 3000, throughput: 125, filesystem_type: xfs }
+        { role_arn: r, encrypted: true, kms_key_id: k, volume_type: gp3, size_in_gib: 10, snapshot_id: s, iops: 3000, throughput: 125, filesystem_type: xfs,
+          volume_initialization_rate: 100, termination_policy: { delete_on_termination: false },
+          tag_specifications: [{ resource_type: volume, tags: [{ key: a, value: b }], propagate_tags: TASK_DEFINITION }] }
   overrides:
     cpu: 1024
     memory: 2048

@@ -97,10 +97,13 @@ pub(super) fn task(name: &Spanned<String>, settings: &TaskSettings) -> Vec<Diagn
 /// Whether every task of these settings runs on Fargate.
 fn is_fargate(settings: &TaskSettings) -> bool {
     let by_provider = settings.capacity_provider_strategy.as_ref().is_some_and(|items| {
-        !items.is_empty()
-            && items.iter().all(|item| matches!(item.capacity_provider.as_str(), "FARGATE" | "FARGATE_SPOT"))
+        !items.is_empty() && items.iter().all(|item| is_fargate_provider(&item.capacity_provider))
     });
     by_provider || value(&settings.launch_type) == Some(LaunchType::Fargate)
+}
+
+fn is_fargate_provider(name: &str) -> bool {
+    matches!(name, "FARGATE" | "FARGATE_SPOT")
 }
 
 struct Problems(Vec<Diagnostic>);
@@ -141,6 +144,15 @@ impl Problems {
         self.too_many(strategy.span, strategy.len(), limits::STRATEGY_ITEMS_MAX, "capacity providers");
         for item in &strategy.value {
             self.strategy_item(item);
+        }
+        let on_fargate = strategy.iter().filter(|item| is_fargate_provider(&item.capacity_provider)).count();
+        if on_fargate > 0 && on_fargate < strategy.len() {
+            let message = "Fargate and other capacity providers in one strategy";
+            self.add(
+                strategy.span,
+                message,
+                "AWS takes either FARGATE and FARGATE_SPOT, or Auto Scaling groups' providers",
+            );
         }
         if !strategy.is_empty() && strategy.iter().all(|item| item.weight.unwrap_or(0) == 0) {
             let message = "no capacity provider has a weight above 0, so that no task can be placed";
@@ -213,11 +225,15 @@ impl Problems {
         if let Some((key, _)) = tags.get(limits::TAGS_MAX) {
             self.too_many(key.span, tags.len(), limits::TAGS_MAX, "tags");
         }
-        for (key, _) in tags {
+        for (key, value) in tags {
+            if !value.0.contains('{') {
+                self.tag_characters(value.span, "value", &value.0);
+            }
             self.too_many(key.span, key.chars().count(), limits::TAG_KEY_CHARACTERS_MAX, "characters of a tag's key");
             if key.is_empty() {
                 self.add(key.span, "a tag without a key", "name the tag");
             }
+            self.tag_characters(key.span, "key", key);
             if key.to_ascii_lowercase().starts_with("aws:") {
                 self.add(
                     key.span,
@@ -228,13 +244,22 @@ impl Problems {
         }
     }
 
+    fn tag_characters(&mut self, span: Span, part: &str, text: &str) {
+        if let Some(refused) = limits::refused_in_tag(text) {
+            let message = format!("a tag's {part} cannot hold `{}`", refused.escape_debug());
+            self.add(span, message, "use letters, digits, spaces and `_ . : / = + - @`");
+        }
+    }
+
     fn volumes(&mut self, settings: &TaskSettings) {
         for volume in settings.volume_configurations.iter().flatten() {
-            if let Some(ebs) = &volume.managed_ebs_volume
-                && ebs.size_in_gib.is_none()
-                && ebs.snapshot_id.is_none()
-            {
-                self.add(volume.span, "an EBS volume without a size", "add `size_in_gib`, or `snapshot_id`");
+            if let Some(ebs) = &volume.managed_ebs_volume {
+                if ebs.size_in_gib.is_none() && ebs.snapshot_id.is_none() {
+                    self.add(volume.span, "an EBS volume without a size", "add `size_in_gib`, or `snapshot_id`");
+                }
+                if [ebs.size_in_gib, ebs.iops, ebs.throughput, ebs.volume_initialization_rate].contains(&Some(0)) {
+                    self.add(volume.span, "a 0 would replace EBS's own value", "leave the key out to keep it");
+                }
             }
         }
     }
@@ -245,6 +270,17 @@ impl Problems {
         {
             let message = format!("ephemeral storage of {} GiB; Fargate has 21 to 200", storage.size_in_gib);
             self.add(storage.span, message, "write a number from 21 to 200");
+        }
+        let sizes =
+            [(&overrides.cpu, CPU_UNITS, "`1024` or `1 vCPU`"), (&overrides.memory, MEMORY_UNITS, "`2048` or `2 GB`")];
+        for (size, units, examples) in sizes {
+            if let Some(size) = size.as_ref().filter(|size| quantity(&size.0, units).is_none_or(|number| number == 0)) {
+                self.add(
+                    size.span,
+                    format!("`{}` is no size", size.0),
+                    format!("write {examples}; it cannot be a template"),
+                );
+            }
         }
         if let (true, Some(cpu), Some(memory)) = (on_fargate, &overrides.cpu, &overrides.memory) {
             self.fargate_size(cpu, memory);
@@ -263,7 +299,7 @@ impl Problems {
     }
 
     fn fargate_size(&mut self, cpu: &Spanned<Text>, memory: &Spanned<Text>) {
-        let size = (quantity(&cpu.0, &["vcpu"]), quantity(&memory.0, &["gb", "gib"]));
+        let size = (quantity(&cpu.0, CPU_UNITS), quantity(&memory.0, MEMORY_UNITS));
         match size {
             (Some(cpu_units), Some(memory_mib)) if limits::is_fargate_size(cpu_units, memory_mib) => {}
             _ => {
@@ -301,6 +337,9 @@ impl Problems {
         }
     }
 }
+
+const CPU_UNITS: &[&str] = &["vcpu"];
+const MEMORY_UNITS: &[&str] = &["gb", "gib"];
 
 /// A number of CPU units or MiB, written plainly or in the 1024-fold unit: `1024`, `1 vCPU`, `0.5 vCPU`, `2GB`.
 fn quantity(text: &str, units: &[&str]) -> Option<u32> {

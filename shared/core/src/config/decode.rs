@@ -18,6 +18,11 @@ pub(crate) trait Decode: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// What to go on with in place of a required value that is wrong or missing, once that has been reported.
+    fn fallback() -> Option<Self> {
+        None
+    }
 }
 
 /// Reports that `node` is not what `T` expects.
@@ -62,6 +67,10 @@ impl<T: Decode> Decode for Vec<T> {
         let Kind::Array(elements) = &node.kind else { return wrong_type(node, problems) };
         Some(elements.iter().filter_map(|element| T::decode(element, problems)).collect())
     }
+
+    fn fallback() -> Option<Self> {
+        Some(Self::new())
+    }
 }
 
 impl Decode for bool {
@@ -80,8 +89,9 @@ impl Decode for u32 {
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match &node.kind {
-            Kind::Number(text) => text.parse().ok().or_else(|| {
-                let message = format!("expected a whole number from 0 to {}, found {text}", u32::MAX);
+            // AWS's numbers are signed: no greater one could be sent.
+            Kind::Number(text) => text.parse().ok().filter(|number| i32::try_from(*number).is_ok()).or_else(|| {
+                let message = format!("expected a whole number from 0 to {}, found {text}", i32::MAX);
                 problems.push(Diagnostic::error(node.span, message));
                 None
             }),
@@ -124,7 +134,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn take<T: Decode>(&self, name: &str, problems: &mut Vec<Diagnostic>) -> Option<T> {
         if let Some(entry) = self.entries.iter().find(|entry| entry.key.as_str() == name) {
-            return T::decode(&entry.value, problems);
+            return T::decode(&entry.value, problems).or_else(T::fallback);
         }
         let absent = T::absent();
         if absent.is_none() {
@@ -132,6 +142,7 @@ impl<'a> Fields<'a> {
                 Diagnostic::error(Span::new(self.span.start, self.span.start), format!("missing key `{name}`"))
                     .help(format!("add `{name}: ...`, {}", T::EXPECTED)),
             );
+            return T::fallback();
         }
         absent
     }

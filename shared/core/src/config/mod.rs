@@ -17,6 +17,7 @@ use crate::document::{Source, Span, Spanned, yaml};
 use crate::event::Event;
 use crate::pattern::Pattern;
 use crate::pattern::evaluate::FlatEvent;
+use crate::pattern::matcher::Matcher;
 use crate::task_request::TaskRequest;
 use crate::template::{Template, Templates};
 use decode::Decode;
@@ -25,9 +26,6 @@ use local::Local;
 use route::{On, RouteConfig};
 use task::TaskSettings;
 use text::{Mapping, Text};
-
-/// The version of the config's format.
-pub const CONFIG_VERSION: u32 = 1;
 
 /// A checked routing config.
 #[derive(Debug)]
@@ -41,6 +39,7 @@ pub struct RoutingConfig {
     /// How `dev` runs tasks here.
     pub local: Option<Local>,
     tasks: Vec<Task>,
+    matcher: Matcher,
     pub(crate) templates: Templates,
 }
 
@@ -57,6 +56,13 @@ pub struct Route {
     pub buckets: Vec<String>,
     pattern: Pattern,
     task: usize,
+}
+
+impl Route {
+    /// The events that take this route.
+    pub fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
 }
 
 /// A task: a RunTask request with templates for leaves.
@@ -104,8 +110,14 @@ impl RoutingConfig {
 
     /// The routes that an event takes, in the order of the file.
     pub fn matches(&self, event: &Event) -> Vec<&Route> {
-        let flat = FlatEvent::new(&event.node);
-        self.routes.iter().filter(|route| route.pattern.matches(&flat)).collect()
+        match self.matcher.matches(&event.text) {
+            Ok(matching) => matching.into_iter().map(|position| &self.routes[position]).collect(),
+            // Cannot be, as the matcher reads what an event could be decoded from; but if it were, no event would be lost.
+            Err(_) => {
+                let flat = FlatEvent::new(&event.node);
+                self.routes.iter().filter(|route| route.pattern.matches(&flat)).collect()
+            }
+        }
     }
 
     /// What a route runs.
@@ -164,30 +176,21 @@ fn remove_null(value: &mut serde_json::Value) {
 }
 
 fn load(source: Source) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
-    let node = match yaml::parse(&source.text) {
-        Ok(node) => node,
-        Err(problems) => return (None, problems),
-    };
-    let mut problems = Vec::new();
+    let (node, mut problems) = yaml::parse(&source.text);
+    let Some(node) = node else { return (None, problems) };
     let Some(file) = ConfigFile::decode(&node, &mut problems) else { return (None, problems) };
-    if *file.version != CONFIG_VERSION {
-        let problem = Diagnostic::error(file.version.span, format!("unknown version {}", *file.version));
-        problems.push(problem.help(format!("write `version: {CONFIG_VERSION}`")));
-    }
-    let complete = problems.is_empty();
-    let mut loader = Loader { source: &source, complete, problems, templates: Templates::default() };
+    let mut loader = Loader { source: &source, problems, templates: Templates::default() };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
     let Loader { problems, templates, .. } = loader;
-    let config = RoutingConfig { routes, tasks, templates, local: file.local, warnings: Vec::new(), source };
+    let matcher = Matcher::new(routes.iter().map(|route| &route.pattern));
+    let config = RoutingConfig { matcher, routes, tasks, templates, local: file.local, warnings: Vec::new(), source };
     (Some(config), problems)
 }
 
 /// Turns the file's elements into tasks and routes, noting every problem.
 struct Loader<'a> {
     source: &'a Source,
-    /// Whether every element could be read: else what is missing may only be misspelled, and has been reported as that.
-    complete: bool,
     problems: Vec<Diagnostic>,
     templates: Templates,
 }
@@ -199,7 +202,7 @@ impl Loader<'_> {
             .iter()
             .filter_map(|(name, settings)| {
                 let settings = match &file.defaults {
-                    Some(defaults) => settings.clone().over(defaults),
+                    Some(defaults) => Spanned { span: settings.span, value: settings.value.clone().over(defaults) },
                     None => settings.clone(),
                 };
                 self.problems.extend(check::task(name, &settings));
@@ -208,9 +211,9 @@ impl Loader<'_> {
             .collect()
     }
 
-    fn task(&mut self, name: &Spanned<String>, settings: &TaskSettings) -> Option<Task> {
+    fn task(&mut self, name: &Spanned<String>, settings: &Spanned<TaskSettings>) -> Option<Task> {
         let Some(task_definition) = &settings.task_definition else {
-            if self.complete {
+            if self.is_read_whole(settings.span) {
                 let problem =
                     Diagnostic::error(name.span, format!("the task `{}` names no task definition", name.value));
                 self.problems.push(problem.help("add `task_definition: FAMILY` to it"));
@@ -238,6 +241,12 @@ impl Loader<'_> {
                 })
                 .collect(),
         })
+    }
+
+    /// Whether nothing was wrong in an element: else what is missing may only be misspelled, and is reported as that.
+    fn is_read_whole(&self, element: Span) -> bool {
+        let inside = |problem: &Diagnostic| (element.start..element.end).contains(&problem.span.start);
+        !self.problems.iter().any(inside)
     }
 
     fn template_values(&mut self, mapping: Option<&Mapping<Spanned<Text>>>) -> Vec<Template> {
@@ -287,7 +296,7 @@ impl Loader<'_> {
             (Some(s3), None) => s3.event_pattern(on.span),
             (None, Some(pattern)) => pattern.0.clone(),
             _ => {
-                if self.complete {
+                if self.is_read_whole(on.span) {
                     let problem = Diagnostic::error(on.span, "a route is on exactly one kind of event");
                     self.problems.push(problem.help("write either `s3: ...` or `event_pattern: ...` here"));
                 }

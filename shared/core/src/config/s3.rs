@@ -9,17 +9,54 @@ use super::text::{OneOrMany, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Kind, Node, Span, Spanned};
 use crate::event::S3DetailType;
+use crate::pattern::operator::parse_address;
 
 record! {
     /// S3 events by bucket and key.
     pub struct S3Filter ("a mapping with `bucket`") {
         /// The bucket's name, or a list of names.
-        pub bucket: OneOrMany<Spanned<Text>>,
+        pub bucket: OneOrMany<Spanned<BucketName>>,
         /// The object's key: a text that it equals; `{prefix, suffix}` (both must fit), `{wildcard}`; or a list of these, any
         /// one of which must fit. Default: every key.
         pub key: Option<KeyFilter>,
         /// What happened to the object. Default: `Object Created`.
         pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
+    }
+}
+
+/// The name of a bucket: letters, digits, `.`, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BucketName(pub String);
+
+impl BucketName {
+    /// Whether a text can name a bucket, also one from before today's narrower rules.
+    pub fn is_valid(name: &str) -> bool {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        (1..=255).contains(&name.len()) && name.chars().all(legal) && !name.starts_with('.') && !name.contains("..")
+    }
+}
+
+impl Decode for BucketName {
+    const EXPECTED: &'static str = "a bucket's name";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let name = String::decode(node, problems)?;
+        if !Self::is_valid(&name) {
+            let problem = Diagnostic::error(node.span, format!("`{name}` cannot be a bucket's name"));
+            problems.push(problem.help("use letters, digits, `.` and `-`; for several buckets, a list"));
+            return None;
+        }
+        Some(Self(name))
+    }
+}
+
+impl JsonSchema for BucketName {
+    fn schema_name() -> Cow<'static, str> {
+        "BucketName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "The name of a bucket.", "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$" })
     }
 }
 
@@ -114,7 +151,7 @@ impl S3Filter {
 impl KeyCondition {
     fn operators(&self) -> Vec<Node> {
         match self {
-            Self::Equals(text) => vec![operator("exactly", text.span, text)],
+            Self::Equals(text) => vec![equals(text.span, text)],
             Self::Affixes { span, affixes } => affixes.operators(*span),
         }
     }
@@ -138,8 +175,13 @@ fn both(span: Span, prefix: &str, suffix: &str) -> Vec<Node> {
     let overlaps =
         suffix.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|length| prefix.ends_with(&suffix[..*length]));
     let mut operators = vec![operator("wildcard", span, &format!("{}*{}", escape(prefix), escape(suffix)))];
-    operators.extend(overlaps.map(|length| operator("exactly", span, &format!("{prefix}{}", &suffix[length..]))));
+    operators.extend(overlaps.map(|length| equals(span, &format!("{prefix}{}", &suffix[length..]))));
     operators
+}
+
+/// The text itself. (One that is an IP address would match other spellings of the address.)
+fn equals(span: Span, text: &str) -> Node {
+    if parse_address(text).is_some() { operator("exactly", span, text) } else { string(span, text) }
 }
 
 fn escape(literal: &str) -> String {

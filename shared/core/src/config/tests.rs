@@ -52,6 +52,28 @@ fn every_error_is_reported_in_one_pass_in_order_of_place() {
 }
 
 #[test]
+fn one_error_does_not_hide_another() {
+    check(
+        "version: \"1\"\nversion: 1\ntasks:\n  t: { comand: x, task_definition: t, count: 99 }\n  u: {}\nroutes:\n  - { name: r, on: {}, run: v }\n",
+        expect![[r#"
+            c.yaml:1:10: error: unknown version "1" (write `version: 1`)
+            c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)
+            c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:4:46: error: count is 99; one RunTask call starts 1 to 10 (write a number from 1 to 10)
+            c.yaml:5:3: error: the task `u` names no task definition (add `task_definition: FAMILY` to it)
+            c.yaml:7:20: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)
+            c.yaml:7:29: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)"#]],
+    );
+    check(
+        "tasks: { t: { task_definition: t, count: 99 } }\n",
+        expect![[r#"
+        c.yaml:1:1: error: missing key `version` (add `version: ...`, the number 1)
+        c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)
+        c.yaml:1:42: error: count is 99; one RunTask call starts 1 to 10 (write a number from 1 to 10)"#]],
+    );
+}
+
+#[test]
 fn an_unknown_key_is_an_error_that_names_the_key_meant() {
     check(
         &with_task("    overides: {}"),
@@ -66,8 +88,8 @@ fn an_unknown_key_is_an_error_that_names_the_key_meant() {
     check(
         "verson: 1\ntasks: {}\nroutes: []\n",
         expect![[r#"
-        c.yaml:1:1: error: missing key `version` (add `version: ...`, a whole number)
-        c.yaml:1:1: error: unknown key `verson`; did you mean `version`? (write `version`)"#]],
+            c.yaml:1:1: error: missing key `version` (add `version: ...`, the number 1)
+            c.yaml:1:1: error: unknown key `verson`; did you mean `version`? (write `version`)"#]],
     );
 }
 
@@ -94,7 +116,7 @@ fn a_value_of_another_type_is_an_error() {
     );
     check(
         &with_task("    count: -1"),
-        expect!["c.yaml:5:12: error: expected a whole number from 0 to 4294967295, found -1"],
+        expect!["c.yaml:5:12: error: expected a whole number from 0 to 2147483647, found -1"],
     );
     check(
         &with_task("    launch_type: fargate"),
@@ -151,7 +173,7 @@ fn route_names_are_unique_and_of_plain_characters() {
         "version: 1\ntasks: { t: { task_definition: f } }\nroutes:\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: \"\", on: { s3: { bucket: b } }, run: t }\n",
         expect![[r#"
             c.yaml:5:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
-            c.yaml:6:13: error: `` cannot be a route's name (use 1 to 64 letters, digits, `-` and `_`)"#]],
+            c.yaml:6:13: error: an empty text (write something, or leave the key out)"#]],
     );
 }
 
@@ -384,5 +406,54 @@ fn the_defaults_do_not_conflict_with_a_tasks_own_capacity() {
     check(
         "version: 1\ndefaults: { launch_type: EC2 }\ntasks:\n  t: { task_definition: f, capacity_provider_strategy: [{ capacity_provider: spot, weight: 1 }] }\nroutes: []\n",
         expect!["valid: routes "],
+    );
+}
+
+#[test]
+fn sizes_are_sizes_and_no_templates() {
+    check(
+        &with_task("    overrides: { cpu: \"{{ size }}\", memory: 0 }"),
+        expect![[r#"
+        c.yaml:5:23: error: `{{ size }}` is no size (write `1024` or `1 vCPU`; it cannot be a template)
+        c.yaml:5:45: error: `0` is no size (write `2048` or `2 GB`; it cannot be a template)"#]],
+    );
+    check(
+        &with_task("    overrides: { container_overrides: [{ name: a, cpu: 4000000000 }] }"),
+        expect!["c.yaml:5:56: error: expected a whole number from 0 to 2147483647, found 4000000000"],
+    );
+}
+
+#[test]
+fn tags_hold_what_aws_takes() {
+    check(
+        &with_task("    tags: { \"a!b\": y, c: \"50%\", d: \"{{ key }}\" }"),
+        expect![[r#"
+        c.yaml:5:13: error: a tag's key cannot hold `!` (use letters, digits, spaces and `_ . : / = + - @`)
+        c.yaml:5:26: error: a tag's value cannot hold `%` (use letters, digits, spaces and `_ . : / = + - @`)"#]],
+    );
+}
+
+#[test]
+fn names_are_not_empty_and_lead_nowhere_else() {
+    check(
+        &with_task("    cluster: \"\""),
+        expect!["c.yaml:5:14: error: an empty text (write something, or leave the key out)"],
+    );
+    check(
+        &with_on("{ s3: { bucket: ../outside } }"),
+        expect![
+            "c.yaml:5:25: error: `../outside` cannot be a bucket's name (use letters, digits, `.` and `-`; for several buckets, a list)"
+        ],
+    );
+}
+
+#[test]
+fn a_strategy_is_fargates_or_the_clusters_own() {
+    let strategy = "[{ capacity_provider: FARGATE, weight: 1 }, { capacity_provider: own }]";
+    check(
+        &with_task(&format!("    capacity_provider_strategy: {strategy}")),
+        expect![
+            "c.yaml:5:33: error: Fargate and other capacity providers in one strategy (AWS takes either FARGATE and FARGATE_SPOT, or Auto Scaling groups' providers)"
+        ],
     );
 }

@@ -50,6 +50,11 @@ impl Decode for String {
                 ));
                 None
             }
+            Kind::String(text) if text.is_empty() => {
+                problems
+                    .push(Diagnostic::error(node.span, "an empty text").help("write something, or leave the key out"));
+                None
+            }
             Kind::String(text) => Some(text.clone()),
             Kind::Number(text) => {
                 let problem = Diagnostic::error(node.span, "expected a string, found a number");
@@ -104,6 +109,10 @@ impl<T: Decode> Decode for Mapping<T> {
         let Kind::Object(entries) = &node.kind else { return wrong_type(node, problems) };
         let decoded = entries.iter().filter_map(|entry| Some((entry.key.clone(), T::decode(&entry.value, problems)?)));
         Some(Self(decoded.collect()))
+    }
+
+    fn fallback() -> Option<Self> {
+        Some(Self::default())
     }
 }
 

@@ -186,8 +186,9 @@ impl<'a> Scanner<'a> {
     }
 
     pub(crate) fn error(&self, message: impl Into<String>) -> SyntaxError {
-        let end = self.text.len().min(self.at + 1);
-        SyntaxError { span: Span::new(self.at.min(end), end), message: message.into() }
+        let start = self.text.floor_char_boundary(self.at);
+        let end = self.text.ceil_char_boundary(start + 1);
+        SyntaxError { span: Span::new(start, end), message: message.into() }
     }
 
     fn unexpected(&self, expected: &str) -> SyntaxError {

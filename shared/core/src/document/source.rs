@@ -98,8 +98,9 @@ impl Source {
     pub fn place_within(&self, scalar: Span, string: &str, part: Range<usize>) -> Span {
         let written = self.text.get(scalar.start..scalar.end).unwrap_or_default();
         match written.find(string) {
-            Some(at) if !string.is_empty() && part.end <= string.len() => {
-                Span::new(scalar.start + at + part.start, scalar.start + at + part.end)
+            Some(at) if !string.is_empty() => {
+                let (start, end) = (string.floor_char_boundary(part.start), string.ceil_char_boundary(part.end));
+                Span::new(scalar.start + at + start, scalar.start + at + end)
             }
             _ => scalar,
         }

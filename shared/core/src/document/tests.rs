@@ -49,7 +49,7 @@ fn what_is_not_json_is_refused_with_its_place() {
 #[test]
 fn yaml_scalars_resolve_as_jsons_do() {
     let text = "a: 1\nb: 1.50\nc: \"1\"\nd: yes\ne: true\nf: ~\ng:\nh: 0x1F\ni: '{{ x }}'\nj: !!str 5\nk: |\n  text\n";
-    let node = yaml::parse(text).expect("is YAML");
+    let node = yaml::parse(text).0.expect("is YAML");
     let expected = r#"{"a":1,"b":1.50,"c":"1","d":"yes","e":true,"f":null,"g":null,"h":"0x1F","i":"{{ x }}","j":"5","k":"text\n"}"#;
     assert_eq!(json::write(&node), expected);
 }
@@ -57,7 +57,7 @@ fn yaml_scalars_resolve_as_jsons_do() {
 #[test]
 fn spans_are_bytes_and_places_count_characters() {
     let text = "é: \"ü\"\nb:\n  - {c: d}\n";
-    let node = yaml::parse(text).expect("is YAML");
+    let node = yaml::parse(text).0.expect("is YAML");
     let source = Source::new("f", text);
     let c = node.get("b").and_then(|b| match &b.kind {
         Kind::Array(elements) => elements[0].get("c"),

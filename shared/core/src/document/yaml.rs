@@ -15,11 +15,9 @@ const DEPTH_MAX: usize = 100;
 /// How many values a file may hold, aliases expanded: a bound on "billion laughs".
 const NODES_MAX: usize = 2_000_000;
 
-/// Parses a file of one YAML document.
-///
-/// # Errors
-/// Every duplicate key, or the first place at which the text is not YAML.
-pub fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
+/// Parses a file of one YAML document. The problems are every duplicate key, and the first place at which the text is not
+/// YAML; after that there is no tree.
+pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         byte_offsets: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
@@ -27,14 +25,8 @@ pub fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
         problems: Vec::new(),
         nodes: 0,
     };
-    match reader.file() {
-        Ok(node) if reader.problems.is_empty() => Ok(node),
-        Ok(_) => Err(reader.problems),
-        Err(problem) => {
-            reader.problems.push(problem);
-            Err(reader.problems)
-        }
-    }
+    let node = reader.file().map_err(|problem| reader.problems.push(problem)).ok();
+    (node, reader.problems)
 }
 
 struct Reader<'a> {

@@ -13,10 +13,7 @@ impl<'a> Fields<'a> {
     pub(super) fn root(node: &'a Node) -> Result<Self, DecodeError> {
         match node.kind {
             Kind::Object(_) => Ok(Self { path: String::new(), node }),
-            _ => Err(DecodeError::Field {
-                field: "(whole)".into(),
-                problem: format!("must be an object, found {}", node.description()),
-            }),
+            _ => Err(DecodeError::NotAnObject { found: node.description() }),
         }
     }
 
@@ -43,7 +40,9 @@ impl<'a> Fields<'a> {
     pub(super) fn integer(&self, name: &str) -> Result<u64, DecodeError> {
         let node = self.required(name)?;
         match &node.kind {
-            Kind::Number(text) => text.parse().map_err(|_| self.wrong(name, "a whole number", node)),
+            Kind::Number(text) => {
+                text.parse().map_err(|_| self.error(name, format!("must be a whole number, found {text}")))
+            }
             _ => Err(self.wrong(name, "a whole number", node)),
         }
     }

@@ -41,6 +41,12 @@ pub enum DecodeError {
     /// The text is not JSON.
     #[error("the event is not JSON: {0}")]
     NotJson(#[from] json::SyntaxError),
+    /// The text is JSON, but no object.
+    #[error("an event is a JSON object, found {found}")]
+    NotAnObject {
+        /// What was found.
+        found: &'static str,
+    },
     /// A field that every event of its kind has is not there, or is of another type.
     #[error("the event's `{field}` {problem}")]
     Field {

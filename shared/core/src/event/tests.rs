@@ -147,7 +147,7 @@ fn any_other_event_is_kept_as_a_checked_envelope() {
 #[test]
 fn what_is_no_event_is_an_error_that_names_the_field() {
     check("", expect!["error: the event is not JSON: expected a value, found the end of the text at byte 0"]);
-    check("[]", expect!["error: the event's `(whole)` must be an object, found a list"]);
+    check("[]", expect!["error: an event is a JSON object, found a list"]);
     check(
         &OBJECT_CREATED[..200],
         expect!["error: the event is not JSON: expected a value, found the end of the text at byte 200"],
@@ -167,7 +167,7 @@ fn what_is_no_event_is_an_error_that_names_the_field() {
     );
     check(
         &OBJECT_CREATED.replace("\"size\": 5", "\"size\": -5"),
-        expect!["error: the event's `detail.object.size` must be a whole number, found a number"],
+        expect!["error: the event's `detail.object.size` must be a whole number, found -5"],
     );
     check(
         &OBJECT_CREATED.replace("\"sequencer\"", "\"seq\""),

@@ -71,6 +71,11 @@ impl<'a> FlatEvent<'a> {
         self.values.entry(path.to_owned()).or_default().push(value);
     }
 
+    /// The values of a path, of whatever elements.
+    pub(super) fn scalars(&self, path: &str) -> Vec<&Scalar<'a>> {
+        self.at(path).iter().map(|value| &value.scalar).collect()
+    }
+
     fn at(&self, path: &str) -> &[Value<'a>] {
         self.values.get(path).map_or(&[], Vec::as_slice)
     }
@@ -84,7 +89,8 @@ impl Pattern {
 }
 
 impl Alternative {
-    fn matches(&self, event: &FlatEvent<'_>) -> bool {
+    /// Whether all fields match.
+    pub(super) fn matches(&self, event: &FlatEvent<'_>) -> bool {
         fields_match(&self.fields, event, &Vec::new())
     }
 }

@@ -1,9 +1,12 @@
 //! Event patterns, with EventBridge's own semantics.
 //!
 //! A [`Pattern`] is parsed once ([`parse`]) into alternatives (`$or` multiplied out), each a list of fields that must all
-//! match. What one operator means stands in [`operator`]; how the fields of one event play together in [`evaluate`].
+//! match. What one operator means stands in [`operator`]; how the fields of one event play together in [`evaluate`], plainly;
+//! [`matcher`] decides the same for thousands of patterns at once.
 
 pub mod evaluate;
+pub mod explain;
+pub mod matcher;
 pub mod number;
 pub mod operator;
 mod parse;

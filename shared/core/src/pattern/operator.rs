@@ -4,9 +4,11 @@
 //! AWS's open-source event-ruler where that page is silent.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::number::ComparableNumber;
+use crate::document::json::quote;
 
 /// One entry of a field's array.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +89,47 @@ impl Operator {
             (Self::Exists, _) => true,
             _ => false,
         }
+    }
+}
+
+impl Operator {
+    /// Whether this operator can match values of this type at all.
+    pub fn takes(&self, value: &Scalar<'_>) -> bool {
+        match self {
+            Self::EqualsNumber(_) | Self::Numeric(_) => matches!(value, Scalar::Number(_)),
+            Self::EqualsLiteral(_) => matches!(value, Scalar::Literal(_)),
+            Self::AnythingBut(_) | Self::Exists => true,
+            Self::Absent => false,
+            _ => matches!(value, Scalar::String(_)),
+        }
+    }
+}
+
+/// The operator as JSON, as it may stand in a pattern.
+impl fmt::Display for Operator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |name: &str, value: String| format!("{{{}:{value}}}", quote(name));
+        let ignoring_case = |text: &IgnoreCase| named("equals-ignore-case", quote(&text.text));
+        formatter.write_str(&match self {
+            Self::Equals(text) => quote(text),
+            Self::EqualsAddress(address) => quote(&address.to_string()),
+            Self::EqualsNumber(number) => number.text.clone(),
+            Self::EqualsLiteral(Literal::True) => "true".to_owned(),
+            Self::EqualsLiteral(Literal::False) => "false".to_owned(),
+            Self::EqualsLiteral(Literal::Null) => "null".to_owned(),
+            Self::Exactly(text) => named("exactly", quote(text)),
+            Self::EqualsIgnoreCase(text) => ignoring_case(text),
+            Self::Prefix(text) => named("prefix", quote(text)),
+            Self::PrefixIgnoreCase(text) => named("prefix", ignoring_case(text)),
+            Self::Suffix(text) => named("suffix", quote(text)),
+            Self::SuffixIgnoreCase(text) => named("suffix", ignoring_case(text)),
+            Self::Wildcard(wildcard) => named("wildcard", quote(&wildcard.pattern)),
+            Self::Numeric(range) => named("numeric", range.to_string()),
+            Self::Cidr(cidr) => named("cidr", quote(&format!("{}/{}", cidr.address, cidr.mask_bits))),
+            Self::AnythingBut(excluded) => named("anything-but", excluded.to_string()),
+            Self::Exists => named("exists", "true".to_owned()),
+            Self::Absent => named("exists", "false".to_owned()),
+        })
     }
 }
 
@@ -207,6 +250,11 @@ impl Wildcard {
         self.literals.first().map_or("", String::as_str)
     }
 
+    /// The text after the last asterisk.
+    pub fn tail(&self) -> &str {
+        self.literals.last().map_or("", String::as_str)
+    }
+
     /// Whether `value` matches. Each text between asterisks is found as early as possible, so that no step is ever taken
     /// back.
     pub fn matches(&self, value: &str) -> bool {
@@ -246,6 +294,22 @@ impl NumericRange {
         let above = self.bottom.is_none_or(|(bottom, inside)| value > bottom || (inside && value == bottom));
         let below = self.top.is_none_or(|(top, inside)| value < top || (inside && value == top));
         above && below
+    }
+}
+
+impl fmt::Display for NumericRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ends = match (self.bottom, self.top) {
+            (Some((number, true)), Some((top, true))) if number == top => format!("\"=\",{}", number.value()),
+            (bottom, top) => {
+                let end = |sign: &str, (number, inside): (ComparableNumber, bool)| {
+                    format!("\"{sign}{}\",{}", if inside { "=" } else { "" }, number.value())
+                };
+                let ends = [bottom.map(|bottom| end(">", bottom)), top.map(|top| end("<", top))];
+                ends.into_iter().flatten().collect::<Vec<_>>().join(",")
+            }
+        };
+        write!(formatter, "[{ends}]")
     }
 }
 
@@ -343,5 +407,24 @@ impl AnythingBut {
             }
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for AnythingBut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |texts: Vec<String>| format!("[{}]", texts.join(","));
+        let named = |name: &str, texts: Vec<String>| format!("{{\"{name}\":{}}}", list(texts));
+        formatter.write_str(&match self {
+            Self::Strings(texts) => list(texts.iter().map(|text| quote(text)).collect()),
+            Self::Numbers(numbers) => list(numbers.iter().map(|number| number.value().to_string()).collect()),
+            Self::EqualsIgnoreCase(texts) => {
+                named("equals-ignore-case", texts.iter().map(|text| quote(&text.text)).collect())
+            }
+            Self::Prefix(texts) => named("prefix", texts.iter().map(|text| quote(text)).collect()),
+            Self::Suffix(texts) => named("suffix", texts.iter().map(|text| quote(text)).collect()),
+            Self::Wildcard(wildcards) => {
+                named("wildcard", wildcards.iter().map(|wildcard| quote(&wildcard.pattern)).collect())
+            }
+        })
     }
 }

@@ -352,6 +352,13 @@ fn rendered_values_are_held_against_awss_limits() {
         &object_created(&format!("incoming/{}", "é".repeat(256))),
         expect!["the route `csv` cannot launch its task: the tag `key`: 265 characters; AWS allows 256"],
     );
+    check(
+        &tagged,
+        &object_created("incoming/50%"),
+        expect![
+            "the route `csv` cannot launch its task: the tag `key` cannot hold `%`: letters, digits, spaces and `_ . : / = + - @` only"
+        ],
+    );
     let referenced =
         SMALL.replace("task_definition: import\n", "task_definition: import\n    reference_id: \"{{ key }}\"\n");
     check(

@@ -70,7 +70,7 @@ fn number(text: &str) -> Value {
     if let Ok(integer) = text.parse::<i64>() {
         return Value::from(integer);
     }
-    if let Ok(integer) = text.parse::<u64>() {
+    if let Ok(integer) = text.parse::<i128>() {
         return Value::from(integer);
     }
     match text.parse::<f64>() {

@@ -56,12 +56,20 @@ pub(super) fn add(environment: &mut Environment<'static>) {
 /// Where the names of the filters stand that a template applies: after each `|` of an expression, outside its strings.
 pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
     let mut names = Vec::new();
+    // What a raw block holds is no expression.
+    if template.contains("raw") {
+        return names;
+    }
     let mut quote = None;
     let mut inside = false;
     let mut characters = template.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         let next = characters.peek().map(|(_, next)| *next);
         match (inside, quote, character) {
+            (false, _, '{') if next == Some('#') => {
+                let end = template[at..].find("#}").map_or(template.len(), |end| at + end);
+                while characters.next_if(|(at, _)| *at < end).is_some() {}
+            }
             (false, _, '{') if matches!(next, Some('{' | '%')) => inside = true,
             (true, None, '}' | '%') if next == Some('}') => inside = false,
             (true, Some(_), '\\') => {

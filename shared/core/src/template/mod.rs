@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 pub use context::{Context, EVENT_FIELDS, S3_FIELDS};
@@ -17,6 +18,7 @@ pub use context::{Context, EVENT_FIELDS, S3_FIELDS};
 use crate::config::decode::list;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::document::{Source, Span, Spanned};
+use crate::limits::OVERRIDES_CHARACTERS_MAX;
 
 /// How many steps one template may take.
 const FUEL: u64 = 100_000;
@@ -62,6 +64,9 @@ impl Default for Templates {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(write_scalar);
         environment.set_debug(true);
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
         filters::add(&mut environment);
         Self { environment }
     }
@@ -77,6 +82,13 @@ impl Templates {
     ) -> Template {
         let plain = Template { span: text.span, source: text.value.clone(), name: None };
         if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
+            return plain;
+        }
+        let length = text.chars().count();
+        if length > OVERRIDES_CHARACTERS_MAX {
+            let message =
+                format!("a template of {length} characters; all overrides together have {OVERRIDES_CHARACTERS_MAX}");
+            problems.push(Diagnostic::error(text.span, message).help("shorten it"));
             return plain;
         }
         let name = format!("{}", text.span.start);
@@ -152,8 +164,17 @@ fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// The engine names the last step of `detail.object.key`; this is the whole of it.
+/// The engine names the last step of `detail.object.key`, or the filter that got nothing; this is the whole path.
 fn whole_expression(template: &str, part: Range<usize>) -> Range<usize> {
+    if filters::applied(template).contains(&part) {
+        let start =
+            ["{{", "{%", "("].iter().filter_map(|open| template[..part.start].rfind(open).map(|at| at + open.len()));
+        let start = start.max().unwrap_or(0);
+        let end = template[start..].find('|').map_or(part.start, |bar| start + bar);
+        let expression = template[start..end].trim();
+        let start = start + template[start..end].find(expression).unwrap_or(0);
+        return start..start + expression.len();
+    }
     let before = template.get(..part.start).unwrap_or_default();
     let of_path = |c: char| c.is_alphanumeric() || "_.[]'\"-".contains(c);
     let start = before.trim_end_matches(of_path).len();

@@ -110,7 +110,7 @@ fn a_default_stands_for_a_missing_field_and_for_null() {
     check(
         "{{ key | default }}",
         expect![[
-            r#"error: c.yaml:1:20: default needs one replacement, as in `default('-')` in the template "{{ key | default }}""#
+            r#"error: c.yaml:1:14: default needs one replacement, as in `default('-')` in the template "{{ key | default }}""#
         ]],
     );
 }
@@ -135,8 +135,9 @@ fn a_value_without_one_obvious_text_is_an_error() {
 #[test]
 fn numbers_and_booleans_have_the_text_that_json_has() {
     let detail = r#"{"a":12345678901234567890,"b":-7,"c":1.5,"d":true,"e":123456789012345678901234567890}"#;
-    let template = "{{ detail.a }} {{ detail.b }} {{ detail.c }} {{ detail.d }}";
-    expect!["12345678901234567890 -7 1.5 true"].assert_eq(&render(template, &event("my.app", "x", detail)));
+    let template = "{{ detail.a }} {{ detail.b }} {{ detail.c }} {{ detail.d }} {{ detail.e }}";
+    expect!["12345678901234567890 -7 1.5 true 123456789012345678901234567890"]
+        .assert_eq(&render(template, &event("my.app", "x", detail)));
 }
 
 #[test]
@@ -198,6 +199,12 @@ fn the_work_of_a_template_is_bounded() {
 
 #[test]
 fn text_without_braces_is_taken_as_it_is() {
+    check(
+        "a {{ bucket }}\n",
+        expect![[r#"
+        a uploads
+    "#]],
+    );
     check("$KEY `id` %s } {", expect!["$KEY `id` %s } {"]);
 }
 
@@ -207,4 +214,36 @@ proptest! {
         prop_assert_eq!(render("{{ key }}", &object_created(&key)), key.clone());
         prop_assert_eq!(render("<{{ detail.object.key }}>", &object_created(&key)), format!("<{key}>"));
     }
+}
+
+#[test]
+fn a_missing_field_is_named_whatever_is_made_of_it() {
+    check(
+        "{{ detail.nope | upper | trim }} {{ key }}",
+        expect![[
+            r#"error: c.yaml:1:14: the event has no `detail.nope` in the template "{{ detail.nope | upper | trim }} {{ key }}""#
+        ]],
+    );
+    check(
+        "é {{ (detail.é | split('/'))[0] }}",
+        expect![
+            "c.yaml:1:24: error: the template does not parse: unexpected character (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+        ],
+    );
+    check("{{ (detail.owner | default({})).name | default('-') }}", expect!["-"]);
+}
+
+#[test]
+fn no_template_makes_the_loading_panic() {
+    check(
+        "{{ é",
+        expect![
+            "c.yaml:1:14: error: the template does not parse: unexpected character (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+        ],
+    );
+    check(
+        &format!("{{{{ {} key }}}}", "not ".repeat(5000)),
+        expect!["c.yaml:1:10: error: a template of 20010 characters; all overrides together have 8192 (shorten it)"],
+    );
+    check("{% raw %}{{ a | b }}{% endraw %}{# {{ x | nope }} #}", expect!["{{ a | b }}"]);
 }

@@ -1,0 +1,152 @@
+//! `ecs-trigger explain`: why does an event take a route, or how near does it come?
+
+use std::path::PathBuf;
+
+use anstream::println;
+use clap::Args;
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value, json};
+use trigger_core::diagnostic::did_you_mean;
+use trigger_core::document::Source;
+use trigger_core::pattern::evaluate::FlatEvent;
+use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldExplanation, Verdict};
+
+use crate::config::{FILE_NAME, load};
+use crate::exit::Failed;
+use crate::files;
+use crate::output;
+
+/// Say why an event takes a route, or how near it comes: field by field, with the event's values and the places in the
+/// config.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger explain event.json
+  ecs-trigger explain --config examples/quickstart examples/quickstart/event.json --route csv-upload
+  ecs-trigger explain event.json --json | jq '.routes[] | select(.matches)'")]
+pub(crate) struct Explain {
+    /// An EventBridge event as JSON: a file, or `-` for standard input.
+    event: PathBuf,
+    /// The config, or the folder that holds it.
+    #[arg(long, default_value = FILE_NAME)]
+    config: PathBuf,
+    /// This route only.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// Print the explanation as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.config, self.json)?;
+        let event = files::event(&self.event)?;
+        let asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
+        let routes: Vec<_> = config.routes.iter().filter(|route| asked(&route.name)).collect();
+        if let (Some(route), true) = (&self.route, routes.is_empty()) {
+            let meant = did_you_mean(route, config.routes.iter().map(|route| route.name.as_str()));
+            let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
+        }
+        let flat = FlatEvent::new(&event.node);
+        let mut explained = Vec::new();
+        for route in routes {
+            let explanation = route.pattern().explain(&flat);
+            match self.json {
+                true => {
+                    let mut value = as_json(&config.source, &explanation);
+                    value["route"] = route.name.as_str().into();
+                    explained.push(value);
+                }
+                false => print(&format!("the route {}", route.name), &config.source, &explanation),
+            }
+        }
+        if self.json {
+            output::json(&json!({ "event": event.identity().to_string(), "routes": explained }))?;
+        }
+        Ok(())
+    }
+}
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Prints an explanation: the alternative that matches, or the nearest miss.
+pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
+    match explanation.matches {
+        true => println!("{what} {GREEN}matches{GREEN:#}"),
+        false => println!("{what} {RED}does not match{RED:#}"),
+    }
+    let Some(nearest) = explanation.alternatives.first() else { return };
+    if explanation.alternatives.len() > 1 {
+        let which = if nearest.matches { "the one that matches" } else { "the nearest" };
+        println!("  {which} of its {} alternatives:", explanation.alternatives.len());
+    }
+    for field in &nearest.fields {
+        print_field(source, field);
+    }
+    if is_split(nearest) {
+        println!("  {RED}miss{RED:#} each field matches, but no single element of an array satisfies all of them");
+    }
+}
+
+/// Whether only the elements of an array keep the fields apart.
+fn is_split(alternative: &AlternativeExplanation) -> bool {
+    !alternative.matches && alternative.misses() == 0
+}
+
+fn print_field(source: &Source, field: &FieldExplanation) {
+    let mark = match field.verdict.is_satisfied() {
+        true => format!("{GREEN}ok{GREEN:#}  "),
+        false => format!("{RED}miss{RED:#}"),
+    };
+    let wanted = field.wanted.join(" or ");
+    let found = match &field.verdict {
+        Verdict::Matched(value) => format!("is {value}"),
+        Verdict::AbsentAsWanted => "is absent, as wanted".to_owned(),
+        Verdict::Absent => format!("is absent; wanted: {wanted}"),
+        Verdict::Present(values) => format!("is {}; wanted: absent", values.join(", ")),
+        Verdict::WrongType(values) => format!("is {}, of another type than wanted: {wanted}", values.join(", ")),
+        Verdict::NoMatch(values) => format!("is {}; wanted: {wanted}", values.join(", ")),
+    };
+    println!("  {mark} {} {found}  {DIM}{}{DIM:#}", field.path, source.place(field.span));
+}
+
+/// An explanation as JSON.
+pub(crate) fn as_json(source: &Source, explanation: &Explanation) -> Value {
+    let alternative = |alternative: &AlternativeExplanation| {
+        json!({
+            "matches": alternative.matches,
+            "different_elements": is_split(alternative),
+            "fields": alternative.fields.iter().map(|field| field_json(source, field)).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "matches": explanation.matches,
+        "alternatives": explanation.alternatives.iter().map(alternative).collect::<Vec<_>>(),
+    })
+}
+
+fn field_json(source: &Source, field: &FieldExplanation) -> Value {
+    let (verdict, values) = match &field.verdict {
+        Verdict::Matched(value) => ("matched", vec![value.clone()]),
+        Verdict::AbsentAsWanted => ("absent_as_wanted", vec![]),
+        Verdict::Absent => ("absent", vec![]),
+        Verdict::Present(values) => ("present", values.clone()),
+        Verdict::WrongType(values) => ("wrong_type", values.clone()),
+        Verdict::NoMatch(values) => ("no_match", values.clone()),
+    };
+    let place = source.line_column(field.span.start);
+    json!({
+        "path": field.path,
+        "satisfied": field.verdict.is_satisfied(),
+        "verdict": verdict,
+        "values": values,
+        "wanted": field.wanted,
+        "file": source.name,
+        "line": place.line,
+        "column": place.column,
+    })
+}

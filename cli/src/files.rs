@@ -1,0 +1,42 @@
+//! Reading what a user names: a file, or standard input for `-`.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use trigger_core::diagnostic::Diagnostic;
+use trigger_core::document::Source;
+use trigger_core::document::json::SyntaxError;
+use trigger_core::event::{DecodeError, Event};
+
+use crate::diagnostics;
+use crate::exit::Failed;
+
+/// The text of a file, or of standard input.
+pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
+    let failed = |error: io::Error| Failed::File { path: path.to_owned(), error };
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok(Source::new("<stdin>", text));
+    }
+    Ok(Source::new(path.display().to_string(), fs::read_to_string(path).map_err(failed)?))
+}
+
+/// The event in a file; what is wrong with it is shown.
+pub(crate) fn event(path: &Path) -> Result<Event, Failed> {
+    let source = read(path)?;
+    Event::decode(&source.text).map_err(|error| match &error {
+        DecodeError::NotJson(syntax) => not_json(&source, syntax),
+        DecodeError::NotAnObject { .. } | DecodeError::Field { .. } => {
+            diagnostics::error(&format!("{}: {error}", source.name));
+            Failed::Event
+        }
+    })
+}
+
+/// Shows where a text is not JSON.
+pub(crate) fn not_json(source: &Source, error: &SyntaxError) -> Failed {
+    diagnostics::draw(source, &Diagnostic::error(error.span, format!("not JSON: {}", error.message)));
+    Failed::Event
+}

@@ -1,0 +1,132 @@
+//! Why a pattern matched an event, or how near it came: per alternative and field, with the event's own values.
+
+use super::evaluate::FlatEvent;
+use super::operator::{Literal, Operator, Scalar};
+use super::{Alternative, Field, Pattern};
+use crate::document::{Span, json};
+
+/// How many characters of a value are shown.
+const VALUE_CHARACTERS_MAX: usize = 60;
+/// How many values of a field are shown.
+const VALUES_MAX: usize = 5;
+
+/// Why a pattern matched, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether the pattern matches.
+    pub matches: bool,
+    /// Its alternatives; those that match first, then the nearest misses.
+    pub alternatives: Vec<AlternativeExplanation>,
+}
+
+/// Why an alternative matched, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlternativeExplanation {
+    /// Whether it matches.
+    pub matches: bool,
+    /// Its fields in order of their paths. Where each is satisfied and the alternative still does not match, the fields'
+    /// values lie in different elements of an array.
+    pub fields: Vec<FieldExplanation>,
+}
+
+/// Why a field is satisfied, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldExplanation {
+    /// Its path.
+    pub path: String,
+    /// Where it stands in the pattern.
+    pub span: Span,
+    /// What it wants, as the pattern has it: JSON.
+    pub wanted: Vec<String>,
+    /// What was found.
+    pub verdict: Verdict,
+}
+
+/// What was found at a field's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This value matches.
+    Matched(String),
+    /// There is nothing, as wanted.
+    AbsentAsWanted,
+    /// There is nothing.
+    Absent,
+    /// There is something, but nothing was wanted.
+    Present(Vec<String>),
+    /// The values are of types that nothing wanted takes.
+    WrongType(Vec<String>),
+    /// The values are not among those wanted.
+    NoMatch(Vec<String>),
+}
+
+impl Verdict {
+    /// Whether the field is satisfied.
+    pub fn is_satisfied(&self) -> bool {
+        matches!(self, Self::Matched(_) | Self::AbsentAsWanted)
+    }
+}
+
+impl AlternativeExplanation {
+    /// How many fields are not satisfied.
+    pub fn misses(&self) -> usize {
+        self.fields.iter().filter(|field| !field.verdict.is_satisfied()).count()
+    }
+}
+
+impl Pattern {
+    /// Explains what the pattern makes of an event.
+    pub fn explain(&self, event: &FlatEvent<'_>) -> Explanation {
+        let mut alternatives: Vec<_> =
+            self.alternatives.iter().map(|alternative| explain(alternative, event)).collect();
+        alternatives.sort_by_key(|alternative| (!alternative.matches, alternative.misses()));
+        Explanation { matches: self.matches(event), alternatives }
+    }
+}
+
+fn explain(alternative: &Alternative, event: &FlatEvent<'_>) -> AlternativeExplanation {
+    let field = |field: &Field| FieldExplanation {
+        path: field.path.clone(),
+        span: field.span,
+        wanted: field.operators.iter().map(Operator::to_string).collect(),
+        verdict: verdict(&field.operators, &event.scalars(&field.path)),
+    };
+    AlternativeExplanation {
+        matches: alternative.matches(event),
+        fields: alternative.fields.iter().map(field).collect(),
+    }
+}
+
+fn verdict(operators: &[Operator], values: &[&Scalar<'_>]) -> Verdict {
+    let matching = values.iter().find(|value| operators.iter().any(|operator| operator.matches(value)));
+    let may_be_absent = operators.contains(&Operator::Absent);
+    let shown = || values.iter().take(VALUES_MAX).map(|value| show(value)).collect();
+    match matching {
+        Some(value) => Verdict::Matched(show(value)),
+        None if values.is_empty() && may_be_absent => Verdict::AbsentAsWanted,
+        None if values.is_empty() => Verdict::Absent,
+        // In an array, other values may be absent beside the element that was chosen.
+        None if operators == [Operator::Absent] => Verdict::Present(shown()),
+        None if !values.iter().any(|value| operators.iter().any(|operator| operator.takes(value))) => {
+            Verdict::WrongType(shown())
+        }
+        None => Verdict::NoMatch(shown()),
+    }
+}
+
+/// A value as JSON, shortened, control characters escaped.
+fn show(value: &Scalar<'_>) -> String {
+    match value {
+        Scalar::String(text) if text.chars().count() > VALUE_CHARACTERS_MAX => {
+            let start: String = text.chars().take(VALUE_CHARACTERS_MAX).collect();
+            format!("{}... ({} characters)", json::quote(&start), text.chars().count())
+        }
+        Scalar::String(text) => json::quote(text),
+        Scalar::Number(text) => text.chars().take(VALUE_CHARACTERS_MAX).collect(),
+        Scalar::Literal(Literal::True) => "true".to_owned(),
+        Scalar::Literal(Literal::False) => "false".to_owned(),
+        Scalar::Literal(Literal::Null) => "null".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The paths that patterns use, as a tree of their steps.
+
+use std::collections::HashMap;
+
+/// The tree's root.
+pub(super) const ROOT: u32 = 0;
+
+/// A step with more children than this is looked up by hash; with fewer, by comparing.
+const COMPARED_CHILDREN_MAX: usize = 8;
+
+/// Paths, each with a number.
+#[derive(Debug)]
+pub(super) struct Paths {
+    steps: Vec<Step>,
+    count: u32,
+}
+
+/// A place in the tree.
+#[derive(Debug, Default)]
+struct Step {
+    /// The number of the path that ends here.
+    path: Option<u32>,
+    children: Vec<(Box<str>, u32)>,
+    /// The children again, where there are many.
+    by_hash: HashMap<Box<str>, u32>,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { steps: vec![Step::default()], count: 0 }
+    }
+}
+
+impl Paths {
+    /// How many paths there are; their numbers are below.
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The number of a path, its steps joined with `.`.
+    pub(super) fn number(&mut self, path: &str) -> u32 {
+        let mut at = ROOT;
+        for segment in path.split('.') {
+            at = self.child(at, segment).unwrap_or_else(|| self.add(at, segment));
+        }
+        let count = &mut self.count;
+        *self.steps[at as usize].path.get_or_insert_with(|| {
+            *count += 1;
+            *count - 1
+        })
+    }
+
+    fn add(&mut self, at: u32, segment: &str) -> u32 {
+        let child = self.steps.len() as u32;
+        self.steps.push(Step::default());
+        let step = &mut self.steps[at as usize];
+        step.children.push((segment.into(), child));
+        if step.children.len() > COMPARED_CHILDREN_MAX {
+            step.by_hash = step.children.iter().cloned().collect();
+        }
+        child
+    }
+
+    #[inline]
+    fn child(&self, at: u32, segment: &str) -> Option<u32> {
+        let step = &self.steps[at as usize];
+        if step.by_hash.is_empty() {
+            return step.children.iter().find(|(name, _)| **name == *segment).map(|(_, child)| *child);
+        }
+        step.by_hash.get(segment).copied()
+    }
+
+    /// Where a key of an event leads from `at`, if any path goes on there. A key with dots in it is several steps.
+    #[inline]
+    pub(super) fn step(&self, at: u32, key: &str) -> Option<u32> {
+        if !key.contains('.') {
+            return self.child(at, key);
+        }
+        key.split('.').try_fold(at, |at, segment| self.child(at, segment))
+    }
+
+    /// The number of the path that ends at a place.
+    #[inline]
+    pub(super) fn path_at(&self, at: u32) -> Option<u32> {
+        self.steps[at as usize].path
+    }
+}

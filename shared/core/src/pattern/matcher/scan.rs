@@ -1,0 +1,204 @@
+//! One pass over an event's text: its grammar is checked whole, its values are kept where a path is used.
+
+use std::borrow::Cow;
+
+use super::paths::{Paths, ROOT};
+use crate::document::json::{DEPTH_MAX, Scanner, SyntaxError, unescape};
+use crate::pattern::operator::{Literal, Scalar};
+
+/// What a pass has found.
+#[derive(Debug)]
+pub(super) struct Found<'e> {
+    /// The values, in order of their paths' numbers, and for one path in order of the text.
+    pub(super) values: Vec<Value<'e>>,
+    /// The elements of arrays that hold values, in order of the text.
+    pub(super) elements: Vec<Element>,
+}
+
+/// A value at a used path.
+#[derive(Debug)]
+pub(super) struct Value<'e> {
+    /// The path's number.
+    pub(super) path: u32,
+    /// Counts the values in order of the text.
+    pub(super) sequence: u32,
+    /// The innermost element that it lies in, and through [`Element::parent`] all others.
+    pub(super) element: Option<u32>,
+    /// The value.
+    pub(super) scalar: Scalar<'e>,
+}
+
+/// An object or array that is an element of an array. (A scalar element lies in none of its own array's elements.)
+#[derive(Debug)]
+pub(super) struct Element {
+    /// The array's number.
+    pub(super) array: u32,
+    /// The element that the array itself lies in.
+    pub(super) parent: Option<u32>,
+    /// The sequence of the first value inside.
+    pub(super) start: u32,
+    /// The sequence after the last value inside.
+    pub(super) end: u32,
+}
+
+impl<'e> Found<'e> {
+    /// The values of a path.
+    pub(super) fn of_path(&self, path: u32) -> &[Value<'e>] {
+        let start = self.values.partition_point(|value| value.path < path);
+        let length = self.values[start..].iter().take_while(|value| value.path == path).count();
+        &self.values[start..start + length]
+    }
+
+    /// The elements that a value lies in, from the innermost outwards.
+    pub(super) fn around(&self, innermost: Option<u32>) -> impl Iterator<Item = u32> {
+        std::iter::successors(innermost, |element| self.elements[*element as usize].parent)
+    }
+}
+
+/// Scans an event.
+///
+/// # Errors
+/// It is not one JSON object.
+pub(super) fn scan<'e>(event: &'e str, paths: &Paths) -> Result<Found<'e>, SyntaxError> {
+    let found = Found { values: Vec::with_capacity(16), elements: Vec::new() };
+    let mut scan = Scan { scanner: Scanner::new(event), paths, found, element: None, arrays: 0, depth: 0 };
+    scan.scanner.white_space();
+    if scan.scanner.peek() != Some(b'{') {
+        return Err(scan.scanner.error("an event is a JSON object"));
+    }
+    scan.object(ROOT)?;
+    scan.scanner.end()?;
+    let mut found = scan.found;
+    found.values.sort_by_key(|value| value.path);
+    Ok(found)
+}
+
+struct Scan<'e, 'p> {
+    scanner: Scanner<'e>,
+    paths: &'p Paths,
+    found: Found<'e>,
+    /// The innermost element here.
+    element: Option<u32>,
+    arrays: u32,
+    depth: usize,
+}
+
+impl Scan<'_, '_> {
+    fn deeper(&mut self) -> Result<(), SyntaxError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.scanner.error(format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        self.scanner.at += 1;
+        Ok(())
+    }
+
+    fn object(&mut self, at: u32) -> Result<(), SyntaxError> {
+        self.deeper()?;
+        let mut closed = self.scanner.closes(b'}');
+        while !closed {
+            self.scanner.white_space();
+            let start = self.scanner.at;
+            let key = self.scanner.string()?;
+            let child = match key.contains('\\') {
+                false => self.paths.step(at, key),
+                true => self.paths.step(at, &unescape(key, start)?),
+            };
+            self.scanner.colon()?;
+            match child {
+                Some(child) => self.value(child, false)?,
+                None => self.skip()?,
+            }
+            closed = self.scanner.separator(b'}')?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn array(&mut self, at: u32) -> Result<(), SyntaxError> {
+        self.deeper()?;
+        let (array, outer) = (self.arrays, self.element);
+        self.arrays += 1;
+        let mut closed = self.scanner.closes(b']');
+        while !closed {
+            let start = self.found.values.len() as u32;
+            let number = self.found.elements.len();
+            self.scanner.white_space();
+            let container = matches!(self.scanner.peek(), Some(b'{' | b'['));
+            if container {
+                self.found.elements.push(Element { array, parent: outer, start, end: start });
+                self.element = Some(number as u32);
+            }
+            self.value(at, true)?;
+            if container {
+                self.found.elements[number].end = self.found.values.len() as u32;
+                self.element = outer;
+            }
+            closed = self.scanner.separator(b']')?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn value(&mut self, at: u32, white_space_is_skipped: bool) -> Result<(), SyntaxError> {
+        if !white_space_is_skipped {
+            self.scanner.white_space();
+        }
+        let start = self.scanner.at;
+        let scalar = match self.scanner.peek() {
+            Some(b'{') => return self.object(at),
+            Some(b'[') => return self.array(at),
+            Some(b'"') => {
+                let token = self.scanner.string()?;
+                Scalar::String(match token.contains('\\') {
+                    false => Cow::Borrowed(token),
+                    true => Cow::Owned(unescape(token, start)?),
+                })
+            }
+            Some(b't') => self.scanner.literal("true").map(|()| Scalar::Literal(Literal::True))?,
+            Some(b'f') => self.scanner.literal("false").map(|()| Scalar::Literal(Literal::False))?,
+            Some(b'n') => self.scanner.literal("null").map(|()| Scalar::Literal(Literal::Null))?,
+            _ => Scalar::Number(self.scanner.number()?),
+        };
+        if let Some(path) = self.paths.path_at(at) {
+            let sequence = self.found.values.len() as u32;
+            self.found.values.push(Value { path, sequence, element: self.element, scalar });
+        }
+        Ok(())
+    }
+
+    /// Passes a value that no path leads into, its grammar checked all the same.
+    fn skip(&mut self) -> Result<(), SyntaxError> {
+        self.scanner.white_space();
+        match self.scanner.peek() {
+            Some(b'{') => {
+                self.deeper()?;
+                let mut closed = self.scanner.closes(b'}');
+                while !closed {
+                    self.scanner.white_space();
+                    self.scanner.string()?;
+                    self.scanner.colon()?;
+                    self.skip()?;
+                    closed = self.scanner.separator(b'}')?;
+                }
+                self.depth -= 1;
+                Ok(())
+            }
+            Some(b'[') => {
+                self.deeper()?;
+                let mut closed = self.scanner.closes(b']');
+                while !closed {
+                    self.skip()?;
+                    closed = self.scanner.separator(b']')?;
+                }
+                self.depth -= 1;
+                Ok(())
+            }
+            Some(b'"') => self.scanner.string().map(drop),
+            Some(b't') => self.scanner.literal("true"),
+            Some(b'f') => self.scanner.literal("false"),
+            Some(b'n') => self.scanner.literal("null"),
+            _ => self.scanner.number().map(drop),
+        }
+    }
+}

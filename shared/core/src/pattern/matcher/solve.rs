@@ -1,0 +1,192 @@
+//! Whether one alternative matches the values found.
+//!
+//! Values that lie in the same array must lie in the same element of it. Fields are settled in order of their paths, for
+//! `{"exists": false}` is judged among the values consistent with what was chosen before it. Three things keep the search
+//! small, whatever an event holds: fields that share no array with undecided element are settled apart from each other;
+//! choices that look the same to all other fields are tried once; and a choice narrows the other fields' values to the
+//! element's own by binary search.
+
+use std::borrow::Cow;
+
+use super::scan::{Found, Value};
+use super::{CompiledAlternative, CompiledField};
+
+/// Whether the alternative matches.
+pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>) -> bool {
+    let mut in_arrays = Vec::new();
+    for field in &alternative.fields {
+        let values = found.of_path(field.path);
+        // Where no value lies in an array, no choice of one field touches another.
+        if values.iter().all(|value| value.element.is_none()) {
+            if !(field.may_be_absent && values.is_empty() || values.iter().any(|value| field.matches(value))) {
+                return false;
+            }
+        } else {
+            in_arrays.push(Open::new(field, values, found));
+        }
+    }
+    in_arrays.is_empty() || settle(&in_arrays, &[], found)
+}
+
+impl CompiledField {
+    fn matches(&self, value: &Value<'_>) -> bool {
+        self.operators.iter().any(|operator| operator.matches(&value.scalar))
+    }
+}
+
+/// A value, as far as the search needs it.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    sequence: u32,
+    element: Option<u32>,
+}
+
+/// A field that is still open, with the values that are consistent with what was chosen so far.
+#[derive(Debug, Clone)]
+struct Open<'a> {
+    /// The values that match.
+    matching: Values<'a>,
+    /// All values, where the field may be absent.
+    present: Option<Values<'a>>,
+}
+
+/// Values in order of the text.
+#[derive(Debug, Clone)]
+struct Values<'a> {
+    choices: Cow<'a, [Choice]>,
+    /// The arrays that every one of them lies in.
+    common_arrays: Cow<'a, [u32]>,
+}
+
+impl Open<'_> {
+    fn new(field: &CompiledField, values: &[Value<'_>], found: &Found<'_>) -> Self {
+        let choice = |value: &Value<'_>| Choice { sequence: value.sequence, element: value.element };
+        let matching = values.iter().filter(|value| field.matches(value)).map(choice).collect();
+        let present = field.may_be_absent.then(|| values.iter().map(choice).collect());
+        Self { matching: Values::new(matching, found), present: present.map(|present| Values::new(present, found)) }
+    }
+
+    /// The undecided arrays that this field's values lie in.
+    fn arrays(&self, decided: &[u32], found: &Found<'_>) -> Vec<u32> {
+        let values = self.present.as_ref().unwrap_or(&self.matching);
+        let elements = values.choices.iter().flat_map(|choice| found.around(choice.element));
+        let mut arrays: Vec<u32> = elements.map(|element| found.elements[element as usize].array).collect();
+        arrays.sort_unstable();
+        arrays.dedup();
+        arrays.retain(|array| !decided.contains(array));
+        arrays
+    }
+
+    /// The values that are consistent with these elements as well.
+    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>) -> Open<'a> {
+        Open {
+            matching: self.matching.narrowed(elements, found),
+            present: self.present.as_ref().map(|present| present.narrowed(elements, found)),
+        }
+    }
+}
+
+impl Values<'_> {
+    fn new(choices: Vec<Choice>, found: &Found<'_>) -> Self {
+        let arrays = |choice: &Choice| -> Vec<u32> {
+            found.around(choice.element).map(|element| found.elements[element as usize].array).collect()
+        };
+        let mut common = choices.first().map(arrays).unwrap_or_default();
+        for choice in &choices {
+            if common.is_empty() {
+                break;
+            }
+            let own = arrays(choice);
+            common.retain(|array| own.contains(array));
+        }
+        Self { choices: Cow::Owned(choices), common_arrays: Cow::Owned(common) }
+    }
+
+    /// Those that lie in each of these elements, or not in its array at all.
+    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>) -> Values<'a> {
+        let mut choices = Cow::Borrowed(self.choices.as_ref());
+        for element in elements {
+            let chosen = &found.elements[*element as usize];
+            choices = match choices {
+                Cow::Borrowed(choices) if self.common_arrays.contains(&chosen.array) => {
+                    let start = choices.partition_point(|choice| choice.sequence < chosen.start);
+                    let end = choices.partition_point(|choice| choice.sequence < chosen.end);
+                    Cow::Borrowed(&choices[start..end])
+                }
+                choices => Cow::Owned(consistent(&choices, *element, found)),
+            };
+        }
+        Values { choices, common_arrays: Cow::Borrowed(&self.common_arrays) }
+    }
+}
+
+fn consistent(choices: &[Choice], element: u32, found: &Found<'_>) -> Vec<Choice> {
+    let array = found.elements[element as usize].array;
+    let keeps = |choice: &&Choice| {
+        let own = found.around(choice.element).find(|own| found.elements[*own as usize].array == array);
+        own.is_none_or(|own| own == element)
+    };
+    choices.iter().filter(keeps).copied().collect()
+}
+
+/// Whether all fields can be settled, given the arrays whose element is decided.
+fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>) -> bool {
+    if fields.iter().any(|field| field.matching.choices.is_empty() && field.present.is_none()) {
+        return false;
+    }
+    let arrays: Vec<Vec<u32>> = fields.iter().map(|field| field.arrays(decided, found)).collect();
+    groups(&arrays).iter().all(|group| settle_group(group, fields, &arrays, decided, found))
+}
+
+/// The fields, by position, in groups that share no array with each other.
+fn groups(arrays: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(Vec<usize>, Vec<u32>)> = Vec::new();
+    for (field, own) in arrays.iter().enumerate() {
+        let (touched, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(_, arrays)| overlap(arrays, own));
+        let (mut fields, mut arrays) = (vec![field], own.clone());
+        for (more_fields, more_arrays) in touched {
+            fields.extend(more_fields);
+            arrays.extend(more_arrays);
+        }
+        fields.sort_unstable();
+        arrays.sort_unstable();
+        apart.push((fields, arrays));
+        groups = apart;
+    }
+    groups.into_iter().map(|(fields, _)| fields).collect()
+}
+
+/// Whether two ascending lists have a number in common.
+fn overlap(one: &[u32], other: &[u32]) -> bool {
+    let (shorter, longer) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    shorter.iter().any(|number| longer.binary_search(number).is_ok())
+}
+
+fn settle_group(group: &[usize], fields: &[Open<'_>], arrays: &[Vec<u32>], decided: &[u32], found: &Found<'_>) -> bool {
+    let Some((first, rest)) = group.split_first() else { return true };
+    let field = &fields[*first];
+    let go_on = |elements: &[u32], decided: &[u32]| {
+        let rest: Vec<Open<'_>> = rest.iter().map(|other| fields[*other].narrowed(elements, found)).collect();
+        settle(&rest, decided, found)
+    };
+    if field.present.as_ref().is_some_and(|present| present.choices.is_empty()) && go_on(&[], decided) {
+        return true;
+    }
+    let mut last_tried: Option<Vec<u32>> = None;
+    for choice in field.matching.choices.iter() {
+        // What the others see of this choice: the undecided elements of arrays that they lie in as well.
+        let array_of = |element: &u32| found.elements[*element as usize].array;
+        let is_seen = |array: u32| rest.iter().any(|other| arrays[*other].binary_search(&array).is_ok());
+        let seen: Vec<u32> = found.around(choice.element).filter(|element| is_seen(array_of(element))).collect();
+        // In order of the text, choices that look the same follow each other.
+        if last_tried.as_ref() == Some(&seen) {
+            continue;
+        }
+        let decided: Vec<u32> = decided.iter().copied().chain(seen.iter().map(array_of)).collect();
+        if go_on(&seen, &decided) {
+            return true;
+        }
+        last_tried = Some(seen);
+    }
+    false
+}

@@ -1,0 +1,210 @@
+//! The matcher decides what the plain evaluation decides, and explanations agree; whatever an event holds, its work is
+//! bounded.
+
+use proptest::prelude::*;
+
+use super::Matcher;
+use crate::document::json;
+use crate::pattern::Pattern;
+use crate::pattern::evaluate::FlatEvent;
+
+fn pattern(text: &str) -> Pattern {
+    let node = json::parse(text).expect("is JSON");
+    Pattern::parse(&node).unwrap_or_else(|problems| panic!("{text}: {problems:?}"))
+}
+
+#[test]
+fn patterns_are_named_once_and_in_their_order() {
+    let patterns = [
+        pattern(r#"{"b":["x"]}"#),
+        pattern(r#"{"$or":[{"a":[1]},{"b":["x"]},{"b":[{"exists":true}]}]}"#),
+        pattern(r#"{"b":[{"anything-but":"x"}]}"#),
+        pattern(r#"{"b":[{"prefix":""}]}"#),
+    ];
+    let matcher = Matcher::new(&patterns);
+    assert_eq!(matcher.matches(r#"{"a":1,"b":"x"}"#), Ok(vec![0, 1, 3]));
+    assert_eq!(Matcher::new([]).matches("{}"), Ok(vec![]));
+}
+
+#[test]
+fn what_is_not_one_json_object_is_an_error_even_where_no_pattern_looks() {
+    let patterns = [pattern(r#"{"a":["x"]}"#)];
+    let matcher = Matcher::new(&patterns);
+    for text in [
+        "",
+        "[]",
+        "1",
+        r#"{"a":"x""#,
+        r#"{"a":"x"}}"#,
+        r#"{"a":"x","z":[1,}"#,
+        r#"{"a":"x","z":tru}"#,
+        r#"{"a":"x" "z":1}"#,
+    ] {
+        assert!(matcher.matches(text).is_err(), "{text}");
+    }
+    let deep = format!(r#"{{"a":"x","z":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+    assert!(matcher.matches(&deep).is_err());
+}
+
+#[test]
+fn values_lead_to_their_patterns_by_each_kind_of_key() {
+    let mut patterns = Vec::new();
+    for number in 0..300 {
+        patterns.push(pattern(&format!(r#"{{"k":["v{number}"]}}"#)));
+        patterns.push(pattern(&format!(r#"{{"k":[{{"prefix":"p{number}/"}}]}}"#)));
+        patterns.push(pattern(&format!(r#"{{"k":[{{"suffix":"/s{number}"}}]}}"#)));
+        patterns.push(pattern(&format!(r#"{{"k":[{{"wildcard":"*-{number}"}}]}}"#)));
+        let (bottom, top) = (number * 10, number * 10 + 10);
+        patterns.push(pattern(&format!(r#"{{"n":[{{"numeric":[">=",{bottom},"<",{top}]}}]}}"#)));
+        patterns.push(pattern(&format!(r#"{{"n":[{number}.5,1e{number}]}}"#)));
+    }
+    let matcher = Matcher::new(&patterns);
+    let matches = |event: &str| matcher.matches(event).expect("is an event");
+    assert_eq!(matches(r#"{"k":"v17"}"#), [17 * 6]);
+    assert_eq!(matches(r#"{"k":"p17/x/s3"}"#), [3 * 6 + 2, 17 * 6 + 1]);
+    assert_eq!(matches(r#"{"k":"x-29"}"#), [29 * 6 + 3]);
+    assert_eq!(matches(r#"{"n":17}"#), [6 + 4]);
+    assert_eq!(matches(r#"{"n":2990}"#), [299 * 6 + 4]);
+    assert_eq!(matches(r#"{"n":17.5}"#), [6 + 4, 17 * 6 + 5]);
+    assert_eq!(matches(r#"{"n":3000}"#), [0_usize; 0]);
+}
+
+/// How often operators and elements are looked at grows with the event, not with a power of it: counted by a value that
+/// every search would have to look at again and again.
+#[test]
+fn arrays_of_hundreds_of_elements_are_settled_without_trying_all_combinations() {
+    let list = |field: &str, length: usize| {
+        let elements: Vec<String> = (0..length).map(|number| format!(r#"{{"{field}":{number}}}"#)).collect();
+        format!("[{}]", elements.join(","))
+    };
+    // Each field matches in 400 elements; the last one nowhere.
+    let apart = r#"{"l":{"a":[{"exists":true}]},"m":{"b":[{"exists":true}]},"n":{"c":[{"numeric":["<",1000]}]},"o":{"d":[-1]}}"#;
+    let event =
+        format!(r#"{{"l":{},"m":{},"n":{},"o":{}}}"#, list("a", 400), list("b", 400), list("c", 400), list("d", 400));
+    assert_eq!(Matcher::new(&[pattern(apart)]).matches(&event), Ok(vec![]));
+    // The same below one common element.
+    let below =
+        r#"{"t":{"l":{"a":[{"exists":true}]},"m":{"b":[{"exists":true}]},"n":{"c":[{"exists":true}]},"z":["no"]}}"#;
+    let event =
+        format!(r#"{{"t":[{{"l":{},"m":{},"n":{},"z":"yes"}}]}}"#, list("a", 400), list("b", 400), list("c", 400));
+    assert_eq!(Matcher::new(&[pattern(below)]).matches(&event), Ok(vec![]));
+    // One array, its elements satisfying one field each.
+    let one = r#"{"l":{"a":[{"exists":true}],"b":[{"exists":true}],"c":[{"exists":true}]}}"#;
+    let elements: Vec<String> = (0..3000).map(|number| format!(r#"{{"{}":1}}"#, ["a", "b", "c"][number % 3])).collect();
+    let event = format!(r#"{{"l":[{}]}}"#, elements.join(","));
+    assert_eq!(Matcher::new(&[pattern(one)]).matches(&event), Ok(vec![]));
+}
+
+fn scalar() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        r#""x""#,
+        r#""xy""#,
+        r#""yx""#,
+        r#""X""#,
+        r#""""#,
+        r#""10.0.0.1""#,
+        r#""010.0.0.1""#,
+        r#""::1""#,
+        "1",
+        "1.0",
+        "2",
+        "-0",
+        "0",
+        "12345678901234567890",
+        "12345678901234567890.0",
+        "1e400",
+        "true",
+        "null",
+        r#""\u0078""#,
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "c", "a.b", r"\u0061"])
+}
+
+fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    prop::collection::vec((key(), value), 0..4).prop_map(|entries| {
+        let entries: Vec<String> = entries.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
+        format!("{{{}}}", entries.join(","))
+    })
+}
+
+fn event() -> impl Strategy<Value = String> {
+    let value = scalar().prop_recursive(4, 24, 4, |value| {
+        prop_oneof![
+            object(value.clone()),
+            prop::collection::vec(value, 0..4).prop_map(|elements| format!("[{}]", elements.join(","))),
+        ]
+    });
+    object(value)
+}
+
+fn operator() -> impl Strategy<Value = String> {
+    let special = prop::sample::select(vec![
+        r#"{"prefix":"x"}"#,
+        r#"{"prefix":""}"#,
+        r#"{"suffix":"x"}"#,
+        r#"{"prefix":{"equals-ignore-case":"x"}}"#,
+        r#"{"suffix":{"equals-ignore-case":"Y"}}"#,
+        r#"{"equals-ignore-case":"xY"}"#,
+        r#"{"wildcard":"x*"}"#,
+        r#"{"wildcard":"*x"}"#,
+        r#"{"wildcard":"*"}"#,
+        r#"{"anything-but":"x"}"#,
+        r#"{"anything-but":[1,2]}"#,
+        r#"{"anything-but":{"prefix":"x"}}"#,
+        r#"{"anything-but":{"wildcard":"x*"}}"#,
+        r#"{"numeric":[">",0]}"#,
+        r#"{"numeric":["=",1]}"#,
+        r#"{"numeric":[">=",0,"<",2]}"#,
+        r#"{"cidr":"10.0.0.0/8"}"#,
+        r#"{"exactly":"10.0.0.1"}"#,
+        r#"{"exists":true}"#,
+        r#"{"exists":false}"#,
+    ])
+    .prop_map(str::to_owned);
+    prop_oneof![scalar().prop_filter("strings only in patterns of this form", |scalar| scalar != "1e400"), special]
+}
+
+fn pattern_text() -> impl Strategy<Value = String> {
+    let leaf =
+        prop::collection::vec(operator(), 1..3).prop_map(|operators| format!("[{}]", operators.join(","))).boxed();
+    let nonempty = |object: &String| object != "{}";
+    let flat = object(leaf.clone()).prop_filter("not empty", nonempty).boxed();
+    let nested = object(prop_oneof![leaf, flat.clone()]).prop_filter("not empty", nonempty).boxed();
+    let or = (flat.clone(), nested.clone(), nested.clone())
+        .prop_map(|(one, other, rest)| format!(r#"{{"$or":[{one},{other}],{}"#, &rest[1..]));
+    prop_oneof![flat, nested, or.clone(), or.prop_map(|or| format!(r#"{{"a":{or}}}"#))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_matcher_decides_as_the_plain_evaluation_and_explanations_agree(
+        patterns in prop::collection::vec(pattern_text(), 1..6),
+        event in event(),
+    ) {
+        let patterns: Vec<Pattern> = patterns.iter().map(|text| pattern(text)).collect();
+        let node = json::parse(&event).expect("is JSON");
+        let flat = FlatEvent::new(&node);
+        let plain: Vec<usize> = (0..patterns.len()).filter(|number| patterns[*number].matches(&flat)).collect();
+        prop_assert_eq!(Matcher::new(&patterns).matches(&event), Ok(plain.clone()));
+        for (number, pattern) in patterns.iter().enumerate() {
+            let explanation = pattern.explain(&flat);
+            prop_assert_eq!(explanation.matches, plain.contains(&number));
+            prop_assert_eq!(explanation.alternatives[0].matches, explanation.matches);
+            let satisfied = explanation.alternatives.iter().filter(|alternative| alternative.matches);
+            for alternative in satisfied {
+                prop_assert!(alternative.fields.iter().all(|field| field.verdict.is_satisfied() || !node_is_flat(&event)));
+            }
+        }
+    }
+}
+
+/// Whether no array is in the way of reading a field alone.
+fn node_is_flat(event: &str) -> bool {
+    !event.contains('[')
+}
