@@ -17,12 +17,15 @@ use crate::output;
 #[command(after_help = "\
 Examples:
   ecs-trigger validate
-  ecs-trigger validate examples/quickstart
+  ecs-trigger validate examples/quickstart --overlaps
   ecs-trigger validate --json | jq '.problems[] | select(.severity == \"error\")'")]
 pub(crate) struct Validate {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    /// Warn also of routes that share events: each starts its task then.
+    #[arg(long)]
+    overlaps: bool,
     /// Print the problems as JSON.
     #[arg(long)]
     json: bool,
@@ -33,6 +36,7 @@ impl Validate {
         let source = read(&self.config)?;
         let parsed = RoutingConfig::parse(source.clone());
         let problems = match &parsed {
+            Ok(config) if self.overlaps => &[config.warnings.clone(), config.overlaps()].concat(),
             Ok(config) => &config.warnings,
             Err(problems) => problems,
         };

@@ -6,6 +6,7 @@ use clap::Args;
 use trigger_core::document::{Kind, json};
 use trigger_core::pattern::Pattern;
 use trigger_core::pattern::evaluate::FlatEvent;
+use trigger_core::pattern::lint::lint;
 
 use crate::config::show;
 use crate::diagnostics;
@@ -50,6 +51,7 @@ impl Match {
             show(&source, &problems);
             Failed::Invalid
         })?;
+        show(&source, &lint(&pattern, &parsed));
         let event_source = files::read(&self.event)?;
         let event = json::parse(&event_source.text).map_err(|error| invalid(files::not_json(&event_source, &error)))?;
         if !matches!(event.kind, Kind::Object(_)) {

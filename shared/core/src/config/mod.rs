@@ -17,6 +17,7 @@ use crate::document::{Source, Span, Spanned, yaml};
 use crate::event::Event;
 use crate::pattern::Pattern;
 use crate::pattern::evaluate::FlatEvent;
+use crate::pattern::lint::{lint, overlaps};
 use crate::pattern::matcher::Matcher;
 use crate::task_request::TaskRequest;
 use crate::template::{Template, Templates};
@@ -118,6 +119,13 @@ impl RoutingConfig {
                 self.routes.iter().filter(|route| route.pattern.matches(&flat)).collect()
             }
         }
+    }
+
+    /// A warning for each route that shares events with one before it, as far as the patterns tell.
+    pub fn overlaps(&self) -> Vec<Diagnostic> {
+        let patterns: Vec<_> =
+            self.routes.iter().map(|route| (route.name.as_str(), route.span, &route.pattern)).collect();
+        overlaps(&patterns)
     }
 
     /// What a route runs.
@@ -304,7 +312,10 @@ impl Loader<'_> {
             }
         };
         match Pattern::parse(&node) {
-            Ok(pattern) => Some((node, pattern)),
+            Ok(pattern) => {
+                self.problems.extend(lint(&node, &pattern));
+                Some((node, pattern))
+            }
             Err(problems) => {
                 let refused = |problem: Diagnostic| Diagnostic {
                     message: format!("EventBridge refuses this pattern: {}", problem.message),

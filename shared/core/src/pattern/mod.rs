@@ -6,6 +6,7 @@
 
 pub mod evaluate;
 pub mod explain;
+pub mod lint;
 pub mod matcher;
 pub mod number;
 pub mod operator;

@@ -289,6 +289,18 @@ impl NumericRange {
         ComparableNumber::parse(value).is_some_and(|value| self.contains_number(value))
     }
 
+    /// Whether some number lies in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let below =
+            |bottom: Option<(ComparableNumber, bool)>, top: Option<(ComparableNumber, bool)>| match (bottom, top) {
+                (Some((bottom, bottom_inside)), Some((top, top_inside))) => {
+                    bottom < top || (bottom == top && bottom_inside && top_inside)
+                }
+                _ => true,
+            };
+        below(self.bottom, other.top) && below(other.bottom, self.top)
+    }
+
     /// Whether the number lies inside.
     pub fn contains_number(&self, value: ComparableNumber) -> bool {
         let above = self.bottom.is_none_or(|(bottom, inside)| value > bottom || (inside && value == bottom));

@@ -15,6 +15,8 @@ use super::operator::Operator;
 use crate::document::json::SyntaxError;
 use index::Index;
 use paths::Paths;
+use scan::Found;
+use solve::Steps;
 
 /// Patterns, ready to be matched all at once.
 #[derive(Debug, Default)]
@@ -69,13 +71,15 @@ impl Matcher {
     /// The event is not one JSON object.
     pub fn matches(&self, event: &str) -> Result<Vec<usize>, SyntaxError> {
         let found = scan::scan(event, &self.paths)?;
-        let candidates = self.index.candidates(&found).into_iter().map(|number| &self.alternatives[number as usize]);
-        let mut patterns: Vec<usize> = candidates
-            .filter(|candidate| solve::matches(candidate, &found))
-            .map(|candidate| candidate.pattern)
-            .collect();
+        Ok(self.decide(&found, &mut Steps::default()))
+    }
+
+    fn decide(&self, found: &Found<'_>, steps: &mut Steps) -> Vec<usize> {
+        let candidates = self.index.candidates(found).into_iter().map(|number| &self.alternatives[number as usize]);
+        let matching = candidates.filter(|candidate| solve::matches(candidate, found, steps));
+        let mut patterns: Vec<usize> = matching.map(|candidate| candidate.pattern).collect();
         patterns.dedup();
-        Ok(patterns)
+        patterns
     }
 }
 

@@ -11,11 +11,16 @@ use std::borrow::Cow;
 use super::scan::{Found, Value};
 use super::{CompiledAlternative, CompiledField};
 
+/// How many values a search has looked at: what an event can make it cost.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Steps(pub(super) usize);
+
 /// Whether the alternative matches.
-pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>) -> bool {
+pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>, steps: &mut Steps) -> bool {
     let mut in_arrays = Vec::new();
     for field in &alternative.fields {
         let values = found.of_path(field.path);
+        steps.0 += values.len();
         // Where no value lies in an array, no choice of one field touches another.
         if values.iter().all(|value| value.element.is_none()) {
             if !(field.may_be_absent && values.is_empty() || values.iter().any(|value| field.matches(value))) {
@@ -25,7 +30,7 @@ pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>) -> b
             in_arrays.push(Open::new(field, values, found));
         }
     }
-    in_arrays.is_empty() || settle(&in_arrays, &[], found)
+    in_arrays.is_empty() || settle(&in_arrays, &[], found, steps)
 }
 
 impl CompiledField {
@@ -78,10 +83,10 @@ impl Open<'_> {
     }
 
     /// The values that are consistent with these elements as well.
-    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>) -> Open<'a> {
+    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>, steps: &mut Steps) -> Open<'a> {
         Open {
-            matching: self.matching.narrowed(elements, found),
-            present: self.present.as_ref().map(|present| present.narrowed(elements, found)),
+            matching: self.matching.narrowed(elements, found, steps),
+            present: self.present.as_ref().map(|present| present.narrowed(elements, found, steps)),
         }
     }
 }
@@ -103,7 +108,7 @@ impl Values<'_> {
     }
 
     /// Those that lie in each of these elements, or not in its array at all.
-    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>) -> Values<'a> {
+    fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>, steps: &mut Steps) -> Values<'a> {
         let mut choices = Cow::Borrowed(self.choices.as_ref());
         for element in elements {
             let chosen = &found.elements[*element as usize];
@@ -113,7 +118,10 @@ impl Values<'_> {
                     let end = choices.partition_point(|choice| choice.sequence < chosen.end);
                     Cow::Borrowed(&choices[start..end])
                 }
-                choices => Cow::Owned(consistent(&choices, *element, found)),
+                choices => {
+                    steps.0 += choices.len();
+                    Cow::Owned(consistent(&choices, *element, found))
+                }
             };
         }
         Values { choices, common_arrays: Cow::Borrowed(&self.common_arrays) }
@@ -130,12 +138,14 @@ fn consistent(choices: &[Choice], element: u32, found: &Found<'_>) -> Vec<Choice
 }
 
 /// Whether all fields can be settled, given the arrays whose element is decided.
-fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>) -> bool {
+fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>, steps: &mut Steps) -> bool {
     if fields.iter().any(|field| field.matching.choices.is_empty() && field.present.is_none()) {
         return false;
     }
+    steps.0 +=
+        fields.iter().map(|field| field.present.as_ref().unwrap_or(&field.matching).choices.len()).sum::<usize>();
     let arrays: Vec<Vec<u32>> = fields.iter().map(|field| field.arrays(decided, found)).collect();
-    groups(&arrays).iter().all(|group| settle_group(group, fields, &arrays, decided, found))
+    groups(&arrays).iter().all(|group| settle_group(group, fields, &arrays, decided, found, steps))
 }
 
 /// The fields, by position, in groups that share no array with each other.
@@ -162,18 +172,26 @@ fn overlap(one: &[u32], other: &[u32]) -> bool {
     shorter.iter().any(|number| longer.binary_search(number).is_ok())
 }
 
-fn settle_group(group: &[usize], fields: &[Open<'_>], arrays: &[Vec<u32>], decided: &[u32], found: &Found<'_>) -> bool {
+fn settle_group(
+    group: &[usize],
+    fields: &[Open<'_>],
+    arrays: &[Vec<u32>],
+    decided: &[u32],
+    found: &Found<'_>,
+    steps: &mut Steps,
+) -> bool {
     let Some((first, rest)) = group.split_first() else { return true };
     let field = &fields[*first];
-    let go_on = |elements: &[u32], decided: &[u32]| {
-        let rest: Vec<Open<'_>> = rest.iter().map(|other| fields[*other].narrowed(elements, found)).collect();
-        settle(&rest, decided, found)
+    let go_on = |elements: &[u32], decided: &[u32], steps: &mut Steps| {
+        let rest: Vec<Open<'_>> = rest.iter().map(|other| fields[*other].narrowed(elements, found, steps)).collect();
+        settle(&rest, decided, found, steps)
     };
-    if field.present.as_ref().is_some_and(|present| present.choices.is_empty()) && go_on(&[], decided) {
+    if field.present.as_ref().is_some_and(|present| present.choices.is_empty()) && go_on(&[], decided, steps) {
         return true;
     }
     let mut last_tried: Option<Vec<u32>> = None;
     for choice in field.matching.choices.iter() {
+        steps.0 += 1;
         // What the others see of this choice: the undecided elements of arrays that they lie in as well.
         let array_of = |element: &u32| found.elements[*element as usize].array;
         let is_seen = |array: u32| rest.iter().any(|other| arrays[*other].binary_search(&array).is_ok());
@@ -183,7 +201,7 @@ fn settle_group(group: &[usize], fields: &[Open<'_>], arrays: &[Vec<u32>], decid
             continue;
         }
         let decided: Vec<u32> = decided.iter().copied().chain(seen.iter().map(array_of)).collect();
-        if go_on(&seen, &decided) {
+        if go_on(&seen, &decided, steps) {
             return true;
         }
         last_tried = Some(seen);

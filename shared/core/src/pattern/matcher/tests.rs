@@ -4,6 +4,8 @@
 use proptest::prelude::*;
 
 use super::Matcher;
+use super::scan::scan;
+use super::solve::Steps;
 use crate::document::json;
 use crate::pattern::Pattern;
 use crate::pattern::evaluate::FlatEvent;
@@ -69,30 +71,52 @@ fn values_lead_to_their_patterns_by_each_kind_of_key() {
     assert_eq!(matches(r#"{"n":3000}"#), [0_usize; 0]);
 }
 
-/// How often operators and elements are looked at grows with the event, not with a power of it: counted by a value that
-/// every search would have to look at again and again.
+/// How many values the search for a pattern looks at in an event, which must not match.
+fn steps(pattern_text: &str, event: &str) -> usize {
+    let matcher = Matcher::new(&[pattern(pattern_text)]);
+    let (found, mut steps) = (scan(event, &matcher.paths).expect("is an event"), Steps::default());
+    assert!(matcher.decide(&found, &mut steps).is_empty());
+    steps.0
+}
+
+/// A list of objects, each with one of these fields in turn.
+fn list(fields: &[&str], length: usize) -> String {
+    let elements = (0..length).map(|number| format!(r#"{{"{}":{number}}}"#, fields[number % fields.len()]));
+    format!("[{}]", elements.collect::<Vec<_>>().join(","))
+}
+
+/// The attacks: arrays in which each field alone matches everywhere, and all together nowhere. The work must grow with the
+/// event, not with a power of it.
 #[test]
-fn arrays_of_hundreds_of_elements_are_settled_without_trying_all_combinations() {
-    let list = |field: &str, length: usize| {
-        let elements: Vec<String> = (0..length).map(|number| format!(r#"{{"{field}":{number}}}"#)).collect();
-        format!("[{}]", elements.join(","))
+fn arrays_are_settled_in_proportion_to_the_event() {
+    let apart = |length| {
+        let [a, b, c] = ["a", "b", "c"].map(|field| list(&[field], length));
+        let pattern = r#"{"x":{"a":[{"exists":true}]},"y":{"b":[{"exists":true}]},"z":{"c":[{"numeric":["<",0]}]}}"#;
+        steps(pattern, &format!(r#"{{"x":{a},"y":{b},"z":{c}}}"#))
     };
-    // Each field matches in 400 elements; the last one nowhere.
-    let apart = r#"{"l":{"a":[{"exists":true}]},"m":{"b":[{"exists":true}]},"n":{"c":[{"numeric":["<",1000]}]},"o":{"d":[-1]}}"#;
-    let event =
-        format!(r#"{{"l":{},"m":{},"n":{},"o":{}}}"#, list("a", 400), list("b", 400), list("c", 400), list("d", 400));
-    assert_eq!(Matcher::new(&[pattern(apart)]).matches(&event), Ok(vec![]));
-    // The same below one common element.
-    let below =
-        r#"{"t":{"l":{"a":[{"exists":true}]},"m":{"b":[{"exists":true}]},"n":{"c":[{"exists":true}]},"z":["no"]}}"#;
-    let event =
-        format!(r#"{{"t":[{{"l":{},"m":{},"n":{},"z":"yes"}}]}}"#, list("a", 400), list("b", 400), list("c", 400));
-    assert_eq!(Matcher::new(&[pattern(below)]).matches(&event), Ok(vec![]));
-    // One array, its elements satisfying one field each.
-    let one = r#"{"l":{"a":[{"exists":true}],"b":[{"exists":true}],"c":[{"exists":true}]}}"#;
-    let elements: Vec<String> = (0..3000).map(|number| format!(r#"{{"{}":1}}"#, ["a", "b", "c"][number % 3])).collect();
-    let event = format!(r#"{{"l":[{}]}}"#, elements.join(","));
-    assert_eq!(Matcher::new(&[pattern(one)]).matches(&event), Ok(vec![]));
+    let below_one_element = |length| {
+        let [a, b, c] = ["a", "b", "c"].map(|field| list(&[field], length));
+        let pattern = r#"{"t":{"x":{"a":[{"exists":true}]},"y":{"b":[{"exists":true}]},"z":{"c":[{"exists":true}]},"zz":["no"]}}"#;
+        steps(pattern, &format!(r#"{{"t":[{{"x":{a},"y":{b},"z":{c},"zz":"yes"}},{{"zz":"no"}}]}}"#))
+    };
+    let one_array = |length| {
+        let pattern = r#"{"l":{"a":[{"exists":true}],"b":[{"exists":true}],"c":[{"exists":true}]}}"#;
+        steps(pattern, &format!(r#"{{"l":{}}}"#, list(&["a", "b", "c"], 3 * length)))
+    };
+    let absent = |length| {
+        let pattern = r#"{"l":{"a":[{"exists":true}],"b":[{"exists":true}],"c":[{"exists":false}]}}"#;
+        steps(pattern, &format!(r#"{{"l":{}}}"#, list(&["a", "b", "c"], 3 * length)))
+    };
+    for (name, attack) in [
+        ("apart", &apart as &dyn Fn(usize) -> usize),
+        ("below one element", &below_one_element),
+        ("one array", &one_array),
+        ("absent", &absent),
+    ] {
+        let steps = attack(400);
+        assert!(steps <= 20 * 400, "{name}: {steps} steps for three times 400 values");
+        assert!(attack(4000) <= 11 * steps, "{name}: ten times the event, ten times the work");
+    }
 }
 
 fn scalar() -> impl Strategy<Value = String> {
