@@ -1,5 +1,6 @@
 //! JSON (RFC 8259) to [`Node`]s: exact numbers, duplicate keys kept, every byte's grammar checked.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::{Entry, Kind, Node, Span, Spanned};
@@ -23,10 +24,12 @@ pub struct SyntaxError {
 /// The first place at which the text is not JSON.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut parser = Parser { scanner: Scanner::new(text), depth: 0 };
-    let node = parser.value()?;
-    parser.scanner.end()?;
-    Ok(node)
+    let node = parser.value().and_then(|node| parser.scanner.end().map(|()| node));
+    node.map_err(|error| *error)
 }
+
+/// What scanning returns: the error is boxed, as a wide one would make every token slow.
+pub(crate) type Scanned<T> = Result<T, Box<SyntaxError>>;
 
 /// `text` as a JSON string, quotes included.
 pub fn quote(text: &str) -> String {
@@ -99,16 +102,13 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn value(&mut self) -> Result<Node, SyntaxError> {
+    fn value(&mut self) -> Scanned<Node> {
         self.scanner.white_space();
         let start = self.scanner.at;
         let kind = match self.scanner.peek() {
             Some(b'{') => self.nested(Self::object)?,
             Some(b'[') => self.nested(Self::array)?,
-            Some(b'"') => {
-                let token = self.scanner.string()?;
-                Kind::String(unescape(token, start)?)
-            }
+            Some(b'"') => Kind::String(self.scanner.string()?.decode()?.into_owned()),
             Some(b't') => self.scanner.literal("true").map(|()| Kind::Bool(true))?,
             Some(b'f') => self.scanner.literal("false").map(|()| Kind::Bool(false))?,
             Some(b'n') => self.scanner.literal("null").map(|()| Kind::Null)?,
@@ -117,7 +117,7 @@ impl Parser<'_> {
         Ok(Node { span: Span::new(start, self.scanner.at), kind })
     }
 
-    fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Result<Kind, SyntaxError>) -> Result<Kind, SyntaxError> {
+    fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Scanned<Kind>) -> Scanned<Kind> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.scanner.error(format!("nested deeper than {DEPTH_MAX} levels")));
@@ -128,7 +128,7 @@ impl Parser<'_> {
         kind
     }
 
-    fn array(&mut self) -> Result<Kind, SyntaxError> {
+    fn array(&mut self) -> Scanned<Kind> {
         let mut elements = Vec::new();
         if self.scanner.closes(b']') {
             return Ok(Kind::Array(elements));
@@ -141,7 +141,7 @@ impl Parser<'_> {
         }
     }
 
-    fn object(&mut self) -> Result<Kind, SyntaxError> {
+    fn object(&mut self) -> Scanned<Kind> {
         let mut entries = Vec::new();
         if self.scanner.closes(b'}') {
             return Ok(Kind::Object(entries));
@@ -149,7 +149,7 @@ impl Parser<'_> {
         loop {
             self.scanner.white_space();
             let start = self.scanner.at;
-            let key = unescape(self.scanner.string()?, start)?;
+            let key = self.scanner.string()?.decode()?.into_owned();
             let key = Spanned { span: Span::new(start, self.scanner.at), value: key };
             self.scanner.colon()?;
             entries.push(Entry { key, value: self.value()? });
@@ -185,13 +185,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub(crate) fn error(&self, message: impl Into<String>) -> SyntaxError {
+    pub(crate) fn error(&self, message: impl Into<String>) -> Box<SyntaxError> {
         let start = self.text.floor_char_boundary(self.at);
         let end = self.text.ceil_char_boundary(start + 1);
-        SyntaxError { span: Span::new(start, end), message: message.into() }
+        Box::new(SyntaxError { span: Span::new(start, end), message: message.into() })
     }
 
-    fn unexpected(&self, expected: &str) -> SyntaxError {
+    fn unexpected(&self, expected: &str) -> Box<SyntaxError> {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             Some(found) => self.error(format!("expected {expected}, found `{}`", found.escape_debug())),
             None => self.error(format!("expected {expected}, found the end of the text")),
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
 
     /// After an element: `false` past a comma, `true` past `close`.
     #[inline]
-    pub(crate) fn separator(&mut self, close: u8) -> Result<bool, SyntaxError> {
+    pub(crate) fn separator(&mut self, close: u8) -> Scanned<bool> {
         self.white_space();
         match self.peek() {
             Some(b',') => {
@@ -225,7 +225,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    pub(crate) fn colon(&mut self) -> Result<(), SyntaxError> {
+    pub(crate) fn colon(&mut self) -> Scanned<()> {
         self.white_space();
         if self.peek() == Some(b':') {
             self.at += 1;
@@ -234,12 +234,12 @@ impl<'a> Scanner<'a> {
         Err(self.unexpected("`:`"))
     }
 
-    pub(crate) fn end(&mut self) -> Result<(), SyntaxError> {
+    pub(crate) fn end(&mut self) -> Scanned<()> {
         self.white_space();
         if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected("the end of the text")) }
     }
 
-    pub(crate) fn literal(&mut self, word: &str) -> Result<(), SyntaxError> {
+    pub(crate) fn literal(&mut self, word: &str) -> Scanned<()> {
         if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             return Ok(());
@@ -249,29 +249,33 @@ impl<'a> Scanner<'a> {
 
     /// A string's text between its quotes, escapes still encoded but checked.
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<&'a str, SyntaxError> {
+    pub(crate) fn string(&mut self) -> Scanned<StringToken<'a>> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("a string"));
         }
-        let start = self.at + 1;
-        self.at = start;
+        let start = self.at;
+        let mut is_escaped = false;
+        self.at += 1;
         loop {
+            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => {
-                    let token = &self.text[start..self.at];
+                    let text = &self.text[start + 1..self.at];
                     self.at += 1;
-                    return Ok(token);
+                    return Ok(StringToken { text, is_escaped, start });
                 }
-                Some(b'\\') => self.escape()?,
-                Some(0..0x20) => return Err(self.error("a control character in a string must be escaped")),
-                Some(_) => self.at += 1,
+                Some(b'\\') => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.error("a control character in a string must be escaped")),
                 None => return Err(self.unexpected("the closing `\"`")),
             }
         }
     }
 
     #[cold]
-    fn escape(&mut self) -> Result<(), SyntaxError> {
+    fn escape(&mut self) -> Scanned<()> {
         let rest = &self.text.as_bytes()[self.at + 1..];
         match rest.first() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
@@ -286,7 +290,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub(crate) fn number(&mut self) -> Result<&'a str, SyntaxError> {
+    pub(crate) fn number(&mut self) -> Scanned<&'a str> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -313,7 +317,7 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    fn some_digits(&mut self) -> Result<(), SyntaxError> {
+    fn some_digits(&mut self) -> Scanned<()> {
         if matches!(self.peek(), Some(b'0'..=b'9')) {
             self.digits();
             return Ok(());
@@ -328,17 +332,63 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Decodes the escapes of a checked string token that starts (with its quote) at byte `start`.
-///
-/// # Errors
-/// A surrogate that stands alone: it is no character, and could not be handed to a task as text.
-pub(crate) fn unescape(token: &str, start: usize) -> Result<String, SyntaxError> {
-    if !token.contains('\\') {
-        return Ok(token.to_owned());
+/// A checked string.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StringToken<'a> {
+    /// The text between the quotes.
+    text: &'a str,
+    /// Whether the text has escapes.
+    is_escaped: bool,
+    /// Where its opening quote stands.
+    start: usize,
+}
+
+impl<'a> StringToken<'a> {
+    /// The text, if it has no escapes.
+    #[inline]
+    pub(crate) fn plain(self) -> Option<&'a str> {
+        (!self.is_escaped).then_some(self.text)
     }
-    let lone_surrogate = |at: usize| SyntaxError {
-        span: Span::new(start + 1 + at, start + 7 + at),
-        message: "a surrogate without its other half".to_owned(),
+
+    /// The text, its escapes decoded.
+    ///
+    /// # Errors
+    /// A surrogate that stands alone: it is no character, and could not be handed to a task as text.
+    #[inline]
+    pub(crate) fn decode(self) -> Scanned<Cow<'a, str>> {
+        match self.is_escaped {
+            false => Ok(Cow::Borrowed(self.text)),
+            true => unescape(self.text, self.start).map(Cow::Owned),
+        }
+    }
+}
+
+/// How many bytes of a string come before the first that is a quote, a backslash or a control character. Eight bytes are
+/// looked at together; a carry can make only later bytes look special, never an earlier one.
+#[inline]
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let below = |word: u64, limit: u64| word.wrapping_sub(limit * EACH) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (u64::from(byte) * EACH), 1);
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = equal(word, b'"') | equal(word, b'\\') | below(word, 0x20);
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest = words.len() * 8;
+    let special = bytes[rest..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    special.map_or(bytes.len(), |at| rest + at)
+}
+
+/// Decodes the escapes of a checked string that starts (with its quote) at byte `start`.
+fn unescape(token: &str, start: usize) -> Scanned<String> {
+    let lone_surrogate = |at: usize| {
+        let span = Span::new(start + 1 + at, start + 7 + at);
+        Box::new(SyntaxError { span, message: "a surrogate without its other half".to_owned() })
     };
     let mut out = String::with_capacity(token.len());
     let mut at = 0;

@@ -25,7 +25,7 @@ impl ComparableNumber {
     pub fn parse(text: &str) -> Option<Self> {
         let value: f64 = text.parse().ok()?;
         // Up to 15 significant digits always survive a double; the exponent decides only about overflow and underflow.
-        let few_digits = text.len() <= 15 && !text.contains(['e', 'E']);
+        let few_digits = text.len() <= 15 && !text.bytes().any(|byte| matches!(byte, b'e' | b'E'));
         let exact = few_digits || (value.is_finite() && decimal(text) == decimal(&format!("{value:e}")));
         // -0 equals 0.
         exact.then_some(Self(value + 0.0))

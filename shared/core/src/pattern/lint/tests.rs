@@ -52,7 +52,12 @@ fn a_path_given_twice_counts_once() {
             "p:1:28: warning: `detail.a.b` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"
         ],
     );
-    check(r#"{"detail":{"$or":[{"a":["x"]},{"b":["y"]}],"a":["z"]}}"#, expect!["p:1:44: warning: `detail.a` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"]);
+    check(
+        r#"{"detail":{"$or":[{"a":["x"]},{"b":["y"]}],"a":["z"]}}"#,
+        expect![
+            "p:1:44: warning: `detail.a` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"
+        ],
+    );
 }
 
 #[test]

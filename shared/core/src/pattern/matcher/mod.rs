@@ -70,7 +70,7 @@ impl Matcher {
     /// # Errors
     /// The event is not one JSON object.
     pub fn matches(&self, event: &str) -> Result<Vec<usize>, SyntaxError> {
-        let found = scan::scan(event, &self.paths)?;
+        let found = scan::scan(event, &self.paths).map_err(|error| *error)?;
         Ok(self.decide(&found, &mut Steps::default()))
     }
 

@@ -21,8 +21,14 @@ struct Step {
     /// The number of the path that ends here.
     path: Option<u32>,
     children: Vec<(Box<str>, u32)>,
+    /// A bit for each byte (of its last six bits) that a child begins with: most keys of an event lead nowhere, and this tells.
+    first_bytes: u64,
     /// The children again, where there are many.
     by_hash: HashMap<Box<str>, u32>,
+}
+
+fn first_byte(text: &str) -> u64 {
+    1 << (text.as_bytes().first().map_or(0, |byte| byte % 64))
 }
 
 impl Default for Paths {
@@ -55,6 +61,7 @@ impl Paths {
         self.steps.push(Step::default());
         let step = &mut self.steps[at as usize];
         step.children.push((segment.into(), child));
+        step.first_bytes |= first_byte(segment);
         if step.children.len() > COMPARED_CHILDREN_MAX {
             step.by_hash = step.children.iter().cloned().collect();
         }
@@ -73,7 +80,11 @@ impl Paths {
     /// Where a key of an event leads from `at`, if any path goes on there. A key with dots in it is several steps.
     #[inline]
     pub(super) fn step(&self, at: u32, key: &str) -> Option<u32> {
-        if !key.contains('.') {
+        // A key that begins with a dot begins with an empty step.
+        if self.steps[at as usize].first_bytes & (first_byte(key) | first_byte("")) == 0 {
+            return None;
+        }
+        if !key.as_bytes().contains(&b'.') {
             return self.child(at, key);
         }
         key.split('.').try_fold(at, |at, segment| self.child(at, segment))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::paths::{Paths, ROOT};
-use crate::document::json::{DEPTH_MAX, Scanner, SyntaxError, unescape};
+use crate::document::json::{DEPTH_MAX, Scanned, Scanner};
 use crate::pattern::operator::{Literal, Scalar};
 
 /// What a pass has found.
@@ -59,7 +59,7 @@ impl<'e> Found<'e> {
 ///
 /// # Errors
 /// It is not one JSON object.
-pub(super) fn scan<'e>(event: &'e str, paths: &Paths) -> Result<Found<'e>, SyntaxError> {
+pub(super) fn scan<'e>(event: &'e str, paths: &Paths) -> Scanned<Found<'e>> {
     let found = Found { values: Vec::with_capacity(16), elements: Vec::new() };
     let mut scan = Scan { scanner: Scanner::new(event), paths, found, element: None, arrays: 0, depth: 0 };
     scan.scanner.white_space();
@@ -84,7 +84,7 @@ struct Scan<'e, 'p> {
 }
 
 impl Scan<'_, '_> {
-    fn deeper(&mut self) -> Result<(), SyntaxError> {
+    fn deeper(&mut self) -> Scanned<()> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.scanner.error(format!("nested deeper than {DEPTH_MAX} levels")));
@@ -93,16 +93,15 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, at: u32) -> Result<(), SyntaxError> {
+    fn object(&mut self, at: u32) -> Scanned<()> {
         self.deeper()?;
         let mut closed = self.scanner.closes(b'}');
         while !closed {
             self.scanner.white_space();
-            let start = self.scanner.at;
             let key = self.scanner.string()?;
-            let child = match key.contains('\\') {
-                false => self.paths.step(at, key),
-                true => self.paths.step(at, &unescape(key, start)?),
+            let child = match key.plain() {
+                Some(key) => self.paths.step(at, key),
+                None => self.paths.step(at, &key.decode()?),
             };
             self.scanner.colon()?;
             match child {
@@ -115,7 +114,7 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn array(&mut self, at: u32) -> Result<(), SyntaxError> {
+    fn array(&mut self, at: u32) -> Scanned<()> {
         self.deeper()?;
         let (array, outer) = (self.arrays, self.element);
         self.arrays += 1;
@@ -140,19 +139,18 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn value(&mut self, at: u32, white_space_is_skipped: bool) -> Result<(), SyntaxError> {
+    fn value(&mut self, at: u32, white_space_is_skipped: bool) -> Scanned<()> {
         if !white_space_is_skipped {
             self.scanner.white_space();
         }
-        let start = self.scanner.at;
         let scalar = match self.scanner.peek() {
             Some(b'{') => return self.object(at),
             Some(b'[') => return self.array(at),
             Some(b'"') => {
                 let token = self.scanner.string()?;
-                Scalar::String(match token.contains('\\') {
-                    false => Cow::Borrowed(token),
-                    true => Cow::Owned(unescape(token, start)?),
+                Scalar::String(match token.plain() {
+                    Some(text) => Cow::Borrowed(text),
+                    None => token.decode()?,
                 })
             }
             Some(b't') => self.scanner.literal("true").map(|()| Scalar::Literal(Literal::True))?,
@@ -168,7 +166,7 @@ impl Scan<'_, '_> {
     }
 
     /// Passes a value that no path leads into, its grammar checked all the same.
-    fn skip(&mut self) -> Result<(), SyntaxError> {
+    fn skip(&mut self) -> Scanned<()> {
         self.scanner.white_space();
         match self.scanner.peek() {
             Some(b'{') => {

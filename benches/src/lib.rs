@@ -1,0 +1,1 @@
+//! Only benches stand here; `cargo bench -p benches` runs them.
