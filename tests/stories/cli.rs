@@ -315,3 +315,143 @@ fn the_schema_refuses_what_the_config_refuses() {
         assert!(!schema.is_valid(&changed), "{path} = {wrong}");
     }
 }
+
+/// Writes files into a folder of their own; returns it and the paths.
+fn files<const N: usize>(contents: [(&str, &str); N]) -> (tempfile::TempDir, [String; N]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths = contents.map(|(name, content)| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("is written");
+        path.display().to_string()
+    });
+    (folder, paths)
+}
+
+#[test]
+fn a_route_is_explained_field_by_field_with_places_and_values() {
+    let event = fs::read_to_string(root().join(EVENT)).expect("is there").replace("incoming/", "elsewhere/\\u001b");
+    check(
+        &["explain", "--config", "examples/quickstart", EVENT],
+        "",
+        expect![[r#"
+            exit 0
+            the route csv-upload matches
+              ok   detail-type is "Object Created"  examples/quickstart/ecs-trigger.yaml:18:9
+              ok   detail.bucket.name is "uploads"  examples/quickstart/ecs-trigger.yaml:18:25
+              ok   detail.object.key is "incoming/orders 2026.csv"  examples/quickstart/ecs-trigger.yaml:18:39
+              ok   source is "aws.s3"  examples/quickstart/ecs-trigger.yaml:18:9
+            --
+        "#]],
+    );
+    check(
+        &["explain", "--config", "examples/quickstart", "-", "--route", "csv-upload"],
+        &event,
+        expect![[r#"
+            exit 0
+            the route csv-upload does not match
+              ok   detail-type is "Object Created"  examples/quickstart/ecs-trigger.yaml:18:9
+              ok   detail.bucket.name is "uploads"  examples/quickstart/ecs-trigger.yaml:18:25
+              miss detail.object.key is "elsewhere/\u001borders 2026.csv"; wanted: {"wildcard":"incoming/*.csv"}  examples/quickstart/ecs-trigger.yaml:18:39
+              ok   source is "aws.s3"  examples/quickstart/ecs-trigger.yaml:18:9
+            --
+        "#]],
+    );
+    let json = run(&["explain", "--config", "examples/quickstart", "--json", "-"], &event).stdout;
+    let json: Value = serde_json::from_slice(&json).expect("is JSON");
+    let field = &json["routes"][0]["alternatives"][0]["fields"][2];
+    assert_eq!((field["path"].as_str(), field["verdict"].as_str()), (Some("detail.object.key"), Some("no_match")));
+    check(
+        &["explain", "--config", "examples/quickstart", EVENT, "--route", "csv-uplod"],
+        "",
+        expect![[r#"
+        exit 2
+
+        --
+        error: the config has no route `csv-uplod`; did you mean `csv-upload`?"#]],
+    );
+}
+
+#[test]
+fn a_pattern_is_tried_as_eventbridge_tries_it() {
+    let event =
+        r#"{"id":"1","account":"1","source":"my.app","time":"t","region":"r","detail-type":"d","detail":{"n":5}}"#;
+    let pattern = r#"{"source":["my.app"],"detail":{"n":[{"numeric":[">",4]}]}}"#;
+    let try_pattern = |pattern: &str, event: &str| {
+        let (_folder, [pattern, event]) = files([("pattern.json", pattern), ("event.json", event)]);
+        run(&["pattern", "match", "--pattern", &pattern, "--event", &event], "")
+    };
+    let code = |pattern: &str, event: &str| try_pattern(pattern, event).status.code();
+    assert_eq!(code(pattern, event), Some(0));
+    assert_eq!(code(&pattern.replace('4', "5"), event), Some(1));
+    assert_eq!(code(&pattern.replace("numeric", "regex"), event), Some(2));
+    assert_eq!(code("{", event), Some(2));
+    assert_eq!(code(pattern, "{"), Some(2));
+    assert_eq!(code(pattern, "[]"), Some(2));
+    let warned = try_pattern(pattern, r#"{"source":"my.app","detail":{"n":5}}"#);
+    assert_eq!(warned.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&warned.stderr).contains("EventBridge would refuse an event without `id`"));
+    let refused = try_pattern(r#"{"source":["my.app"],"detail":{"n":[{"regex":"x"}],"m":"y"}}"#, event);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        said.contains("Unrecognized match type regex") && said.contains(r#""m" must be an object or an array"#),
+        "{said}"
+    );
+}
+
+#[test]
+fn cases_are_checked_and_every_disagreement_is_printed() {
+    let cases = r#"[
+        {"name":"agrees","pattern_text":"{\"a\":[1]}","event_text":"{\"a\":1.0}","expected":"match"},
+        {"name":"differs","pattern_text":"{\"a\":[1]}","event_text":"{\"a\":2}","expected":"match"},
+        {"pattern_text":"{\"a\":1}","event_text":"{}","expected":"no_match"},
+        {"name":"loads","pattern_text":"{\"a\":[1]}","expected":"valid"},
+        {"name":"cut off","pattern_text":"{\"a\":[1]}","event_text":"{\"a\":1","expected":"exception"},
+        {"name":"odd","pattern_text":"{\"a\":[1]} x","event_text":"{\"a\":1}","expected":"match","quirk":true}
+    ]"#;
+    check(
+        &["pattern", "check", "-"],
+        cases,
+        expect![[r#"
+        exit 1
+        #1 differs: expected match, got no_match
+        #2 (unnamed): expected no_match, got exception
+        #5 odd: expected match, got exception (quirk)
+        1 case of known quirks not followed
+        3 passed, 2 failed
+        --
+    "#]],
+    );
+    let good = cases
+        .replace("\"differs\"", "\"x\"")
+        .replace("{\\\"a\\\":2}", "{\\\"a\\\":1}")
+        .replace("\"no_match\"", "\"exception\"");
+    let output = run(&["pattern", "check", "-"], &good);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().last(), Some("5 passed, 0 failed"));
+    assert_eq!(run(&["pattern", "check", "-"], "{}").status.code(), Some(4));
+}
+
+#[test]
+fn odd_patterns_and_overlapping_routes_are_warned_of() {
+    let config = "version: 1\ntasks: { t: { task_definition: t } }\nroutes:\n  - { name: a, on: { s3: { bucket: b, key: [{ prefix: in/ }, { suffix: .csv }] } }, run: t }\n  - { name: c, on: { s3: { bucket: b, key: { prefix: in/csv/ } } }, run: t }\n  - { name: d, on: { event_pattern: { deatil: { x: [1] } } }, run: t }\n";
+    let (_folder, [path]) = files([("c.yaml", config)]);
+    let warnings = |arguments: &[&str]| {
+        let output = run(&[&["validate", "--json", &path], arguments].concat(), "");
+        assert_eq!(output.status.code(), Some(0), "warnings are no errors");
+        let printed: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+        let problems = printed["problems"].as_array().expect("is a list").iter();
+        problems.map(|problem| format!("{} {}\n", problem["line"], problem["message"])).collect::<String>()
+    };
+    expect![[r#"
+        4 "prefix or suffix: a value of `detail.object.key` matches if either fits"
+        6 "no event has a field `deatil`; did you mean `detail`?"
+    "#]]
+    .assert_eq(&warnings(&[]));
+    expect![[r#"
+        4 "prefix or suffix: a value of `detail.object.key` matches if either fits"
+        6 "no event has a field `deatil`; did you mean `detail`?"
+        5 "an event may take `c` and also `a`"
+        6 "an event may take `d` and also `a` and `c`"
+    "#]]
+    .assert_eq(&warnings(&["--overlaps"]));
+}

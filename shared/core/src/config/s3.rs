@@ -132,16 +132,16 @@ impl S3Filter {
             None => vec![string(span, S3DetailType::ObjectCreated.as_str())],
         };
         let buckets = self.bucket.0.iter().map(|bucket| string(bucket.span, &bucket.0)).collect();
-        let mut detail = vec![("bucket", object(span, vec![("name", array(span, buckets))]))];
+        let mut detail = vec![("bucket", object(span, vec![("name", array(buckets))]))];
         if let Some(KeyFilter(conditions)) = &self.key {
             let keys = conditions.iter().flat_map(KeyCondition::operators).collect();
-            detail.push(("object", object(span, vec![("key", array(span, keys))])));
+            detail.push(("object", object(span, vec![("key", array(keys))])));
         }
         object(
             span,
             vec![
-                ("source", array(span, vec![string(span, crate::event::S3_EVENT_SOURCE)])),
-                ("detail-type", array(span, detail_types)),
+                ("source", array(vec![string(span, crate::event::S3_EVENT_SOURCE)])),
+                ("detail-type", array(detail_types)),
                 ("detail", object(span, detail)),
             ],
         )
@@ -196,8 +196,11 @@ fn string(span: Span, text: &str) -> Node {
     Node { span, kind: Kind::String(text.to_owned()) }
 }
 
-fn array(span: Span, elements: Vec<Node>) -> Node {
-    Node { span, kind: Kind::Array(elements) }
+/// A list, placed where its elements stand.
+fn array(elements: Vec<Node>) -> Node {
+    let start = elements.first().map_or(0, |first| first.span.start);
+    let end = elements.last().map_or(start, |last| last.span.end);
+    Node { span: Span::new(start, end), kind: Kind::Array(elements) }
 }
 
 fn object(span: Span, entries: Vec<(&str, Node)>) -> Node {

@@ -198,7 +198,9 @@ fn a_key_condition_is_a_text_affixes_or_a_wildcard() {
     check(&with_on("{ s3: { bucket: b, key: a.csv } }"), expect!["valid: routes r"]);
     check(
         &with_on("{ s3: { bucket: [b, c], key: [{ prefix: a/ }, { suffix: .csv }, b.csv] } }"),
-        expect!["valid: routes r"],
+        expect![[r#"
+            c.yaml:5:49: warning: prefix or suffix: a value of `detail.object.key` matches if either fits (to ask for both, write one wildcard, as in {"wildcard": "prefix*suffix"}, or in short form `key: { prefix: ..., suffix: ... }`)
+            valid: routes r"#]],
     );
     check(
         &with_on("{ s3: { bucket: b, key: { prefix: a, wildcard: a* } } }"),

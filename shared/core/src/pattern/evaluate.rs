@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::operator::{Literal, Operator, Scalar};
-use super::{Alternative, Field, Pattern};
+use super::{Alternative, Field, Pattern, below};
 use crate::document::{Kind, Node};
 
 /// An event's values by path.
@@ -32,17 +32,15 @@ impl<'a> FlatEvent<'a> {
     /// Flattens an event.
     pub fn new(event: &'a Node) -> Self {
         let mut flat = Self::default();
-        flat.add(event, "", &mut Vec::new());
+        flat.add(event, None, &mut Vec::new());
         flat
     }
 
-    fn add(&mut self, node: &'a Node, path: &str, elements: &mut Elements) {
+    fn add(&mut self, node: &'a Node, path: Option<&str>, elements: &mut Elements) {
         let scalar = match &node.kind {
             Kind::Object(entries) => {
                 for entry in entries {
-                    let key = entry.key.as_str();
-                    let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-                    self.add(&entry.value, &path, elements);
+                    self.add(&entry.value, Some(&below(path, &entry.key)), elements);
                 }
                 return;
             }
@@ -68,7 +66,7 @@ impl<'a> FlatEvent<'a> {
             Kind::String(text) => Scalar::String(Cow::Borrowed(text)),
         };
         let value = Value { scalar, elements: elements.clone() };
-        self.values.entry(path.to_owned()).or_default().push(value);
+        self.values.entry(path.unwrap_or_default().to_owned()).or_default().push(value);
     }
 
     /// The values of a path, of whatever elements.

@@ -1,7 +1,7 @@
 //! What is odd about a pattern although EventBridge takes it.
 
 use super::operator::{Operator, Scalar};
-use super::{Alternative, Field, Pattern};
+use super::{Alternative, Field, Pattern, below};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::document::{Entry, Kind, Node, Span, json};
 
@@ -19,12 +19,13 @@ pub const RULE_CHARACTERS_MAX: usize = 2048;
 pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     top_level(node, &mut warnings);
-    repeated_paths(node, "", &mut Vec::new(), &mut warnings);
+    repeated_paths(node, None, &mut Vec::new(), &mut warnings);
     let mut seen = Vec::new();
     for field in pattern.alternatives.iter().flat_map(|alternative| &alternative.fields) {
         // `$or` repeats the fields around it in every alternative.
-        if !seen.contains(&field.span) {
-            seen.push(field.span);
+        let place = (&field.path, field.span);
+        if !seen.contains(&place) {
+            seen.push(place);
             either_or(field, &mut warnings);
             cannot_match(field, &mut warnings);
         }
@@ -68,10 +69,10 @@ fn top_level(node: &Node, warnings: &mut Vec<Diagnostic>) {
 }
 
 /// Of two fields with the same path, the later replaces the earlier.
-fn repeated_paths(node: &Node, path: &str, seen: &mut Vec<String>, warnings: &mut Vec<Diagnostic>) {
+fn repeated_paths(node: &Node, path: Option<&str>, seen: &mut Vec<String>, warnings: &mut Vec<Diagnostic>) {
     for entry in entries(node) {
         let key = entry.key.as_str();
-        let below = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let path_here = below(path, key);
         match &entry.value.kind {
             Kind::Array(branches) if key == "$or" => {
                 // The branches are apart from each other, but not from what stands around them.
@@ -82,13 +83,13 @@ fn repeated_paths(node: &Node, path: &str, seen: &mut Vec<String>, warnings: &mu
                     seen.extend(of_branch.split_off(before.len()));
                 }
             }
-            Kind::Object(_) => repeated_paths(&entry.value, &below, seen, warnings),
-            _ if seen.contains(&below) => {
-                let message = format!("`{below}` stands twice in this pattern, and only the last counts");
+            Kind::Object(_) => repeated_paths(&entry.value, Some(&path_here), seen, warnings),
+            _ if seen.contains(&path_here) => {
+                let message = format!("`{path_here}` stands twice in this pattern, and only the last counts");
                 let help = "put both lists into one (that means or), or remove one";
                 warnings.push(Diagnostic::warning(entry.key.span, message).help(help));
             }
-            _ => seen.push(below),
+            _ => seen.push(path_here),
         }
     }
 }

@@ -51,5 +51,10 @@ impl Pattern {
     }
 }
 
+/// The path of `key` below `path`; `None` is the event itself, which is not the same as a field with an empty name.
+fn below(path: Option<&str>, key: &str) -> String {
+    path.map_or_else(|| key.to_owned(), |path| format!("{path}.{key}"))
+}
+
 #[cfg(test)]
 mod tests;

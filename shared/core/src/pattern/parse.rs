@@ -6,7 +6,7 @@ use super::number::ComparableNumber;
 use super::operator::{
     AnythingBut, Cidr, IgnoreCase, Literal, NumberOperand, NumericRange, Operator, Wildcard, parse_address,
 };
-use super::{Alternative, Field, Pattern};
+use super::{Alternative, Field, Pattern, below};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Kind, Node, Span};
 
@@ -51,7 +51,7 @@ pub(super) fn parse(node: &Node) -> Result<Pattern, Vec<Diagnostic>> {
     let mut parser = Parser { problems: Vec::new() };
     let mut alternatives = vec![Fields::new()];
     let parsed = match &node.kind {
-        Kind::Object(entries) => parser.object(entries, node.span, "", false, &mut alternatives),
+        Kind::Object(entries) => parser.object(entries, node.span, None, false, &mut alternatives),
         _ => parser.refuse(node.span, "Filter is not an object"),
     };
     match parsed {
@@ -83,7 +83,7 @@ impl Parser {
         &mut self,
         entries: &[Entry],
         span: Span,
-        path: &str,
+        path: Option<&str>,
         inside_or: bool,
         alternatives: &mut Vec<Fields>,
     ) -> Parsed<()> {
@@ -101,10 +101,10 @@ impl Parser {
                 let _ = self.refuse::<()>(entry.key.span, reason);
                 continue;
             }
-            let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            let path = below(path, key);
             match &entry.value.kind {
                 Kind::Object(entries) => {
-                    let _ = self.object(entries, entry.value.span, &path, inside_or, alternatives);
+                    let _ = self.object(entries, entry.value.span, Some(&path), inside_or, alternatives);
                 }
                 Kind::Array(elements) => {
                     let span = Span::new(entry.key.span.start, entry.value.span.end);
@@ -123,7 +123,7 @@ impl Parser {
     }
 
     /// Multiplies the alternatives read so far by the branches of a `$or`.
-    fn or(&mut self, entry: &Entry, path: &str, alternatives: &mut Vec<Fields>) -> Parsed<()> {
+    fn or(&mut self, entry: &Entry, path: Option<&str>, alternatives: &mut Vec<Fields>) -> Parsed<()> {
         let Kind::Array(branches) = &entry.value.kind else {
             return self.refuse(entry.value.span, "It must be an Array followed with $or.");
         };

@@ -215,7 +215,8 @@ fn exists_asks_for_values_not_for_objects() {
 fn paths_are_their_steps_joined_by_dots() {
     check_whole(r#"{"d":{"s.t":["x"]}}"#, &[r#"{"d":{"s":{"t":"x"}}}"#, r#"{"d.s.t":"x"}"#], &[r#"{"d":{"s":"x"}}"#]);
     check_whole(r#"{"\u0061":["x"]}"#, &[r#"{"a":"x"}"#], &[]);
-    check_whole(r#"{"":["x"]}"#, &[r#"{"":"x"}"#], &["{}"]);
+    check_whole(r#"{"":["x"]}"#, &[r#"{"":"x"}"#], &["{}", r#"{"":{"":"x"}}"#]);
+    check_whole(r#"{"":{"":["x"]}}"#, &[r#"{"":{"":"x"}}"#, r#"{".":"x"}"#], &[r#"{"":"x"}"#]);
 }
 
 #[test]

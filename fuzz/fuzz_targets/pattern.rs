@@ -1,0 +1,24 @@
+//! A pattern and an event, split at the first line break: neither makes anything panic, and the matcher decides as the plain
+//! evaluation does.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trigger_core::document::json;
+use trigger_core::pattern::Pattern;
+use trigger_core::pattern::evaluate::FlatEvent;
+use trigger_core::pattern::lint::lint;
+use trigger_core::pattern::matcher::Matcher;
+
+fuzz_target!(|text: &str| {
+    let Some((pattern, event)) = text.split_once('\n') else { return };
+    let Ok(node) = json::parse(pattern) else { return };
+    let Ok(pattern) = Pattern::parse(&node) else { return };
+    let _ = lint(&node, &pattern);
+    let matched = Matcher::new([&pattern]).matches(event).map(|matched| !matched.is_empty());
+    if let (Ok(event), Ok(matched)) = (json::parse(event), matched) {
+        let flat = FlatEvent::new(&event);
+        assert_eq!(matched, pattern.matches(&flat));
+        assert_eq!(matched, pattern.explain(&flat).matches);
+    }
+});
