@@ -14,7 +14,7 @@ use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldE
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
 use crate::files;
-use crate::output;
+use crate::output::{self, printable};
 
 /// Say why an event takes a route, or how near it comes: field by field, with the event's values and the places in the
 /// config.
@@ -111,7 +111,8 @@ fn print_field(source: &Source, field: &FieldExplanation) {
         Verdict::WrongType(values) => format!("is {}, of another type than wanted: {wanted}", values.join(", ")),
         Verdict::NoMatch(values) => format!("is {}; wanted: {wanted}", values.join(", ")),
     };
-    println!("  {mark} {} {found}  {DIM}{}{DIM:#}", field.path, source.place(field.span));
+    let path = printable(&field.path);
+    println!("  {mark} {path} {found}  {DIM}{}{DIM:#}", source.place(field.span));
 }
 
 /// An explanation as JSON.

@@ -227,7 +227,7 @@ fn a_missing_field_names_field_template_and_line() {
 
 #[test]
 fn no_text_makes_it_panic_and_json_is_byte_for_byte() {
-    for text in ["{é", "\u{feff}{}", "[", "\"\\ud800\"", "{\"a\":é}"] {
+    for text in ["{é", "\u{feff}{}", "[", "\"\\ud800", "{\"a\":é}"] {
         assert_eq!(run(&["plan", "--config", "examples/quickstart", "-"], text).status.code(), Some(4), "{text}");
     }
     let key = "incoming/a\u{7f}\u{1b}[1mb.csv";

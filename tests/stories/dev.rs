@@ -314,6 +314,22 @@ fn a_file_that_is_removed_is_a_deleted_object() {
     assert_eq!(dev.until("output")["line"], "deleted");
 }
 
+#[test]
+fn a_folder_that_is_moved_away_takes_its_objects_with_it_and_back_again() {
+    let project = project("[echo]");
+    put(&project, "in/d/a", "");
+    put(&project, "in/d/b", "");
+    let mut dev = Waiting::start(&project);
+    let (inside, outside) = (project.path().join("buckets/b/in/d"), project.path().join("away"));
+    fs::rename(&inside, &outside).expect("is moved");
+    let mut deleted = [dev.until("object"), dev.until("object")].map(|object| object["key"].to_string());
+    deleted.sort();
+    assert_eq!(deleted, [r#""in/d/a""#, r#""in/d/b""#]);
+    fs::rename(&outside, &inside).expect("is moved");
+    let created = dev.until("object");
+    assert_eq!(created["detail_type"], "Object Created");
+}
+
 /// A task that says its own process id and that of a grandchild, and would go on for long.
 const LONG: &str = "[sh, -c, 'trap \"echo stopping; exit 7\" TERM; sleep 1000 & echo $$ $!; wait']";
 

@@ -20,7 +20,8 @@ const REQUIRED_FIELDS: [&str; 6] = ["id", "account", "source", "time", "region",
 
 /// Try a pattern on an event, as EventBridge's TestEventPattern does, and say why it matches or not.
 ///
-/// Exits with 0 if the pattern matches, with 1 if it does not, with 2 if the pattern or the event is invalid.
+/// Exits with 0 if the pattern matches, with 1 if it does not, with 2 if the pattern or the event is invalid, and with 6 if a
+/// file cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

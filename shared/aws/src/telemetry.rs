@@ -33,7 +33,8 @@ pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
         Err(EventError::Launch(report)) => launches(report, duration_ms),
         Err(EventError::Plan { event_id, errors }) => {
             for failed in errors {
-                error!(event_id, route = failed.route, reason = %failed.reason, duration_ms, "the event's tasks cannot be requested");
+                let route = failed.route();
+                error!(event_id, route, reason = %failed, duration_ms, "the event's tasks cannot be requested");
             }
         }
         Err(EventError::Decode(reason)) => error!(%reason, duration_ms, "the payload is no event"),

@@ -8,6 +8,7 @@ use crate::document::Source;
 use crate::event::Event;
 use crate::identity::{Identity, Launch};
 use crate::limits;
+use crate::pattern::matcher::MatchError;
 use crate::task_request::{ContainerOverride, TaskRequest};
 use crate::template::{Context, RenderError, Template, Templates};
 
@@ -31,12 +32,28 @@ pub struct PlannedLaunch {
 
 /// Why an event's tasks cannot be requested. None of these gets better by trying again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the route `{route}` cannot launch its task: {reason}")]
-pub struct PlanError {
-    /// The route's name.
-    pub route: String,
-    /// What is wrong.
-    pub reason: PlanErrorReason,
+pub enum PlanError {
+    /// It cannot be said which routes the event takes.
+    #[error(transparent)]
+    Match(MatchError),
+    /// A route that it takes cannot launch its task.
+    #[error("the route `{route}` cannot launch its task: {reason}")]
+    Route {
+        /// The route's name.
+        route: String,
+        /// What is wrong.
+        reason: PlanErrorReason,
+    },
+}
+
+impl PlanError {
+    /// The route's name, where it is about one.
+    pub fn route(&self) -> Option<&str> {
+        match self {
+            Self::Match(_) => None,
+            Self::Route { route, .. } => Some(route),
+        }
+    }
 }
 
 /// What is wrong with a rendered request.
@@ -78,7 +95,7 @@ impl Plan {
     /// Every route whose task cannot be requested for this event. Then nothing of the event may be launched: it is wrong as
     /// a whole, and a part of its tasks is nobody's wish.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
-        let routes = config.matches(event);
+        let routes = config.matches(event).map_err(|error| vec![PlanError::Match(error)])?;
         if routes.is_empty() {
             return Ok(Self { launches: Vec::new() });
         }
@@ -96,7 +113,7 @@ impl Plan {
                 Ok(request) => {
                     launches.push(PlannedLaunch { route: route.name.clone(), task: task.name.clone(), request });
                 }
-                Err(reason) => errors.push(PlanError { route: route.name.clone(), reason }),
+                Err(reason) => errors.push(PlanError::Route { route: route.name.clone(), reason }),
             }
         }
         if errors.is_empty() { Ok(Self { launches }) } else { Err(errors) }

@@ -16,9 +16,8 @@ use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::document::{Source, Span, Spanned, yaml};
 use crate::event::Event;
 use crate::pattern::Pattern;
-use crate::pattern::evaluate::FlatEvent;
 use crate::pattern::lint::{lint, overlaps};
-use crate::pattern::matcher::Matcher;
+use crate::pattern::matcher::{MatchError, Matcher};
 use crate::task_request::TaskRequest;
 use crate::template::{Template, Templates};
 use decode::Decode;
@@ -110,15 +109,12 @@ impl RoutingConfig {
     }
 
     /// The routes that an event takes, in the order of the file.
-    pub fn matches(&self, event: &Event) -> Vec<&Route> {
-        match self.matcher.matches(&event.text) {
-            Ok(matching) => matching.into_iter().map(|position| &self.routes[position]).collect(),
-            // Cannot be, as the matcher reads what an event could be decoded from; but if it were, no event would be lost.
-            Err(_) => {
-                let flat = FlatEvent::new(&event.node);
-                self.routes.iter().filter(|route| route.pattern.matches(&flat)).collect()
-            }
-        }
+    ///
+    /// # Errors
+    /// The event is made in bad faith: see [`MatchError`].
+    pub fn matches(&self, event: &Event) -> Result<Vec<&Route>, MatchError> {
+        let matching = self.matcher.matches(&event.text)?;
+        Ok(matching.into_iter().map(|position| &self.routes[position]).collect())
     }
 
     /// A warning for each route that shares events with one before it, as far as the patterns tell.

@@ -8,6 +8,9 @@ use super::{Entry, Kind, Node, Span, Spanned};
 /// How deep arrays and objects may nest.
 pub const DEPTH_MAX: usize = 512;
 
+/// How many characters a number may have.
+const NUMBER_CHARACTERS_MAX: usize = 1000;
+
 /// Why a text is not JSON, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at byte {}", .span.start)]
@@ -108,7 +111,7 @@ impl Parser<'_> {
         let kind = match self.scanner.peek() {
             Some(b'{') => self.nested(Self::object)?,
             Some(b'[') => self.nested(Self::array)?,
-            Some(b'"') => Kind::String(self.scanner.string()?.decode()?.into_owned()),
+            Some(b'"') => Kind::String(self.scanner.string()?.decode().into_owned()),
             Some(b't') => self.scanner.literal("true").map(|()| Kind::Bool(true))?,
             Some(b'f') => self.scanner.literal("false").map(|()| Kind::Bool(false))?,
             Some(b'n') => self.scanner.literal("null").map(|()| Kind::Null)?,
@@ -149,7 +152,7 @@ impl Parser<'_> {
         loop {
             self.scanner.white_space();
             let start = self.scanner.at;
-            let key = self.scanner.string()?.decode()?.into_owned();
+            let key = self.scanner.string()?.decode().into_owned();
             let key = Spanned { span: Span::new(start, self.scanner.at), value: key };
             self.scanner.colon()?;
             entries.push(Entry { key, value: self.value()? });
@@ -262,7 +265,7 @@ impl<'a> Scanner<'a> {
                 Some(b'"') => {
                     let text = &self.text[start + 1..self.at];
                     self.at += 1;
-                    return Ok(StringToken { text, is_escaped, start });
+                    return Ok(StringToken { text, is_escaped });
                 }
                 Some(b'\\') => {
                     is_escaped = true;
@@ -314,6 +317,9 @@ impl<'a> Scanner<'a> {
             }
             self.some_digits()?;
         }
+        if self.at - start > NUMBER_CHARACTERS_MAX {
+            return Err(self.error(format!("a number of more than {NUMBER_CHARACTERS_MAX} characters")));
+        }
         Ok(&self.text[start..self.at])
     }
 
@@ -339,26 +345,15 @@ pub(crate) struct StringToken<'a> {
     text: &'a str,
     /// Whether the text has escapes.
     is_escaped: bool,
-    /// Where its opening quote stands.
-    start: usize,
 }
 
 impl<'a> StringToken<'a> {
-    /// The text, if it has no escapes.
-    #[inline]
-    pub(crate) fn plain(self) -> Option<&'a str> {
-        (!self.is_escaped).then_some(self.text)
-    }
-
     /// The text, its escapes decoded.
-    ///
-    /// # Errors
-    /// A surrogate that stands alone: it is no character, and could not be handed to a task as text.
     #[inline]
-    pub(crate) fn decode(self) -> Scanned<Cow<'a, str>> {
+    pub(crate) fn decode(self) -> Cow<'a, str> {
         match self.is_escaped {
-            false => Ok(Cow::Borrowed(self.text)),
-            true => unescape(self.text, self.start).map(Cow::Owned),
+            false => Cow::Borrowed(self.text),
+            true => Cow::Owned(unescape(self.text)),
         }
     }
 }
@@ -384,12 +379,9 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     special.map_or(bytes.len(), |at| rest + at)
 }
 
-/// Decodes the escapes of a checked string that starts (with its quote) at byte `start`.
-fn unescape(token: &str, start: usize) -> Scanned<String> {
-    let lone_surrogate = |at: usize| {
-        let span = Span::new(start + 1 + at, start + 7 + at);
-        Box::new(SyntaxError { span, message: "a surrogate without its other half".to_owned() })
-    };
+/// Decodes the escapes of a checked string. Half of a surrogate pair, which is no character, becomes U+FFFD: one such text
+/// somewhere in an event must not keep its tasks from being started.
+fn unescape(token: &str) -> String {
     let mut out = String::with_capacity(token.len());
     let mut at = 0;
     while let Some(backslash) = token[at..].find('\\') {
@@ -401,14 +393,14 @@ fn unescape(token: &str, start: usize) -> Scanned<String> {
             b'n' => ('\n', 2),
             b'r' => ('\r', 2),
             b't' => ('\t', 2),
-            b'u' => escaped_character(&token[at..]).ok_or_else(|| lone_surrogate(at))?,
+            b'u' => escaped_character(&token[at..]).unwrap_or((char::REPLACEMENT_CHARACTER, 6)),
             other => (char::from(other), 2),
         };
         out.push(character);
         at += length;
     }
     out.push_str(&token[at..]);
-    Ok(out)
+    out
 }
 
 /// The character of the `\uXXXX` (or pair of them) that `text` starts with, and its length in bytes.

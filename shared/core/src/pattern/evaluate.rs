@@ -89,7 +89,18 @@ impl Pattern {
 impl Alternative {
     /// Whether all fields match.
     pub(super) fn matches(&self, event: &FlatEvent<'_>) -> bool {
-        fields_match(&self.fields, event, &Vec::new())
+        let satisfiable = |field: &Field| {
+            let may_be_absent = field.operators.contains(&Operator::Absent);
+            may_be_absent || event.at(&field.path).iter().any(|value| field.matches(&value.scalar))
+        };
+        // Says no at once where a field alone does; else arrays of hundreds of elements would be tried in vain.
+        self.fields.iter().all(satisfiable) && fields_match(&self.fields, event, &Vec::new())
+    }
+}
+
+impl Field {
+    fn matches(&self, value: &Scalar<'_>) -> bool {
+        self.operators.iter().any(|operator| operator.matches(value))
     }
 }
 
@@ -101,7 +112,7 @@ fn fields_match(fields: &[Field], event: &FlatEvent<'_>, chosen: &Elements) -> b
         return true;
     }
     values.iter().any(|value| {
-        field.operators.iter().any(|operator| operator.matches(&value.scalar))
+        field.matches(&value.scalar)
             && join(chosen, &value.elements).is_some_and(|chosen| fields_match(rest, event, &chosen))
     })
 }

@@ -79,21 +79,20 @@ impl Pattern {
         let mut alternatives: Vec<_> =
             self.alternatives.iter().map(|alternative| explain(alternative, event)).collect();
         alternatives.sort_by_key(|alternative| (!alternative.matches, alternative.misses()));
-        Explanation { matches: self.matches(event), alternatives }
+        Explanation { matches: alternatives.first().is_some_and(|first| first.matches), alternatives }
     }
 }
 
 fn explain(alternative: &Alternative, event: &FlatEvent<'_>) -> AlternativeExplanation {
-    let field = |field: &Field| FieldExplanation {
-        path: field.path.clone(),
-        span: field.span,
-        wanted: field.operators.iter().map(Operator::to_string).collect(),
-        verdict: verdict(&field.operators, &event.scalars(&field.path)),
+    let matches = alternative.matches(event);
+    let field = |field: &Field| {
+        let found = verdict(&field.operators, &event.scalars(&field.path));
+        // Where the whole matches, what may be absent is so in the element of the array that was chosen.
+        let verdict = if matches && !found.is_satisfied() { Verdict::AbsentAsWanted } else { found };
+        let wanted = field.operators.iter().map(Operator::to_string).collect();
+        FieldExplanation { path: field.path.clone(), span: field.span, wanted, verdict }
     };
-    AlternativeExplanation {
-        matches: alternative.matches(event),
-        fields: alternative.fields.iter().map(field).collect(),
-    }
+    AlternativeExplanation { matches, fields: alternative.fields.iter().map(field).collect() }
 }
 
 fn verdict(operators: &[Operator], values: &[&Scalar<'_>]) -> Verdict {
@@ -104,7 +103,6 @@ fn verdict(operators: &[Operator], values: &[&Scalar<'_>]) -> Verdict {
         Some(value) => Verdict::Matched(show(value)),
         None if values.is_empty() && may_be_absent => Verdict::AbsentAsWanted,
         None if values.is_empty() => Verdict::Absent,
-        // In an array, other values may be absent beside the element that was chosen.
         None if operators == [Operator::Absent] => Verdict::Present(shown()),
         None if !values.iter().any(|value| operators.iter().any(|operator| operator.takes(value))) => {
             Verdict::WrongType(shown())

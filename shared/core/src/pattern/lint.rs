@@ -107,8 +107,9 @@ fn either_or(field: &Field, warnings: &mut Vec<Diagnostic>) {
     }
     let exclusions = field.operators.iter().filter(|operator| matches!(operator, Operator::AnythingBut(_))).count();
     if exclusions > 1 {
-        let message = format!("two anything-but: every value of `{}` matches one of them", field.path);
-        let help = "to exclude several values, list them in one, as in {\"anything-but\": [\"a\", \"b\"]}";
+        let message = format!("two anything-but: a value of `{}` matches if either allows it", field.path);
+        let help = "to exclude several values, list them in one, as in {\"anything-but\": [\"a\", \"b\"]}; different kinds of \
+                    exclusion cannot be combined for one field";
         warnings.push(Diagnostic::warning(field.span, message).help(help));
     }
 }
@@ -136,7 +137,8 @@ fn cannot_match(field: &Field, warnings: &mut Vec<Diagnostic>) {
     warnings.push(Diagnostic::warning(field.span, format!("nothing matches this: `{}`", field.path)).help(help));
 }
 
-/// Whether some event could match both patterns, as far as their fields tell: `false` only where that is certain.
+/// Whether some event could match both patterns, as far as their fields tell. (A field below `detail` that is a list may take
+/// both where this says no.)
 pub fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
     one.alternatives.iter().any(|one| other.alternatives.iter().any(|other| alternatives_overlap(one, other)))
 }
@@ -144,10 +146,11 @@ pub fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
 fn alternatives_overlap(one: &Alternative, other: &Alternative) -> bool {
     one.fields.iter().all(|field| {
         let same_path = other.fields.iter().find(|other| other.path == field.path);
-        // In an array, one element may satisfy the one and another the other; but a bucket and a key have one value.
-        same_path.is_none_or(|other| {
-            field.operators.iter().any(|one| other.operators.iter().any(|other| operators_overlap(one, other)))
-        })
+        // Of a list, one element may satisfy the one and another the other. Other fields are taken to have one value.
+        field.path == "resources"
+            || same_path.is_none_or(|other| {
+                field.operators.iter().any(|one| other.operators.iter().any(|other| operators_overlap(one, other)))
+            })
     })
 }
 

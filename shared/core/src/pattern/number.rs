@@ -26,7 +26,7 @@ impl ComparableNumber {
         let value: f64 = text.parse().ok()?;
         // Up to 15 significant digits always survive a double; the exponent decides only about overflow and underflow.
         let few_digits = text.len() <= 15 && !text.bytes().any(|byte| matches!(byte, b'e' | b'E'));
-        let exact = few_digits || (value.is_finite() && decimal(text) == decimal(&format!("{value:e}")));
+        let exact = few_digits || (value.is_finite() && decimal(text) == decimal(&shortest(value)));
         // -0 equals 0.
         exact.then_some(Self(value + 0.0))
     }
@@ -35,6 +35,12 @@ impl ComparableNumber {
     pub fn value(self) -> f64 {
         self.0
     }
+}
+
+/// A value's shortest spelling, as EventBridge has it: of the very smallest values, with two digits.
+fn shortest(value: f64) -> String {
+    let two_digits = format!("{value:.1e}");
+    if value.abs() < 1e-321 && two_digits.parse() == Ok(value) { two_digits } else { format!("{value:e}") }
 }
 
 /// The significant digits and the power of ten of the last one: the same for every spelling of a value.

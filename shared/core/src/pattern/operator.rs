@@ -48,7 +48,7 @@ pub enum Operator {
 }
 
 /// A value at a leaf of an event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scalar<'a> {
     /// A string, escapes decoded.
     String(Cow<'a, str>),
@@ -59,7 +59,7 @@ pub enum Scalar<'a> {
 }
 
 /// A value that is neither text nor number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Literal {
     /// `true`
     True,
@@ -340,7 +340,7 @@ impl Cidr {
     /// # Errors
     /// The reason, in EventBridge's words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (address, bits) = text.split_once('/').ok_or("Malformed CIDR, one '/' required")?;
+        let (address, bits) = text.trim_end_matches('/').split_once('/').ok_or("Malformed CIDR, one '/' required")?;
         let mask_bits = match bits.parse::<i64>() {
             Ok(bits) => u32::try_from(bits).map_err(|_| "Malformed CIDR, mask bits must not be negative")?,
             Err(_) if bits.contains('/') => return Err("Malformed CIDR, one '/' required".to_owned()),
@@ -371,8 +371,15 @@ impl Cidr {
 /// colons only. An IPv6 spelling of an IPv4-mapped address is that IPv4 address.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
-        let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
-        let address: Ipv6Addr = text.parse().ok().filter(|_| hexadecimal)?;
+        if !text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':') {
+            return None;
+        }
+        // A group may have any number of leading zeros.
+        let group = |group: &str| match group.trim_start_matches('0') {
+            "" if !group.is_empty() => "0".to_owned(),
+            digits => digits.to_owned(),
+        };
+        let address: Ipv6Addr = text.split(':').map(group).collect::<Vec<_>>().join(":").parse().ok()?;
         return Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4));
     }
     if text.len() > 15 || !text.starts_with(|first: char| first.is_ascii_digit()) {

@@ -13,6 +13,9 @@ use crate::document::{Entry, Kind, Node, Span};
 /// How many alternatives `$or` may multiply out to.
 const ALTERNATIVES_MAX: usize = 10_000;
 
+/// How many fields a pattern may have, as EventBridge's matcher has it.
+const FIELDS_MAX: usize = 256;
+
 /// Names that stand for operators inside `$or`, now or in future.
 const RESERVED_IN_OR: [&str; 24] = [
     "exactly",
@@ -54,6 +57,9 @@ pub(super) fn parse(node: &Node) -> Result<Pattern, Vec<Diagnostic>> {
         Kind::Object(entries) => parser.object(entries, node.span, None, false, &mut alternatives),
         _ => parser.refuse(node.span, "Filter is not an object"),
     };
+    if alternatives.iter().any(|fields| fields.len() > FIELDS_MAX) {
+        parser.problems.push(Diagnostic::error(node.span, format!("a pattern has at most {FIELDS_MAX} fields")));
+    }
     match parsed {
         Ok(()) if parser.problems.is_empty() => Ok(Pattern {
             alternatives: alternatives

@@ -68,6 +68,7 @@ fn numbers_equal_the_same_value_however_spelled() {
 fn numbers_beyond_a_double_equal_the_same_spelling() {
     check("[123456789012345678901]", &["123456789012345678901"], &["123456789012345678901.0", "123456789012345678902"]);
     check("[9007199254740992]", &["9007199254740992", "9007199254740992.0"], &["9007199254740993"]);
+    check("[4.9E-324]", &["4.9e-324", "49e-325"], &["5e-324", "0"]);
     check("[1e400]", &["1e400"], &["10e399", "1e401"]);
 }
 
@@ -85,6 +86,7 @@ fn a_text_that_is_an_address_equals_every_spelling_of_it() {
         &[r#""10.0.0.2""#, r#""10.0.0""#],
     );
     check(r#"["::1"]"#, &[r#""0:0:0:0:0:0:0:1""#, r#""::0001""#], &[r#""::2""#, r#""1""#]);
+    check(r#"["::00001"]"#, &[r#""::1""#, r#""0000:00000::00001""#], &[r#""::10001""#]);
     check(r#"[{"exactly":"10.0.0.1"}]"#, &[r#""10.0.0.1""#], &[r#""010.0.0.1""#]);
     for text in [
         "",
@@ -169,6 +171,7 @@ fn cidr_holds_addresses_of_its_own_family() {
     check(r#"[{"cidr":"10.0.0.77/8"}]"#, &[r#""10.255.0.1""#], &[r#""11.0.0.1""#, r#""a01::1""#, r#""host""#, "5"]);
     check(r#"[{"cidr":"0.0.0.0/0"}]"#, &[r#""1.2.3.4""#], &[r#""2001:db8::1""#, "7"]);
     check(r#"[{"cidr":"2001:db8::/32"}]"#, &[r#""2001:0DB8::5""#], &[r#""2001:db9::""#]);
+    check(r#"[{"cidr":"02001:db8::/32/"}]"#, &[r#""2001:db8::1""#], &[]);
     for block in ["10.0.0.1", "10.0.0.1/32", "10.0.0.1/-1", "::1/128", "10.0.0.1/x", "10.0.0.1/8/8", "host/8"] {
         refused(&format!(r#"{{"a":[{{"cidr":"{block}"}}]}}"#), "");
     }
@@ -287,6 +290,14 @@ fn malformed_patterns_are_refused_with_eventbridges_reasons() {
     refused(r#"{"a":[{"exactly":5}]}"#, "must be a string");
     refused(r#"{"a":[1]} x"#, "end of the text");
     refused(r#"{"a":["x"#, "end of the text");
+}
+
+#[test]
+fn patterns_are_bounded() {
+    let fields = |count: usize| (0..count).map(|number| format!(r#""f{number}":[1]"#)).collect::<Vec<_>>().join(",");
+    assert!(parse(&format!("{{{}}}", fields(256))).is_ok());
+    refused(&format!("{{{}}}", fields(257)), "at most 256 fields");
+    refused(&format!(r#"{{"a":[1{}]}}"#, "0".repeat(1000)), "more than 1000 characters");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn two_anything_but_match_everything() {
     check(
         r#"{"detail":{"a":[{"anything-but":"x"},{"anything-but":{"prefix":"y"}}]}}"#,
         expect![[
-            r#"p:1:12: warning: two anything-but: every value of `detail.a` matches one of them (to exclude several values, list them in one, as in {"anything-but": ["a", "b"]})"#
+            r#"p:1:12: warning: two anything-but: a value of `detail.a` matches if either allows it (to exclude several values, list them in one, as in {"anything-but": ["a", "b"]}; different kinds of exclusion cannot be combined for one field)"#
         ]],
     );
 }

@@ -85,13 +85,26 @@ impl Index {
     /// The alternatives that may match, each once, in ascending order.
     pub(super) fn candidates(&self, found: &Found<'_>) -> Vec<u32> {
         let mut candidates = self.always.clone();
-        for value in &found.values {
+        let mut settled = candidates.len();
+        for value in found.distinct_values() {
             self.by_path[value.path as usize].lookup(value, &mut candidates);
+            // An array's elements may lead to the same alternatives again and again.
+            if candidates.len() > 2 * settled + REPEATED_MAX {
+                unify(&mut candidates);
+                settled = candidates.len();
+            }
         }
-        candidates.sort_unstable();
-        candidates.dedup();
+        unify(&mut candidates);
         candidates
     }
+}
+
+/// How many candidates may be named repeatedly before they are unified.
+const REPEATED_MAX: usize = 1000;
+
+fn unify(candidates: &mut Vec<u32>) {
+    candidates.sort_unstable();
+    candidates.dedup();
 }
 
 /// The ways to every operator of a field; `None` where one of them cannot be found from a value.

@@ -18,6 +18,23 @@ use paths::Paths;
 use scan::Found;
 use solve::Steps;
 
+/// How many values the search for one alternative may look at in any event.
+const STEPS_MIN: usize = 100_000;
+/// How many more it may look at for each value of the event. (Without keys that stand twice in one object, a few suffice.)
+const STEPS_PER_VALUE: usize = 100;
+
+/// Why an event cannot be matched. Neither gets better by trying again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MatchError {
+    /// It is not one JSON object.
+    #[error("the event is not a JSON object: {0}")]
+    NotJson(#[from] SyntaxError),
+    /// Its arrays, under keys that stand in it more than once, have so many combinations that no answer can be found in
+    /// reasonable time. No sender makes such an event by accident.
+    #[error("the event's arrays, under keys that stand in it more than once, have too many combinations")]
+    TooAmbiguous,
+}
+
 /// Patterns, ready to be matched all at once.
 #[derive(Debug, Default)]
 pub struct Matcher {
@@ -68,15 +85,25 @@ impl Matcher {
     /// The positions of the patterns that match the event, in ascending order.
     ///
     /// # Errors
-    /// The event is not one JSON object.
-    pub fn matches(&self, event: &str) -> Result<Vec<usize>, SyntaxError> {
+    /// The event is not one JSON object, or it is one in bad faith.
+    pub fn matches(&self, event: &str) -> Result<Vec<usize>, MatchError> {
         let found = scan::scan(event, &self.paths).map_err(|error| *error)?;
-        Ok(self.decide(&found, &mut Steps::default()))
+        let max = STEPS_MIN + STEPS_PER_VALUE * found.values.len();
+        let mut steps = Steps { taken: 0, max };
+        let matching = self.decide(&found, &mut steps);
+        if steps.are_used_up() { Err(MatchError::TooAmbiguous) } else { Ok(matching) }
     }
 
+    /// The patterns that match; none that counts once the steps of one alternative are used up.
     fn decide(&self, found: &Found<'_>, steps: &mut Steps) -> Vec<usize> {
         let candidates = self.index.candidates(found).into_iter().map(|number| &self.alternatives[number as usize]);
-        let matching = candidates.filter(|candidate| solve::matches(candidate, found, steps));
+        let matching = candidates.filter(|candidate| {
+            let mut own = Steps { taken: 0, max: steps.max };
+            let matches = solve::matches(candidate, found, &mut own);
+            // The dearest alternative tells what the event costs.
+            steps.taken = steps.taken.max(own.taken);
+            matches
+        });
         let mut patterns: Vec<usize> = matching.map(|candidate| candidate.pattern).collect();
         patterns.dedup();
         patterns

@@ -1,10 +1,13 @@
 //! One pass over an event's text: its grammar is checked whole, its values are kept where a path is used.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::paths::{Paths, ROOT};
 use crate::document::json::{DEPTH_MAX, Scanned, Scanner};
 use crate::pattern::operator::{Literal, Scalar};
+
+/// A path with more values than this is rid of repetitions.
+const COMPARED_VALUES_MAX: usize = 16;
 
 /// What a pass has found.
 #[derive(Debug)]
@@ -45,8 +48,17 @@ impl<'e> Found<'e> {
     /// The values of a path.
     pub(super) fn of_path(&self, path: u32) -> &[Value<'e>] {
         let start = self.values.partition_point(|value| value.path < path);
-        let length = self.values[start..].iter().take_while(|value| value.path == path).count();
-        &self.values[start..start + length]
+        let end = start + self.values[start..].partition_point(|value| value.path == path);
+        &self.values[start..end]
+    }
+
+    /// The values, without repetitions in longer lists of a path's values.
+    pub(super) fn distinct_values(&self) -> impl Iterator<Item = &Value<'e>> {
+        let lists = self.values.chunk_by(|one, other| one.path == other.path);
+        lists.flat_map(|values| {
+            let mut seen = (values.len() > COMPARED_VALUES_MAX).then(HashSet::new);
+            values.iter().filter(move |value| seen.as_mut().is_none_or(|seen| seen.insert(&value.scalar)))
+        })
     }
 
     /// The elements that a value lies in, from the innermost outwards.
@@ -98,11 +110,7 @@ impl Scan<'_, '_> {
         let mut closed = self.scanner.closes(b'}');
         while !closed {
             self.scanner.white_space();
-            let key = self.scanner.string()?;
-            let child = match key.plain() {
-                Some(key) => self.paths.step(at, key),
-                None => self.paths.step(at, &key.decode()?),
-            };
+            let child = self.paths.step(at, &self.scanner.string()?.decode());
             self.scanner.colon()?;
             match child {
                 Some(child) => self.value(child, false)?,
@@ -146,13 +154,7 @@ impl Scan<'_, '_> {
         let scalar = match self.scanner.peek() {
             Some(b'{') => return self.object(at),
             Some(b'[') => return self.array(at),
-            Some(b'"') => {
-                let token = self.scanner.string()?;
-                Scalar::String(match token.plain() {
-                    Some(text) => Cow::Borrowed(text),
-                    None => token.decode()?,
-                })
-            }
+            Some(b'"') => Scalar::String(self.scanner.string()?.decode()),
             Some(b't') => self.scanner.literal("true").map(|()| Scalar::Literal(Literal::True))?,
             Some(b'f') => self.scanner.literal("false").map(|()| Scalar::Literal(Literal::False))?,
             Some(b'n') => self.scanner.literal("null").map(|()| Scalar::Literal(Literal::Null))?,

@@ -11,16 +11,31 @@ use std::borrow::Cow;
 use super::scan::{Found, Value};
 use super::{CompiledAlternative, CompiledField};
 
-/// How many values a search has looked at: what an event can make it cost.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Steps(pub(super) usize);
+/// How many values a search has looked at: what an event makes it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Steps {
+    /// So many so far.
+    pub(super) taken: usize,
+    /// A search that has taken more ends, as if nothing matched; it is then no answer.
+    pub(super) max: usize,
+}
+
+impl Steps {
+    /// Whether the search must end.
+    pub(super) fn are_used_up(self) -> bool {
+        self.taken > self.max
+    }
+}
 
 /// Whether the alternative matches.
 pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>, steps: &mut Steps) -> bool {
+    if alternative.fields.iter().any(|field| !field.may_be_absent && found.of_path(field.path).is_empty()) {
+        return false;
+    }
     let mut in_arrays = Vec::new();
     for field in &alternative.fields {
         let values = found.of_path(field.path);
-        steps.0 += values.len();
+        steps.taken += values.len();
         // Where no value lies in an array, no choice of one field touches another.
         if values.iter().all(|value| value.element.is_none()) {
             if !(field.may_be_absent && values.is_empty() || values.iter().any(|value| field.matches(value))) {
@@ -119,7 +134,7 @@ impl Values<'_> {
                     Cow::Borrowed(&choices[start..end])
                 }
                 choices => {
-                    steps.0 += choices.len();
+                    steps.taken += choices.len();
                     Cow::Owned(consistent(&choices, *element, found))
                 }
             };
@@ -142,7 +157,7 @@ fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>, steps: &mut S
     if fields.iter().any(|field| field.matching.choices.is_empty() && field.present.is_none()) {
         return false;
     }
-    steps.0 +=
+    steps.taken +=
         fields.iter().map(|field| field.present.as_ref().unwrap_or(&field.matching).choices.len()).sum::<usize>();
     let arrays: Vec<Vec<u32>> = fields.iter().map(|field| field.arrays(decided, found)).collect();
     groups(&arrays).iter().all(|group| settle_group(group, fields, &arrays, decided, found, steps))
@@ -191,7 +206,10 @@ fn settle_group(
     }
     let mut last_tried: Option<Vec<u32>> = None;
     for choice in field.matching.choices.iter() {
-        steps.0 += 1;
+        steps.taken += 1;
+        if steps.are_used_up() {
+            return false;
+        }
         // What the others see of this choice: the undecided elements of arrays that they lie in as well.
         let array_of = |element: &u32| found.elements[*element as usize].array;
         let is_seen = |array: u32| rest.iter().any(|other| arrays[*other].binary_search(&array).is_ok());
