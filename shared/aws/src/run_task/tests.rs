@@ -23,7 +23,6 @@ defaults:
   cluster: batch
   task_definition: everything:7
   count: 2
-  platform_version: LATEST
   network: { subnets: [subnet-a, subnet-b], security_groups: [sg-1], assign_public_ip: DISABLED }
   group: imports
   propagate_tags: TASK_DEFINITION
@@ -42,7 +41,6 @@ defaults:
     memory: 2048
     task_role_arn: task
     execution_role_arn: execution
-    ephemeral_storage: { size_in_gib: 30 }
     container_overrides:
       - name: app
         command: [import, "{{ detail.order }}"]
@@ -53,7 +51,10 @@ defaults:
         memory_reservation: 512
         resource_requirements: [{ type: GPU, value: "1" }]
 tasks:
-  by-strategy: { capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1, base: 2 }] }
+  by-strategy:
+    capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1, base: 2 }]
+    platform_version: LATEST
+    overrides: { ephemeral_storage: { size_in_gib: 30 } }
   by-launch-type:
     launch_type: EC2
     placement_strategy: [{ type: binpack, field: memory }, { type: random }]

@@ -6,8 +6,8 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Span, Spanned};
 use crate::limits;
 use crate::task_request::{
-    CapacityProviderStrategyItem, ContainerOverride, EnvironmentVariable, LaunchType, NetworkConfiguration,
-    PlacementConstraintType, Tag, TaskOverride, TaskRequest,
+    AssignPublicIp, AwsvpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, EnvironmentVariable,
+    LaunchType, NetworkConfiguration, PlacementConstraintType, Tag, TaskOverride, TaskRequest,
 };
 
 /// The request with everything filled in that no event changes; templates' places hold empty texts.
@@ -86,6 +86,7 @@ pub(super) fn task(name: &Spanned<String>, settings: &TaskSettings) -> Vec<Diagn
     problems.capacity(settings);
     problems.network(name, settings);
     problems.placement(settings);
+    problems.of_fargate_only(settings);
     problems.tags(settings.tags.as_ref());
     problems.volumes(settings);
     if let Some(overrides) = &settings.overrides {
@@ -211,6 +212,32 @@ impl Problems {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// What only Fargate has, asked for elsewhere.
+    fn of_fargate_only(&mut self, settings: &TaskSettings) {
+        let Some(launch_type) = &settings.launch_type else { return };
+        if !matches!(launch_type.value, LaunchType::Ec2 | LaunchType::External) {
+            return;
+        }
+        let public = |network: &AwsvpcConfiguration| network.assign_public_ip == Some(AssignPublicIp::Enabled);
+        let storage = settings.overrides.as_ref().and_then(|overrides| overrides.ephemeral_storage.as_ref());
+        let asked = [
+            ("platform_version", settings.platform_version.as_ref().map(|version| version.span)),
+            ("ephemeral_storage", storage.map(|storage| storage.span)),
+            (
+                "assign_public_ip",
+                settings.network.as_ref().filter(|network| public(network)).map(|network| network.span),
+            ),
+        ];
+        for (key, span) in asked.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let launch_type = launch_type.as_str();
+            self.add(
+                span,
+                format!("`{key}` is Fargate's, and the launch type is {launch_type}"),
+                format!("remove `{key}`"),
+            );
         }
     }
 

@@ -459,3 +459,17 @@ fn a_strategy_is_fargates_or_the_clusters_own() {
         ],
     );
 }
+
+#[test]
+fn what_only_fargate_has_is_refused_elsewhere() {
+    check(
+        &with_task(
+            "    launch_type: EC2\n    platform_version: LATEST\n    network: { subnets: [s], assign_public_ip: ENABLED }\n    overrides: { ephemeral_storage: { size_in_gib: 30 } }",
+        ),
+        expect![[r#"
+            c.yaml:6:23: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
+            c.yaml:7:14: error: `assign_public_ip` is Fargate's, and the launch type is EC2 (remove `assign_public_ip`)
+            c.yaml:8:37: error: `ephemeral_storage` is Fargate's, and the launch type is EC2 (remove `ephemeral_storage`)"#]],
+    );
+    check(&with_task("    launch_type: EC2\n    network: { subnets: [s], assign_public_ip: DISABLED }"), expect!["valid: routes r"]);
+}
