@@ -471,5 +471,8 @@ fn what_only_fargate_has_is_refused_elsewhere() {
             c.yaml:7:14: error: `assign_public_ip` is Fargate's, and the launch type is EC2 (remove `assign_public_ip`)
             c.yaml:8:37: error: `ephemeral_storage` is Fargate's, and the launch type is EC2 (remove `ephemeral_storage`)"#]],
     );
-    check(&with_task("    launch_type: EC2\n    network: { subnets: [s], assign_public_ip: DISABLED }"), expect!["valid: routes r"]);
+    check(
+        &with_task("    launch_type: EC2\n    network: { subnets: [s], assign_public_ip: DISABLED }"),
+        expect!["valid: routes r"],
+    );
 }

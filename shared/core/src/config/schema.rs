@@ -1,0 +1,42 @@
+//! The config's JSON Schema, generated from the elements' types and doc comments.
+
+use serde_json::{Value, json};
+
+use super::file::ConfigFile;
+
+/// The JSON Schema of the config file, for editors.
+pub fn schema() -> Value {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.root_schema_for::<ConfigFile>();
+    schema.insert("title".to_owned(), "ecs-trigger routing config".into());
+    let mut value = schema.to_value();
+    remove_null(&mut value);
+    value
+}
+
+/// A key that may be left out is described as if it could be null; but null is no value of ours.
+fn remove_null(value: &mut Value) {
+    let is_null = |value: &Value| *value == json!({ "type": "null" });
+    if let Value::Object(object) = value {
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                object.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(alternatives)) = object.get_mut("anyOf") {
+            alternatives.retain(|alternative| !is_null(alternative));
+            if let [Value::Object(only)] = alternatives.as_slice() {
+                let only = only.clone();
+                object.remove("anyOf");
+                object.extend(only);
+            }
+        }
+    }
+    match value {
+        Value::Object(object) => object.values_mut().for_each(remove_null),
+        Value::Array(elements) => elements.iter_mut().for_each(remove_null),
+        _ => {}
+    }
+}
