@@ -71,7 +71,7 @@ impl Dev {
         match summary {
             _ if interrupted && self.once => Err(Failed::Interrupted),
             Summary { failed: 0, refused: 0, .. } => Ok(()),
-            _ if self.once => Err(Failed::Task),
+            _ if self.once => Err(Failed::Negative),
             _ => Ok(()),
         }
     }

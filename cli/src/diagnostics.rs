@@ -30,7 +30,7 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    // A caret needs a character to stand under; an empty place at the end of the file gets the one before it.
+    // Whole characters only, and the first line of a longer place.
     let end = source.text.ceil_char_boundary(problem.span.end);
     let start = source.text.floor_char_boundary(problem.span.start.min(end));
     let first_line = source.text[start..end].find('\n').map_or(end, |newline| start + newline);

@@ -23,12 +23,9 @@ Documentation: README.md";
 /// Why a verb did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
-    /// A task failed; all is said.
+    /// The answer is no: a task failed, a pattern does not match, a case failed. All is said.
     #[error("")]
-    Task,
-    /// The pattern does not match; all is said.
-    #[error("")]
-    NoMatch,
+    Negative,
     /// The command line names what is not there.
     #[error("{0}")]
     Usage(String),
@@ -69,7 +66,7 @@ impl From<io::Error> for Failed {
 impl Failed {
     fn code(&self) -> u8 {
         match self {
-            Self::Task | Self::NoMatch => 1,
+            Self::Negative => 1,
             Self::Usage(_) | Self::Invalid => 2,
             Self::Config => 3,
             Self::Event => 4,

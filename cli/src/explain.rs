@@ -6,7 +6,7 @@ use anstream::println;
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
-use trigger_core::diagnostic::did_you_mean;
+use trigger_core::diagnostic::hint;
 use trigger_core::document::Source;
 use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldExplanation, Verdict};
@@ -45,8 +45,7 @@ impl Explain {
         let asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
         let routes: Vec<_> = config.routes.iter().filter(|route| asked(&route.name)).collect();
         if let (Some(route), true) = (&self.route, routes.is_empty()) {
-            let meant = did_you_mean(route, config.routes.iter().map(|route| route.name.as_str()));
-            let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let hint = hint(route, config.routes.iter().map(|route| route.name.as_str()));
             return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
         }
         let flat = FlatEvent::new(&event.node);

@@ -1,8 +1,7 @@
 //! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
 //!
-//! One verb, one file: [`validate`], [`plan`], [`explain`], [`pattern`], [`schema`], [`dev`],
-//! [`completions`]. Results go to standard output, messages
-//! to standard error, and [`exit`] says what the exit codes mean.
+//! One verb, one file: [`validate`], [`plan`], [`explain`], [`pattern`], [`schema`], [`dev`], [`completions`]. Results go to
+//! standard output, messages to standard error, and [`exit`] says what the exit codes mean.
 
 mod completions;
 mod config;

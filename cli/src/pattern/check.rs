@@ -81,7 +81,7 @@ impl Check {
             println!("{} of known quirks not followed", diagnostics::counted(quirks, "case"));
         }
         println!("{passed} passed, {failed} failed");
-        if failed > 0 { Err(Failed::Task) } else { Ok(()) }
+        if failed > 0 { Err(Failed::Negative) } else { Ok(()) }
     }
 }
 

@@ -70,6 +70,6 @@ impl Match {
             true => output::json(&as_json(&source, &explanation))?,
             false => print("the pattern", &source, &explanation),
         }
-        if explanation.matches { Ok(()) } else { Err(Failed::NoMatch) }
+        if explanation.matches { Ok(()) } else { Err(Failed::Negative) }
     }
 }

@@ -59,6 +59,11 @@ impl Diagnostic {
     }
 }
 
+/// "; did you mean `candidate`?", or nothing: the end of a message about an unknown word.
+pub fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    did_you_mean(word, candidates).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
+}
+
 /// The candidate that `word` was probably meant to be.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates

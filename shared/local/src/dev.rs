@@ -129,7 +129,7 @@ pub struct ContainerExit {
     pub container: String,
     /// Its exit code; 128 + n for signal n.
     pub code: u8,
-    /// Whether the task ended because of it, and is judged by it.
+    /// Whether the task ends with it and is judged by it.
     pub essential: bool,
 }
 

@@ -6,7 +6,7 @@ use super::route::{On, RouteConfig};
 use super::task::TaskSettings;
 use super::text::{Mapping, Text};
 use super::{ContainerTemplates, Route, RoutingConfig, Task, check};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Node, Source, Span, Spanned, yaml};
 use crate::pattern::Pattern;
 use crate::pattern::lint::lint;
@@ -160,11 +160,8 @@ impl Loader<'_> {
 }
 
 fn unknown_task(run: &Spanned<String>, names: &[&str]) -> Diagnostic {
-    let problem = match did_you_mean(run, names.iter().copied()) {
-        Some(meant) => Diagnostic::error(run.span, format!("unknown task `{}`; did you mean `{meant}`?", run.value)),
-        None => Diagnostic::error(run.span, format!("unknown task `{}`", run.value)),
-    };
-    problem.help(match names {
+    let hint = hint(run, names.iter().copied());
+    Diagnostic::error(run.span, format!("unknown task `{}`{hint}", run.value)).help(match names {
         [] => "define it under `tasks`".to_owned(),
         names => format!("define it under `tasks`, or run one of {}", decode::list(names)),
     })

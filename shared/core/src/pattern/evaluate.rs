@@ -99,7 +99,8 @@ impl Alternative {
 }
 
 impl Field {
-    fn matches(&self, value: &Scalar<'_>) -> bool {
+    /// Whether the field matches a value.
+    pub(super) fn matches(&self, value: &Scalar<'_>) -> bool {
         self.operators.iter().any(|operator| operator.matches(value))
     }
 }

@@ -86,7 +86,7 @@ impl Pattern {
 fn explain(alternative: &Alternative, event: &FlatEvent<'_>) -> AlternativeExplanation {
     let matches = alternative.matches(event);
     let field = |field: &Field| {
-        let found = verdict(&field.operators, &event.scalars(&field.path));
+        let found = verdict(field, &event.scalars(&field.path));
         // Where the whole matches, what may be absent is so in the element of the array that was chosen.
         let verdict = if matches && !found.is_satisfied() { Verdict::AbsentAsWanted } else { found };
         let wanted = field.operators.iter().map(Operator::to_string).collect();
@@ -95,15 +95,16 @@ fn explain(alternative: &Alternative, event: &FlatEvent<'_>) -> AlternativeExpla
     AlternativeExplanation { matches, fields: alternative.fields.iter().map(field).collect() }
 }
 
-fn verdict(operators: &[Operator], values: &[&Scalar<'_>]) -> Verdict {
-    let matching = values.iter().find(|value| operators.iter().any(|operator| operator.matches(value)));
+fn verdict(field: &Field, values: &[&Scalar<'_>]) -> Verdict {
+    let operators = &field.operators;
+    let matching = values.iter().find(|value| field.matches(value));
     let may_be_absent = operators.contains(&Operator::Absent);
     let shown = || values.iter().take(VALUES_MAX).map(|value| show(value)).collect();
     match matching {
         Some(value) => Verdict::Matched(show(value)),
         None if values.is_empty() && may_be_absent => Verdict::AbsentAsWanted,
         None if values.is_empty() => Verdict::Absent,
-        None if operators == [Operator::Absent] => Verdict::Present(shown()),
+        None if *operators == [Operator::Absent] => Verdict::Present(shown()),
         None if !values.iter().any(|value| operators.iter().any(|operator| operator.takes(value))) => {
             Verdict::WrongType(shown())
         }

@@ -2,7 +2,7 @@
 
 use super::operator::{Operator, Scalar};
 use super::{Alternative, Field, Pattern, below};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Entry, Kind, Node, Span, json};
 
 /// The fields that an event has besides `detail`.
@@ -60,7 +60,7 @@ fn top_level(node: &Node, warnings: &mut Vec<Diagnostic>) {
         let known = || TEXT_FIELDS.iter().chain(&OTHER_FIELDS).copied();
         let first = key.split('.').next().unwrap_or(key);
         if !known().any(|field| field == first) {
-            let hint = did_you_mean(key, known()).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let hint = hint(key, known());
             let help = "an event's own fields stand below `detail`";
             warnings
                 .push(Diagnostic::warning(entry.key.span, format!("no event has a field `{key}`{hint}")).help(help));

@@ -56,10 +56,6 @@ pub(super) fn add(environment: &mut Environment<'static>) {
 /// Where the names of the filters stand that a template applies: after each `|` of an expression, outside its strings.
 pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
     let mut names = Vec::new();
-    // What a raw block holds is no expression.
-    if template.contains("raw") {
-        return names;
-    }
     let mut quote = None;
     let mut inside = false;
     let mut characters = template.char_indices().peekable();
@@ -69,6 +65,12 @@ pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
             (false, _, '{') if next == Some('#') => {
                 let end = template[at..].find("#}").map_or(template.len(), |end| at + end);
                 while characters.next_if(|(at, _)| *at < end).is_some() {}
+            }
+            (false, _, '{') if next == Some('%') && opens_raw(&template[at + 2..]) => {
+                // What a raw block holds is no expression.
+                let end = template[at..].find("endraw").map_or(template.len(), |end| at + end);
+                while characters.next_if(|(at, _)| *at < end).is_some() {}
+                inside = true;
             }
             (false, _, '{') if matches!(next, Some('{' | '%')) => inside = true,
             (true, None, '}' | '%') if next == Some('}') => inside = false,
@@ -87,6 +89,12 @@ pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
         }
     }
     names
+}
+
+/// Whether what follows a `{%` makes it the beginning of a raw block.
+fn opens_raw(statement: &str) -> bool {
+    let word = statement.trim_start_matches(['-', '+']).trim_start().strip_prefix("raw");
+    word.is_some_and(|rest| rest.trim_start().trim_start_matches(['-', '+']).starts_with("%}"))
 }
 
 /// The part after the last `/`.

@@ -16,7 +16,7 @@ use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value}
 pub use context::{Context, EVENT_FIELDS, S3_FIELDS};
 
 use crate::config::decode::list;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Source, Span, Spanned};
 use crate::limits::OVERRIDES_CHARACTERS_MAX;
 
@@ -110,8 +110,7 @@ impl Templates {
             .map(|unknown| {
                 let part = text.find(&unknown).map_or(0..0, |at| at..at + unknown.len());
                 let span = source.place_within(text.span, text, part);
-                let meant = did_you_mean(&unknown, known.iter().copied());
-                let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+                let hint = hint(&unknown, known.iter().copied());
                 Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
                     "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other \
                      fields; anything else is `event[\"name\"]`",
@@ -156,8 +155,7 @@ fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
     unknown
         .map(|used| {
             let (span, name) = (source.place_within(text.span, text, used.clone()), &text[used]);
-            let meant = did_you_mean(name, known.iter().copied());
-            let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let hint = hint(name, known.iter().copied());
             Diagnostic::error(span, format!("unknown filter `{name}`{hint}"))
                 .help(format!("the filters are {}", list(&known)))
         })

@@ -234,6 +234,26 @@ fn a_missing_field_is_named_whatever_is_made_of_it() {
 }
 
 #[test]
+fn filters_are_checked_beside_raw_blocks_and_the_word_raw() {
+    check(
+        "{{ key | replace('raw/', '') | basenme }}",
+        expect![
+            "c.yaml:1:42: error: unknown filter `basenme`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+        ],
+    );
+    check(
+        "{%- raw -%}{{ a | b }}{% endraw %} {{ key | basenme }}",
+        expect![
+            "c.yaml:1:55: error: unknown filter `basenme`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+        ],
+    );
+    check(
+        "{{ detail.raw | upper }}",
+        expect![[r#"error: c.yaml:1:14: the event has no `detail.raw` in the template "{{ detail.raw | upper }}""#]],
+    );
+}
+
+#[test]
 fn no_template_makes_the_loading_panic() {
     check(
         "{{ é",

@@ -62,7 +62,9 @@ impl Paths {
         let step = &mut self.steps[at as usize];
         step.children.push((segment.into(), child));
         step.first_bytes |= first_byte(segment);
-        if step.children.len() > COMPARED_CHILDREN_MAX {
+        if !step.by_hash.is_empty() {
+            step.by_hash.insert(segment.into(), child);
+        } else if step.children.len() > COMPARED_CHILDREN_MAX {
             step.by_hash = step.children.iter().cloned().collect();
         }
         child

@@ -113,7 +113,7 @@ impl Scan<'_, '_> {
             let child = self.paths.step(at, &self.scanner.string()?.decode());
             self.scanner.colon()?;
             match child {
-                Some(child) => self.value(child, false)?,
+                Some(child) => self.value(child)?,
                 None => self.skip()?,
             }
             closed = self.scanner.separator(b'}')?;
@@ -136,7 +136,7 @@ impl Scan<'_, '_> {
                 self.found.elements.push(Element { array, parent: outer, start, end: start });
                 self.element = Some(number as u32);
             }
-            self.value(at, true)?;
+            self.value(at)?;
             if container {
                 self.found.elements[number].end = self.found.values.len() as u32;
                 self.element = outer;
@@ -147,10 +147,8 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn value(&mut self, at: u32, white_space_is_skipped: bool) -> Scanned<()> {
-        if !white_space_is_skipped {
-            self.scanner.white_space();
-        }
+    fn value(&mut self, at: u32) -> Scanned<()> {
+        self.scanner.white_space();
         let scalar = match self.scanner.peek() {
             Some(b'{') => return self.object(at),
             Some(b'[') => return self.array(at),
