@@ -1,9 +1,10 @@
 //! Finding and reading the config.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trigger_core::config::RoutingConfig;
+use trigger_core::config::{RoutingConfig, includes};
 use trigger_core::diagnostic::Diagnostic;
 use trigger_core::document::Source;
 
@@ -19,19 +20,43 @@ pub(crate) fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() }
 }
 
-/// The config's text.
+/// The folder that a config's paths are relative to.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    let file = file_of(path);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The config's text, and those that it includes.
 pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
-    let path = file_of(path);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Source::new(path.display().to_string(), text)),
-        Err(error) => Err(Failed::File { path, error }),
+    let mut source = read_file(&file_of(path))?;
+    for included in includes(&source.clone(), &variable) {
+        let Source { name, text, .. } = read_file(&folder_of(path).join(&included.value))?;
+        source.include(name, &text);
     }
+    Ok(source)
+}
+
+fn read_file(path: &Path) -> Result<Source, Failed> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Source::new(path.display().to_string(), text)),
+        Err(error) => Err(Failed::File { path: path.to_owned(), error }),
+    }
+}
+
+/// Checks a config. `${env:NAME}` is the user's environment.
+pub(crate) fn parse(source: Source) -> Result<RoutingConfig, Vec<Diagnostic>> {
+    RoutingConfig::parse_with(source, &variable)
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// The checked config; its problems are shown, warnings included: errors as JSON on standard output if asked for.
 pub(crate) fn load(path: &Path, json: bool) -> Result<RoutingConfig, Failed> {
     let source = read(path)?;
-    match RoutingConfig::parse(source.clone()) {
+    match parse(source.clone()) {
         Ok(config) => {
             show(&source, &config.warnings);
             Ok(config)

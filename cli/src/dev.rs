@@ -1,18 +1,19 @@
 //! `ecs-trigger dev`: the whole of it on this machine, with folders as buckets and processes as tasks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anstream::{eprintln, println};
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Summary, run};
 use trigger_local::supervise;
 
-use crate::config::{file_of, load};
+use crate::config::{folder_of, load};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, printable};
@@ -21,24 +22,33 @@ use crate::output::{self, printable};
 ///
 /// Folders stand for buckets. When a file lands in one, the very event that EventBridge would send is made of it and goes the
 /// same way as on AWS: decoded, matched, rendered; and the task's containers are started as processes, as `local:` in the
-/// config says, with the overrides applied. Ctrl-C stops them.
+/// config says, with the overrides applied. Folders stand for queues as well: a file in one is a message, and `ecs-trigger
+/// send` writes one. Schedules fire. Ctrl-C stops the tasks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ecs-trigger dev examples/quickstart --once     take the files that are there, end with the last task
   ecs-trigger dev examples/quickstart            wait for files
+  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z    fire what is due in that minute
+  ecs-trigger dev examples/nightly --speed 3600                        an hour in a second
 
 Exits with 1 if --once saw a task fail or could not start one, with 3 if the config has errors.")]
 pub(crate) struct Dev {
     /// The project's folder, or its config.
     #[arg(default_value = ".")]
     project: PathBuf,
-    /// Take the files that are there, and end when the last task has ended.
+    /// Take the files and messages that are there, and end when the last task has ended.
     #[arg(long)]
     once: bool,
     /// How many tasks may run at once; the others wait.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     max_tasks: u16,
+    /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due in that minute.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Let the schedules' clock run N times as fast.
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
     /// Print what happens as JSON, one object a line.
     #[arg(long)]
     json: bool,
@@ -47,14 +57,15 @@ pub(crate) struct Dev {
 impl Dev {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.project, self.json)?;
-        let file = file_of(&self.project);
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(&self.project);
         let options = Options {
             config,
-            folder: folder.canonicalize().map_err(|error| Failed::File { path: folder.to_owned(), error })?,
+            folder: folder.canonicalize().map_err(|error| Failed::File { path: folder, error })?,
             once: self.once,
             tasks_max: self.max_tasks.into(),
             supervisor: vec![std::env::current_exe()?.display().to_string(), "supervise".to_owned()],
+            start_at: self.at,
+            speed: self.speed,
         };
         let mut interrupted = false;
         let show = |happening: &Happening| match self.json {
@@ -77,6 +88,11 @@ impl Dev {
     }
 }
 
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "must be a number above 0".to_owned())
+}
+
 /// Waits for Ctrl-C, or for a request to end.
 async fn interruption(interrupted: &mut bool) {
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
@@ -94,11 +110,11 @@ async fn interruption(interrupted: &mut bool) {
 
 fn failed(error: DevError) -> Failed {
     match error {
-        DevError::NoBucket | DevError::BucketName(_) => {
+        DevError::NoSource | DevError::BucketName(_) => {
             diagnostics::error(&error.to_string());
             Failed::Config
         }
-        DevError::Bucket { .. } | DevError::Watch(_) => Failed::Io(error.to_string()),
+        DevError::Bucket { .. } | DevError::Queue { .. } | DevError::Watch(_) => Failed::Io(error.to_string()),
     }
 }
 
@@ -139,13 +155,31 @@ fn print(happening: &Happening, once: bool) {
             };
             println!("{BOLD}{bucket}{BOLD:#} is {}, waiting for files{there}", folder.display());
         }
+        Happening::WatchingQueue { queue, folder, messages } => {
+            println!("{BOLD}{queue}{BOLD:#} is {} ({})", folder.display(), counted(*messages, "message"));
+        }
+        Happening::Scheduled { route, next } => match next {
+            Some(next) => println!("{BOLD}{route}{BOLD:#} fires next at {next}"),
+            None => println!("{BOLD}{route}{BOLD:#} never fires again"),
+        },
+        Happening::Fired { route, scheduled_time } => println!("{scheduled_time}: {BOLD}{route}{BOLD:#} fires"),
+        Happening::Superseded { next } => println!("  {DIM}missed; the firing at {next} stands for it{DIM:#}"),
+        Happening::Message { queue, message_id, receive_count } => {
+            let again = if *receive_count > 1 { format!(", received {receive_count} times") } else { String::new() };
+            println!("message of {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id));
+        }
+        Happening::TestEvent => println!("  {DIM}S3 tries out a notification{DIM:#}"),
+        Happening::HeldBack => println!("  {DIM}goes back, as an earlier message of its group failed{DIM:#}"),
+        Happening::DeadLettered { queue, file } => {
+            eprintln!("  {RED}dead letter{RED:#} of {queue}: {}", file.display());
+        }
         Happening::Object { detail_type, bucket, key } => {
             println!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
         }
         Happening::Incomplete { bucket, key } => {
             println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
         }
-        Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very object before{DIM:#}"),
+        Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very event before{DIM:#}"),
         Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
         Happening::Launched { route, task_name, tasks } => {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
@@ -204,6 +238,22 @@ fn as_json(happening: &Happening) -> Value {
         Happening::Watching { bucket, folder, files } => {
             json!({ "watching": { "bucket": bucket, "folder": folder, "files": files } })
         }
+        Happening::WatchingQueue { queue, folder, messages } => {
+            json!({ "watching_queue": { "queue": queue, "folder": folder, "messages": messages } })
+        }
+        Happening::Scheduled { route, next } => {
+            json!({ "scheduled": { "route": route, "next": next.map(|next| next.to_string()) } })
+        }
+        Happening::Fired { route, scheduled_time } => {
+            json!({ "fired": { "route": route, "scheduled_time": scheduled_time.to_string() } })
+        }
+        Happening::Superseded { next } => json!({ "superseded": { "next": next.to_string() } }),
+        Happening::Message { queue, message_id, receive_count } => {
+            json!({ "message": { "queue": queue, "message_id": message_id, "receive_count": receive_count } })
+        }
+        Happening::TestEvent => json!({ "test_event": {} }),
+        Happening::HeldBack => json!({ "held_back": {} }),
+        Happening::DeadLettered { queue, file } => json!({ "dead_lettered": { "queue": queue, "file": file } }),
         Happening::Object { detail_type, bucket, key } => {
             json!({ "object": { "detail_type": detail_type, "bucket": bucket, "key": key } })
         }

@@ -20,6 +20,11 @@ pub(crate) fn warning(message: &str) {
     say(Level::WARNING, message);
 }
 
+/// Something done, on standard error.
+pub(crate) fn note(message: &str) {
+    say(Level::NOTE, message);
+}
+
 fn say(level: Level<'_>, message: &str) {
     let report = [Group::with_title(level.primary_title(message))];
     anstream::eprintln!("{}", Renderer::styled().render(&report));
@@ -30,12 +35,13 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
+    let part = source.part_at(problem.span.start);
     // Whole characters only, and the first line of a longer place.
-    let end = source.text.ceil_char_boundary(problem.span.end);
-    let start = source.text.floor_char_boundary(problem.span.start.min(end));
-    let first_line = source.text[start..end].find('\n').map_or(end, |newline| start + newline);
-    let snippet = Snippet::source(&source.text)
-        .path(&source.name)
+    let end = part.text.ceil_char_boundary(problem.span.end.saturating_sub(part.start));
+    let start = part.text.floor_char_boundary((problem.span.start - part.start).min(end));
+    let first_line = part.text[start..end].find('\n').map_or(end, |newline| start + newline);
+    let snippet = Snippet::source(part.text)
+        .path(part.name)
         .annotation(AnnotationKind::Primary.span(start..first_line.max(start)));
     let group = level.primary_title(&problem.message).element(snippet);
     let group = match &problem.help {
@@ -57,7 +63,7 @@ fn as_json(source: &Source, problem: &Diagnostic) -> Value {
     let end = source.line_column(problem.span.end);
     json!({
         "severity": problem.severity.as_str(),
-        "file": source.name,
+        "file": source.part_at(problem.span.start).name,
         "line": start.line,
         "column": start.column,
         "end_line": end.line,

@@ -10,7 +10,8 @@ use crate::diagnostics;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
-  1    a task failed or could not be started (dev); no match (pattern match); a case failed (pattern check)
+  1    a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed
+       (pattern check)
   2    the command line is wrong; pattern or event are invalid (pattern match)
   3    the config has errors
   4    the event is no event

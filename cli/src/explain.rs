@@ -6,8 +6,10 @@ use anstream::println;
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
+use trigger_core::config::EventSource;
 use trigger_core::diagnostic::hint;
 use trigger_core::document::Source;
+use trigger_core::event::{Event, EventKind};
 use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldExplanation, Verdict};
 
@@ -25,7 +27,7 @@ Examples:
   ecs-trigger explain --config examples/quickstart examples/quickstart/event.json --route csv-upload
   ecs-trigger explain event.json --json | jq '.routes[] | select(.matches)'")]
 pub(crate) struct Explain {
-    /// An EventBridge event as JSON: a file, or `-` for standard input.
+    /// The event as JSON, as a function is invoked with it: a file, or `-` for standard input.
     event: PathBuf,
     /// The config, or the folder that holds it.
     #[arg(long, default_value = FILE_NAME)]
@@ -41,30 +43,80 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let event = files::event(&self.event)?;
+        let events = files::events(&config, &self.event)?;
         let asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
         let routes: Vec<_> = config.routes.iter().filter(|route| asked(&route.name)).collect();
         if let (Some(route), true) = (&self.route, routes.is_empty()) {
             let hint = hint(route, config.routes.iter().map(|route| route.name.as_str()));
             return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
         }
-        let flat = FlatEvent::new(&event.node);
         let mut explained = Vec::new();
-        for route in routes {
-            let explanation = route.pattern().explain(&flat);
-            match self.json {
-                true => {
-                    let mut value = as_json(&config.source, &explanation);
+        for event in &events {
+            let flat = FlatEvent::new(&event.node);
+            let mut of_event = Vec::new();
+            for route in &routes {
+                let answer = answer(&route.on, event, &route.name, &flat);
+                if self.json {
+                    let mut value = answer.as_json(&config.source);
                     value["route"] = route.name.as_str().into();
-                    explained.push(value);
+                    of_event.push(value);
+                } else {
+                    answer.print(&format!("the route {}", route.name), &config.source);
                 }
-                false => print(&format!("the route {}", route.name), &config.source, &explanation),
+            }
+            explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));
+        }
+        match (self.json, explained.as_slice()) {
+            (false, _) => Ok(()),
+            (true, [only]) => output::json(only),
+            (true, all) => output::json(&json!({ "events": all })),
+        }
+    }
+}
+
+/// Why an event takes a route, or why not.
+enum Answer {
+    /// The route's pattern says so.
+    Pattern(Explanation),
+    /// The route's source says so.
+    Source { matches: bool, reason: String },
+}
+
+fn answer(on: &EventSource, event: &Event, route: &str, flat: &FlatEvent<'_>) -> Answer {
+    let source = |matches, reason: String| Answer::Source { matches, reason };
+    match (on, &event.kind) {
+        (EventSource::Events(pattern), EventKind::EventBridge(_)) => Answer::Pattern(pattern.pattern.explain(flat)),
+        (EventSource::Events(_), _) => source(false, "it is on events of EventBridge".to_owned()),
+        (EventSource::Queue(of_queue), EventKind::Message(message)) if of_queue.queue.is(&message.queue) => {
+            match &of_queue.pattern {
+                Some(pattern) => Answer::Pattern(pattern.pattern.explain(flat)),
+                None => source(true, "it takes every message of its queue".to_owned()),
             }
         }
-        if self.json {
-            output::json(&json!({ "event": event.identity().to_string(), "routes": explained }))?;
+        (EventSource::Queue(of_queue), _) => source(false, format!("it is on the queue {}", of_queue.queue.name)),
+        (EventSource::Schedule(schedule), EventKind::Firing(firing)) if firing.route == route => match schedule.enabled
+        {
+            true => source(true, "it is on this schedule".to_owned()),
+            false => source(false, "its schedule is disabled".to_owned()),
+        },
+        (EventSource::Schedule(schedule), _) => source(false, format!("it is on the schedule {}", schedule.text)),
+    }
+}
+
+impl Answer {
+    fn print(&self, what: &str, source: &Source) {
+        match self {
+            Self::Pattern(explanation) => print(what, source, explanation),
+            Self::Source { matches: true, reason } => println!("{what} {GREEN}matches{GREEN:#}\n  {reason}"),
+            Self::Source { matches: false, reason } => println!("{what} {RED}does not match{RED:#}\n  {reason}"),
         }
-        Ok(())
+    }
+
+    fn as_json(&self, source: &Source) -> Value {
+        match self {
+            Self::Pattern(explanation) => as_json(source, explanation),
+            Self::Source { matches, reason } => json!({ "matches": matches, "reason": reason }),
+        }
     }
 }
 
@@ -145,7 +197,7 @@ fn field_json(source: &Source, field: &FieldExplanation) -> Value {
         "verdict": verdict,
         "values": values,
         "wanted": field.wanted,
-        "file": source.name,
+        "file": source.part_at(field.span.start).name,
         "line": place.line,
         "column": place.column,
     })

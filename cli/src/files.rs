@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use trigger_core::config::RoutingConfig;
 use trigger_core::diagnostic::Diagnostic;
 use trigger_core::document::Source;
 use trigger_core::document::json::SyntaxError;
-use trigger_core::event::{DecodeError, Event};
+use trigger_core::event::{DecodeError, Delivery, Event};
 
 use crate::diagnostics;
 use crate::exit::Failed;
@@ -23,16 +24,22 @@ pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
     Ok(Source::new(path.display().to_string(), fs::read_to_string(path).map_err(failed)?))
 }
 
-/// The event in a file; what is wrong with it is shown.
-pub(crate) fn event(path: &Path) -> Result<Event, Failed> {
+/// The events of the delivery in a file.
+pub(crate) fn events(config: &RoutingConfig, path: &Path) -> Result<Vec<Event>, Failed> {
     let source = read(path)?;
-    Event::decode(&source.text).map_err(|error| match &error {
-        DecodeError::NotJson(syntax) => not_json(&source, syntax),
-        DecodeError::NotAnObject { .. } | DecodeError::Field { .. } => {
+    let events = Delivery::decode(&source.text).and_then(|delivery| config.events(delivery));
+    events.map_err(|error| not_decoded(&source, &error))
+}
+
+/// Shows why a text is no event.
+pub(crate) fn not_decoded(source: &Source, error: &DecodeError) -> Failed {
+    match error {
+        DecodeError::NotJson(syntax) => not_json(source, syntax),
+        _ => {
             diagnostics::error(&format!("{}: {error}", source.name));
             Failed::Event
         }
-    })
+    }
 }
 
 /// Shows where a text is not JSON.

@@ -1,7 +1,7 @@
 //! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
 //!
-//! One verb, one file: [`validate`], [`plan`], [`explain`], [`pattern`], [`schema`], [`dev`], [`completions`]. Results go to
-//! standard output, messages to standard error, and [`exit`] says what the exit codes mean.
+//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`schema`], [`dev`], [`send`],
+//! [`completions`]. Results go to standard output, messages to standard error, and [`exit`] says what the exit codes mean.
 
 mod completions;
 mod config;
@@ -13,7 +13,11 @@ mod files;
 mod output;
 mod pattern;
 mod plan;
+mod sample;
+mod schedule;
 mod schema;
+mod send;
+mod test;
 mod validate;
 
 use std::process::ExitCode;
@@ -31,11 +35,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Validate(validate::Validate),
+    Test(test::Test),
     Plan(plan::Plan),
     Explain(explain::Explain),
     Pattern(pattern::Pattern),
+    Schedule(schedule::Schedule),
     Schema(schema::PrintSchema),
     Dev(dev::Dev),
+    Send(send::Send),
     Completions(completions::Completions),
     #[command(hide = true)]
     Supervise(dev::Supervise),
@@ -44,11 +51,14 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Validate(verb) => verb.run(),
+        Verb::Test(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Pattern(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
+        Verb::Schedule(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),
+        Verb::Send(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };

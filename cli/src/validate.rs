@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trigger_core::config::RoutingConfig;
 
-use crate::config::{FILE_NAME, read, show};
+use crate::config::{FILE_NAME, parse, read, show};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output;
@@ -34,7 +33,7 @@ pub(crate) struct Validate {
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let source = read(&self.config)?;
-        let parsed = RoutingConfig::parse(source.clone());
+        let parsed = parse(source.clone());
         let problems = match &parsed {
             Ok(config) if self.overlaps => &[config.warnings.clone(), config.overlaps()].concat(),
             Ok(config) => &config.warnings,

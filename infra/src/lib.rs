@@ -1,48 +1,7 @@
 //! What is deployed, generated from the routing config. Pure: no AWS call.
 
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::json;
+mod rules;
+mod schedules;
 
-/// An EventBridge rule that sends a route's events to the `event-trigger` function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// The rule's name, from the route's: at most 64 characters.
-    pub name: String,
-    /// The event pattern as JSON.
-    pub event_pattern: String,
-}
-
-/// The rules that a config needs: one for each route. The function itself decides again by the same patterns.
-pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
-    config
-        .routes
-        .iter()
-        .map(|route| Rule { name: route.name.clone(), event_pattern: json::write(&route.event_pattern) })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use expect_test::expect;
-    use trigger_core::config::RoutingConfig;
-    use trigger_core::document::Source;
-
-    use super::rules;
-
-    #[test]
-    fn each_route_has_a_rule_with_its_pattern() {
-        let config = r#"
-version: 1
-tasks: { t: { task_definition: t } }
-routes:
-  - { name: short, on: { s3: { bucket: uploads, key: { prefix: in/, suffix: .csv } } }, run: t }
-  - { name: whole, on: { event_pattern: { source: [my.app], detail: { n: [{ numeric: [">", 1.50] }] } } }, run: t }
-"#;
-        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
-        let shown: Vec<String> =
-            rules(&config).iter().map(|rule| format!("{}: {}", rule.name, rule.event_pattern)).collect();
-        expect![[r#"
-            short: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"wildcard":"in/*.csv"}]}}}
-            whole: {"source":["my.app"],"detail":{"n":[{"numeric":[">",1.50]}]}}"#]].assert_eq(&shown.join("\n"));
-    }
-}
+pub use rules::{Rule, rules};
+pub use schedules::{FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};

@@ -124,47 +124,59 @@ fn a_plan_is_shown_with_the_exact_request() {
         &["plan", "--config", "examples/quickstart", EVENT],
         "",
         expect![[r#"
-        exit 0
-        event aws.s3 Object Created: s3/Object Created/uploads/incoming/orders 2026.csv/b1946ac92492d2347c6235b4d2611184/617f08299329d189
+            exit 0
+            event aws.s3 Object Created: s3/Object Created/uploads/incoming/orders 2026.csv/b1946ac92492d2347c6235b4d2611184/617f08299329d189
 
-        route csv-upload would run the task import-csv:
-        {
-          "cluster": "batch",
-          "taskDefinition": "import-csv",
-          "launchType": "FARGATE",
-          "networkConfiguration": {
-            "awsvpcConfiguration": {
-              "subnets": [
-                "subnet-0a1b2c3d",
-                "subnet-4e5f6a7b"
-              ],
-              "securityGroups": [
-                "sg-0a1b2c3d"
-              ]
-            }
-          },
-          "startedBy": "ecs-trigger/csv-upload",
-          "overrides": {
-            "containerOverrides": [
-              {
-                "name": "app",
-                "command": [
-                  "uploads",
-                  "incoming/orders 2026.csv"
-                ],
-                "environment": [
+            route csv-upload would run the task import-csv:
+            {
+              "cluster": "batch",
+              "taskDefinition": "import-csv",
+              "launchType": "FARGATE",
+              "networkConfiguration": {
+                "awsvpcConfiguration": {
+                  "subnets": [
+                    "subnet-0a1b2c3d",
+                    "subnet-4e5f6a7b"
+                  ],
+                  "securityGroups": [
+                    "sg-0a1b2c3d"
+                  ]
+                }
+              },
+              "startedBy": "ecs-trigger/csv-upload",
+              "overrides": {
+                "containerOverrides": [
                   {
-                    "name": "OBJECT_SIZE",
-                    "value": "71"
+                    "name": "app",
+                    "command": [
+                      "uploads",
+                      "incoming/orders 2026.csv"
+                    ],
+                    "environment": [
+                      {
+                        "name": "OBJECT_SIZE",
+                        "value": "71"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ROUTE",
+                        "value": "csv-upload"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_EVENT_ID",
+                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ATTEMPT",
+                        "value": "0"
+                      }
+                    ]
                   }
                 ]
-              }
-            ]
-          },
-          "clientToken": "b126f3d789bffb3ebcc30955df554b1945db5c248f0537ad19f6a1f125b303e7"
-        }
-        --
-    "#]],
+              },
+              "clientToken": "e7dc0226ada82b4a2e69cf86f683c18dc5eb5aa1f6b44d7e1f05b3b990a00fe0"
+            }
+            --
+        "#]],
     );
 }
 
@@ -300,15 +312,36 @@ fn the_schema_refuses_what_the_config_refuses() {
         "routes": [{ "name": "r", "on": { "s3": { "bucket": "b", "key": [{ "prefix": "a" }, "b"] } }, "run": "t" }],
     });
     assert!(schema.is_valid(&valid));
+    for (path, right) in [
+        ("/routes/0/on", serde_json::json!({ "queue": "q", "s3": { "bucket": "b" }, "unmatched": "fail" })),
+        (
+            "/routes/0/on",
+            serde_json::json!({ "schedule": "rate(1 day)", "timezone": "Asia/Seoul", "state": "disabled" }),
+        ),
+        (
+            "/tasks/t",
+            serde_json::json!({ "task_definition": "f", "count": "${env:COUNT}", "launch_type": "${env:TYPE:-EC2}" }),
+        ),
+        ("/routes/0/run", serde_json::json!(["t", "t"])),
+    ] {
+        let mut changed = valid.clone();
+        *changed.pointer_mut(path).expect("stands there") = right.clone();
+        assert!(schema.is_valid(&changed), "{path} = {right}");
+    }
     for (path, wrong) in [
         ("/version", serde_json::json!(2)),
         ("/tasks/t", serde_json::json!({ "comand": [] })),
-        ("/tasks/t", serde_json::json!({ "count": 11 })),
+        ("/tasks/t", serde_json::json!({ "count": 10_001 })),
         ("/tasks/t", serde_json::json!({ "launch_type": "fargate" })),
         ("/routes/0/name", serde_json::json!("a b")),
         ("/routes/0/on", serde_json::json!({})),
         ("/routes/0/on", serde_json::json!({ "s3": { "bucket": "b" }, "event_pattern": { "a": [1] } })),
         ("/routes/0/on/s3/key", serde_json::json!({ "prefx": "a" })),
+        ("/routes/0/on", serde_json::json!({ "s3": { "bucket": "b" }, "timezone": "UTC" })),
+        ("/routes/0/on", serde_json::json!({ "schedule": "every day" })),
+        ("/routes/0/on", serde_json::json!({ "schedule": "rate(1 day)", "queue": "q" })),
+        ("/routes/0/on", serde_json::json!({ "queue": "q", "unmatched": "drop" })),
+        ("/routes/0/run", serde_json::json!([])),
     ] {
         let mut changed = valid.clone();
         *changed.pointer_mut(path).expect("stands there") = wrong.clone();

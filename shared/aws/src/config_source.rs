@@ -3,14 +3,18 @@
 use std::env;
 use std::str::FromStr;
 
-use aws_config::SdkConfig;
-use trigger_core::config::RoutingConfig;
+use aws_sdk_s3::Client;
+use sha2::{Digest, Sha256};
+use trigger_core::config::{RoutingConfig, includes};
 use trigger_core::document::Source;
 
 use crate::clients;
 
 /// The environment variable that names the config's place.
 pub const CONFIG_VARIABLE: &str = "ECS_TRIGGER_CONFIG";
+
+/// HTTP's status of an object that is as it was.
+const NOT_MODIFIED: u16 = 304;
 
 /// A place that a config is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,24 +79,93 @@ impl ConfigSource {
         env::var(CONFIG_VARIABLE).map_err(|_| ConfigSourceError::NotSet)?.parse()
     }
 
-    /// Reads and checks the config.
+    /// Reads the config and the files that it includes; nothing if none of them has changed since `seen`.
     ///
     /// # Errors
-    /// It cannot be read, or is refused.
-    pub async fn load(&self, sdk_config: &SdkConfig) -> Result<RoutingConfig, ConfigSourceError> {
-        let place = self.to_string();
-        let unreadable = |reason| ConfigSourceError::Unreadable { place: place.clone(), reason };
-        let text = match self {
-            Self::S3 { bucket, key } => read_object(sdk_config, bucket, key).await.map_err(unreadable)?,
+    /// One of them cannot be read.
+    pub async fn read(&self, s3: &Client, seen: Option<&Version>) -> Result<Option<Version>, ConfigSourceError> {
+        let main = self.part(s3, self.clone(), seen).await?;
+        let source = Source::new(self.to_string(), main.text.clone());
+        let mut parts = vec![main];
+        for path in includes(&source, &variable) {
+            parts.push(self.part(s3, self.beside(&path), seen).await?);
+        }
+        let version = Version { parts };
+        Ok((seen != Some(&version)).then_some(version))
+    }
+
+    /// One file, as it was seen before if it has not changed.
+    async fn part(&self, s3: &Client, place: Self, seen: Option<&Version>) -> Result<Part, ConfigSourceError> {
+        let name = place.to_string();
+        let known = seen.and_then(|seen| seen.parts.iter().find(|part| part.name == name));
+        let unreadable = |reason| ConfigSourceError::Unreadable { place: name.clone(), reason };
+        let fetched = match &place {
+            Self::S3 { bucket, key } => {
+                read_object(s3, bucket, key, known.map(|part| part.etag.as_str())).await.map_err(unreadable)?
+            }
             Self::File { path } => {
-                tokio::fs::read_to_string(path).await.map_err(|error| unreadable(error.to_string()))?
+                let text = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(error.to_string()))?;
+                // A file has no entity tag; its content tells versions apart as well.
+                let etag = format!("{:x}", Sha256::digest(&text))[..16].to_owned();
+                Some((etag, text))
             }
         };
-        let source = Source::new(place, text);
-        RoutingConfig::parse(source.clone()).map_err(|problems| {
-            ConfigSourceError::Invalid(problems.iter().map(|problem| problem.line(&source)).collect())
-        })
+        match (fetched, known) {
+            (Some((etag, text)), _) => Ok(Part { name, etag, text }),
+            (None, Some(known)) => Ok(known.clone()),
+            (None, None) => {
+                Err(unreadable("S3 says that it has not changed, though it was not read before".to_owned()))
+            }
+        }
     }
+
+    /// The place of an included file: its path is relative to this one's folder.
+    fn beside(&self, path: &str) -> Self {
+        let beside = |own: &str| own.rsplit_once('/').map_or(path.to_owned(), |(folder, _)| format!("{folder}/{path}"));
+        match self {
+            Self::S3 { bucket, key } => Self::S3 { bucket: bucket.clone(), key: beside(key) },
+            Self::File { path: own } => Self::File { path: beside(own) },
+        }
+    }
+}
+
+/// One version of a config: the texts of its file and of those that it includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    name: String,
+    etag: String,
+    text: String,
+}
+
+impl Version {
+    /// What tells this version from others: the file's ETag, joined by those of included files.
+    pub fn etag(&self) -> String {
+        self.parts.iter().map(|part| part.etag.as_str()).collect::<Vec<_>>().join("+")
+    }
+
+    /// Checks the config. `${env:NAME}` is the function's own environment.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn parse(&self) -> Result<RoutingConfig, ConfigSourceError> {
+        let mut parts = self.parts.iter();
+        let mut source = parts.next().map_or_else(|| Source::new("", ""), |main| Source::new(&main.name, &main.text));
+        parts.for_each(|part| source.include(&part.name, &part.text));
+        let mut config = RoutingConfig::parse_with(source.clone(), &variable).map_err(|problems| {
+            ConfigSourceError::Invalid(problems.iter().map(|problem| problem.line(&source)).collect())
+        })?;
+        config.etag = Some(self.etag());
+        Ok(config)
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 impl std::fmt::Display for ConfigSource {
@@ -104,11 +177,24 @@ impl std::fmt::Display for ConfigSource {
     }
 }
 
-async fn read_object(sdk_config: &SdkConfig, bucket: &str, key: &str) -> Result<String, String> {
-    let request = clients::s3(sdk_config).get_object().bucket(bucket).key(key);
-    let object = request.send().await.map_err(|error| clients::causes(&error))?;
+/// An object's ETag and text; nothing if its ETag is still `etag`.
+async fn read_object(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    etag: Option<&str>,
+) -> Result<Option<(String, String)>, String> {
+    let request = s3.get_object().bucket(bucket).key(key).set_if_none_match(etag.map(|etag| format!("\"{etag}\"")));
+    let object = match request.send().await {
+        Ok(object) => object,
+        Err(error) if error.raw_response().is_some_and(|reply| reply.status().as_u16() == NOT_MODIFIED) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(clients::causes(&error)),
+    };
+    let etag = object.e_tag().unwrap_or_default().trim_matches('"').to_owned();
     let body = object.body.collect().await.map_err(|error| clients::causes(&error))?;
-    String::from_utf8(body.to_vec()).map_err(|error| error.to_string())
+    String::from_utf8(body.to_vec()).map(|text| Some((etag, text))).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,17 +1,29 @@
 //! What a function logs: JSON lines, each of which can be read alone. A failure is logged once, here, where it is reported.
 
+use std::env;
 use std::fmt::Display;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tracing::{error, info};
+use serde_json::json;
+use tracing::{Span, error, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
-use trigger_engine::{EventError, LaunchReport, Outcome};
+use trigger_core::config::RoutingConfig;
+use trigger_core::event::Record;
+use trigger_engine::{EventError, LaunchReport, MessageOutcome, Outcome};
+
+/// How many bytes of a body that cannot be decoded are logged.
+const BODY_BYTES_MAX: usize = 256;
 
 /// Sends log lines to standard output, from where Lambda takes them. `RUST_LOG` sets the level; default: `info`.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_env_filter(filter).init();
+    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+}
+
+/// What every log line of an event's handling carries: the version of the config that decides.
+pub fn span(config: &RoutingConfig) -> Span {
+    info_span!("handle", config_etag = config.etag.as_deref())
 }
 
 /// Logs why a function stopped serving, if it is an error.
@@ -23,6 +35,35 @@ pub fn exit_code(served: Result<(), impl Display>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is counted in CloudWatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// A version of the config was refused.
+    ConfigRefused,
+}
+
+/// Counts one, in CloudWatch's embedded metric format: a log line that becomes a metric.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+pub fn count(metric: Metric) {
+    let name = match metric {
+        Metric::ConfigRefused => "ConfigRefused",
+    };
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let line = json!({
+        "_aws": {
+            "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            "CloudWatchMetrics": [{
+                "Namespace": "ecs-trigger",
+                "Dimensions": [["FunctionName"]],
+                "Metrics": [{ "Name": name, "Unit": "Count" }],
+            }],
+        },
+        "FunctionName": env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned()),
+        name: 1,
+    });
+    println!("{line}");
 }
 
 /// Logs what became of an event.
@@ -37,20 +78,62 @@ pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
                 error!(event_id, route, reason = %failed, duration_ms, "the event's tasks cannot be requested");
             }
         }
+        Err(EventError::Missed { event_id, next }) => {
+            error!(event_id, %next, duration_ms, "the firing comes too late, a later one is due");
+        }
         Err(EventError::Decode(reason)) => error!(%reason, duration_ms, "the payload is no event"),
     }
 }
 
+/// Logs what became of a message.
+pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Duration) {
+    let (message_id, queue) = (&record.message_id, &record.queue.name);
+    match outcome {
+        MessageOutcome::Done(reports) => {
+            reports.iter().for_each(|launched| report(&Ok(launched.clone()), duration));
+        }
+        MessageOutcome::TestEvent => info!(message_id, queue, "S3 tries out a notification, nothing has happened"),
+        MessageOutcome::HeldBack => {
+            warn!(message_id, queue, "the message goes back, as an earlier one of its group failed");
+        }
+        MessageOutcome::Failed(results) => {
+            for result in results {
+                match result {
+                    Err(EventError::Decode(reason)) => {
+                        let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
+                        error!(message_id, queue, %reason, body, "the message cannot be decoded, it goes back");
+                    }
+                    result => report(result, duration),
+                }
+            }
+        }
+    }
+}
+
 fn launches(report: &LaunchReport, duration_ms: u64) {
-    let LaunchReport { event_id, identity, launches } = report;
-    if launches.is_empty() {
-        info!(event_id, identity, duration_ms, "no route matches the event, it is ignored");
+    let LaunchReport { event_id, identity, launches, superseded_by, .. } = report;
+    match superseded_by {
+        Some(next) => info!(event_id, identity, %next, duration_ms, "the firing was missed, a later one stands for it"),
+        None if launches.is_empty() => {
+            info!(event_id, identity, duration_ms, "no route matches the event, it is ignored");
+        }
+        None => {}
     }
     for launch in launches {
-        let (route, task, client_token) = (&launch.route, &launch.task, &launch.client_token);
+        let (route, task, index, client_token) = (&launch.route, &launch.task, launch.index, &launch.client_token);
         match &launch.outcome {
             Outcome::Launched { task_arns } => {
-                info!(event_id, identity, route, task, client_token, ?task_arns, duration_ms, "the task is launched");
+                info!(
+                    event_id,
+                    identity,
+                    route,
+                    task,
+                    index,
+                    client_token,
+                    ?task_arns,
+                    duration_ms,
+                    "the task is launched"
+                );
             }
             Outcome::Duplicate { task_arns } => {
                 info!(
@@ -58,6 +141,7 @@ fn launches(report: &LaunchReport, duration_ms: u64) {
                     identity,
                     route,
                     task,
+                    index,
                     client_token,
                     ?task_arns,
                     duration_ms,
@@ -65,7 +149,17 @@ fn launches(report: &LaunchReport, duration_ms: u64) {
                 );
             }
             Outcome::Failed(reason) => {
-                error!(event_id, identity, route, task, client_token, %reason, duration_ms, "the task could not be launched");
+                error!(
+                    event_id,
+                    identity,
+                    route,
+                    task,
+                    index,
+                    client_token,
+                    %reason,
+                    duration_ms,
+                    "the task could not be launched"
+                );
             }
         }
     }

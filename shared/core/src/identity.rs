@@ -28,8 +28,12 @@ pub struct Launch<'a> {
     pub cluster: &'a str,
     /// The route's name.
     pub route: &'a str,
+    /// The name of the task that the route runs.
+    pub task: &'a str,
     /// The event.
     pub identity: &'a Identity,
+    /// The element of the event's list, where the route launches one task for each.
+    pub index: Option<usize>,
     /// Counts the attempts that definitely failed before this one.
     pub attempt: u32,
     /// Counts the calls that one attempt needs.
@@ -43,8 +47,9 @@ impl Launch<'_> {
     pub fn client_token(&self) -> String {
         let mut hasher = Sha256::new();
         let (attempt, slice) = (self.attempt.to_string(), self.slice.to_string());
+        let element = self.index.map(|index| format!("#{index}")).unwrap_or_default();
         let parts = self.identity.0.iter().map(String::as_str);
-        for part in [self.cluster, self.route, &attempt, &slice].into_iter().chain(parts) {
+        for part in [self.cluster, self.route, self.task, &attempt, &slice, &element].into_iter().chain(parts) {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }

@@ -3,6 +3,8 @@
 
 /// Tasks of one call.
 pub const COUNT_MAX: u32 = 10;
+/// Tasks of one event that one route starts, over all calls: a limit of ours.
+pub const TASKS_MAX: u32 = 10_000;
 /// Characters of all overrides as JSON.
 pub const OVERRIDES_CHARACTERS_MAX: usize = 8192;
 /// Items of a capacity provider strategy.

@@ -3,29 +3,38 @@
 //! A plan is plain data and a pure function of event and config: a dry run prints it, a launch carries it out, and a
 //! repeated delivery makes the same one.
 
-use crate::config::{ContainerTemplates, Route, RoutingConfig, Task};
+use minijinja::Value;
+
+use crate::config::route::Storage;
+use crate::config::{ContainerTemplates, Route, RouteError, RoutingConfig, Task};
 use crate::document::Source;
 use crate::event::Event;
 use crate::identity::{Identity, Launch};
 use crate::limits;
-use crate::pattern::matcher::MatchError;
-use crate::task_request::{ContainerOverride, TaskRequest};
+use crate::task_request::{
+    ATTEMPT_VARIABLE, ContainerOverride, EVENT_ID_VARIABLE, EVENT_URI_VARIABLE, EnvironmentVariable, INDEX_VARIABLE,
+    ROUTE_VARIABLE, TaskRequest,
+};
 use crate::template::{Context, RenderError, Template, Templates};
 
-/// All task requests of one event, in the order of the routes.
+/// All task requests of one event: in the order of the routes, of each route's elements, and of its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The requests.
     pub launches: Vec<PlannedLaunch>,
 }
 
-/// What one route starts for one event.
+/// One call of RunTask that one route makes for one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedLaunch {
     /// The route's name.
     pub route: String,
     /// The task's name.
     pub task: String,
+    /// The element of the event's list that it is for, in a route with `for_each`.
+    pub index: Option<usize>,
+    /// Where the event has to be put before, as it does not fit into the request.
+    pub payload_uri: Option<String>,
     /// The call.
     pub request: TaskRequest,
 }
@@ -33,9 +42,9 @@ pub struct PlannedLaunch {
 /// Why an event's tasks cannot be requested. None of these gets better by trying again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// It cannot be said which routes the event takes.
+    /// It cannot be said which routes the event takes, or it takes none and must take one.
     #[error(transparent)]
-    Match(MatchError),
+    NoRoutes(RouteError),
     /// A route that it takes cannot launch its task.
     #[error("the route `{route}` cannot launch its task: {reason}")]
     Route {
@@ -50,7 +59,7 @@ impl PlanError {
     /// The route's name, where it is about one.
     pub fn route(&self) -> Option<&str> {
         match self {
-            Self::Match(_) => None,
+            Self::NoRoutes(_) => None,
             Self::Route { route, .. } => Some(route),
         }
     }
@@ -71,6 +80,27 @@ pub enum PlanErrorReason {
         length: usize,
         /// AWS's limit in characters.
         max: usize,
+    },
+    /// The event does not fit into the overrides, and the route does not say where else to put it.
+    #[error(
+        "the overrides as JSON: {length} characters; AWS allows {}; with `large_payload: s3` the route puts the event into S3",
+        limits::OVERRIDES_CHARACTERS_MAX
+    )]
+    OverridesTooLong {
+        /// Their length in characters.
+        length: usize,
+    },
+    /// The list of `for_each` has too many elements.
+    #[error("the list of `for_each` has {length} elements; one event launches at most {}", limits::TASKS_MAX)]
+    TooManyElements {
+        /// How many.
+        length: usize,
+    },
+    /// The copies of all elements are too many.
+    #[error("the event would start {tasks} tasks by this route; at most {} are allowed", limits::TASKS_MAX)]
+    TooManyTasks {
+        /// How many.
+        tasks: u64,
     },
     /// A tag's rendered value holds what AWS refuses in it.
     #[error("the tag `{key}` cannot hold `{}`: letters, digits, spaces and `_ . : / = + - @` only", .character.escape_debug())]
@@ -95,24 +125,20 @@ impl Plan {
     /// Every route whose task cannot be requested for this event. Then nothing of the event may be launched: it is wrong as
     /// a whole, and a part of its tasks is nobody's wish.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
-        let routes = config.matches(event).map_err(|error| vec![PlanError::Match(error)])?;
-        if routes.is_empty() {
-            return Ok(Self { launches: Vec::new() });
-        }
-        let renderer = Renderer {
-            templates: &config.templates,
-            source: &config.source,
-            context: Context::new(event),
-            identity: event.identity(),
-        };
+        let routes = config.matches(event).map_err(|error| vec![PlanError::NoRoutes(error)])?;
         let mut launches = Vec::new();
         let mut errors = Vec::new();
         for route in routes {
-            let task = config.task(route);
-            match renderer.request(route, task) {
-                Ok(request) => {
-                    launches.push(PlannedLaunch { route: route.name.clone(), task: task.name.clone(), request });
-                }
+            let renderer = Renderer {
+                templates: &config.templates,
+                source: &config.source,
+                storage: config.storage.as_ref(),
+                event_id: event.id(),
+                identity: event.identity(),
+                context: Context::new(event, route.schedule()),
+            };
+            match renderer.route(config, route) {
+                Ok(of_route) => launches.extend(of_route),
                 Err(reason) => errors.push(PlanError::Route { route: route.name.clone(), reason }),
             }
         }
@@ -120,63 +146,199 @@ impl Plan {
     }
 }
 
-/// What rendering one event needs.
+/// What rendering one event for one route needs.
 struct Renderer<'a> {
     templates: &'a Templates,
     source: &'a Source,
-    context: Context,
+    storage: Option<&'a Storage>,
+    event_id: String,
     identity: Identity,
+    context: Context,
+}
+
+/// What one launch is made for.
+struct Element {
+    index: Option<usize>,
+    context: Context,
 }
 
 impl Renderer<'_> {
-    fn text(&self, template: &Template) -> Result<String, RenderError> {
-        template.render(self.templates, &self.context, self.source)
+    /// All launches of a route: for each element each task, in calls of ten copies.
+    fn route(&self, config: &RoutingConfig, route: &Route) -> Result<Vec<PlannedLaunch>, PlanErrorReason> {
+        let elements = self.elements(route)?;
+        let copies = |task: &Task| u64::from(task.fixed.count.unwrap_or(1));
+        let tasks = config.tasks(route).map(copies).sum::<u64>() * elements.len() as u64;
+        if tasks > u64::from(limits::TASKS_MAX) {
+            return Err(PlanErrorReason::TooManyTasks { tasks });
+        }
+        let mut launches = Vec::new();
+        for element in &elements {
+            for task in config.tasks(route) {
+                let (request, is_large) = self.request(route, task, element)?;
+                launches.extend(self.slices(route, task, element, request, is_large));
+            }
+        }
+        Ok(launches)
     }
 
-    fn request(&self, route: &Route, task: &Task) -> Result<TaskRequest, PlanErrorReason> {
+    fn elements(&self, route: &Route) -> Result<Vec<Element>, PlanErrorReason> {
+        let Some(list) = &route.for_each else {
+            return Ok(vec![Element { index: None, context: self.context.clone() }]);
+        };
+        let items: Vec<Value> = list.elements(self.templates, &self.context, self.source)?;
+        if items.len() > limits::TASKS_MAX as usize {
+            return Err(PlanErrorReason::TooManyElements { length: items.len() });
+        }
+        let element = |(index, item): (usize, &Value)| Element {
+            index: Some(index),
+            context: self.context.with_element(index, item),
+        };
+        Ok(items.iter().enumerate().map(element).collect())
+    }
+
+    /// A request in calls of at most ten copies, each with a client token of its own.
+    fn slices(
+        &self,
+        route: &Route,
+        task: &Task,
+        element: &Element,
+        request: TaskRequest,
+        is_large: bool,
+    ) -> impl Iterator<Item = PlannedLaunch> {
+        let copies = request.count;
+        let slices = copies.unwrap_or(1).div_ceil(limits::COUNT_MAX).max(1);
+        (0..slices).map(move |slice| {
+            let mut request = request.clone();
+            request.count = copies.map(|copies| (copies - slice * limits::COUNT_MAX).min(limits::COUNT_MAX));
+            request.client_token = Launch {
+                cluster: request.cluster.as_deref().unwrap_or("default"),
+                route: &route.name,
+                task: &task.name,
+                identity: &self.identity,
+                index: element.index,
+                attempt: 0,
+                slice,
+            }
+            .client_token();
+            let payload_uri =
+                self.storage.filter(|_| is_large).map(|storage| storage.payload_uri(&request.client_token));
+            for container in &mut request.overrides.container_overrides {
+                container.environment.extend(payload_uri.iter().map(|uri| variable(EVENT_URI_VARIABLE, uri)));
+            }
+            PlannedLaunch {
+                route: route.name.clone(),
+                task: task.name.clone(),
+                index: element.index,
+                payload_uri,
+                request,
+            }
+        })
+    }
+
+    fn text(&self, template: &Template, element: &Element) -> Result<String, RenderError> {
+        template.render(self.templates, &element.context, self.source)
+    }
+
+    /// The request without its token, and whether the event must be read from S3.
+    fn request(&self, route: &Route, task: &Task, element: &Element) -> Result<(TaskRequest, bool), PlanErrorReason> {
         let mut request = task.fixed.clone();
         for (tag, template) in request.tags.iter_mut().zip(&task.tags) {
-            tag.value = self.text(template)?;
+            tag.value = self.text(template, element)?;
             within(limits::TAG_VALUE_CHARACTERS_MAX, &tag.value, || format!("the tag `{}`", tag.key))?;
             if let Some(character) = limits::refused_in_tag(&tag.value) {
                 return Err(PlanErrorReason::TagCharacter { key: tag.key.clone(), character });
             }
         }
         request.started_by = match &task.started_by {
-            Some(template) => starter(&self.text(template)?),
+            Some(template) => starter(&self.text(template, element)?),
             None => String::new(),
         };
         if request.started_by.is_empty() {
             request.started_by = starter(&format!("ecs-trigger/{}", route.name));
         }
         if let Some(template) = &task.reference_id {
-            let reference_id = self.text(template)?;
+            let reference_id = self.text(template, element)?;
             within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "reference_id".to_owned())?;
             request.reference_id = Some(reference_id);
         }
+        let fixed = request.overrides.container_overrides.clone();
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
-            self.container(container, templates)?;
+            self.container(container, templates, element)?;
+            self.own_variables(route, element, container);
         }
-        let overrides = serde_json::to_string(&request.overrides).unwrap_or_default();
-        within(limits::OVERRIDES_CHARACTERS_MAX, &overrides, || "the overrides as JSON".to_owned())?;
-        let cluster = request.cluster.as_deref().unwrap_or("default");
-        let launch = Launch { cluster, route: &route.name, identity: &self.identity, attempt: 0, slice: 0 };
-        request.client_token = launch.client_token();
-        Ok(request)
+        let length = length_as_json(&request);
+        if length <= limits::OVERRIDES_CHARACTERS_MAX {
+            return Ok((request, false));
+        }
+        if !route.large_payload || fixed.is_empty() {
+            return Err(PlanErrorReason::OverridesTooLong { length });
+        }
+        request.overrides.container_overrides = fixed;
+        for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
+            self.container_without_event(container, templates, element)?;
+            self.own_variables(route, element, container);
+        }
+        // The URI, of which only the token is still to come, must fit as well.
+        let uris = self.storage.map_or(0, |storage| storage.payload_uri(&"0".repeat(64)).len() + 50)
+            * request.overrides.container_overrides.len();
+        let length = length_as_json(&request) + uris;
+        if length > limits::OVERRIDES_CHARACTERS_MAX {
+            let what = "the overrides as JSON, without what the event fills in".to_owned();
+            return Err(PlanErrorReason::TooLong { what, length, max: limits::OVERRIDES_CHARACTERS_MAX });
+        }
+        Ok((request, true))
     }
 
     fn container(
         &self,
         container: &mut ContainerOverride,
         templates: &ContainerTemplates,
+        element: &Element,
     ) -> Result<(), PlanErrorReason> {
-        container.command = templates.command.iter().map(|word| self.text(word)).collect::<Result<_, _>>()?;
+        container.command = templates.command.iter().map(|word| self.text(word, element)).collect::<Result<_, _>>()?;
         for (variable, template) in container.environment.iter_mut().zip(&templates.environment) {
-            variable.value = self.text(template)?;
+            variable.value = self.text(template, element)?;
             without_nul(&variable.value, || format!("the environment variable `{}`", variable.name))?;
         }
         container.command.iter().try_for_each(|word| without_nul(word, || "a word of the command".to_owned()))
     }
+
+    /// The container with what no event fills in: the event itself is in S3.
+    fn container_without_event(
+        &self,
+        container: &mut ContainerOverride,
+        templates: &ContainerTemplates,
+        element: &Element,
+    ) -> Result<(), PlanErrorReason> {
+        let is_fixed = |template: &Template| !template.is_filled_in();
+        if templates.command.iter().all(is_fixed) {
+            container.command =
+                templates.command.iter().map(|word| self.text(word, element)).collect::<Result<_, _>>()?;
+        }
+        let variables = std::mem::take(&mut container.environment).into_iter().zip(&templates.environment);
+        for (mut variable, template) in variables.filter(|(_, template)| is_fixed(template)) {
+            variable.value = self.text(template, element)?;
+            container.environment.push(variable);
+        }
+        Ok(())
+    }
+
+    fn own_variables(&self, route: &Route, element: &Element, container: &mut ContainerOverride) {
+        container.environment.extend([
+            variable(ROUTE_VARIABLE, &route.name),
+            variable(EVENT_ID_VARIABLE, &self.event_id),
+            variable(ATTEMPT_VARIABLE, "0"),
+        ]);
+        container.environment.extend(element.index.map(|index| variable(INDEX_VARIABLE, &index.to_string())));
+    }
+}
+
+fn variable(name: &str, value: &str) -> EnvironmentVariable {
+    EnvironmentVariable { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn length_as_json(request: &TaskRequest) -> usize {
+    serde_json::to_string(&request.overrides).unwrap_or_default().chars().count()
 }
 
 fn within(max: usize, text: &str, what: impl FnOnce() -> String) -> Result<(), PlanErrorReason> {

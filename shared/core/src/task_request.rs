@@ -350,6 +350,19 @@ pub struct ContainerOverride {
     pub resource_requirements: Vec<ResourceRequirement>,
 }
 
+/// What the names of our own environment variables begin with.
+pub const RESERVED_PREFIX: &str = "ECS_TRIGGER_";
+/// The route that launched the task.
+pub const ROUTE_VARIABLE: &str = "ECS_TRIGGER_ROUTE";
+/// The id of the event that launched it.
+pub const EVENT_ID_VARIABLE: &str = "ECS_TRIGGER_EVENT_ID";
+/// How many attempts to launch it definitely failed before: `0` at first.
+pub const ATTEMPT_VARIABLE: &str = "ECS_TRIGGER_ATTEMPT";
+/// The position of the event's element that the task is for, in a route with `for_each`.
+pub const INDEX_VARIABLE: &str = "ECS_TRIGGER_INDEX";
+/// Where the event is, if it did not fit into the overrides.
+pub const EVENT_URI_VARIABLE: &str = "ECS_TRIGGER_EVENT_URI";
+
 /// An environment variable of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnvironmentVariable {

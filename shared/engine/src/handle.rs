@@ -2,30 +2,52 @@
 
 use std::fmt;
 
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 use trigger_core::config::RoutingConfig;
-use trigger_core::event::{DecodeError, Event};
+use trigger_core::event::{DecodeError, Event, EventKind};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
+use trigger_core::schedule::CatchUp;
 
 use crate::launcher::{LaunchError, Launched, Launcher};
+use crate::payloads::Payloads;
 
-/// What became of an event: one outcome for each route that it took.
+/// How many launches of one event are asked for at once.
+const LAUNCHES_AT_ONCE: usize = 10;
+
+/// The ports that an event's handling needs.
+#[derive(Debug, Clone)]
+pub struct Ports<L, P> {
+    /// Starts tasks.
+    pub launcher: L,
+    /// Keeps events that do not fit into a launch.
+    pub payloads: P,
+}
+
+/// What became of an event: one outcome for each launch of the routes that it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchReport {
     /// The event's id.
     pub event_id: String,
     /// What a repeated delivery of the event shares.
     pub identity: String,
+    /// The version of the config that decided.
+    pub config_etag: Option<String>,
     /// Empty where no route matched: the event is ignored.
     pub launches: Vec<LaunchOutcome>,
+    /// For a firing that came so late that this later one stands for it: it started nothing.
+    pub superseded_by: Option<Timestamp>,
 }
 
-/// What became of one route's launch.
+/// What became of one launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchOutcome {
     /// The route's name.
     pub route: String,
     /// The task's name.
     pub task: String,
+    /// The element of the event's list that it was for.
+    pub index: Option<usize>,
     /// RunTask's idempotency key.
     pub client_token: String,
     /// The outcome.
@@ -61,6 +83,13 @@ pub enum EventError {
         /// Every reason.
         errors: Vec<PlanError>,
     },
+    /// It is a firing that came so late that a later one is due, and its schedule does not catch up; nothing was started.
+    Missed {
+        /// The event's id.
+        event_id: String,
+        /// The later firing.
+        next: Timestamp,
+    },
     /// Not all of its tasks were started.
     Launch(LaunchReport),
 }
@@ -71,6 +100,7 @@ impl EventError {
         match self {
             Self::Decode(_) => "DecodeError",
             Self::Plan { .. } => "PlanError",
+            Self::Missed { .. } => "MissedFiring",
             Self::Launch(_) => "LaunchError",
         }
     }
@@ -86,6 +116,9 @@ impl fmt::Display for EventError {
                 let reasons: Vec<String> = errors.iter().map(PlanError::to_string).collect();
                 write!(formatter, "event {event_id}: {}", reasons.join("; "))
             }
+            Self::Missed { event_id, next } => {
+                write!(formatter, "event {event_id}: the firing was missed: the one at {next} is due already")
+            }
             Self::Launch(report) => {
                 let failed = report.launches.iter().filter_map(|launch| match &launch.outcome {
                     Outcome::Failed(error) => Some(format!("the route `{}`: {error}", launch.route)),
@@ -97,40 +130,68 @@ impl fmt::Display for EventError {
     }
 }
 
-/// Decodes, matches, renders, launches and reports one event.
+/// Matches, renders, launches and reports one decoded event. `now` decides whether a firing comes too late.
 ///
-/// A launch that fails does not keep the event's other routes from theirs: delivered again, the event repeats every client
-/// token, so that only what is missing is started.
+/// A launch that fails does not keep the event's others from theirs: delivered again, the event repeats every client token,
+/// so that only what is missing is started.
 ///
 /// # Errors
 /// The event must be delivered again: at least one of its tasks was not started, as far as is known.
 pub async fn handle(
-    delivered: &str,
+    decoded: Result<Event, DecodeError>,
     config: &RoutingConfig,
-    launcher: &impl Launcher,
+    ports: &Ports<impl Launcher, impl Payloads>,
+    now: Timestamp,
 ) -> Result<LaunchReport, EventError> {
-    let event = Event::decode(delivered).map_err(EventError::Decode)?;
-    let plan =
-        Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: event.envelope.id.clone(), errors })?;
-    let mut launches = Vec::with_capacity(plan.launches.len());
-    for planned in plan.launches {
-        let outcome = launch(&planned, launcher).await;
-        let PlannedLaunch { route, task, request } = planned;
-        launches.push(LaunchOutcome { route, task, client_token: request.client_token, outcome });
+    let event = decoded.map_err(EventError::Decode)?;
+    let mut report = LaunchReport {
+        event_id: event.id(),
+        identity: event.identity().to_string(),
+        config_etag: config.etag.clone(),
+        launches: Vec::new(),
+        superseded_by: None,
+    };
+    if let Some((next, catch_up)) = missed(&event, config, now) {
+        return match catch_up {
+            CatchUp::None => Err(EventError::Missed { event_id: report.event_id, next }),
+            CatchUp::Last => Ok(LaunchReport { superseded_by: Some(next), ..report }),
+        };
     }
-    let report = LaunchReport { event_id: event.envelope.id.clone(), identity: event.identity().to_string(), launches };
+    let plan =
+        Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
+    let launches = plan.launches.into_iter().map(|planned| launch(planned, &event, ports));
+    report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
     match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed(_))) {
         true => Err(EventError::Launch(report)),
         false => Ok(report),
     }
 }
 
-async fn launch(planned: &PlannedLaunch, launcher: &impl Launcher) -> Outcome {
-    match launcher.launch(&planned.request).await {
-        Ok(Launched { task_arns, already: false }) => Outcome::Launched { task_arns },
-        Ok(Launched { task_arns, already: true }) => Outcome::Duplicate { task_arns },
+/// The later firing that is due already, if the event is a firing that was missed.
+fn missed(event: &Event, config: &RoutingConfig, now: Timestamp) -> Option<(Timestamp, CatchUp)> {
+    let EventKind::Firing(firing) = &event.kind else { return None };
+    let schedule = config.route_on_schedule(&firing.route)?.schedule()?;
+    let next = schedule.missed_by(firing.scheduled_time, now).filter(|_| schedule.enabled)?;
+    Some((next, schedule.catch_up))
+}
+
+async fn launch(planned: PlannedLaunch, event: &Event, ports: &Ports<impl Launcher, impl Payloads>) -> LaunchOutcome {
+    let outcome = match store_payload(&planned, event, &ports.payloads).await {
         Err(error) => Outcome::Failed(error),
-    }
+        Ok(()) => match ports.launcher.launch(&planned.request).await {
+            Ok(Launched { task_arns, already: false }) => Outcome::Launched { task_arns },
+            Ok(Launched { task_arns, already: true }) => Outcome::Duplicate { task_arns },
+            Err(error) => Outcome::Failed(error),
+        },
+    };
+    let PlannedLaunch { route, task, index, request, .. } = planned;
+    LaunchOutcome { route, task, index, client_token: request.client_token, outcome }
+}
+
+/// Puts the event where its tasks are told to read it, before they are started.
+async fn store_payload(planned: &PlannedLaunch, event: &Event, payloads: &impl Payloads) -> Result<(), LaunchError> {
+    let Some(uri) = &planned.payload_uri else { return Ok(()) };
+    payloads.put(uri, &event.text).await.map_err(|error| LaunchError::Payload { uri: uri.clone(), message: error.0 })
 }
 
 #[cfg(test)]

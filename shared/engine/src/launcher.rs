@@ -42,6 +42,14 @@ pub enum LaunchError {
         /// Its message.
         message: String,
     },
+    /// The event, which does not fit into the launch, could not be put where its tasks read it: nothing was started.
+    #[error("the event could not be put at {uri}: {message}")]
+    Payload {
+        /// Where it belongs.
+        uri: String,
+        /// Why.
+        message: String,
+    },
     /// No reply came: nobody knows whether anything was started.
     #[error("no reply to the launch: {message}")]
     NoReply {

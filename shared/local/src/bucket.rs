@@ -174,6 +174,14 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// When a file was last written or put here.
+///
+/// # Errors
+/// It is gone, or cannot be looked at.
+pub(crate) fn changed_at(path: &Path) -> io::Result<Timestamp> {
+    Ok(changed(&fs::metadata(path)?))
+}
+
 /// When a file was written here: unlike the time of its content, this is new when a file is moved or copied here again.
 fn changed(metadata: &Metadata) -> Timestamp {
     let nanoseconds = i32::try_from(metadata.ctime_nsec()).unwrap_or(0);
@@ -192,7 +200,7 @@ fn md5_of(file: &mut File) -> io::Result<String> {
 }
 
 /// An id in a UUID's form, the same for the same parts.
-fn event_id(parts: &[&str]) -> String {
+pub(crate) fn event_id(parts: &[&str]) -> String {
     let hash = format!("{:x}", Sha256::digest(parts.join("\0")));
     format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
 }

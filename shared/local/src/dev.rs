@@ -1,26 +1,32 @@
-//! `ecs-trigger dev`: folders are watched, files become events, events start processes.
+//! `ecs-trigger dev`: folders are watched, files become events and messages, schedules fire, and events start processes.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::local::Local;
 use trigger_core::config::s3::BucketName;
-use trigger_engine::{EventError, LaunchReport, Outcome, handle};
+use trigger_core::event::{Event, Firing, Queue, Record};
+use trigger_core::expectation::local_schedule_arn;
+use trigger_engine::{EventError, LaunchReport, MessageOutcome, Outcome, Ports, handle, handle_batch};
 
-use crate::LocalLauncher;
 use crate::bucket::{Bucket, NotAnObject};
+use crate::clock::Clock;
 use crate::landing::{Landed, files_being_written, is_complete};
+use crate::queue::{FolderQueue, Look, Received};
+use crate::timetable::{Due, Timetable};
 use crate::watch::Watch;
+use crate::{FolderPayloads, LocalLauncher};
 
 /// How many happenings may wait to be told: a process that writes faster than it is told waits as well.
 const HAPPENINGS_MAX: usize = 1000;
@@ -40,6 +46,10 @@ pub struct Options {
     pub tasks_max: usize,
     /// The command that supervises a process, to be followed by the process's own.
     pub supervisor: Vec<String>,
+    /// The time that schedules begin at, instead of now. With `once`, what is due in that very minute fires.
+    pub start_at: Option<Timestamp>,
+    /// How many times as fast as time passes the schedules' clock runs.
+    pub speed: f64,
 }
 
 /// Something to tell the user.
@@ -53,6 +63,54 @@ pub enum Happening {
         folder: PathBuf,
         /// How many files lay there before.
         files: usize,
+    },
+    /// A queue's folder is looked into.
+    WatchingQueue {
+        /// The queue's name.
+        queue: String,
+        /// Its folder.
+        folder: PathBuf,
+        /// How many messages lay there before.
+        messages: usize,
+    },
+    /// A schedule will fire.
+    Scheduled {
+        /// The route's name.
+        route: String,
+        /// When; never, if it has fired for the last time.
+        next: Option<Timestamp>,
+    },
+    /// A schedule fires.
+    Fired {
+        /// The route's name.
+        route: String,
+        /// The time that it was due.
+        scheduled_time: Timestamp,
+    },
+    /// A firing came too late, a later one stands for it.
+    Superseded {
+        /// The later one.
+        next: Timestamp,
+    },
+    /// A message was received.
+    Message {
+        /// The queue's name.
+        queue: String,
+        /// The message's id.
+        message_id: String,
+        /// How often it was received, this time included.
+        receive_count: u32,
+    },
+    /// S3's test of a notification was received.
+    TestEvent,
+    /// A message goes back to its queue, as an earlier one of its group failed.
+    HeldBack,
+    /// A message was received too often and is in the dead-letter folder now.
+    DeadLettered {
+        /// The queue's name.
+        queue: String,
+        /// Its file there.
+        file: PathBuf,
     },
     /// A file landed, or went.
     Object {
@@ -74,7 +132,7 @@ pub enum Happening {
         /// The tasks' ids.
         tasks: Vec<String>,
     },
-    /// The route's tasks were started by the same event before.
+    /// The route's tasks were all started by the same event before.
     Duplicate {
         /// The route's name.
         route: String,
@@ -136,7 +194,7 @@ pub struct ContainerExit {
 /// What it came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Events of files.
+    /// Events of files and schedules, and messages.
     pub events: usize,
     /// Tasks that ran and ended well.
     pub succeeded: usize,
@@ -162,11 +220,22 @@ pub enum DevError {
     /// A name under `local: buckets:` names no bucket.
     #[error("`{0}`, under `local: buckets:`, cannot be a bucket's name")]
     BucketName(String),
-    /// The config names no bucket.
+    /// The config names no source of events that there is on this machine.
     #[error(
-        "no route is about a bucket; `dev` takes files, so give a route `on: s3`, or name a folder under `local: buckets:`"
+        "no route is about a bucket, a queue or a schedule; give a route `on: s3`, `on: queue` or `on: schedule`, or name a \
+         folder under `local: buckets:`"
     )]
-    NoBucket,
+    NoSource,
+    /// A queue's folder cannot be used.
+    #[error("the folder {} of the queue `{queue}`: {error}", folder.display())]
+    Queue {
+        /// The queue's name.
+        queue: String,
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The folders cannot be watched.
     #[error("the folders cannot be watched: {0}")]
     Watch(#[from] notify::Error),
@@ -182,7 +251,14 @@ pub async fn run(
     mut show: impl FnMut(&Happening),
 ) -> Result<Summary, DevError> {
     let buckets = open_buckets(&options.config, &options.folder)?;
-    let mut watch = match options.once {
+    let queues = open_queues(&options.config, &options.folder)?;
+    let clock = Clock::new(options.start_at.unwrap_or_else(Timestamp::now), options.speed);
+    let pretended = options.start_at.is_some() || options.speed != 1.0;
+    let timetable = Timetable::new(&options.config, &options.folder, clock.now(), pretended);
+    if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() {
+        return Err(DevError::NoSource);
+    }
+    let mut watch = match options.once || buckets.is_empty() {
         true => None,
         false => Some(Watch::start(buckets.iter().map(|bucket| bucket.folder.as_path()))?),
     };
@@ -190,7 +266,7 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let launcher = LocalLauncher {
         local: options.config.local.clone(),
-        folder: options.folder,
+        folder: options.folder.clone(),
         docker: uses_images(options.config.local.as_ref()) && docker_answers(),
         buckets: buckets.clone(),
         supervisor: options.supervisor,
@@ -202,7 +278,10 @@ pub async fn run(
     let mut waiting: Vec<(&Bucket, PathBuf)> = Vec::new();
     let mut dev = Dev {
         config: options.config,
-        launcher,
+        ports: Ports { launcher, payloads: FolderPayloads { project: options.folder } },
+        queues,
+        timetable,
+        clock,
         show: &mut show,
         running: 0,
         told_incomplete: HashSet::new(),
@@ -216,16 +295,33 @@ pub async fn run(
             waiting.extend(files.into_iter().map(|file| (bucket, file)));
         }
     }
+    dev.introduce(options.once);
+    // A message that is taken once is not looked for again.
+    let mut queues_are_open = !dev.queues.is_empty();
+    if options.once {
+        dev.fire_once(options.start_at).await;
+    } else {
+        dev.catch_up().await;
+    }
     let mut interrupted = std::pin::pin!(interrupted);
     let mut ending = options.once;
     let mut looks = interval(LOOK_INTERVAL);
-    while !ending || dev.running > 0 || !waiting.is_empty() {
+    while !ending || dev.running > 0 || !waiting.is_empty() || queues_are_open {
+        let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
         tokio::select! {
-            _ = looks.tick(), if !waiting.is_empty() => dev.take_complete(&mut waiting).await,
+            _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {
+                dev.take_complete(&mut waiting).await;
+                let took = dev.receive().await;
+                if options.once && !took {
+                    queues_are_open = dev.queues.iter().any(FolderQueue::has_unseen);
+                }
+            }
+            () = pause(next_firing) => dev.fire_due().await,
             () = &mut interrupted, if !*stop.borrow() => {
                 ending = true;
                 watch = None;
                 waiting.clear();
+                queues_are_open = false;
                 stop.send_replace(true);
             }
             Some(happening) = told.recv() => dev.tell(&happening),
@@ -242,9 +338,19 @@ async fn next(watch: &mut Option<Watch>) -> notify::Result<Landed> {
     }
 }
 
+async fn pause(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Dev<'a, S> {
     config: RoutingConfig,
-    launcher: LocalLauncher,
+    ports: Ports<LocalLauncher, FolderPayloads>,
+    queues: Vec<FolderQueue>,
+    timetable: Timetable,
+    clock: Clock,
     show: &'a mut S,
     running: usize,
     told_incomplete: HashSet<PathBuf>,
@@ -252,6 +358,106 @@ struct Dev<'a, S> {
 }
 
 impl<S: FnMut(&Happening)> Dev<'_, S> {
+    /// Tells where messages are taken from and when schedules fire.
+    fn introduce(&mut self, once: bool) {
+        for queue in &self.queues {
+            let (name, folder) = (queue.queue.name.clone(), queue.folder.clone());
+            (self.show)(&Happening::WatchingQueue { queue: name, folder, messages: queue.files().len() });
+        }
+        for (route, next) in self.timetable.coming().filter(|_| !once) {
+            (self.show)(&Happening::Scheduled { route: route.to_owned(), next });
+        }
+    }
+
+    /// Fires what is due in the minute that begins at a time; then no schedule fires any more.
+    async fn fire_once(&mut self, minute: Option<Timestamp>) {
+        let Some(start) = minute else { return };
+        let end = start.checked_add(SignedDuration::from_secs(59)).unwrap_or(start);
+        for due in self.timetable.take_due(end) {
+            self.fire(due, start).await;
+        }
+    }
+
+    /// Fires what was missed while this project did not run.
+    async fn catch_up(&mut self) {
+        for due in self.timetable.missed() {
+            let time = due.time;
+            // As if it were not late: it is the last one missed.
+            self.fire(due, time).await;
+        }
+        self.remember();
+    }
+
+    async fn fire_due(&mut self) {
+        let now = self.clock.now();
+        for due in self.timetable.take_due(now) {
+            self.fire(due, now).await;
+        }
+        self.remember();
+    }
+
+    async fn fire(&mut self, due: Due, now: Timestamp) {
+        let Due { time: scheduled_time, route } = due;
+        self.summary.events += 1;
+        let firing = Firing::new(&route, &local_schedule_arn(&route), scheduled_time).into_event();
+        (self.show)(&Happening::Fired { route, scheduled_time });
+        let result = handle(Ok(firing), &self.config, &self.ports, now).await;
+        self.report(result);
+    }
+
+    fn remember(&mut self) {
+        if let Err(error) = self.timetable.remember(self.clock.now()) {
+            self.refuse(format!("what has fired cannot be written down: {error}"));
+        }
+    }
+
+    /// Receives messages of each queue; whether there were any.
+    async fn receive(&mut self) -> bool {
+        let mut took = false;
+        for position in 0..self.queues.len() {
+            let Look { received, dead_lettered, refused } = self.queues[position].look(Instant::now());
+            let queue = self.queues[position].queue.name.clone();
+            for file in dead_lettered {
+                (self.show)(&Happening::DeadLettered { queue: queue.clone(), file });
+            }
+            for (path, reason) in refused {
+                self.refuse(format!("{} is no message: {reason}", path.display()));
+            }
+            if received.is_empty() {
+                continue;
+            }
+            took = true;
+            self.batch(position, received).await;
+        }
+        took
+    }
+
+    async fn batch(&mut self, position: usize, received: Vec<Received>) {
+        let records: Vec<Record> = received.iter().map(|received| received.record.clone()).collect();
+        let now = self.clock.now();
+        let outcomes = handle_batch(&records, &self.config, &self.ports, now).await;
+        for (received, outcome) in received.into_iter().zip(outcomes) {
+            self.summary.events += 1;
+            let record = &received.record;
+            (self.show)(&Happening::Message {
+                queue: record.queue.name.clone(),
+                message_id: record.message_id.clone(),
+                receive_count: record.receive_count(),
+            });
+            if !outcome.goes_back()
+                && let Err(error) = self.queues[position].delete(&received.path)
+            {
+                self.refuse(format!("{} cannot be removed: {error}", received.path.display()));
+            }
+            match outcome {
+                MessageOutcome::Done(reports) => reports.into_iter().for_each(|report| self.report(Ok(report))),
+                MessageOutcome::Failed(results) => results.into_iter().for_each(|result| self.report(result)),
+                MessageOutcome::TestEvent => (self.show)(&Happening::TestEvent),
+                MessageOutcome::HeldBack => (self.show)(&Happening::HeldBack),
+            }
+        }
+    }
+
     async fn landed(&mut self, buckets: &[Bucket], landed: Landed) {
         let (Landed::Created(path) | Landed::Deleted(path)) = &landed;
         for bucket in buckets.iter().filter(|bucket| path.starts_with(&bucket.folder)) {
@@ -303,7 +509,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         };
         self.summary.events += 1;
         (self.show)(&Happening::Object { detail_type, bucket: bucket.name.clone(), key });
-        let result = handle(&event, &self.config, &self.launcher).await;
+        let result = handle(Event::decode(&event), &self.config, &self.ports, self.clock.now()).await;
         self.report(result);
     }
 
@@ -312,8 +518,10 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             Ok(report) | Err(EventError::Launch(report)) => report,
             Err(error) => return self.refuse(error.to_string()),
         };
-        if report.launches.is_empty() {
-            (self.show)(&Happening::Ignored);
+        match report.superseded_by {
+            Some(next) => (self.show)(&Happening::Superseded { next }),
+            None if report.launches.is_empty() => (self.show)(&Happening::Ignored),
+            None => {}
         }
         for launch in report.launches {
             match launch.outcome {
@@ -351,9 +559,6 @@ fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<Bucket>, De
     let mapped = config.local.as_ref().and_then(|local| local.buckets.as_ref());
     let mut names = config.buckets();
     names.extend(mapped.iter().flat_map(|mapped| mapped.names()).filter(|name| !config.buckets().contains(name)));
-    if names.is_empty() {
-        return Err(DevError::NoBucket);
-    }
     let open = |name: &str| {
         if !BucketName::is_valid(name) {
             return Err(DevError::BucketName(name.to_owned()));
@@ -363,6 +568,18 @@ fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<Bucket>, De
         Bucket::open(name, &folder).map_err(|error| DevError::Bucket { bucket: name.to_owned(), folder, error })
     };
     names.into_iter().map(open).collect()
+}
+
+/// The queues that routes name, their folders made where they are missing.
+fn open_queues(config: &RoutingConfig, folder: &Path) -> Result<Vec<FolderQueue>, DevError> {
+    let open = |queue: &Queue| {
+        let queue = FolderQueue::new(queue, config.local.as_ref(), folder);
+        match fs::create_dir_all(&queue.folder) {
+            Ok(()) => Ok(queue),
+            Err(error) => Err(DevError::Queue { queue: queue.queue.name, folder: queue.folder, error }),
+        }
+    };
+    config.queues().into_iter().map(open).collect()
 }
 
 fn uses_images(local: Option<&Local>) -> bool {

@@ -17,6 +17,7 @@ use trigger_engine::{LaunchError, Launched, Launcher};
 
 use crate::bucket::{ACCOUNT, Bucket, REGION};
 use crate::dev::{ContainerExit, Happening, Stream};
+use crate::payloads::with_local_event;
 use crate::process::{ContainerProcess, Surroundings, containers};
 use crate::supervise::CANNOT_START;
 
@@ -70,6 +71,7 @@ impl Launcher for LocalLauncher {
 impl LocalLauncher {
     fn task(&self, request: &TaskRequest, index: u32) -> Result<(String, Vec<ContainerProcess>), LaunchError> {
         let id = format!("{}{index}", request.client_token.get(..31).unwrap_or_default());
+        let request = &with_local_event(request.clone(), &self.folder);
         let surroundings = Surroundings { folder: &self.folder, buckets: &self.buckets, docker: self.docker };
         let processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings);
         let refused = |error: crate::process::CannotRun| LaunchError::Refused {

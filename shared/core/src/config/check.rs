@@ -5,6 +5,7 @@ use super::text::{Mapping, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Span, Spanned};
 use crate::limits;
+use crate::task_request::RESERVED_PREFIX;
 use crate::task_request::{
     AssignPublicIp, AwsvpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, EnvironmentVariable,
     LaunchType, NetworkConfiguration, PlacementConstraintType, Tag, TaskOverride, TaskRequest,
@@ -122,10 +123,10 @@ impl Problems {
 
     fn count(&mut self, settings: &TaskSettings) {
         if let Some(count) = &settings.count
-            && !(1..=limits::COUNT_MAX).contains(&count.value)
+            && !(1..=limits::TASKS_MAX).contains(&count.value)
         {
-            let message = format!("count is {}; one RunTask call starts 1 to {}", count.value, limits::COUNT_MAX);
-            self.add(count.span, message, "write a number from 1 to 10");
+            let message = format!("count is {}; one event starts 1 to {} copies", count.value, limits::TASKS_MAX);
+            self.add(count.span, message, "write a number from 1 to 10000");
         }
     }
 
@@ -360,6 +361,10 @@ impl Problems {
         for (name, _) in container.environment.iter().flat_map(|environment| &environment.0) {
             if name.is_empty() || name.contains(['=', '\0']) {
                 self.add(name.span, format!("`{}` cannot name an environment variable", name.value), "rename it");
+            }
+            if name.starts_with(RESERVED_PREFIX) {
+                let message = format!("`{}` is one of ecs-trigger's own environment variables", name.value);
+                self.add(name.span, message, "rename it: names that begin with `ECS_TRIGGER_` are taken");
             }
         }
     }

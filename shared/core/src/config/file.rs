@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, record};
 use super::local::Local;
-use super::route::RouteConfig;
+use super::route::{RouteConfig, Storage};
 use super::task::TaskSettings;
+use super::test::TestConfig;
 use super::text::Mapping;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Node, Spanned, json};
@@ -51,17 +52,54 @@ impl JsonSchema for Version {
 }
 
 record! {
-    /// The routing config of ecs-trigger: which events start which ECS tasks.
+    /// The routing config of ecs-trigger: which events start which ECS tasks. In any text, `${env:NAME}` or
+    /// `${env:NAME:-default}` is replaced by an environment variable when the config is loaded; `$${env:` is taken literally.
     pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`") {
         /// The version of this file's format: 1.
         pub version: Version,
+        /// Further files with `tasks`, `routes` and `tests`, their paths relative to this one's folder (or key).
+        #[schemars(extend("examples" = [["routes/imports.yaml"]]))]
+        pub include: Option<Vec<Spanned<String>>>,
+        /// The bucket for what has to outlive a call: large payloads.
+        pub storage: Option<Storage>,
         /// Settings that every task starts from. A task's own settings replace them; mappings (`tags`) are merged.
         pub defaults: Option<TaskSettings>,
         /// What can be launched, by name.
         pub tasks: Mapping<Spanned<TaskSettings>>,
         /// Which events launch it. Every route that matches an event launches its task.
         pub routes: Vec<RouteConfig>,
+        /// Sample events and what they must start: `ecs-trigger test` tries them.
+        pub tests: Option<Vec<Spanned<TestConfig>>>,
         /// How `ecs-trigger dev` runs the tasks on this machine. Without meaning on AWS.
         pub local: Option<Local>,
+    }
+}
+
+record! {
+    /// A file that the config includes.
+    pub struct IncludedFile ("a mapping with `tasks`, `routes` or `tests`") {
+        /// The version of this file's format: 1. May be left out.
+        pub version: Option<Version>,
+        /// Further tasks.
+        pub tasks: Option<Mapping<Spanned<TaskSettings>>>,
+        /// Further routes.
+        pub routes: Option<Vec<RouteConfig>>,
+        /// Further tests.
+        pub tests: Option<Vec<Spanned<TestConfig>>>,
+    }
+}
+
+impl ConfigFile {
+    /// Adds what an included file holds.
+    pub(crate) fn add(&mut self, file: IncludedFile, problems: &mut Vec<Diagnostic>) {
+        let tasks = file.tasks.unwrap_or_default();
+        for (name, _) in tasks.0.iter().filter(|(name, _)| self.tasks.get(name).is_some()) {
+            let problem = Diagnostic::error(name.span, format!("a task named `{}` stands in another file", name.value));
+            problems.push(problem.help("give each task its own name"));
+        }
+        let new = tasks.0.into_iter().filter(|(name, _)| self.tasks.get(name).is_none()).collect();
+        self.tasks.extend(Mapping(new));
+        self.routes.extend(file.routes.unwrap_or_default());
+        self.tests.get_or_insert_default().extend(file.tests.unwrap_or_default());
     }
 }

@@ -1,30 +1,82 @@
 //! From the file's elements to tasks and routes, every problem noted.
 
 use super::decode::{self, Decode};
-use super::file::ConfigFile;
-use super::route::{On, RouteConfig};
+use super::file::{ConfigFile, IncludedFile};
+use super::interpolate::{Variables, interpolate};
+use super::route::{CatchUpConfig, On, RouteConfig, ScheduleState, Unmatched};
 use super::task::TaskSettings;
 use super::text::{Mapping, Text};
-use super::{ContainerTemplates, Route, RoutingConfig, Task, check};
+use super::{ContainerTemplates, EventPattern, EventSource, MessageSource, Route, RoutingConfig, Task, check};
 use crate::diagnostic::{Diagnostic, hint};
-use crate::document::{Node, Source, Span, Spanned, yaml};
+use crate::document::{Entry, Kind, Node, Part, Source, Span, Spanned, yaml};
+use crate::event::Queue;
 use crate::pattern::Pattern;
-use crate::pattern::lint::lint;
+use crate::pattern::lint::{lint, lint_message};
 use crate::pattern::matcher::Matcher;
+use crate::schedule::{CatchUp, Schedule, ScheduleExpression, time_zone, time_zone_names};
 use crate::template::{Template, Templates};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// The files that a config includes, as they are named in it: nothing where the text cannot be read.
+pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
+    let Some(mut node) = source.parts().next().and_then(|part| yaml::parse(part.text).0) else { return Vec::new() };
+    interpolate(&mut node, source, variables, &mut Vec::new());
+    node.get("include").and_then(|include| Vec::decode(include, &mut Vec::new())).unwrap_or_default()
+}
 
 /// The config, as far as the text can be read as one, and every problem.
-pub(super) fn load(source: Source) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
-    let (node, mut problems) = yaml::parse(&source.text);
-    let Some(node) = node else { return (None, problems) };
-    let Some(file) = ConfigFile::decode(&node, &mut problems) else { return (None, problems) };
+pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    let Some(file) = read(&source, variables, &mut problems) else { return (None, problems) };
     let mut loader = Loader { source: &source, problems, templates: Templates::default() };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
     let Loader { problems, templates, .. } = loader;
-    let matcher = Matcher::new(routes.iter().map(|route| &route.pattern));
-    let config = RoutingConfig { matcher, routes, tasks, templates, local: file.local, warnings: Vec::new(), source };
+    let of_events = |route: &Route| matches!(route.on, EventSource::Events(_));
+    let event_routes: Vec<usize> = (0..routes.len()).filter(|position| of_events(&routes[*position])).collect();
+    let of_messages = |route: &Route| matches!(&route.on, EventSource::Queue(queue) if queue.pattern.is_some());
+    let message_routes: Vec<usize> = (0..routes.len()).filter(|position| of_messages(&routes[*position])).collect();
+    let matcher = |positions: &[usize]| Matcher::new(positions.iter().filter_map(|route| routes[*route].pattern()));
+    let config = RoutingConfig {
+        events: matcher(&event_routes),
+        messages: matcher(&message_routes),
+        event_routes,
+        message_routes,
+        routes,
+        tasks,
+        templates,
+        local: file.local,
+        storage: file.storage,
+        tests: file.tests.unwrap_or_default(),
+        etag: None,
+        warnings: Vec::new(),
+        source,
+    };
     (Some(config), problems)
+}
+
+/// Reads the file, and adds those that it includes.
+fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) -> Option<ConfigFile> {
+    let parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
+        let (mut node, of_text) = yaml::parse_at(part.start, part.text);
+        problems.extend(of_text);
+        node.iter_mut().for_each(|node| interpolate(node, source, variables, problems));
+        node
+    };
+    let mut parts = source.parts();
+    let mut file = ConfigFile::decode(&parts.next().and_then(|part| parse(part, problems))?, problems)?;
+    for path in file.include.clone().unwrap_or_default() {
+        let Some(part) = parts.next() else {
+            let problem = Diagnostic::error(path.span, format!("the included file `{}` cannot be read", path.value));
+            problems.push(problem.help("name a file relative to this one's folder"));
+            continue;
+        };
+        let included = parse(part, problems).and_then(|node| IncludedFile::decode(&node, problems));
+        included.into_iter().for_each(|included| file.add(included, problems));
+    }
+    Some(file)
 }
 
 /// Turns the file's elements into tasks and routes, noting every problem.
@@ -104,17 +156,40 @@ impl Loader<'_> {
         for route in &file.routes {
             self.check_name(route, &seen);
             seen.push(&route.name);
-            let task = task_names.iter().position(|name| *name == route.run.as_str());
-            if task.is_none() {
-                self.problems.push(unknown_task(&route.run, &task_names));
+            let tasks = self.run(route, &task_names);
+            let for_each = route.for_each.as_ref().map(|text| self.list_template(text));
+            if let (Some(large), None) = (&route.large_payload, &file.storage) {
+                let problem = Diagnostic::error(large.span, "there is no place for large payloads");
+                self.problems.push(problem.help("add `storage: { bucket: NAME }` to the file"));
             }
-            if let (Some((event_pattern, pattern)), Some(task)) = (self.pattern(&route.on), task) {
-                let buckets = route.on.s3.iter().flat_map(|s3| &s3.bucket.0).map(|bucket| bucket.0.clone()).collect();
+            let on = self.event_source(&route.on);
+            if let (Some(on), Some(tasks)) = (on, tasks) {
                 let (name, span) = (route.name.value.clone(), route.name.span);
-                routes.push(Route { name, span, event_pattern, buckets, pattern, task });
+                routes.push(Route { name, span, on, tasks, for_each, large_payload: route.large_payload.is_some() });
             }
         }
         routes
+    }
+
+    /// The positions of the tasks that a route runs.
+    fn run(&mut self, route: &RouteConfig, names: &[&str]) -> Option<Vec<usize>> {
+        let mut tasks = Vec::new();
+        for run in &route.run.0 {
+            match names.iter().position(|name| *name == run.as_str()) {
+                Some(task) if tasks.contains(&task) => {
+                    let problem = Diagnostic::error(run.span, format!("the task `{}` stands twice here", run.value));
+                    self.problems.push(problem.help("for several copies, give the task a `count`"));
+                }
+                Some(task) => tasks.push(task),
+                None => self.problems.push(unknown_task(run, names)),
+            }
+        }
+        (tasks.len() == route.run.0.len()).then_some(tasks)
+    }
+
+    fn list_template(&mut self, text: &Spanned<Text>) -> Template {
+        let text = Spanned { span: text.span, value: text.value.0.clone() };
+        self.templates.parse_list(&text, self.source, &mut self.problems)
     }
 
     fn check_name(&mut self, route: &RouteConfig, seen: &[&str]) {
@@ -130,22 +205,59 @@ impl Loader<'_> {
         }
     }
 
-    fn pattern(&mut self, on: &Spanned<On>) -> Option<(Node, Pattern)> {
-        let node = match (&on.s3, &on.event_pattern) {
-            (Some(s3), None) => s3.event_pattern(on.span),
-            (None, Some(pattern)) => pattern.0.clone(),
+    fn event_source(&mut self, on: &Spanned<On>) -> Option<EventSource> {
+        self.keys_of_other_sources(on);
+        match (&on.schedule, &on.queue, &on.s3, &on.event_pattern) {
+            (Some(expression), None, None, None) => self.schedule(on, expression).map(EventSource::Schedule),
+            (None, Some(queue), s3, pattern) if s3.is_none() || pattern.is_none() => self.queue(on, queue),
+            (None, None, Some(s3), None) => {
+                let buckets = s3.bucket.0.iter().map(|bucket| bucket.0.clone()).collect();
+                self.event_pattern(s3.event_pattern(on.span), buckets, lint).map(EventSource::Events)
+            }
+            (None, None, None, Some(pattern)) => {
+                self.event_pattern(pattern.0.clone(), Vec::new(), lint).map(EventSource::Events)
+            }
             _ => {
                 if self.is_read_whole(on.span) {
                     let problem = Diagnostic::error(on.span, "a route is on exactly one kind of event");
-                    self.problems.push(problem.help("write either `s3: ...` or `event_pattern: ...` here"));
+                    self.problems.push(problem.help("write either `s3`, `event_pattern`, `schedule` or `queue` here"));
                 }
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// Reports keys that mean nothing for the route's kind of event.
+    fn keys_of_other_sources(&mut self, on: &Spanned<On>) {
+        let of_schedule = [
+            ("timezone", on.timezone.is_some()),
+            ("start", on.start.is_some()),
+            ("end", on.end.is_some()),
+            ("flexible_window", on.flexible_window.is_some()),
+            ("state", on.state.is_some()),
+            ("input", on.input.is_some()),
+            ("catch_up", on.catch_up.is_some()),
+        ];
+        let of_schedule = of_schedule.map(|(key, given)| (key, given, "schedule", on.schedule.is_some()));
+        let of_queue = [("unmatched", on.unmatched.is_some(), "queue", on.queue.is_some())];
+        for (key, given, source, is_there) in of_schedule.into_iter().chain(of_queue) {
+            if given && !is_there {
+                let problem = Diagnostic::error(on.span, format!("`{key}` means something only beside `{source}`"));
+                self.problems.push(problem.help(format!("remove `{key}`, or add `{source}: ...`")));
+            }
+        }
+    }
+
+    fn event_pattern(
+        &mut self,
+        node: Node,
+        buckets: Vec<String>,
+        lint: fn(&Node, &Pattern) -> Vec<Diagnostic>,
+    ) -> Option<EventPattern> {
         match Pattern::parse(&node) {
             Ok(pattern) => {
                 self.problems.extend(lint(&node, &pattern));
-                Some((node, pattern))
+                Some(EventPattern { node, buckets, pattern })
             }
             Err(problems) => {
                 let refused = |problem: Diagnostic| Diagnostic {
@@ -157,6 +269,113 @@ impl Loader<'_> {
             }
         }
     }
+
+    fn queue(&mut self, on: &Spanned<On>, queue: &Spanned<String>) -> Option<EventSource> {
+        let pattern = match (&on.s3, &on.event_pattern) {
+            // A message about an object holds the event below `body`.
+            (Some(s3), _) => {
+                Some((below("body", s3.event_pattern(on.span)), s3.bucket.0.iter().map(|b| b.0.clone()).collect()))
+            }
+            (None, Some(pattern)) => Some((pattern.0.clone(), Vec::new())),
+            (None, None) => None,
+        };
+        let pattern = match pattern {
+            Some((node, buckets)) => Some(self.event_pattern(node, buckets, lint_message)?),
+            None => None,
+        };
+        let Some(parsed) = Queue::parse(queue) else {
+            let problem = Diagnostic::error(queue.span, format!("`{}` names no queue", queue.value));
+            self.problems.push(problem.help(
+                "write its name (letters, digits, `-` and `_`, at most 80; a FIFO queue's ends in `.fifo`), its ARN, or its URL",
+            ));
+            return None;
+        };
+        let unmatched = on.unmatched.unwrap_or(Unmatched::Ignore);
+        Some(EventSource::Queue(MessageSource { queue: parsed, pattern, unmatched }))
+    }
+
+    fn schedule(&mut self, on: &On, text: &Spanned<String>) -> Option<Schedule> {
+        let timezone = match &on.timezone {
+            None => Some(TimeZone::UTC),
+            Some(name) => {
+                let zone = time_zone(name);
+                if zone.is_none() {
+                    let names = time_zone_names();
+                    let hint = hint(name, names.iter().map(String::as_str));
+                    let problem = Diagnostic::error(name.span, format!("unknown time zone `{}`{hint}", name.value));
+                    self.problems.push(problem.help("write an IANA name such as `Europe/Berlin`, or `UTC`"));
+                }
+                zone
+            }
+        };
+        let expression = match ScheduleExpression::parse(text) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                let span = self.source.place_within(text.span, text, error.part);
+                self.problems.push(Diagnostic::error(span, error.message).help(error.help));
+                None
+            }
+        };
+        let window = on.flexible_window.as_ref().and_then(|window| self.window_minutes(window));
+        let timezone = timezone?;
+        let start = on.start.as_ref().and_then(|time| self.time(time, &timezone));
+        let end = on.end.as_ref().and_then(|time| self.time(time, &timezone));
+        if let (Some(start), Some(end), Some(text)) = (start, end, &on.end)
+            && end <= start
+        {
+            let problem = Diagnostic::error(text.span, "the schedule ends before it starts");
+            self.problems.push(problem.help("write an `end` after the `start`"));
+        }
+        let schedule = Schedule {
+            expression: expression?,
+            text: text.value.clone(),
+            timezone,
+            start,
+            end,
+            flexible_window_minutes: window,
+            enabled: on.state != Some(ScheduleState::Disabled),
+            input: on.input.as_ref().map(|input| input.0.clone()),
+            catch_up: match on.catch_up {
+                Some(CatchUpConfig::Last) => CatchUp::Last,
+                Some(CatchUpConfig::None) | None => CatchUp::None,
+            },
+        };
+        let is_reversed = matches!((start, end), (Some(start), Some(end)) if end <= start);
+        if !is_reversed && schedule.next_after(Timestamp::MIN, Timestamp::UNIX_EPOCH).is_none() {
+            let problem = Diagnostic::error(text.span, "this schedule never fires");
+            let help = "clocks of its time zone never show such a time between its start and its end";
+            self.problems.push(problem.help(help));
+        }
+        Some(schedule)
+    }
+
+    fn window_minutes(&mut self, window: &Spanned<super::text::Duration>) -> Option<u32> {
+        let seconds = window.0.as_secs();
+        let minutes = u32::try_from(seconds / 60).ok().filter(|minutes| (1..=1440).contains(minutes));
+        if minutes.is_none() || !seconds.is_multiple_of(60) {
+            let problem = Diagnostic::error(window.span, "a flexible window is 1 minute to 24 hours, in whole minutes");
+            self.problems.push(problem.help("write, for example, `15m`"));
+        }
+        minutes
+    }
+
+    /// A time with an offset, or a time in the schedule's zone.
+    fn time(&mut self, text: &Spanned<String>, timezone: &TimeZone) -> Option<Timestamp> {
+        let local = || text.parse::<DateTime>().ok()?.to_zoned(timezone.clone()).ok().map(|zoned| zoned.timestamp());
+        let time = text.parse::<Timestamp>().ok().or_else(local);
+        if time.is_none() {
+            let problem = Diagnostic::error(text.span, format!("`{}` is no time", text.value));
+            self.problems
+                .push(problem.help("write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`"));
+        }
+        time
+    }
+}
+
+/// A pattern one level further down.
+fn below(key: &str, pattern: Node) -> Node {
+    let entry = Entry { key: Spanned { span: pattern.span, value: key.to_owned() }, value: pattern.clone() };
+    Node { span: pattern.span, kind: Kind::Object(vec![entry]) }
 }
 
 fn unknown_task(run: &Spanned<String>, names: &[&str]) -> Diagnostic {

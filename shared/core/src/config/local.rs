@@ -1,7 +1,7 @@
 //! `local`: how `ecs-trigger dev` runs tasks on this machine.
 
 use super::decode::record;
-use super::text::Mapping;
+use super::text::{Duration, Mapping};
 use crate::document::Spanned;
 
 record! {
@@ -10,8 +10,26 @@ record! {
         /// The folder that stands for each bucket, by the bucket's name. Default: `buckets/NAME` for each bucket that a route
         /// names.
         pub buckets: Option<Mapping<Spanned<String>>>,
+        /// The folder that stands for each queue, by the queue's name, and how the queue treats its messages. Default: the
+        /// folder `queues/NAME` for each queue that a route names.
+        pub queues: Option<Mapping<LocalQueue>>,
         /// How each task definition's containers run here, by family.
         pub task_definitions: Option<Mapping<LocalTaskDefinition>>,
+    }
+}
+
+record! {
+    /// A queue on this machine: a folder, each file of which is a message.
+    pub struct LocalQueue ("a mapping") {
+        /// The folder. Messages that were received too often go to the folder of this name with `-dead-letter` after it.
+        /// Default: `queues/NAME`.
+        pub folder: Option<Spanned<String>>,
+        /// How long after it was received a message that failed can be received again. Default: 30s.
+        #[schemars(extend("default" = "30s"))]
+        pub visibility_timeout: Option<Duration>,
+        /// How often a message is received before it goes to the dead-letter folder. Default: 3.
+        #[schemars(range(min = 1), extend("default" = 3))]
+        pub max_receive_count: Option<u32>,
     }
 }
 

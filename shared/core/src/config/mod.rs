@@ -7,62 +7,155 @@
 mod check;
 pub(crate) mod decode;
 pub mod file;
+mod interpolate;
 mod load;
 pub mod local;
 pub mod route;
 pub mod s3;
 mod schema;
 pub mod task;
+pub mod test;
 pub mod text;
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::document::{Node, Source, Span};
-use crate::event::Event;
+use crate::document::{Node, Source, Span, Spanned};
+use crate::event::{DecodeError, Decoded, Delivery, Event, EventKind, Firing, Message, Queue};
 use crate::pattern::Pattern;
 use crate::pattern::lint::overlaps;
 use crate::pattern::matcher::{MatchError, Matcher};
+use crate::schedule::Schedule;
 use crate::task_request::TaskRequest;
 use crate::template::{Template, Templates};
+pub use interpolate::Variables;
+pub use load::includes;
 use load::load;
 use local::Local;
+use route::{Storage, Unmatched};
 pub use schema::schema;
+use test::TestConfig;
 
 /// A checked routing config.
 #[derive(Debug)]
 pub struct RoutingConfig {
-    /// The file it was read from.
+    /// The file it was read from, and those that it includes.
     pub source: Source,
-    /// The routes, in the order of the file.
+    /// The routes, in the order of the files.
     pub routes: Vec<Route>,
     /// What is odd, but works.
     pub warnings: Vec<Diagnostic>,
     /// How `dev` runs tasks here.
     pub local: Option<Local>,
+    /// Where large payloads go.
+    pub storage: Option<Storage>,
+    /// Sample events and what they must start.
+    pub tests: Vec<Spanned<TestConfig>>,
+    /// Which version of the file this is: the ETag of the object it was read from.
+    pub etag: Option<String>,
     tasks: Vec<Task>,
-    matcher: Matcher,
+    /// Decides about events of EventBridge, for the routes at these positions.
+    events: Matcher,
+    event_routes: Vec<usize>,
+    /// Decides about messages, for the routes at these positions; other routes of a queue take all its messages.
+    messages: Matcher,
+    message_routes: Vec<usize>,
     pub(crate) templates: Templates,
 }
 
-/// A route: which events launch which task.
+/// A route: which events launch which tasks.
 #[derive(Debug)]
 pub struct Route {
     /// Its name.
     pub name: String,
     /// Where it stands.
     pub span: Span,
-    /// The events, as a pattern's source.
-    pub event_pattern: Node,
+    /// The events.
+    pub on: EventSource,
+    /// Whether an event that does not fit into the overrides goes to S3.
+    pub large_payload: bool,
+    /// Picks a list of the event, each element of which launches the tasks.
+    pub(crate) for_each: Option<Template>,
+    tasks: Vec<usize>,
+}
+
+/// Where a route's events come from.
+#[derive(Debug)]
+pub enum EventSource {
+    /// EventBridge, by a rule of this pattern.
+    Events(EventPattern),
+    /// A schedule.
+    Schedule(Schedule),
+    /// A queue.
+    Queue(MessageSource),
+}
+
+/// An event pattern, as it stands in the config and as it is read.
+#[derive(Debug)]
+pub struct EventPattern {
+    /// The pattern's source.
+    pub node: Node,
     /// The buckets that it names, if it is about S3 in short form.
     pub buckets: Vec<String>,
-    pattern: Pattern,
-    task: usize,
+    /// The pattern.
+    pub pattern: Pattern,
+}
+
+/// The messages of a queue that a route takes.
+#[derive(Debug)]
+pub struct MessageSource {
+    /// The queue.
+    pub queue: Queue,
+    /// Which of its messages; none: all.
+    pub pattern: Option<EventPattern>,
+    /// What becomes of a message that no route takes.
+    pub unmatched: Unmatched,
 }
 
 impl Route {
-    /// The events that take this route.
-    pub fn pattern(&self) -> &Pattern {
-        &self.pattern
+    /// The pattern that decides about events or messages, where there is one.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.event_pattern().map(|pattern| &pattern.pattern)
     }
+
+    /// The same with its source.
+    pub fn event_pattern(&self) -> Option<&EventPattern> {
+        match &self.on {
+            EventSource::Events(pattern) => Some(pattern),
+            EventSource::Queue(queue) => queue.pattern.as_ref(),
+            EventSource::Schedule(_) => None,
+        }
+    }
+
+    /// The schedule, if it is on one.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        match &self.on {
+            EventSource::Schedule(schedule) => Some(schedule),
+            _ => None,
+        }
+    }
+
+    /// The queue, if it is on one.
+    pub fn queue(&self) -> Option<&Queue> {
+        match &self.on {
+            EventSource::Queue(source) => Some(&source.queue),
+            _ => None,
+        }
+    }
+}
+
+/// Why it cannot be said which routes an event takes, or why it must take one. None of these gets better by trying again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The event is made in bad faith.
+    #[error(transparent)]
+    Match(#[from] MatchError),
+    /// A schedule fired that no route is on.
+    #[error(
+        "no route named `{0}` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike"
+    )]
+    UnknownSchedule(String),
+    /// No route takes the message, and a route of its queue says that this is an error.
+    #[error("no route takes the message, and `unmatched` of the queue `{0}` is `fail`")]
+    Unmatched(String),
 }
 
 /// A task: a RunTask request with templates for leaves.
@@ -90,12 +183,20 @@ pub(crate) struct ContainerTemplates {
 }
 
 impl RoutingConfig {
-    /// Parses and checks a config.
+    /// Parses and checks a config, in which no environment variable is set.
     ///
     /// # Errors
-    /// Every error of the file, in the order of their places, and the warnings among them.
+    /// As [`Self::parse_with`].
     pub fn parse(source: Source) -> Result<Self, Vec<Diagnostic>> {
-        let (config, mut problems) = load(source);
+        Self::parse_with(source, &|_| None)
+    }
+
+    /// Parses and checks a config. The files that it [`includes`] must have been added to the source, in their order.
+    ///
+    /// # Errors
+    /// Every error of the files, in the order of their places, and the warnings among them.
+    pub fn parse_with(source: Source, variables: Variables<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let (config, mut problems) = load(source, variables);
         problems.sort_by_key(|problem| problem.span);
         // What is wrong in the defaults is wrong in every task.
         problems.dedup();
@@ -108,36 +209,109 @@ impl RoutingConfig {
         }
     }
 
-    /// The routes that an event takes, in the order of the file.
+    /// The routes that an event takes, in the order of the files.
     ///
     /// # Errors
-    /// The event is made in bad faith: see [`MatchError`].
-    pub fn matches(&self, event: &Event) -> Result<Vec<&Route>, MatchError> {
-        let matching = self.matcher.matches(&event.text)?;
-        Ok(matching.into_iter().map(|position| &self.routes[position]).collect())
+    /// It cannot be said, or there must be one and is none.
+    pub fn matches(&self, event: &Event) -> Result<Vec<&Route>, RouteError> {
+        match &event.kind {
+            EventKind::EventBridge(_) => {
+                let matching = self.events.matches(&event.text)?;
+                Ok(matching.into_iter().map(|position| &self.routes[self.event_routes[position]]).collect())
+            }
+            EventKind::Firing(firing) => match self.route_on_schedule(&firing.route) {
+                // One that was on its way when the schedule was disabled.
+                Some(route) if route.schedule().is_some_and(|schedule| !schedule.enabled) => Ok(Vec::new()),
+                Some(route) => Ok(vec![route]),
+                None => Err(RouteError::UnknownSchedule(firing.route.clone())),
+            },
+            EventKind::Message(message) => self.routes_of_message(&message.queue, &event.text),
+        }
+    }
+
+    fn routes_of_message(&self, queue: &Queue, text: &str) -> Result<Vec<&Route>, RouteError> {
+        let matching = self.messages.matches(text)?;
+        let matching: Vec<usize> = matching.into_iter().map(|position| self.message_routes[position]).collect();
+        let of_queue = || {
+            self.routes.iter().enumerate().filter_map(|(position, route)| match &route.on {
+                EventSource::Queue(source) if source.queue.is(queue) => Some((position, route, source)),
+                _ => None,
+            })
+        };
+        let takes = |position: usize, source: &MessageSource| source.pattern.is_none() || matching.contains(&position);
+        let routes: Vec<&Route> =
+            of_queue().filter(|(position, _, source)| takes(*position, source)).map(|(_, route, _)| route).collect();
+        if routes.is_empty() && of_queue().any(|(_, _, source)| source.unmatched == Unmatched::Fail) {
+            return Err(RouteError::Unmatched(queue.name.clone()));
+        }
+        Ok(routes)
+    }
+
+    /// The events of a delivery, whatever source it is of. A rule's "Scheduled Event" is a firing where a route on a schedule
+    /// bears the rule's name.
+    ///
+    /// # Errors
+    /// A message's body is not what it seems to be.
+    pub fn events(&self, delivery: Delivery) -> Result<Vec<Event>, DecodeError> {
+        match delivery {
+            Delivery::Event(event) => {
+                let firing = Firing::decode(&event.text).ok().filter(|firing| match &firing.kind {
+                    EventKind::Firing(firing) => self.route_on_schedule(&firing.route).is_some(),
+                    _ => false,
+                });
+                Ok(vec![firing.unwrap_or(*event)])
+            }
+            Delivery::Batch(records) => {
+                let mut events = Vec::new();
+                for record in &records {
+                    if let Decoded::Events(of_record) = Message::decode(record)? {
+                        events.extend(of_record);
+                    }
+                }
+                Ok(events)
+            }
+        }
+    }
+
+    /// The route of this name, if it is on a schedule.
+    pub fn route_on_schedule(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name == name && route.schedule().is_some())
     }
 
     /// A warning for each route that shares events with one before it, as far as the patterns tell.
     pub fn overlaps(&self) -> Vec<Diagnostic> {
+        let of_events = self.event_routes.iter().map(|position| &self.routes[*position]);
         let patterns: Vec<_> =
-            self.routes.iter().map(|route| (route.name.as_str(), route.span, &route.pattern)).collect();
+            of_events.filter_map(|route| Some((route.name.as_str(), route.span, route.pattern()?))).collect();
         overlaps(&patterns)
     }
 
     /// What a route runs.
-    pub fn task(&self, route: &Route) -> &Task {
-        &self.tasks[route.task]
+    pub fn tasks<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a Task> {
+        route.tasks.iter().map(|task| &self.tasks[*task])
     }
 
     /// The names of the buckets that routes name, each once, in the order of the file.
     pub fn buckets(&self) -> Vec<&str> {
         let mut buckets: Vec<&str> = Vec::new();
-        for bucket in self.routes.iter().flat_map(|route| &route.buckets) {
+        let of_events = self.event_routes.iter().filter_map(|position| self.routes[*position].event_pattern());
+        for bucket in of_events.flat_map(|pattern| &pattern.buckets) {
             if !buckets.contains(&bucket.as_str()) {
                 buckets.push(bucket);
             }
         }
         buckets
+    }
+
+    /// The queues that routes name, each once, in the order of the file.
+    pub fn queues(&self) -> Vec<&Queue> {
+        let mut queues: Vec<&Queue> = Vec::new();
+        for queue in self.routes.iter().filter_map(Route::queue) {
+            if !queues.iter().any(|known| known.is(queue)) {
+                queues.push(queue);
+            }
+        }
+        queues
     }
 }
 

@@ -11,7 +11,37 @@ pub fn schema() -> Value {
     schema.insert("title".to_owned(), "ecs-trigger routing config".into());
     let mut value = schema.to_value();
     remove_null(&mut value);
+    allow_variables(&mut value);
     value
+}
+
+/// Where anything but free text is expected, an environment variable may stand as well.
+fn allow_variables(value: &mut Value) {
+    const VARIABLE: &str = r"\$\{env:";
+    match value {
+        Value::Object(object) => {
+            match object.get("type").and_then(Value::as_str) {
+                Some(scalar @ ("integer" | "boolean")) => {
+                    object.insert("type".to_owned(), json!([scalar, "string"]));
+                    object.insert("pattern".to_owned(), json!(format!("^{VARIABLE}")));
+                }
+                Some("string") => {
+                    if let Some(Value::String(pattern)) = object.get_mut("pattern") {
+                        *pattern = format!("{pattern}|{VARIABLE}");
+                    }
+                }
+                _ => {}
+            }
+            if let Some(Value::Array(words)) = object.get_mut("oneOf")
+                && words.iter().all(|word| word.get("const").is_some())
+            {
+                words.push(json!({ "type": "string", "pattern": format!("^{VARIABLE}") }));
+            }
+            object.values_mut().for_each(allow_variables);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(allow_variables),
+        _ => {}
+    }
 }
 
 /// A key that may be left out is described as if it could be null; but null is no value of ours.

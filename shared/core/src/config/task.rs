@@ -15,8 +15,8 @@ record! {
         pub cluster: Option<Spanned<String>>,
         /// The task definition: `family` (its latest active revision), `family:revision`, or an ARN.
         pub task_definition: Option<Spanned<String>>,
-        /// How many copies of the task one event starts, 1 to 10. Default: 1.
-        #[schemars(range(min = 1, max = 10))]
+        /// How many copies of the task one event starts, 1 to 10,000; ten by each call of RunTask. Default: 1.
+        #[schemars(range(min = 1, max = 10_000), extend("default" = 1))]
         pub count: Option<Spanned<u32>>,
         /// The launch type. Not beside `capacity_provider_strategy`; with neither, the cluster's default strategy holds.
         pub launch_type: Option<Spanned<LaunchType>>,
@@ -79,7 +79,8 @@ record! {
         pub name: Spanned<String>,
         /// The command, which replaces the image's CMD; each word may be a template and stays one word whatever it holds.
         pub command: Option<Spanned<Vec<Spanned<Text>>>>,
-        /// Environment variables by name; the values may be templates.
+        /// Environment variables by name; the values may be templates. `ECS_TRIGGER_ROUTE`, `ECS_TRIGGER_EVENT_ID` and
+        /// `ECS_TRIGGER_ATTEMPT` are added; names that begin with `ECS_TRIGGER_` are taken.
         pub environment: Option<Mapping<Spanned<Text>>>,
         /// Files of environment variables in S3.
         pub environment_files: Option<Vec<EnvironmentFile>>,

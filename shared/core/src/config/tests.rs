@@ -59,17 +59,15 @@ fn one_error_does_not_hide_another() {
             c.yaml:1:10: error: unknown version "1" (write `version: 1`)
             c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)
             c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
-            c.yaml:4:46: error: count is 99; one RunTask call starts 1 to 10 (write a number from 1 to 10)
             c.yaml:5:3: error: the task `u` names no task definition (add `task_definition: FAMILY` to it)
-            c.yaml:7:20: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)
+            c.yaml:7:20: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)
             c.yaml:7:29: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)"#]],
     );
     check(
         "tasks: { t: { task_definition: t, count: 99 } }\n",
         expect![[r#"
-        c.yaml:1:1: error: missing key `version` (add `version: ...`, the number 1)
-        c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)
-        c.yaml:1:42: error: count is 99; one RunTask call starts 1 to 10 (write a number from 1 to 10)"#]],
+            c.yaml:1:1: error: missing key `version` (add `version: ...`, the number 1)
+            c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)"#]],
     );
 }
 
@@ -182,13 +180,13 @@ fn a_route_is_on_exactly_one_kind_of_event() {
     check(
         &with_on("{}"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
         ],
     );
     check(
         &with_on("{ s3: { bucket: b }, event_pattern: { source: [x] } }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3: ...` or `event_pattern: ...` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
         ],
     );
 }
@@ -267,8 +265,8 @@ fn templates_are_parsed_when_the_config_is_loaded() {
     check(
         &with_task("    reference_id: \"{{ buckt }} {{ key | basenam }}\""),
         expect![[r#"
-        c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields; anything else is `event["name"]`)
-        c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
+            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)
+            c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
     );
     check(
         &with_task("    reference_id: \"{{ event['detail-type'] | replace('|', '} |') | upper }}\""),
@@ -356,13 +354,10 @@ fn fargate_has_some_task_sizes_only() {
 
 #[test]
 fn limits_of_aws_are_checked_with_their_numbers() {
-    check(
-        &with_task("    count: 11"),
-        expect!["c.yaml:5:12: error: count is 11; one RunTask call starts 1 to 10 (write a number from 1 to 10)"],
-    );
+    check(&with_task("    count: 11"), expect!["valid: routes r"]);
     check(
         &with_task("    count: 0"),
-        expect!["c.yaml:5:12: error: count is 0; one RunTask call starts 1 to 10 (write a number from 1 to 10)"],
+        expect!["c.yaml:5:12: error: count is 0; one event starts 1 to 10000 copies (write a number from 1 to 10000)"],
     );
     check(
         &with_task("    network: { subnets: [], security_groups: [a, b, c, d, e, f] }"),
@@ -475,4 +470,317 @@ fn what_only_fargate_has_is_refused_elsewhere() {
         &with_task("    launch_type: EC2\n    network: { subnets: [s], assign_public_ip: DISABLED }"),
         expect!["valid: routes r"],
     );
+}
+
+#[test]
+fn a_schedule_is_an_expression_in_a_time_zone() {
+    check(&with_on("{ schedule: cron(0 3 * * ? *), timezone: Asia/Seoul }"), expect!["valid: routes r"]);
+    check(
+        &with_on(
+            "{ schedule: rate(1 hour), start: 2026-12-01T00:00:00, end: 2026-12-31T00:00:00+01:00, flexible_window: 15m, state: disabled, input: { a: [1] }, catch_up: last }",
+        ),
+        expect!["valid: routes r"],
+    );
+    check(
+        &with_on("{ schedule: \"cron(0 25 * * ? *)\" }"),
+        expect!["c.yaml:5:29: error: `25` is no value of hours (hours are 0 to 23, with `,` `-` `*` `/`)"],
+    );
+    check(
+        &with_on("{ schedule: rate(1 hours), timezone: Asia/Soul, flexible_window: 90s }"),
+        expect![[r#"
+        c.yaml:5:28: error: AWS refuses `1 hours` (1 goes with `minute`, `hour` and `day`; greater numbers with their plurals)
+        c.yaml:5:46: error: unknown time zone `Asia/Soul`; did you mean `Asia/Seoul`? (write an IANA name such as `Europe/Berlin`, or `UTC`)
+        c.yaml:5:74: error: a flexible window is 1 minute to 24 hours, in whole minutes (write, for example, `15m`)"#]],
+    );
+    check(
+        &with_on("{ schedule: rate(1 hour), flexible_window: 2d, state: DISABLED, catch_up: all }"),
+        expect![[r#"
+        c.yaml:5:52: error: expected a length of time such as `90s`, `15m` or `2h`, found a string
+        c.yaml:5:63: error: unknown value `DISABLED`; did you mean `disabled`? (the values here are `enabled` and `disabled`)
+        c.yaml:5:83: error: unknown value `all` (the values here are `none` and `last`)"#]],
+    );
+    check(
+        &with_on("{ schedule: rate(1 hour), start: tomorrow, end: 2026-02-30 }"),
+        expect![[r#"
+        c.yaml:5:42: error: `tomorrow` is no time (write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`)
+        c.yaml:5:57: error: `2026-02-30` is no time (write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`)"#]],
+    );
+    check(
+        &with_on("{ schedule: rate(1 hour), start: 2026-12-02T00:00:00, end: 2026-12-01T00:00:00 }"),
+        expect!["c.yaml:5:68: error: the schedule ends before it starts (write an `end` after the `start`)"],
+    );
+}
+
+#[test]
+fn a_schedule_that_never_fires_is_an_error() {
+    check(
+        &with_on("{ schedule: \"at(2025-03-30T02:30:00)\", timezone: Europe/Berlin }"),
+        expect![
+            "c.yaml:5:21: error: this schedule never fires (clocks of its time zone never show such a time between its start and its end)"
+        ],
+    );
+    check(
+        &with_on("{ schedule: cron(0 0 1 * ? 2026), start: \"2027-01-01T00:00:00\" }"),
+        expect![
+            "c.yaml:5:21: error: this schedule never fires (clocks of its time zone never show such a time between its start and its end)"
+        ],
+    );
+}
+
+#[test]
+fn keys_of_one_source_mean_nothing_for_another() {
+    check(
+        &with_on("{ s3: { bucket: b }, timezone: UTC, unmatched: fail }"),
+        expect![[r#"
+        c.yaml:5:9: error: `timezone` means something only beside `schedule` (remove `timezone`, or add `schedule: ...`)
+        c.yaml:5:9: error: `unmatched` means something only beside `queue` (remove `unmatched`, or add `queue: ...`)"#]],
+    );
+    check(
+        &with_on("{ queue: q, schedule: rate(1 hour) }"),
+        expect![
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+        ],
+    );
+    check(
+        &with_on("{ queue: q, s3: { bucket: b }, event_pattern: { body: [a] } }"),
+        expect![
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+        ],
+    );
+}
+
+#[test]
+fn a_queue_has_a_name_and_its_messages_have_fields_of_their_own() {
+    check(
+        &with_on("{ queue: q, event_pattern: { body: { kind: [resize] } }, unmatched: fail }"),
+        expect!["valid: routes r"],
+    );
+    check(
+        &with_on("{ queue: \"https://sqs.eu-west-1.amazonaws.com/111122223333/q.fifo\", s3: { bucket: b } }"),
+        expect!["valid: routes r"],
+    );
+    check(
+        &with_on("{ queue: \"my queue\" }"),
+        expect![
+            "c.yaml:5:18: error: `my queue` names no queue (write its name (letters, digits, `-` and `_`, at most 80; a FIFO queue's ends in `.fifo`), its ARN, or its URL)"
+        ],
+    );
+    check(
+        &with_on("{ queue: q, event_pattern: { bdy: { kind: [resize] } } }"),
+        expect![[r#"
+        c.yaml:5:38: warning: no message has a field `bdy`; did you mean `body`? (what the message says stands below `body`)
+        valid: routes r"#]],
+    );
+}
+
+/// A valid config with these further keys of its route.
+fn with_route(keys: &str) -> String {
+    format!(
+        "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: f }}, u: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ queue: q }}, {keys} }}\n"
+    )
+}
+
+#[test]
+fn a_route_runs_a_task_or_several() {
+    check(&with_route("run: [t, u]"), expect!["valid: routes r"]);
+    check(
+        &with_route("run: [t, v, t]"),
+        expect![[r#"
+        c.yaml:5:43: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)
+        c.yaml:5:46: error: the task `t` stands twice here (for several copies, give the task a `count`)"#]],
+    );
+    check(&with_route("run: []"), expect!["c.yaml:5:39: error: an empty list matches nothing (name at least one)"]);
+}
+
+#[test]
+fn for_each_picks_a_list() {
+    check(&with_route("run: t, for_each: \"{{ body.items }}\""), expect!["valid: routes r"]);
+    check(&with_route("run: t, for_each: \"{{ body | split(',') }}\""), expect!["valid: routes r"]);
+    check(
+        &with_route("run: t, for_each: body.items"),
+        expect![[
+            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+        ]],
+    );
+    check(
+        &with_route("run: t, for_each: \"a {{ body.items }}\""),
+        expect![[
+            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+        ]],
+    );
+    check(
+        &with_route("run: t, for_each: \"{% if body %}{% endif %}\""),
+        expect![[
+            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+        ]],
+    );
+    check(
+        &with_route("run: t, for_each: \"{{ bdy.items }}\""),
+        expect![[
+            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+        ]],
+    );
+}
+
+#[test]
+fn large_payloads_need_a_place() {
+    check(&with_route("run: t, large_payload: s3"), expect!["valid: routes r"]);
+    check(
+        &with_route("run: t, large_payload: s3").replace("storage: { bucket: state }", ""),
+        expect![
+            "c.yaml:5:57: error: there is no place for large payloads (add `storage: { bucket: NAME }` to the file)"
+        ],
+    );
+    check(
+        &with_route("run: t, large_payload: S3"),
+        expect!["c.yaml:5:57: error: unknown value `S3`; did you mean `s3`? (the values here are `s3`)"],
+    );
+}
+
+#[test]
+fn our_own_environment_variables_are_taken() {
+    let environment = "    overrides: { container_overrides: [{ name: app, environment: { ECS_TRIGGER_ROUTE: x, ECS_TRIGGER_X: y } }] }";
+    check(
+        &with_task(environment),
+        expect![[r#"
+        c.yaml:5:68: error: `ECS_TRIGGER_ROUTE` is one of ecs-trigger's own environment variables (rename it: names that begin with `ECS_TRIGGER_` are taken)
+        c.yaml:5:90: error: `ECS_TRIGGER_X` is one of ecs-trigger's own environment variables (rename it: names that begin with `ECS_TRIGGER_` are taken)"#]],
+    );
+}
+
+#[test]
+fn what_differs_between_deliveries_fills_nothing_in() {
+    check(
+        &with_task("    reference_id: \"{{ attributes.ApproximateReceiveCount }}\""),
+        expect![
+            "c.yaml:5:34: error: `ApproximateReceiveCount` is not the same at every delivery of a message (a task is requested with the same values however often its message is delivered; leave it out)"
+        ],
+    );
+}
+
+/// Parses a config in which `NAME`, `COUNT` and `BRACES` are set; shows the problems, or the first task's request.
+fn check_with_variables(text: &str, expected: Expect) {
+    let variables = |name: &str| match name {
+        "NAME" => Some("production".to_owned()),
+        "COUNT" => Some("3".to_owned()),
+        "BRACES" => Some("{{ key }}".to_owned()),
+        _ => None,
+    };
+    let source = Source::new("c.yaml", text);
+    let shown = match RoutingConfig::parse_with(source.clone(), &variables) {
+        Ok(config) => {
+            let task = &config.tasks[0];
+            let reference = task.reference_id.as_ref().map(|template| template.source());
+            format!("{} {:?} {reference:?}", task.fixed.task_definition, task.fixed.count)
+        }
+        Err(problems) => problems.iter().map(|problem| problem.line(&source)).collect::<Vec<_>>().join("\n"),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn environment_variables_are_put_in_when_the_config_is_loaded() {
+    let task = |settings: &str| format!("version: 1\ntasks: {{ t: {{ {settings} }} }}\nroutes: []\n");
+    check_with_variables(
+        &task("task_definition: \"import-${env:NAME}\", count: \"${env:COUNT}\""),
+        expect!["import-production Some(3) None"],
+    );
+    check_with_variables(
+        &task("task_definition: import-${env:NAME}, count: ${env:COUNT}"),
+        expect!["c.yaml:2:40: error: not YAML: while parsing a flow mapping, did not find expected ',' or '}'"],
+    );
+    check_with_variables(&task("task_definition: \"${env:NOT_SET:-a}-${env:NOT_SET:-}b\""), expect!["a-b None None"]);
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"$${env:NAME} $NAME ${NAME} {{ key }}/${env:NAME}\""),
+        expect![[r#"t None Some("${env:NAME} $NAME ${NAME} {{ key }}/production")"#]],
+    );
+    check_with_variables(
+        &task("task_definition: \"a-${env:NOT_SET}\""),
+        expect![
+            "c.yaml:2:35: error: the environment variable `NOT_SET` is not set (set it where the config is loaded, or give a default: `${env:NOT_SET:-default}`)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"{{ key ~ '${env:NAME}' }}\""),
+        expect![
+            "c.yaml:2:60: error: an environment variable within a template (a template is filled in from the event alone; put the variable before or after the braces)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"${env:BRACES}\""),
+        expect![
+            "c.yaml:2:50: error: the environment variable `BRACES` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: \"${env:a b}${env:NAME\""),
+        expect![[r#"
+        c.yaml:2:32: error: an empty text (write something, or leave the key out)
+        c.yaml:2:33: error: `a b` cannot name an environment variable (write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`)
+        c.yaml:2:43: error: `${env:NAME` does not end (close it with `}`)"#]],
+    );
+}
+
+/// Parses a config that includes other files; shows the problems, or the routes and tests.
+fn check_included(main: &str, included: &[(&str, &str)], expected: Expect) {
+    let mut source = Source::new("c.yaml", main);
+    for (name, text) in included {
+        source.include(*name, text);
+    }
+    let shown = match RoutingConfig::parse(source.clone()) {
+        Ok(config) => {
+            let routes: Vec<String> =
+                config.routes.iter().map(|route| format!("{} at {}", route.name, source.place(route.span))).collect();
+            format!("{}; {} tests", routes.join(", "), config.tests.len())
+        }
+        Err(problems) => problems.iter().map(|problem| problem.line(&source)).collect::<Vec<_>>().join("\n"),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn included_files_add_tasks_routes_and_tests() {
+    let main = "version: 1\ninclude: [a.yaml, b.yaml]\ntasks: { t: { task_definition: t } }\nroutes:\n  - { name: r, on: { queue: q }, run: u }\n";
+    let a = "tasks: { u: { task_definition: u } }\nroutes:\n  - { name: s, on: { queue: q }, run: t }\n";
+    check_included(
+        main,
+        &[("a.yaml", a), ("b.yaml", "# é\ntests: [{ name: n, event: e.json }]\n")],
+        expect!["r at c.yaml:5:13, s at a.yaml:3:13; 1 tests"],
+    );
+    check_included(
+        main,
+        &[("a.yaml", a)],
+        expect![
+            "c.yaml:2:19: error: the included file `b.yaml` cannot be read (name a file relative to this one's folder)"
+        ],
+    );
+    let wrong =
+        "tasks: { t: { task_definition: t } }\nroutes:\n  - { name: r, on: { queue: q }, run: v }\ninclude: [c.yaml]\n";
+    check_included(
+        main,
+        &[("a.yaml", a), ("b.yaml", wrong)],
+        expect![[r#"
+            b.yaml:1:10: error: a task named `t` stands in another file (give each task its own name)
+            b.yaml:3:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
+            b.yaml:3:39: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)
+            b.yaml:4:1: error: unknown key `include` (the keys here are `version`, `tasks`, `routes` and `tests`)"#]],
+    );
+    check_included(
+        main,
+        &[("a.yaml", "routes: ["), ("b.yaml", "")],
+        expect![[r#"
+        c.yaml:5:39: error: unknown task `u` (define it under `tasks`, or run one of `t`)
+        a.yaml:1:10: error: not YAML: while parsing a node, did not find expected node content
+        b.yaml:1:1: error: expected a mapping with `tasks`, `routes` or `tests`, found null"#]],
+    );
+}
+
+#[test]
+fn the_files_to_include_are_known_from_the_text() {
+    let includes = |text: &str| {
+        let found = super::includes(&Source::new("c.yaml", text), &|_| Some("prod".to_owned()));
+        found.into_iter().map(|path| path.value).collect::<Vec<_>>()
+    };
+    assert_eq!(includes("include: [a.yaml, \"${env:STAGE}.yaml\"]\nroutes: wrong\n"), ["a.yaml", "prod.yaml"]);
+    assert_eq!(includes("include: ["), [""; 0]);
 }

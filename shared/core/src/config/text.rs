@@ -66,6 +66,36 @@ impl Decode for String {
     }
 }
 
+/// A length of time: `90s`, `15m`, `2h`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duration(pub std::time::Duration);
+
+impl Decode for Duration {
+    const EXPECTED: &'static str = "a length of time such as `90s`, `15m` or `2h`";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let parsed = node.as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
+        match parsed.and_then(|duration| std::time::Duration::try_from(duration).ok()) {
+            Some(duration) => Some(Self(duration)),
+            None => wrong_type(node, problems),
+        }
+    }
+}
+
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^([0-9]+ ?(s|m|h) ?)+$" })
+    }
+}
+
 /// A mapping from names to values, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping<T>(pub Vec<(Spanned<String>, T)>);

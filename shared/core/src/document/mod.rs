@@ -9,7 +9,7 @@ pub mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use source::{LineColumn, Source, Span, Spanned};
+pub use source::{LineColumn, Part, Source, Span, Spanned};
 
 /// One value of the text, with the place where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,23 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A string that stands nowhere.
+    pub(crate) fn string(text: &str) -> Self {
+        Self { span: Span::default(), kind: Kind::String(text.to_owned()) }
+    }
+
+    /// A list that stands nowhere.
+    pub(crate) fn array(elements: impl IntoIterator<Item = Self>) -> Self {
+        Self { span: Span::default(), kind: Kind::Array(elements.into_iter().collect()) }
+    }
+
+    /// An object that stands nowhere.
+    pub(crate) fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let entry =
+            |(key, value): (&str, Self)| Entry { key: Spanned { span: Span::default(), value: key.to_owned() }, value };
+        Self { span: Span::default(), kind: Kind::Object(entries.into_iter().map(entry).collect()) }
+    }
+
     /// The value of the last entry named `key`, if this is an object that has one.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {

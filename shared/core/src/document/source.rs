@@ -56,13 +56,27 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
     }
 }
 
-/// A text and the name that messages give it: a path, `-` for standard input, an S3 URI.
+/// A text and the name that messages give it: a path, `-` for standard input, an S3 URI. Further texts may be included in it:
+/// they follow one after the other, so that every byte of them all has one offset.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The name.
+    /// The name of the first text.
     pub name: String,
-    /// The text.
+    /// All texts.
     pub text: String,
+    /// The included texts: their names, and where they begin.
+    included: Vec<(String, usize)>,
+}
+
+/// One of the texts of a [`Source`].
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// Where it begins in the source.
+    pub start: usize,
 }
 
 /// A place for people: both count from 1, columns in characters.
@@ -77,12 +91,35 @@ pub struct LineColumn {
 impl Source {
     /// `text`, called `name`.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), included: Vec::new() }
     }
 
-    /// The line and column of a byte offset.
+    /// Adds an included text.
+    pub fn include(&mut self, name: impl Into<String>, text: &str) {
+        // A byte between them, so that the end of one is not the start of the next.
+        self.text.push('\n');
+        self.included.push((name.into(), self.text.len()));
+        self.text.push_str(text);
+    }
+
+    /// The texts: the first, and those that were included.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let names = std::iter::once(self.name.as_str()).chain(self.included.iter().map(|(name, _)| name.as_str()));
+        let starts = std::iter::once(0).chain(self.included.iter().map(|(_, start)| *start));
+        let ends = self.included.iter().map(|(_, start)| start - 1).chain([self.text.len()]);
+        names.zip(starts.zip(ends)).map(|(name, (start, end))| Part { name, text: &self.text[start..end], start })
+    }
+
+    /// The text that a byte offset lies in.
+    pub fn part_at(&self, offset: usize) -> Part<'_> {
+        let whole = Part { name: &self.name, text: &self.text, start: 0 };
+        self.parts().take_while(|part| part.start <= offset).last().unwrap_or(whole)
+    }
+
+    /// The line and column of a byte offset, in its text.
     pub fn line_column(&self, offset: usize) -> LineColumn {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let part = self.part_at(offset);
+        let before = part.text.get(..offset - part.start).unwrap_or(part.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         LineColumn { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
@@ -90,7 +127,7 @@ impl Source {
     /// `name:line:column` of the span's start.
     pub fn place(&self, span: Span) -> String {
         let LineColumn { line, column } = self.line_column(span.start);
-        format!("{}:{line}:{column}", self.name)
+        format!("{}:{line}:{column}", self.part_at(span.start).name)
     }
 
     /// The place of `part` of the string that stands at `scalar`: exact where the string is written on one line without

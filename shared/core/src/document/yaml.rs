@@ -18,9 +18,14 @@ const NODES_MAX: usize = 2_000_000;
 /// Parses a file of one YAML document. The problems are every duplicate key, and the first place at which the text is not
 /// YAML; after that there is no tree.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    parse_at(0, text)
+}
+
+/// Parses a text that begins at an offset of its source.
+pub fn parse_at(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
-        byte_offsets: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
+        byte_offsets: text.char_indices().map(|(at, _)| start + at).chain([start + text.len()]).collect(),
         anchors: HashMap::new(),
         problems: Vec::new(),
         nodes: 0,
@@ -175,7 +180,8 @@ fn size(node: &Node) -> usize {
     }
 }
 
-fn plain_scalar(text: &str) -> Kind {
+/// What a scalar without quotes is.
+pub(crate) fn plain_scalar(text: &str) -> Kind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
         "true" | "True" | "TRUE" => Kind::Bool(true),

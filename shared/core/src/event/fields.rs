@@ -1,7 +1,7 @@
 //! Typed access to a JSON object's fields, with errors that name the path.
 
 use super::DecodeError;
-use crate::document::{Kind, Node};
+use crate::document::{Entry, Kind, Node};
 
 /// A JSON object and the path to it.
 pub(super) struct Fields<'a> {
@@ -22,6 +22,30 @@ impl<'a> Fields<'a> {
         match node.kind {
             Kind::Object(_) => Ok(Self { path: format!("{}{name}.", self.path), node }),
             _ => Err(self.wrong(name, "an object", node)),
+        }
+    }
+
+    pub(super) fn node(&self) -> &'a Node {
+        self.node
+    }
+
+    /// The elements of a list of objects.
+    pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>, DecodeError> {
+        let node = self.required(name)?;
+        let Kind::Array(elements) = &node.kind else { return Err(self.wrong(name, "a list", node)) };
+        let object = |(index, node): (usize, &'a Node)| match node.kind {
+            Kind::Object(_) => Ok(Self { path: format!("{}{name}[{index}].", self.path), node }),
+            _ => Err(self.wrong(&format!("{name}[{index}]"), "an object", node)),
+        };
+        elements.iter().enumerate().map(object).collect()
+    }
+
+    /// The entries of an object that may be missing.
+    pub(super) fn optional_entries(&self, name: &str) -> Result<Option<&'a [Entry]>, DecodeError> {
+        match self.node.get(name) {
+            None | Some(Node { kind: Kind::Null, .. }) => Ok(None),
+            Some(Node { kind: Kind::Object(entries), .. }) => Ok(Some(entries)),
+            Some(node) => Err(self.wrong(name, "an object", node)),
         }
     }
 

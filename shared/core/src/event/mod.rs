@@ -1,38 +1,46 @@
 //! Decode: from a delivered text to one of the events we know, checked once, here.
 
+mod delivery;
 mod envelope;
+mod event_bridge;
 mod fields;
+mod message;
+mod notification;
 mod s3;
+mod schedule;
 
 use std::sync::Arc;
 
+pub use delivery::Delivery;
 pub use envelope::Envelope;
+pub use event_bridge::EventBridgeEvent;
+pub use message::{Decoded, Message, Queue, Record, UNSTABLE_ATTRIBUTES};
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
+pub use schedule::{Firing, SCHEDULER_INPUT};
 
 use crate::document::{Node, json};
 use crate::identity::Identity;
-use fields::Fields;
 
-/// One event, as EventBridge delivers it.
+/// One event, from whatever source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What every event has.
-    pub envelope: Envelope,
-    /// What kind of event it is.
+    /// Where it comes from, and what only that source tells.
     pub kind: EventKind,
-    /// The whole event as a tree.
+    /// The whole event as a tree: what event patterns match, and what templates see as `event`.
     pub node: Node,
-    /// The whole event as it was delivered.
+    /// The same as JSON.
     pub text: Arc<str>,
 }
 
-/// The closed list of events that are told apart.
+/// The closed list of sources.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
-    /// Amazon S3's own events about an object.
-    S3(S3Event),
-    /// Any other event: its `detail` is a JSON object of the sender's making.
-    Other,
+    /// EventBridge delivered it, by a rule.
+    EventBridge(EventBridgeEvent),
+    /// A schedule fired.
+    Firing(Firing),
+    /// A message of a queue.
+    Message(Message),
 }
 
 /// Why a text is not an event. None of these gets better by trying again.
@@ -55,10 +63,13 @@ pub enum DecodeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// It is none of the deliveries that the functions know.
+    #[error("this is neither an EventBridge event, nor a firing of a schedule, nor a batch of SQS messages")]
+    UnknownDelivery,
 }
 
 impl Event {
-    /// Decodes an EventBridge event.
+    /// Decodes an event that EventBridge delivers by a rule.
     ///
     /// Values are taken as they are: EventBridge carries object keys raw, and decoding them would corrupt `+` and `%`.
     ///
@@ -66,23 +77,34 @@ impl Event {
     /// The text is not JSON, or lacks what an event of its kind always has.
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
         let node = json::parse(text)?;
-        let event = Fields::root(&node)?;
-        let envelope = Envelope::decode(&event)?;
-        let kind = match S3DetailType::of(&envelope) {
-            Some(detail_type) => EventKind::S3(S3Event::decode(detail_type, &event.object("detail")?)?),
-            None => {
-                event.object("detail")?;
-                EventKind::Other
-            }
-        };
-        Ok(Self { envelope, kind, node, text: text.into() })
+        let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
+        Ok(Self { kind, node, text: text.into() })
+    }
+
+    /// The event's id, for people: EventBridge's, or SQS's message id, or schedule and time.
+    pub fn id(&self) -> String {
+        match &self.kind {
+            EventKind::EventBridge(event) => event.envelope.id.clone(),
+            EventKind::Firing(firing) => firing.to_string(),
+            EventKind::Message(message) => message.id().to_owned(),
+        }
     }
 
     /// What a repeated delivery of the same event shares.
     pub fn identity(&self) -> Identity {
         match &self.kind {
-            EventKind::S3(event) => event.identity(&self.envelope),
-            EventKind::Other => Identity::new(["event", &self.envelope.source, &self.envelope.id]),
+            EventKind::EventBridge(event) => event.identity(),
+            EventKind::Firing(firing) => firing.identity(),
+            EventKind::Message(message) => message.identity(),
+        }
+    }
+
+    /// The event of EventBridge's form that this is or that a message holds.
+    pub fn event_bridge(&self) -> Option<&EventBridgeEvent> {
+        match &self.kind {
+            EventKind::EventBridge(event) => Some(event),
+            EventKind::Message(message) => message.event.as_ref(),
+            EventKind::Firing(_) => None,
         }
     }
 }

@@ -108,26 +108,26 @@ pub enum S3Change {
     /// A restore has begun.
     RestoreInitiated {
         /// The archive it is restored from.
-        source_storage_class: String,
+        source_storage_class: Option<String>,
     },
     /// A restored copy can be read.
     RestoreCompleted {
         /// Until when.
-        restore_expiry_time: String,
+        restore_expiry_time: Option<String>,
         /// The archive it was restored from.
-        source_storage_class: String,
+        source_storage_class: Option<String>,
     },
     /// A restored copy is gone again.
     RestoreExpired,
     /// It moved to another storage class.
     StorageClassChanged {
         /// The class it is in now.
-        destination_storage_class: String,
+        destination_storage_class: Option<String>,
     },
     /// It moved to another access tier.
     AccessTierChanged {
         /// The tier it is in now.
-        destination_access_tier: String,
+        destination_access_tier: Option<String>,
     },
     /// Its access control list was written.
     AclUpdated,
@@ -179,18 +179,19 @@ impl S3Change {
                 deletion_type: detail.string("deletion-type")?,
             },
             S3DetailType::ObjectRestoreInitiated => {
-                Self::RestoreInitiated { source_storage_class: detail.string("source-storage-class")? }
+                Self::RestoreInitiated { source_storage_class: detail.optional_string("source-storage-class")? }
             }
             S3DetailType::ObjectRestoreCompleted => Self::RestoreCompleted {
-                restore_expiry_time: detail.string("restore-expiry-time")?,
-                source_storage_class: detail.string("source-storage-class")?,
+                restore_expiry_time: detail.optional_string("restore-expiry-time")?,
+                source_storage_class: detail.optional_string("source-storage-class")?,
             },
             S3DetailType::ObjectRestoreExpired => Self::RestoreExpired,
             S3DetailType::ObjectStorageClassChanged => {
-                Self::StorageClassChanged { destination_storage_class: detail.string("destination-storage-class")? }
+                let destination_storage_class = detail.optional_string("destination-storage-class")?;
+                Self::StorageClassChanged { destination_storage_class }
             }
             S3DetailType::ObjectAccessTierChanged => {
-                Self::AccessTierChanged { destination_access_tier: detail.string("destination-access-tier")? }
+                Self::AccessTierChanged { destination_access_tier: detail.optional_string("destination-access-tier")? }
             }
             S3DetailType::ObjectAclUpdated => Self::AclUpdated,
             S3DetailType::ObjectTagsAdded => Self::TagsAdded,

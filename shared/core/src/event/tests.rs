@@ -2,17 +2,20 @@
 
 use expect_test::{Expect, expect};
 
-use super::{Event, EventKind};
+use super::Event;
 use crate::fixtures::{OBJECT_CREATED, event, s3_event};
 
 /// Decodes a text and shows its kind and identity, or the error.
 fn check(text: &str, expected: Expect) {
     let shown = match Event::decode(text) {
         Err(error) => format!("error: {error}"),
-        Ok(event) => match &event.kind {
-            EventKind::S3(s3) => format!("{:?} {:?}\n{}", s3.change, s3.object, event.identity()),
-            EventKind::Other => format!("{:?}\n{}", event.envelope, event.identity()),
-        },
+        Ok(event) => {
+            let of_event = event.event_bridge().expect("is an event of EventBridge");
+            match &of_event.s3 {
+                Some(s3) => format!("{:?} {:?}\n{}", s3.change, s3.object, event.identity()),
+                None => format!("{:?}\n{}", of_event.envelope, event.identity()),
+            }
+        }
     };
     expected.assert_eq(&shown);
 }
@@ -67,15 +70,15 @@ fn the_other_changes_of_an_object_are_told_apart_by_their_request() {
     check(
         &s3_event("Object Restore Initiated", &detail(object, class)),
         expect![[r#"
-        RestoreInitiated { source_storage_class: "GLACIER" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
-        s3/Object Restore Initiated/b/in/a/v/R1"#]],
+            RestoreInitiated { source_storage_class: Some("GLACIER") } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+            s3/Object Restore Initiated/b/in/a/v/R1"#]],
     );
     let completed = format!(r#"{class},"restore-expiry-time":"2021-11-13T00:00:00Z""#);
     check(
         &s3_event("Object Restore Completed", &detail(object, &completed)),
         expect![[r#"
-        RestoreCompleted { restore_expiry_time: "2021-11-13T00:00:00Z", source_storage_class: "GLACIER" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
-        s3/Object Restore Completed/b/in/a/v/R1"#]],
+            RestoreCompleted { restore_expiry_time: Some("2021-11-13T00:00:00Z"), source_storage_class: Some("GLACIER") } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+            s3/Object Restore Completed/b/in/a/v/R1"#]],
     );
     check(
         &s3_event("Object Restore Expired", &detail(object, "")),
@@ -87,15 +90,15 @@ fn the_other_changes_of_an_object_are_told_apart_by_their_request() {
     check(
         &s3_event("Object Storage Class Changed", &detail(object, to_class)),
         expect![[r#"
-        StorageClassChanged { destination_storage_class: "INTELLIGENT_TIERING" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
-        s3/Object Storage Class Changed/b/in/a/v/R1"#]],
+            StorageClassChanged { destination_storage_class: Some("INTELLIGENT_TIERING") } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+            s3/Object Storage Class Changed/b/in/a/v/R1"#]],
     );
     let to_tier = r#","destination-access-tier":"ARCHIVE_ACCESS""#;
     check(
         &s3_event("Object Access Tier Changed", &detail(object, to_tier)),
         expect![[r#"
-        AccessTierChanged { destination_access_tier: "ARCHIVE_ACCESS" } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
-        s3/Object Access Tier Changed/b/in/a/v/R1"#]],
+            AccessTierChanged { destination_access_tier: Some("ARCHIVE_ACCESS") } S3Object { key: "in/a", etag: Some("e"), version_id: Some("v") }
+            s3/Object Access Tier Changed/b/in/a/v/R1"#]],
     );
     check(
         &s3_event("Object ACL Updated", &detail(object, "")),

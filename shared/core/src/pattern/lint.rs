@@ -15,20 +15,28 @@ const OTHER_FIELDS: [&str; 2] = ["resources", "detail"];
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 pub const RULE_CHARACTERS_MAX: usize = 2048;
 
-/// The warnings about a pattern.
+/// The fields of a decoded message.
+pub const MESSAGE_FIELDS: [&str; 6] = ["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
+
+/// The warnings about a pattern for decoded messages.
+pub fn lint_message(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
+    let mut warnings = Vec::new();
+    let known: Vec<&str> = MESSAGE_FIELDS.to_vec();
+    top_level(node, &known, "message", "what the message says stands below `body`", &mut warnings);
+    repeated_paths(node, None, &mut Vec::new(), &mut warnings);
+    distinct_fields(pattern).into_iter().for_each(|field| either_or(field, &mut warnings));
+    warnings
+}
+
+/// The warnings about a pattern for EventBridge's events.
 pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
-    top_level(node, &mut warnings);
+    let known: Vec<&str> = TEXT_FIELDS.into_iter().chain(OTHER_FIELDS).collect();
+    top_level(node, &known, "event", "an event's own fields stand below `detail`", &mut warnings);
     repeated_paths(node, None, &mut Vec::new(), &mut warnings);
-    let mut seen = Vec::new();
-    for field in pattern.alternatives.iter().flat_map(|alternative| &alternative.fields) {
-        // `$or` repeats the fields around it in every alternative.
-        let place = (&field.path, field.span);
-        if !seen.contains(&place) {
-            seen.push(place);
-            either_or(field, &mut warnings);
-            cannot_match(field, &mut warnings);
-        }
+    for field in distinct_fields(pattern) {
+        either_or(field, &mut warnings);
+        cannot_match(field, &mut warnings);
     }
     let length = json::write(node).chars().count();
     if length > RULE_CHARACTERS_MAX {
@@ -40,6 +48,17 @@ pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     warnings
 }
 
+/// The pattern's fields, each once: `$or` repeats those around it in every alternative.
+fn distinct_fields(pattern: &Pattern) -> Vec<&Field> {
+    let mut seen: Vec<&Field> = Vec::new();
+    for field in pattern.alternatives.iter().flat_map(|alternative| &alternative.fields) {
+        if !seen.iter().any(|seen| seen.path == field.path && seen.span == field.span) {
+            seen.push(field);
+        }
+    }
+    seen
+}
+
 fn entries(node: &Node) -> &[Entry] {
     match &node.kind {
         Kind::Object(entries) => entries,
@@ -47,23 +66,21 @@ fn entries(node: &Node) -> &[Entry] {
     }
 }
 
-/// An unknown field at the top matches no event that EventBridge delivers.
-fn top_level(node: &Node, warnings: &mut Vec<Diagnostic>) {
+/// An unknown field at the top matches nothing.
+fn top_level(node: &Node, known: &[&str], what: &str, help: &str, warnings: &mut Vec<Diagnostic>) {
     for entry in entries(node) {
         let key = entry.key.as_str();
         if key == "$or" {
             if let Kind::Array(branches) = &entry.value.kind {
-                branches.iter().for_each(|branch| top_level(branch, warnings));
+                branches.iter().for_each(|branch| top_level(branch, known, what, help, warnings));
             }
             continue;
         }
-        let known = || TEXT_FIELDS.iter().chain(&OTHER_FIELDS).copied();
         let first = key.split('.').next().unwrap_or(key);
-        if !known().any(|field| field == first) {
-            let hint = hint(key, known());
-            let help = "an event's own fields stand below `detail`";
+        if !known.contains(&first) {
+            let hint = hint(key, known.iter().copied());
             warnings
-                .push(Diagnostic::warning(entry.key.span, format!("no event has a field `{key}`{hint}")).help(help));
+                .push(Diagnostic::warning(entry.key.span, format!("no {what} has a field `{key}`{hint}")).help(help));
         }
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::Plan;
 use crate::config::RoutingConfig;
 use crate::document::Source;
-use crate::event::Event;
+use crate::event::{Delivery, Event};
 use crate::fixtures::{OBJECT_CREATED, event, object_created};
 
 fn plan(config: &str, event: &str) -> Result<Plan, String> {
@@ -46,29 +46,41 @@ fn what_is_not_set_is_left_out() {
         SMALL,
         OBJECT_CREATED,
         expect![[r#"
-        csv {
-          "taskDefinition": "import",
-          "startedBy": "ecs-trigger/csv",
-          "overrides": {
-            "containerOverrides": [
-              {
-                "name": "app",
-                "command": [
-                  "run",
-                  "incoming/report.tar.gz"
-                ],
-                "environment": [
+            csv {
+              "taskDefinition": "import",
+              "startedBy": "ecs-trigger/csv",
+              "overrides": {
+                "containerOverrides": [
                   {
-                    "name": "SIZE",
-                    "value": "5"
+                    "name": "app",
+                    "command": [
+                      "run",
+                      "incoming/report.tar.gz"
+                    ],
+                    "environment": [
+                      {
+                        "name": "SIZE",
+                        "value": "5"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ROUTE",
+                        "value": "csv"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_EVENT_ID",
+                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ATTEMPT",
+                        "value": "0"
+                      }
+                    ]
                   }
                 ]
-              }
-            ]
-          },
-          "clientToken": "f69642518cef573b40c900e481aa21e5231b94cd5c6ed4cf94da9fa4e119e6d1"
-        }
-    "#]],
+              },
+              "clientToken": "708b4ae1aae1f990860e913c5ecbe39a677cd080bc7da69e85640299f7eec6ab"
+            }
+        "#]],
     );
 }
 
@@ -120,114 +132,126 @@ routes:
         config,
         OBJECT_CREATED,
         expect![[r#"
-        all {
-          "cluster": "batch",
-          "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
-          "count": 2,
-          "capacityProviderStrategy": [
-            {
-              "capacityProvider": "FARGATE_SPOT",
-              "weight": 3,
-              "base": 1
-            },
-            {
-              "capacityProvider": "FARGATE",
-              "weight": 1
-            }
-          ],
-          "platformVersion": "LATEST",
-          "networkConfiguration": {
-            "awsvpcConfiguration": {
-              "subnets": [
-                "subnet-a",
-                "subnet-b"
+            all {
+              "cluster": "batch",
+              "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
+              "count": 2,
+              "capacityProviderStrategy": [
+                {
+                  "capacityProvider": "FARGATE_SPOT",
+                  "weight": 3,
+                  "base": 1
+                },
+                {
+                  "capacityProvider": "FARGATE",
+                  "weight": 1
+                }
               ],
-              "securityGroups": [
-                "sg-1"
+              "platformVersion": "LATEST",
+              "networkConfiguration": {
+                "awsvpcConfiguration": {
+                  "subnets": [
+                    "subnet-a",
+                    "subnet-b"
+                  ],
+                  "securityGroups": [
+                    "sg-1"
+                  ],
+                  "assignPublicIp": "DISABLED"
+                }
+              },
+              "group": "imports",
+              "propagateTags": "TASK_DEFINITION",
+              "tags": [
+                {
+                  "key": "team",
+                  "value": "data"
+                },
+                {
+                  "key": "stage",
+                  "value": "production"
+                },
+                {
+                  "key": "object",
+                  "value": "report.tar.gz"
+                }
               ],
-              "assignPublicIp": "DISABLED"
-            }
-          },
-          "group": "imports",
-          "propagateTags": "TASK_DEFINITION",
-          "tags": [
-            {
-              "key": "team",
-              "value": "data"
-            },
-            {
-              "key": "stage",
-              "value": "production"
-            },
-            {
-              "key": "object",
-              "value": "report.tar.gz"
-            }
-          ],
-          "startedBy": "uploads-by-111122223333",
-          "enableExecuteCommand": true,
-          "enableECSManagedTags": true,
-          "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
-          "volumeConfigurations": [
-            {
-              "name": "scratch",
-              "managedEBSVolume": {
-                "roleArn": "arn:aws:iam::111122223333:role/ebs",
-                "encrypted": true,
-                "volumeType": "gp3",
-                "sizeInGiB": 10,
-                "filesystemType": "xfs"
-              }
-            }
-          ],
-          "overrides": {
-            "cpu": "1024",
-            "memory": "2048",
-            "taskRoleArn": "arn:aws:iam::111122223333:role/task",
-            "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
-            "ephemeralStorage": {
-              "sizeInGiB": 30
-            },
-            "containerOverrides": [
-              {
-                "name": "app",
-                "command": [
-                  "import",
-                  "s3://uploads/incoming/report.tar.gz",
-                  "3",
-                  "true"
-                ],
-                "environment": [
-                  {
-                    "name": "SIZE",
-                    "value": "5"
-                  },
-                  {
-                    "name": "FIXED",
-                    "value": "1"
+              "startedBy": "uploads-by-111122223333",
+              "enableExecuteCommand": true,
+              "enableECSManagedTags": true,
+              "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
+              "volumeConfigurations": [
+                {
+                  "name": "scratch",
+                  "managedEBSVolume": {
+                    "roleArn": "arn:aws:iam::111122223333:role/ebs",
+                    "encrypted": true,
+                    "volumeType": "gp3",
+                    "sizeInGiB": 10,
+                    "filesystemType": "xfs"
                   }
-                ],
-                "environmentFiles": [
+                }
+              ],
+              "overrides": {
+                "cpu": "1024",
+                "memory": "2048",
+                "taskRoleArn": "arn:aws:iam::111122223333:role/task",
+                "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
+                "ephemeralStorage": {
+                  "sizeInGiB": 30
+                },
+                "containerOverrides": [
                   {
-                    "value": "arn:aws:s3:::config/app.env",
-                    "type": "s3"
-                  }
-                ],
-                "cpu": 512,
-                "memory": 1024,
-                "memoryReservation": 512,
-                "resourceRequirements": [
-                  {
-                    "type": "GPU",
-                    "value": "1"
+                    "name": "app",
+                    "command": [
+                      "import",
+                      "s3://uploads/incoming/report.tar.gz",
+                      "3",
+                      "true"
+                    ],
+                    "environment": [
+                      {
+                        "name": "SIZE",
+                        "value": "5"
+                      },
+                      {
+                        "name": "FIXED",
+                        "value": "1"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ROUTE",
+                        "value": "all"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_EVENT_ID",
+                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ATTEMPT",
+                        "value": "0"
+                      }
+                    ],
+                    "environmentFiles": [
+                      {
+                        "value": "arn:aws:s3:::config/app.env",
+                        "type": "s3"
+                      }
+                    ],
+                    "cpu": 512,
+                    "memory": 1024,
+                    "memoryReservation": 512,
+                    "resourceRequirements": [
+                      {
+                        "type": "GPU",
+                        "value": "1"
+                      }
+                    ]
                   }
                 ]
-              }
-            ]
-          },
-          "clientToken": "11e178e1bb30a3d2735515aa1ce8f008e337b8592c8518c91a16d393ca286a9f"
-        }
-    "#]],
+              },
+              "clientToken": "a1cb1821efc451476e29f383e59d36daf0f15761550d64510a9f350edab5c613"
+            }
+        "#]],
     );
 }
 
@@ -248,32 +272,32 @@ routes:
         config,
         &event("my.app", "x", "{}"),
         expect![[r#"
-        r {
-          "taskDefinition": "t",
-          "launchType": "EC2",
-          "placementConstraints": [
-            {
-              "type": "distinctInstance"
-            },
-            {
-              "type": "memberOf",
-              "expression": "attribute:gpu exists"
+            r {
+              "taskDefinition": "t",
+              "launchType": "EC2",
+              "placementConstraints": [
+                {
+                  "type": "distinctInstance"
+                },
+                {
+                  "type": "memberOf",
+                  "expression": "attribute:gpu exists"
+                }
+              ],
+              "placementStrategy": [
+                {
+                  "type": "spread",
+                  "field": "attribute:ecs.availability-zone"
+                },
+                {
+                  "type": "binpack",
+                  "field": "memory"
+                }
+              ],
+              "startedBy": "ecs-trigger/r",
+              "clientToken": "5b5cb8bf2d125e69ac51e8608b3d663bf8785c4e321672f65a8e3e3e5dab9e87"
             }
-          ],
-          "placementStrategy": [
-            {
-              "type": "spread",
-              "field": "attribute:ecs.availability-zone"
-            },
-            {
-              "type": "binpack",
-              "field": "memory"
-            }
-          ],
-          "startedBy": "ecs-trigger/r",
-          "clientToken": "5a6a0f509f24652f4c950ad9712711078df2d7388a9b95f19903959bc65a72bf"
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -336,7 +360,9 @@ fn rendered_values_are_held_against_awss_limits() {
     check(
         SMALL,
         &object_created(&format!("incoming/{}", "x".repeat(8200))),
-        expect!["the route `csv` cannot launch its task: the overrides as JSON: 8313 characters; AWS allows 8192"],
+        expect![
+            "the route `csv` cannot launch its task: the overrides as JSON: 8478 characters; AWS allows 8192; with `large_payload: s3` the route puts the event into S3"
+        ],
     );
     check(
         SMALL,
@@ -392,4 +418,276 @@ proptest! {
         request.client_token = expected.client_token.clone();
         prop_assert_eq!(request, expected);
     }
+}
+
+/// Plans a delivery of any source; shows each launch's command and environment, or what is wrong.
+fn check_delivery(config: &str, delivery: &str, expected: Expect) {
+    let source = Source::new("c.yaml", config);
+    let config = RoutingConfig::parse(source.clone())
+        .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|one| one.line(&source)).collect::<String>()));
+    let delivery = Delivery::decode(delivery).expect("is a delivery");
+    let events = config.events(delivery).expect("holds events");
+    let mut shown = String::new();
+    for event in events {
+        match Plan::new(&config, &event) {
+            Err(errors) => shown += &errors.iter().map(|error| format!("error: {error}\n")).collect::<String>(),
+            Ok(plan) => {
+                for launch in plan.launches {
+                    let count = launch.request.count.map(|count| format!(" x {count}")).unwrap_or_default();
+                    shown += &format!("{} {}{count}", launch.route, launch.task);
+                    if let Some(uri) = &launch.payload_uri {
+                        shown += &format!(" payload at {}", uri.replace(&launch.request.client_token, "TOKEN"));
+                    }
+                    for container in launch.request.overrides.container_overrides {
+                        let variables = container.environment.iter().map(|one| format!("{}={}", one.name, one.value));
+                        let variables = variables.collect::<Vec<_>>().join(" ");
+                        let variables = variables.replace(&launch.request.client_token, "TOKEN");
+                        shown += &format!("\n  {} {:?} {variables}", container.name, container.command);
+                    }
+                    shown += "\n";
+                }
+            }
+        }
+    }
+    expected.assert_eq(&shown);
+}
+
+const SOURCES: &str = r#"
+version: 1
+storage: { bucket: state, prefix: ecs-trigger/ }
+tasks:
+  nightly:
+    task_definition: nightly
+    overrides:
+      container_overrides:
+        - name: app
+          command: ["{{ scheduled_time }}", "{{ scheduled.date }}T{{ scheduled.time }}{{ scheduled.offset }}", "{{ scheduled.year }}/{{ scheduled.month }}/{{ scheduled.day }}/{{ scheduled.hour }}", "{{ scheduled.weekday }} {{ scheduled.week }} {{ scheduled.timezone }}", "{{ schedule }}", "{{ input.report }}"]
+  job:
+    task_definition: job
+    count: 25
+    overrides:
+      container_overrides:
+        - { name: app, command: ["{{ body.text }}", "{{ message_id }}", "{{ message_attributes.tenant | default('-') }}", "{{ attributes.SentTimestamp }}", "{{ queue }}", "{{ group_id | default('no group') }}"] }
+        - { name: log, command: [fixed], environment: { FIXED: "1", BODY: "{{ body | tojson }}" } }
+  element:
+    task_definition: element
+    overrides: { container_overrides: [{ name: app, command: ["{{ item.id }}", "{{ index }}", "{{ body.text | default('-') | length }}"] }] }
+  object:
+    task_definition: object
+    overrides: { container_overrides: [{ name: app, command: ["{{ bucket }}", "{{ key }}", "{{ size }}", "{{ detail_type }}", "{{ body.detail.object.key }}"] }] }
+routes:
+  - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Asia/Seoul, input: { report: daily } }, run: nightly }
+  - { name: off, on: { schedule: rate(1 hour), state: disabled }, run: nightly }
+  - { name: job, on: { queue: jobs, event_pattern: { body: { text: [{ exists: true }] } } }, run: job, large_payload: s3 }
+  - { name: elements, on: { queue: lists }, run: [element, job], for_each: "{{ body.items }}", large_payload: s3 }
+  - { name: objects, on: { queue: objects, s3: { bucket: uploads, key: { prefix: in/ } } }, run: object }
+  - { name: strict, on: { queue: strict, unmatched: fail, event_pattern: { body: { kind: [a] } } }, run: element }
+"#;
+
+fn firing(route: &str) -> String {
+    format!(
+        r#"{{"route":"{route}","schedule_arn":"arn:aws:scheduler:r:1:schedule/g/{route}","scheduled_time":"2026-12-31T18:00:00Z","attempt_number":"1"}}"#
+    )
+}
+
+fn batch(queue: &str, body: &str, group: Option<&str>) -> String {
+    let group = group.map(|group| format!(r#","MessageGroupId":"{group}""#)).unwrap_or_default();
+    format!(
+        r#"{{"Records":[{{"messageId":"m-1","body":{},"attributes":{{"SentTimestamp":"1","ApproximateReceiveCount":"2"{group}}},
+        "messageAttributes":{{"tenant":{{"stringValue":"t","dataType":"String"}}}},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:r:1:{queue}"}}]}}"#,
+        crate::document::json::quote(body)
+    )
+}
+
+#[test]
+fn a_firing_is_seen_in_the_schedules_zone() {
+    check_delivery(
+        SOURCES,
+        &firing("nightly"),
+        expect![[r#"
+        nightly nightly
+          app ["2026-12-31T18:00:00Z", "2027-01-01T03:00:00+09:00", "2027/01/01/03", "Fri 53 Asia/Seoul", "nightly", "daily"] ECS_TRIGGER_ROUTE=nightly ECS_TRIGGER_EVENT_ID=nightly/2026-12-31T18:00:00Z ECS_TRIGGER_ATTEMPT=0
+    "#]],
+    );
+    let of_rule = event("aws.events", "Scheduled Event", "{}")
+        .replace(r#""resources":[]"#, r#""resources":["arn:aws:events:r:1:rule/nightly"]"#);
+    check_delivery(
+        SOURCES,
+        &of_rule,
+        expect![[r#"
+        nightly nightly
+          app ["2026-01-31T23:59:59Z", "2026-02-01T08:59:59+09:00", "2026/02/01/08", "Sun 05 Asia/Seoul", "nightly", "daily"] ECS_TRIGGER_ROUTE=nightly ECS_TRIGGER_EVENT_ID=nightly/2026-01-31T23:59:59Z ECS_TRIGGER_ATTEMPT=0
+    "#]],
+    );
+}
+
+#[test]
+fn a_disabled_schedule_starts_nothing_and_an_unknown_one_is_an_error() {
+    check_delivery(SOURCES, &firing("off"), expect![[""]]);
+    check_delivery(
+        SOURCES,
+        &firing("renamed"),
+        expect![[r#"
+        error: no route named `renamed` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike
+    "#]],
+    );
+}
+
+#[test]
+fn a_message_is_seen_with_its_attributes_and_copies_are_started_by_tens() {
+    check_delivery(
+        SOURCES,
+        &batch("jobs", r#"{"text":"a \"b\""}"#, None),
+        expect![[r#"
+        job job x 10
+          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+        job job x 10
+          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+        job job x 5
+          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+    "#]],
+    );
+    check_delivery(SOURCES, &batch("jobs", "no route takes this", None), expect![[""]]);
+    check_delivery(
+        SOURCES,
+        &batch("strict", r#"{"kind":"b"}"#, None),
+        expect![[r#"
+        error: no route takes the message, and `unmatched` of the queue `strict` is `fail`
+    "#]],
+    );
+    check_delivery(SOURCES, &batch("unknown", r#"{"kind":"b"}"#, None), expect![[""]]);
+}
+
+#[test]
+fn each_element_of_a_list_is_launched_by_each_task() {
+    check_delivery(
+        SOURCES,
+        &batch("lists", r#"{"text":"t","items":[{"id":"a"},{"id":"b"}]}"#, None),
+        expect![[r#"
+            elements element
+              app ["a", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+            elements job x 10
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+            elements job x 10
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+            elements job x 5
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+            elements element
+              app ["b", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+            elements job x 10
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+            elements job x 10
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+            elements job x 5
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+        "#]],
+    );
+    check_delivery(SOURCES, &batch("lists", r#"{"text":"t","items":[]}"#, None), expect![[""]]);
+    check_delivery(
+        SOURCES,
+        &batch("lists", r#"{"text":"t","items":{"a":1}}"#, None),
+        expect![[r#"
+        error: the route `elements` cannot launch its task: c.yaml:28:76: `body.items` is no list, but a map in the template "{{ body.items }}"
+    "#]],
+    );
+    check_delivery(
+        SOURCES,
+        &batch("lists", r#"{"text":"t"}"#, None),
+        expect![[r#"
+        error: the route `elements` cannot launch its task: c.yaml:28:76: the event has no `body.items` in the template "{{ body.items }}"
+    "#]],
+    );
+    check_delivery(
+        SOURCES,
+        &batch("lists", r#"{"text":"t","items":[{"id":"a"},{}]}"#, None),
+        expect![[r#"
+        error: the route `elements` cannot launch its task: c.yaml:20:67: the event has no `item.id` in the template "{{ item.id }}"
+    "#]],
+    );
+    let many = vec![r#"{"id":"x"}"#; 10_001].join(",");
+    check_delivery(
+        SOURCES,
+        &batch("lists", &format!(r#"{{"items":[{many}]}}"#), None),
+        expect![[r#"
+        error: the route `elements` cannot launch its task: the list of `for_each` has 10001 elements; one event launches at most 10000
+    "#]],
+    );
+    let many = vec![r#"{"id":"x"}"#; 1000].join(",");
+    check_delivery(
+        SOURCES,
+        &batch("lists", &format!(r#"{{"items":[{many}]}}"#), None),
+        expect![[r#"
+        error: the route `elements` cannot launch its task: the event would start 26000 tasks by this route; at most 10000 are allowed
+    "#]],
+    );
+}
+
+#[test]
+fn an_event_that_does_not_fit_is_pointed_to() {
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(9000));
+    check_delivery(
+        SOURCES,
+        &batch("jobs", &large, None),
+        expect![[r#"
+        job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
+          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+        job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
+          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+        job job x 5 payload at s3://state/ecs-trigger/payloads/TOKEN.json
+          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+    "#]],
+    );
+    check_delivery(
+        &SOURCES.replace(", large_payload: s3", ""),
+        &batch("jobs", &large, None),
+        expect![[r#"
+        error: the route `job` cannot launch its task: the overrides as JSON: 18488 characters; AWS allows 8192; with `large_payload: s3` the route puts the event into S3
+    "#]],
+    );
+}
+
+#[test]
+fn an_s3_notification_in_a_queue_is_an_event_about_its_object() {
+    let record = |key: &str| {
+        format!(
+            r#"{{"eventSource":"aws:s3","awsRegion":"r","eventTime":"2026-01-01T00:00:00.000Z","eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"uploads"}},"object":{{"key":"{key}","size":5,"sequencer":"1"}}}}}}"#
+        )
+    };
+    let body = format!(r#"{{"Records":[{},{}]}}"#, record("in/a+b%2B"), record("out/c"));
+    check_delivery(
+        SOURCES,
+        &batch("objects", &body, None),
+        expect![[r#"
+        objects object
+          app ["uploads", "in/a b+", "5", "Object Created", "in/a b+"] ECS_TRIGGER_ROUTE=objects ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
+    "#]],
+    );
+}
+
+#[test]
+fn every_call_of_an_event_has_a_token_of_its_own_and_the_same_at_every_delivery() {
+    let config = RoutingConfig::parse(Source::new("c.yaml", SOURCES)).expect("the config is valid");
+    let tokens = |receive_count: &str| {
+        let body = r#"{"text":"t","items":[{"id":"a"},{"id":"a"}]}"#;
+        let text = batch("lists", body, None).replace(r#"Count":"2""#, &format!(r#"Count":"{receive_count}""#));
+        let events = config.events(Delivery::decode(&text).expect("is a delivery")).expect("holds events");
+        let plan = Plan::new(&config, &events[0]).expect("can be planned");
+        plan.launches.into_iter().map(|launch| launch.request.client_token).collect::<Vec<_>>()
+    };
+    let first = tokens("1");
+    assert_eq!(first.len(), 8, "two elements, of each one call and three");
+    assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 8);
+    assert_eq!(first, tokens("2"));
 }

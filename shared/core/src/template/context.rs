@@ -1,56 +1,124 @@
 //! What a template sees of an event.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use minijinja::Value;
 
 use crate::document::{Kind, Node};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventBridgeEvent, EventKind, Firing};
+use crate::schedule::Schedule;
 
 /// The names that every event gives to templates.
-pub const EVENT_FIELDS: &[&str] =
-    &["event", "id", "source", "detail_type", "account", "time", "region", "resources", "detail"];
+pub const EVENT_FIELDS: &[&str] = &["event", "id"];
+
+/// The further names that EventBridge's events give, also those that a message holds.
+pub const EVENT_BRIDGE_FIELDS: &[&str] = &["source", "detail_type", "account", "time", "region", "resources", "detail"];
 
 /// The further names that S3's events give, each where the event has it.
 pub const S3_FIELDS: &[&str] = &["bucket", "key", "size", "etag", "version_id", "sequencer", "reason"];
 
+/// The further names that a schedule's firings give.
+pub const SCHEDULE_FIELDS: &[&str] = &["schedule", "scheduled_time", "scheduled", "input"];
+
+/// The further names that messages give, each where the message has it.
+pub const MESSAGE_FIELDS: &[&str] = &["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
+
+/// The further names in a route with `for_each`.
+pub const ELEMENT_FIELDS: &[&str] = &["item", "index"];
+
+/// Every name that some event gives.
+pub(super) fn all_fields() -> Vec<&'static str> {
+    [EVENT_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, MESSAGE_FIELDS, ELEMENT_FIELDS].concat()
+}
+
 /// An event as templates see it.
 #[derive(Debug, Clone)]
-pub struct Context(Value);
+pub struct Context(Vec<(&'static str, Value)>);
 
 impl Context {
-    /// What templates see of `event`.
-    pub fn new(event: &Event) -> Self {
-        let envelope = &event.envelope;
-        let detail = event.node.get("detail");
-        let mut fields: Vec<(&str, Value)> = vec![
-            ("event", value(&event.node)),
-            ("id", Value::from(envelope.id.as_str())),
-            ("source", Value::from(envelope.source.as_str())),
-            ("detail_type", Value::from(envelope.detail_type.as_str())),
-            ("account", Value::from(envelope.account.as_str())),
-            ("time", Value::from(envelope.time.as_str())),
-            ("region", Value::from(envelope.region.as_str())),
-            ("resources", Value::from(envelope.resources.clone())),
-            ("detail", detail.map(value).unwrap_or_default()),
-        ];
-        if let EventKind::S3(s3) = &event.kind {
-            fields.push(("bucket", Value::from(s3.bucket.as_str())));
-            let object = detail.and_then(|detail| detail.get("object"));
-            let of_object = [
-                ("key", "key"),
-                ("size", "size"),
-                ("etag", "etag"),
-                ("version_id", "version-id"),
-                ("sequencer", "sequencer"),
-            ];
-            fields.extend(of_object.into_iter().filter_map(|(name, key)| Some((name, value(object?.get(key)?)))));
-            fields.extend(detail.and_then(|detail| detail.get("reason")).map(|reason| ("reason", value(reason))));
+    /// What templates see of `event`; of a firing, by the schedule that it is of.
+    pub fn new(event: &Event, schedule: Option<&Schedule>) -> Self {
+        let mut fields = vec![("event", value(&event.node)), ("id", Value::from(event.id()))];
+        match &event.kind {
+            EventKind::EventBridge(of_event) => event_bridge(of_event, &event.node, &mut fields),
+            EventKind::Firing(firing) => fields.extend(firing_fields(firing, schedule)),
+            EventKind::Message(message) => {
+                fields.extend(MESSAGE_FIELDS.iter().filter_map(|name| Some((*name, value(event.node.get(name)?)))));
+                if let (Some(of_event), Some(body)) = (&message.event, event.node.get("body")) {
+                    event_bridge(of_event, body, &mut fields);
+                }
+            }
         }
-        Self(Value::from_pairs(fields))
+        Self(fields)
+    }
+
+    /// The same, with an element of the event's list.
+    pub(crate) fn with_element(&self, index: usize, item: &Value) -> Self {
+        let mut fields = self.0.clone();
+        fields.extend([("index", Value::from(index)), ("item", item.clone())]);
+        Self(fields)
     }
 
     pub(super) fn value(&self) -> Value {
-        self.0.clone()
+        Value::from_pairs(self.0.iter().cloned())
     }
+}
+
+fn event_bridge(event: &EventBridgeEvent, node: &Node, fields: &mut Vec<(&'static str, Value)>) {
+    let envelope = &event.envelope;
+    let detail = node.get("detail");
+    fields.extend([
+        ("source", Value::from(envelope.source.as_str())),
+        ("detail_type", Value::from(envelope.detail_type.as_str())),
+        ("account", Value::from(envelope.account.as_str())),
+        ("time", Value::from(envelope.time.as_str())),
+        ("region", Value::from(envelope.region.as_str())),
+        ("resources", Value::from(envelope.resources.clone())),
+        ("detail", detail.map(value).unwrap_or_default()),
+    ]);
+    let Some(s3) = &event.s3 else { return };
+    fields.push(("bucket", Value::from(s3.bucket.as_str())));
+    let object = detail.and_then(|detail| detail.get("object"));
+    let of_object =
+        [("key", "key"), ("size", "size"), ("etag", "etag"), ("version_id", "version-id"), ("sequencer", "sequencer")];
+    fields.extend(of_object.into_iter().filter_map(|(name, key)| Some((name, value(object?.get(key)?)))));
+    fields.extend(detail.and_then(|detail| detail.get("reason")).map(|reason| ("reason", value(reason))));
+}
+
+fn firing_fields(firing: &Firing, schedule: Option<&Schedule>) -> Vec<(&'static str, Value)> {
+    let timezone = schedule.map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
+    let input = schedule.and_then(|schedule| schedule.input.as_ref());
+    let mut fields = vec![
+        ("schedule", Value::from(firing.schedule())),
+        ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
+        ("scheduled", scheduled(firing.scheduled_time, timezone)),
+    ];
+    fields.extend(input.map(|input| ("input", value(input))));
+    fields
+}
+
+/// A time taken apart in a zone. Each part is a text, with the zeros that paths and dates want.
+fn scheduled(time: Timestamp, timezone: TimeZone) -> Value {
+    let zoned = time.to_zoned(timezone);
+    let parts = [
+        ("year", "%Y"),
+        ("month", "%m"),
+        ("day", "%d"),
+        ("hour", "%H"),
+        ("minute", "%M"),
+        ("second", "%S"),
+        ("date", "%F"),
+        ("time", "%T"),
+        ("datetime", "%FT%T%:z"),
+        ("offset", "%:z"),
+        ("weekday", "%a"),
+        ("day_of_year", "%j"),
+        ("week", "%V"),
+        ("week_year", "%G"),
+    ];
+    let timezone = zoned.time_zone().iana_name().unwrap_or("UTC").to_owned();
+    let parts = parts.map(|(name, format)| (name, Value::from(zoned.strftime(format).to_string())));
+    Value::from_pairs(parts.into_iter().chain([("timezone", Value::from(timezone))]))
 }
 
 fn value(node: &Node) -> Value {

@@ -11,13 +11,18 @@ use std::fmt;
 use std::ops::Range;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
-pub use context::{Context, EVENT_FIELDS, S3_FIELDS};
+use context::all_fields;
+pub use context::{
+    Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS,
+};
 
 use crate::config::decode::list;
 use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Source, Span, Spanned};
+use crate::event::UNSTABLE_ATTRIBUTES;
 use crate::limits::OVERRIDES_CHARACTERS_MAX;
 
 /// How many steps one template may take.
@@ -98,12 +103,30 @@ impl Templates {
         }
         problems.extend(unknown_filters(text, source));
         problems.extend(self.unknown_names(&name, text, source));
+        problems.extend(unstable_attributes(text, source));
         Template { name: Some(name), ..plain }
+    }
+
+    /// Parses a template that picks a list: one `{{ ... }}` and nothing else.
+    pub(crate) fn parse_list(
+        &mut self,
+        text: &Spanned<String>,
+        source: &Source,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Template {
+        let template = self.parse(text, source, problems);
+        let is_one =
+            template.expression().is_some_and(|expression| self.environment.compile_expression(expression).is_ok());
+        if template.name.is_none() || !is_one {
+            let problem = Diagnostic::error(text.span, "this must pick a list of the event");
+            problems.push(problem.help("write one `{{ ... }}`, as in `\"{{ body.items }}\"`"));
+        }
+        template
     }
 
     fn unknown_names(&self, name: &str, text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
         let Ok(template) = self.environment.get_template(name) else { return Vec::new() };
-        let known: Vec<&str> = EVENT_FIELDS.iter().chain(S3_FIELDS).copied().collect();
+        let known = all_fields();
         let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
         let unknown = used.into_iter().filter(|used| !known.contains(&used.as_str()));
         unknown
@@ -113,7 +136,8 @@ impl Templates {
                 let hint = hint(&unknown, known.iter().copied());
                 Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
                     "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other \
-                     fields; anything else is `event[\"name\"]`",
+                     fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes \
+                     (of messages), item and index (with for_each); anything else is `event[\"name\"]`",
                 )
             })
             .collect()
@@ -136,15 +160,52 @@ impl Template {
         let rendered = templates.environment.get_template(name).and_then(|template| template.render(context.value()));
         rendered.map_err(|error| {
             let part = whole_expression(&self.source, error.range().unwrap_or(0..0));
-            let expression = self.source.get(part.clone()).unwrap_or_default().trim();
-            let message = match error.kind() {
-                ErrorKind::UndefinedError => format!("the event has no `{expression}`"),
-                ErrorKind::OutOfFuel => "too many steps".to_owned(),
-                _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
-            };
-            let span = source.place_within(self.span, &self.source, part);
-            RenderError { place: source.place(span), template: self.source.clone(), message }
+            self.error(&error, part, source)
         })
+    }
+
+    /// Whether an event fills in anything.
+    pub fn is_filled_in(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// The elements of the list that this picks of an event.
+    ///
+    /// # Errors
+    /// The event lacks it, or it is no list.
+    pub(crate) fn elements(
+        &self,
+        templates: &Templates,
+        context: &Context,
+        source: &Source,
+    ) -> Result<Vec<Value>, RenderError> {
+        let expression = self.expression().unwrap_or_default();
+        let value = templates.environment.compile_expression(expression).and_then(|list| list.eval(context.value()));
+        let value = value.map_err(|error| self.error(&error, 0..self.source.len(), source))?;
+        let no_list =
+            |what: String| RenderError { place: source.place(self.span), template: self.source.clone(), message: what };
+        match value.kind() {
+            ValueKind::Seq => value.try_iter().map(Iterator::collect).map_err(|error| no_list(error.to_string())),
+            ValueKind::Undefined => Err(no_list(format!("the event has no `{expression}`"))),
+            other => Err(no_list(format!("`{expression}` is no list, but a {other}"))),
+        }
+    }
+
+    /// What stands in the braces, if the template is nothing but one pair of them.
+    fn expression(&self) -> Option<&str> {
+        Some(self.source.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim())
+    }
+
+    fn error(&self, error: &minijinja::Error, part: Range<usize>, source: &Source) -> RenderError {
+        let inside = self.source.get(part.clone()).unwrap_or_default().trim();
+        let inside = inside.strip_prefix("{{").and_then(|inside| inside.strip_suffix("}}")).unwrap_or(inside).trim();
+        let message = match error.kind() {
+            ErrorKind::UndefinedError => format!("the event has no `{inside}`"),
+            ErrorKind::OutOfFuel => "too many steps".to_owned(),
+            _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+        };
+        let span = source.place_within(self.span, &self.source, part);
+        RenderError { place: source.place(span), template: self.source.clone(), message }
     }
 }
 
@@ -160,6 +221,17 @@ fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
                 .help(format!("the filters are {}", list(&known)))
         })
         .collect()
+}
+
+/// What differs between two deliveries would make another request of the same message.
+fn unstable_attributes(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
+    let used = UNSTABLE_ATTRIBUTES.iter().filter_map(|name| Some((name, text.find(name)?)));
+    used.map(|(name, at)| {
+        let span = source.place_within(text.span, text, at..at + name.len());
+        Diagnostic::error(span, format!("`{name}` is not the same at every delivery of a message"))
+            .help("a task is requested with the same values however often its message is delivered; leave it out")
+    })
+    .collect()
 }
 
 /// The engine names the last step of `detail.object.key`, or the filter that got nothing; this is the whole path.
@@ -188,7 +260,6 @@ fn syntax_problem(error: &minijinja::Error, text: &Spanned<String>, source: &Sou
 
 /// Writes strings, numbers and booleans; refuses what has no one obvious text.
 fn write_scalar(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    use minijinja::value::ValueKind;
     let problem = match value.kind() {
         ValueKind::None => "a value is null; give a default, as in `{{ value | default('-') }}`",
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {

@@ -18,7 +18,7 @@ fn render(template: &str, event: &str) -> String {
         return problems.iter().map(|problem| problem.line(&source)).collect::<Vec<_>>().join("\n");
     }
     let event = Event::decode(event).expect("the fixture is an event");
-    match template.render(&templates, &Context::new(&event), &source) {
+    match template.render(&templates, &Context::new(&event, None), &source) {
         Ok(text) => text,
         Err(error) => format!("error: {error}"),
     }
@@ -164,7 +164,7 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ ky }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields; anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
         ]],
     );
     check(
@@ -176,7 +176,7 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ now() }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `now` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields; anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `now` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
         ]],
     );
     check(

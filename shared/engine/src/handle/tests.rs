@@ -3,12 +3,14 @@
 use std::sync::Mutex;
 
 use expect_test::{Expect, expect};
+use jiff::Timestamp;
 use trigger_core::config::RoutingConfig;
 use trigger_core::document::Source;
+use trigger_core::event::{Event, Firing};
 use trigger_core::task_request::TaskRequest;
 
-use super::handle;
-use crate::{Failure, LaunchError, Launched, Launcher};
+use super::{Ports, handle};
+use crate::{Failure, LaunchError, Launched, Launcher, PayloadError, Payloads};
 
 /// Answers launches in turn, and remembers what was asked for.
 struct Script {
@@ -20,6 +22,24 @@ impl Launcher for Script {
     async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
         self.asked.lock().expect("not poisoned").push(request.task_definition.clone());
         self.answers.lock().expect("not poisoned").remove(0)
+    }
+}
+
+/// Remembers what was put, or refuses it.
+#[derive(Default)]
+struct Bucket {
+    refuses: bool,
+    put: Mutex<Vec<String>>,
+}
+
+impl Payloads for Bucket {
+    async fn put(&self, uri: &str, event: &str) -> Result<(), PayloadError> {
+        if self.refuses {
+            return Err(PayloadError("AccessDenied".to_owned()));
+        }
+        let shown = format!("{} characters at {}", event.len(), uri.split('/').take(4).collect::<Vec<_>>().join("/"));
+        self.put.lock().expect("not poisoned").push(shown);
+        Ok(())
     }
 }
 
@@ -53,13 +73,14 @@ fn no_memory() -> LaunchError {
 async fn check(event: &str, answers: Vec<Result<Launched, LaunchError>>, expected: Expect) {
     let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
     let script = Script { answers: Mutex::new(answers), asked: Mutex::new(Vec::new()) };
-    let shown = match handle(event, &config, &script).await {
+    let ports = Ports { launcher: script, payloads: Bucket::default() };
+    let shown = match handle(Event::decode(event), &config, &ports, Timestamp::UNIX_EPOCH).await {
         Ok(report) => {
             report.launches.iter().map(|launch| format!("{}: {:?}\n", launch.route, launch.outcome)).collect()
         }
         Err(error) => format!("{}: {error}\n", error.kind()),
     };
-    let asked = script.asked.into_inner().expect("not poisoned").join(", ");
+    let asked = ports.launcher.asked.into_inner().expect("not poisoned").join(", ");
     expected.assert_eq(&format!("{shown}asked for: {asked}"));
 }
 
@@ -138,4 +159,61 @@ async fn what_is_no_event_is_raised() {
         asked for: "#]],
     )
     .await;
+}
+
+/// Handles a firing at a time; shows what came of it.
+async fn fired(catch_up: &str, now: &str) -> String {
+    let config = format!(
+        "version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes: [{{ name: r, on: {{ schedule: rate(1 hour), catch_up: {catch_up} }}, run: t }}]\n"
+    );
+    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+    let script = Script { answers: Mutex::new(vec![started("arn:1")]), asked: Mutex::new(Vec::new()) };
+    let ports = Ports { launcher: script, payloads: Bucket::default() };
+    let time = "2026-01-01T10:00:00Z".parse().expect("is a time");
+    let event = Firing::new("r", "arn:schedule/group/r", time).into_event();
+    match handle(Ok(event), &config, &ports, now.parse().expect("is a time")).await {
+        Ok(report) => match report.superseded_by {
+            Some(next) => format!("superseded by {next}"),
+            None => format!("{} launched", report.launches.len()),
+        },
+        Err(error) => format!("{}: {error}", error.kind()),
+    }
+}
+
+#[tokio::test]
+async fn a_firing_that_comes_when_the_next_is_due_is_not_launched() {
+    assert_eq!(fired("none", "2026-01-01T10:59:00Z").await, "1 launched");
+    assert_eq!(fired("last", "2026-01-01T10:59:00Z").await, "1 launched");
+    assert_eq!(fired("last", "2026-01-01T11:00:00Z").await, "superseded by 2026-01-01T11:00:00Z");
+    let missed = "MissedFiring: event r/2026-01-01T10:00:00Z: the firing was missed: the one at 2026-01-01T11:00:00Z is due already";
+    assert_eq!(fired("none", "2026-01-01T11:00:00Z").await, missed);
+}
+
+/// Handles an event of 9,000 characters with a bucket; shows what was put, what was launched, and the outcome.
+async fn large(payloads: Bucket) -> String {
+    let config = r#"
+version: 1
+storage: { bucket: state, prefix: ecs-trigger }
+tasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app, command: ["{{ detail.text }}"] }] } } }
+routes: [{ name: r, on: { event_pattern: { source: [app] } }, run: t, large_payload: s3 }]
+"#;
+    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+    let script = Script { answers: Mutex::new(vec![started("arn:1")]), asked: Mutex::new(Vec::new()) };
+    let ports = Ports { launcher: script, payloads };
+    let event = Event::decode(&event(&format!(r#"{{"text":"{}"}}"#, "x".repeat(9000))));
+    let outcome = match handle(event, &config, &ports, Timestamp::UNIX_EPOCH).await {
+        Ok(_) => "done".to_owned(),
+        Err(error) => error.to_string().split("payloads/").next().expect("has a start").to_owned(),
+    };
+    let put = ports.payloads.put.into_inner().expect("not poisoned");
+    let asked = ports.launcher.asked.into_inner().expect("not poisoned");
+    format!("put {put:?}, launched {asked:?}: {outcome}")
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_fit_is_put_before_its_task_is_launched() {
+    expect![[r#"put ["9123 characters at s3://state/ecs-trigger"], launched ["t"]: done"#]]
+        .assert_eq(&large(Bucket::default()).await);
+    expect!["put [], launched []: event e-1: the route `r`: the event could not be put at s3://state/ecs-trigger/"]
+        .assert_eq(&large(Bucket { refuses: true, put: Mutex::default() }).await);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use trigger_core::event::{Event, EventKind};
+use trigger_core::event::Event;
 
 use super::{Bucket, NotAnObject};
 
@@ -19,10 +19,11 @@ fn a_file_makes_the_event_that_eventbridge_would_send() {
     fs::write(&path, "hello\n").expect("is written");
     let text = bucket.object_created(&path).expect("is an object");
     let event = Event::decode(&text).expect("is an event");
-    let EventKind::S3(s3) = &event.kind else { panic!("{text}") };
+    let of_event = event.event_bridge().expect("is an event of EventBridge");
+    let s3 = of_event.s3.as_ref().expect("is an event of S3");
     assert_eq!((s3.bucket.as_str(), s3.object.key.as_str()), ("uploads", "a b+c%20.csv"));
     assert_eq!(s3.object.etag.as_deref(), Some("b1946ac92492d2347c6235b4d2611184"));
-    assert_eq!(event.envelope.resources, ["arn:aws:s3:::uploads"]);
+    assert_eq!(of_event.envelope.resources, ["arn:aws:s3:::uploads"]);
 }
 
 #[test]

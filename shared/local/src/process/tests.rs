@@ -47,7 +47,7 @@ fn an_overridden_command_replaces_the_command_and_not_the_entry_point() {
         local,
         false,
         expect![[r#"
-            app: ["run", "it", "b", "c"] {} in /project, essential
+            app: ["run", "it", "b", "c"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r"} in /project, essential
         "#]],
     );
     check(
@@ -55,7 +55,7 @@ fn an_overridden_command_replaces_the_command_and_not_the_entry_point() {
         local,
         false,
         expect![[r#"
-            app: ["run", "it", "a"] {} in /project, essential
+            app: ["run", "it", "a"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r"} in /project, essential
         "#]],
     );
 }
@@ -68,7 +68,7 @@ fn overridden_variables_win_over_the_containers_own() {
         local,
         false,
         expect![[r#"
-            app: ["a"] {"X": "3", "Y": "2", "Z": "4"} in /project, essential
+            app: ["a"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r", "X": "3", "Y": "2", "Z": "4"} in /project, essential
         "#]],
     );
 }
@@ -103,7 +103,7 @@ fn an_image_needs_an_engine() {
         local,
         true,
         expect![[r#"
-            app: ["docker", "run", "--rm", "--init", "--name", "ecs-trigger-id-app", "--env", "X", "--volume", "/data/b:/buckets/b", "--entrypoint", "run", "alpine", "it", "a"] {"X": "3"} in /project, essential
+            app: ["docker", "run", "--rm", "--init", "--name", "ecs-trigger-id-app", "--env", "ECS_TRIGGER_ATTEMPT", "--env", "ECS_TRIGGER_EVENT_ID", "--env", "ECS_TRIGGER_ROUTE", "--env", "X", "--volume", "/data/b:/buckets/b", "--entrypoint", "run", "alpine", "it", "a"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r", "X": "3"} in /project, essential
         "#]],
     );
 }

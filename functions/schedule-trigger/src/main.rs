@@ -1,0 +1,23 @@
+//! Lambda: a schedule that fires starts its tasks.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use trigger_aws::{Function, telemetry};
+use trigger_core::event::Firing;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::init();
+    telemetry::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), Error> {
+    let function = &Function::start().await?;
+    run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        let handled = function.handle(Firing::decode(event.payload.get())).await;
+        handled.map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })
+    }))
+    .await
+}

@@ -1,0 +1,113 @@
+//! EventBridge Scheduler's schedules.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use trigger_core::config::{Route, RoutingConfig};
+use trigger_core::event::SCHEDULER_INPUT;
+
+/// A schedule that invokes the `schedule-trigger` function. Serialised it has AWS's own keys, for CloudFormation's
+/// `AWS::Scheduler::Schedule` and for `aws scheduler create-schedule --cli-input-json`.
+/// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are AWS's own")]
+pub struct Schedule {
+    pub name: String,
+    pub schedule_expression: String,
+    pub schedule_expression_timezone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_date: Option<String>,
+    pub flexible_time_window: FlexibleTimeWindow,
+    /// `ENABLED` or `DISABLED`.
+    pub state: &'static str,
+    pub target: Target,
+}
+
+/// How much later than its time a firing may come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are AWS's own")]
+pub struct FlexibleTimeWindow {
+    /// `OFF` or `FLEXIBLE`.
+    pub mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_window_in_minutes: Option<u32>,
+}
+
+/// The function, and what it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are AWS's own")]
+pub struct Target {
+    pub arn: String,
+    pub role_arn: String,
+    pub input: String,
+    pub retry_policy: RetryPolicy,
+}
+
+/// How long Scheduler tries to invoke the function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are AWS's own")]
+pub struct RetryPolicy {
+    pub maximum_event_age_in_seconds: u32,
+    pub maximum_retry_attempts: u32,
+}
+
+/// The schedules that a config needs: one for each route on a schedule, named as the route.
+pub fn schedules(config: &RoutingConfig, function_arn: &str, role_arn: &str) -> Vec<Schedule> {
+    config.routes.iter().filter_map(|route| schedule(route, function_arn, role_arn)).collect()
+}
+
+fn schedule(route: &Route, function_arn: &str, role_arn: &str) -> Option<Schedule> {
+    let schedule = route.schedule()?;
+    let date = |time: Timestamp| time.strftime("%FT%TZ").to_string();
+    Some(Schedule {
+        name: route.name.clone(),
+        schedule_expression: schedule.text.clone(),
+        schedule_expression_timezone: schedule.timezone.iana_name().unwrap_or("UTC").to_owned(),
+        start_date: schedule.start.map(date),
+        end_date: schedule.end.map(date),
+        flexible_time_window: FlexibleTimeWindow {
+            mode: if schedule.flexible_window_minutes.is_some() { "FLEXIBLE" } else { "OFF" },
+            maximum_window_in_minutes: schedule.flexible_window_minutes,
+        },
+        state: if schedule.enabled { "ENABLED" } else { "DISABLED" },
+        target: Target {
+            arn: function_arn.to_owned(),
+            role_arn: role_arn.to_owned(),
+            input: SCHEDULER_INPUT.replace("ROUTE", &route.name),
+            // As long as Scheduler can: what comes too late is decided by the function.
+            retry_policy: RetryPolicy { maximum_event_age_in_seconds: 86_400, maximum_retry_attempts: 185 },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use trigger_core::config::RoutingConfig;
+    use trigger_core::document::Source;
+
+    use super::schedules;
+
+    #[test]
+    fn each_route_on_a_schedule_has_a_schedule_in_its_zone() {
+        let config = r#"
+version: 1
+tasks: { t: { task_definition: t } }
+routes:
+  - { name: events, on: { event_pattern: { source: [my.app] } }, run: t }
+  - { name: often, on: { schedule: rate(5 minutes) }, run: t }
+  - name: nightly
+    on: { schedule: cron(0 3 * * ? *), timezone: Asia/Seoul, start: "2026-12-01T00:00:00", end: "2027-01-01T00:00:00Z", flexible_window: 15m, state: disabled }
+    run: t
+"#;
+        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+        let schedules = schedules(&config, "arn:function", "arn:role");
+        let shown = serde_json::to_string_pretty(&schedules).expect("is JSON");
+        expect![[""]].assert_eq(&shown);
+    }
+}

@@ -1,0 +1,108 @@
+//! The config in force: the last good version of it, looked after while events are handled.
+
+use std::env;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use tracing::{error, info, warn};
+use trigger_core::config::RoutingConfig;
+
+use crate::config_source::{ConfigSource, ConfigSourceError, Version};
+use crate::telemetry::{self, Metric};
+
+/// The environment variable that says how many seconds a config is trusted before it is looked after. For tests, mainly.
+pub const MAX_AGE_VARIABLE: &str = "ECS_TRIGGER_CONFIG_MAX_AGE";
+/// How long a config is trusted otherwise.
+const MAX_AGE: Duration = Duration::from_secs(30);
+
+/// The config in force. A changed version replaces it without a restart; one that is refused does not.
+#[derive(Debug)]
+pub struct ConfigCache {
+    source: ConfigSource,
+    s3: Client,
+    max_age: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    in_force: Arc<RoutingConfig>,
+    /// The version that was read last, perhaps a refused one.
+    seen: Version,
+    looked: Instant,
+    looking: bool,
+}
+
+impl ConfigCache {
+    /// Reads the config that the environment names.
+    ///
+    /// # Errors
+    /// It cannot be read, or is refused: there is none to go on with.
+    pub async fn load(s3: Client) -> Result<Arc<Self>, ConfigSourceError> {
+        let source = ConfigSource::from_environment()?;
+        let seconds = env::var(MAX_AGE_VARIABLE).ok().and_then(|seconds| seconds.parse().ok());
+        Self::read(source, s3, seconds.map_or(MAX_AGE, Duration::from_secs)).await
+    }
+
+    /// Reads the config of a place, to be trusted for `max_age`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn read(source: ConfigSource, s3: Client, max_age: Duration) -> Result<Arc<Self>, ConfigSourceError> {
+        let unreadable =
+            || ConfigSourceError::Unreadable { place: source.to_string(), reason: "nothing is there".into() };
+        let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
+        let in_force = Arc::new(seen.parse().inspect_err(|_| telemetry::count(Metric::ConfigRefused))?);
+        let state = State { in_force, seen, looked: Instant::now(), looking: false };
+        Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
+    }
+
+    /// The config in force. If it has not been looked after for a while, that begins in the background, and the next event may
+    /// find a new one.
+    pub fn current(self: &Arc<Self>) -> Arc<RoutingConfig> {
+        let mut state = self.state();
+        if !state.looking && state.looked.elapsed() >= self.max_age {
+            state.looking = true;
+            let (cache, seen) = (Arc::clone(self), state.seen.clone());
+            tokio::spawn(async move { cache.look(seen).await });
+        }
+        Arc::clone(&state.in_force)
+    }
+
+    async fn look(&self, seen: Version) {
+        let read = self.source.read(&self.s3, Some(&seen)).await;
+        let parsed = match read {
+            Ok(None) => None,
+            Ok(Some(version)) => Some((version.parse(), version)),
+            Err(reason) => {
+                warn!(%reason, "the config cannot be looked after; the one in force stays");
+                None
+            }
+        };
+        let mut state = self.state();
+        state.looking = false;
+        state.looked = Instant::now();
+        let Some((parsed, version)) = parsed else { return };
+        let (new, in_force) = (version.etag(), state.in_force.etag.clone());
+        match parsed {
+            Ok(config) => {
+                info!(config_etag = new, replaces = in_force, "a new config is in force");
+                state.in_force = Arc::new(config);
+            }
+            Err(reason) => {
+                error!(refused_etag = new, config_etag = in_force, %reason, "a new config is refused; the one in force stays");
+                telemetry::count(Metric::ConfigRefused);
+            }
+        }
+        // A refused version is told once, not at every look.
+        state.seen = version;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

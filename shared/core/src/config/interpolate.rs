@@ -1,0 +1,107 @@
+//! `${env:NAME}` and `${env:NAME:-default}`: environment variables, put in when the config is loaded.
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Kind, Node, Source, Span, yaml};
+
+/// Finds an environment variable.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+const OPENING: &str = "${env:";
+
+/// Replaces every `${env:...}` in the texts of a tree. Keys are left as they are.
+pub(super) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
+    match &mut node.kind {
+        Kind::String(text) if text.contains(OPENING) => {
+            let replaced = Scalar { span: node.span, text, source, variables }.replaced(problems);
+            let is_whole = text.starts_with(OPENING) && text.find('}') == Some(text.len() - 1);
+            // What is nothing but a variable has the type of what the variable holds, in quotes as well: within braces YAML
+            // wants them.
+            node.kind = match yaml::plain_scalar(&replaced) {
+                typed @ (Kind::Number(_) | Kind::Bool(_)) if is_whole => typed,
+                _ => Kind::String(replaced),
+            };
+        }
+        Kind::Array(elements) => {
+            elements.iter_mut().for_each(|element| interpolate(element, source, variables, problems));
+        }
+        Kind::Object(entries) => {
+            entries.iter_mut().for_each(|entry| interpolate(&mut entry.value, source, variables, problems));
+        }
+        _ => {}
+    }
+}
+
+/// A text of the config.
+struct Scalar<'a> {
+    span: Span,
+    text: &'a str,
+    source: &'a Source,
+    variables: Variables<'a>,
+}
+
+impl Scalar<'_> {
+    fn replaced(&self, problems: &mut Vec<Diagnostic>) -> String {
+        let mut replaced = String::new();
+        let mut at = 0;
+        while let Some(found) = self.text[at..].find(OPENING).map(|found| at + found) {
+            let before = &self.text[at..found];
+            let inside = found + OPENING.len();
+            if let Some(before) = before.strip_suffix('$') {
+                replaced.push_str(before);
+                replaced.push_str(OPENING);
+                at = inside;
+                continue;
+            }
+            replaced.push_str(before);
+            let end = self.text[inside..].find('}').map_or(self.text.len(), |close| inside + close + 1);
+            match self.value(found, end) {
+                Ok(value) => replaced.push_str(&value),
+                Err(problem) => problems.push(problem),
+            }
+            at = end;
+        }
+        replaced + &self.text[at..]
+    }
+
+    /// What the reference from `start` to `end` stands for.
+    fn value(&self, start: usize, end: usize) -> Result<String, Diagnostic> {
+        let error = |message: String, help: String| {
+            let span = self.source.place_within(self.span, self.text, start..end);
+            Err(Diagnostic::error(span, message).help(help))
+        };
+        let reference = &self.text[start..end];
+        let Some(inside) = reference.strip_prefix(OPENING).and_then(|rest| rest.strip_suffix('}')) else {
+            return error(format!("`{reference}` does not end"), "close it with `}`".into());
+        };
+        let (name, default) = match inside.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inside, None),
+        };
+        let is_name = !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name {
+            let help = "write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`";
+            return error(format!("`{name}` cannot name an environment variable"), help.into());
+        }
+        if is_within_template(&self.text[..start]) {
+            let help = "a template is filled in from the event alone; put the variable before or after the braces";
+            return error("an environment variable within a template".into(), help.into());
+        }
+        let Some(value) = (self.variables)(name).or_else(|| default.map(str::to_owned)) else {
+            let help = format!("set it where the config is loaded, or give a default: `${{env:{name}:-default}}`");
+            return error(format!("the environment variable `{name}` is not set"), help);
+        };
+        if ["{{", "{%", "{#"].iter().any(|opening| value.contains(opening)) {
+            let help = "what a variable holds is never a template; write the template in the config";
+            return error(format!("the environment variable `{name}` holds a template's braces"), help.into());
+        }
+        Ok(value)
+    }
+}
+
+fn is_within_template(before: &str) -> bool {
+    [("{{", "}}"), ("{%", "%}"), ("{#", "#}")].iter().any(|(open, close)| {
+        before.rfind(open).is_some_and(|opened| before.rfind(close).is_none_or(|closed| closed < opened))
+    })
+}

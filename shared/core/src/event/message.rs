@@ -1,0 +1,238 @@
+//! A message of an SQS queue, whatever its body holds.
+
+use super::fields::Fields;
+use super::notification::{self, Content};
+use super::{DecodeError, Event, EventBridgeEvent, EventKind};
+use crate::document::{Kind, Node, json};
+use crate::identity::Identity;
+
+/// Attributes that differ between two deliveries of one message. No template sees them: a request that is made of them would
+/// not be the same request at the next delivery.
+pub const UNSTABLE_ATTRIBUTES: [&str; 2] = ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"];
+
+/// A message as SQS delivers it, before its body is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// SQS's id, the same at every delivery.
+    pub message_id: String,
+    /// The queue.
+    pub queue: Queue,
+    /// The body.
+    pub body: String,
+    /// SQS's attributes of the message, such as `SentTimestamp` and `MessageGroupId`.
+    pub attributes: Vec<(String, String)>,
+    /// The sender's attributes, each with its text; binary ones as base64.
+    pub message_attributes: Vec<(String, String)>,
+}
+
+impl Record {
+    /// The message group of a FIFO queue, within which order is kept. (On a standard queue a group orders nothing.)
+    pub fn group(&self) -> Option<&str> {
+        self.attribute("MessageGroupId").filter(|_| self.queue.is_fifo())
+    }
+
+    /// How often the message was received, this time included.
+    pub fn receive_count(&self) -> u32 {
+        self.attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
+
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A queue, by its name and, where they are known, Region and account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Queue {
+    /// The name; that of a FIFO queue ends in `.fifo`.
+    pub name: String,
+    /// The Region.
+    pub region: Option<String>,
+    /// The account's 12 digits.
+    pub account: Option<String>,
+}
+
+impl Queue {
+    /// A queue of this name, ARN (`arn:aws:sqs:eu-west-1:111122223333:jobs`) or URL
+    /// (`https://sqs.eu-west-1.amazonaws.com/111122223333/jobs`).
+    pub fn parse(text: &str) -> Option<Self> {
+        let queue = if let Some(arn) = text.strip_prefix("arn:") {
+            match arn.split(':').collect::<Vec<_>>().as_slice() {
+                [_, "sqs", region, account, name] => Self::new(name, Some(region), Some(account)),
+                _ => return None,
+            }
+        } else if let Some((_, url)) = text.split_once("://") {
+            match url.split('/').collect::<Vec<_>>().as_slice() {
+                [host, account, name] => {
+                    let mut labels = host.split('.');
+                    let region = labels.next().filter(|label| *label == "sqs").and_then(|_| labels.next());
+                    Self::new(name, region, Some(account))
+                }
+                _ => return None,
+            }
+        } else {
+            Self::new(text, None, None)
+        };
+        queue.has_legal_name().then_some(queue)
+    }
+
+    fn new(name: &str, region: Option<&str>, account: Option<&str>) -> Self {
+        let known = |part: Option<&str>| part.filter(|part| !part.is_empty()).map(str::to_owned);
+        Self { name: name.to_owned(), region: known(region), account: known(account) }
+    }
+
+    fn has_legal_name(&self) -> bool {
+        let stem = self.name.strip_suffix(".fifo").unwrap_or(&self.name);
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        !stem.is_empty() && self.name.len() <= 80 && stem.chars().all(legal)
+    }
+
+    /// Whether messages of a group keep their order.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+
+    /// Whether both can be the same queue: what one of them does not tell is no difference.
+    pub fn is(&self, other: &Self) -> bool {
+        let same = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        self.name == other.name && same(&self.region, &other.region) && same(&self.account, &other.account)
+    }
+}
+
+/// A message, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The queue.
+    pub queue: Queue,
+    /// SQS's id of the message.
+    pub message_id: String,
+    /// Its message group.
+    pub group_id: Option<String>,
+    /// SNS's topic and message id, where SNS wrapped it: the same even if SNS sends it to the queue twice.
+    pub sns: Option<(String, String)>,
+    /// The event that the body holds: EventBridge's, or one record of an S3 notification.
+    pub event: Option<EventBridgeEvent>,
+}
+
+/// What a message comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decoded {
+    /// Its events: one, or one for each record of an S3 notification.
+    Events(Vec<Event>),
+    /// S3 tries out a new notification configuration: nothing has happened.
+    TestEvent,
+}
+
+impl Message {
+    /// Reads a message: plain text, JSON, an event of EventBridge, a notification of S3, each also in an envelope of SNS.
+    ///
+    /// A body that begins with `{` or `[` must be JSON. An S3 notification makes an event of EventBridge's form of each of
+    /// its records, the keys decoded.
+    ///
+    /// # Errors
+    /// The body is not what it seems to be.
+    pub fn decode(record: &Record) -> Result<Decoded, DecodeError> {
+        let mut message = Self {
+            queue: record.queue.clone(),
+            message_id: record.message_id.clone(),
+            group_id: record.attribute("MessageGroupId").map(str::to_owned),
+            sns: None,
+            event: None,
+        };
+        let mut attributes = record.message_attributes.clone();
+        let mut body = body(&record.body)?;
+        if let Some(envelope) = notification::sns(&body)? {
+            message.sns = Some((envelope.topic_arn, envelope.message_id));
+            attributes.extend(envelope.attributes);
+            body = self::body(&envelope.message)?;
+        }
+        let own_id = message.sns.as_ref().map_or(&message.message_id, |(_, id)| id);
+        let bodies = match notification::content(&body, own_id)? {
+            Content::TestEvent => return Ok(Decoded::TestEvent),
+            Content::Plain => vec![(None, body)],
+            Content::Event(event) => vec![(Some(*event), body)],
+            Content::S3Records(records) => records.into_iter().map(|(event, body)| (Some(event), body)).collect(),
+        };
+        let event = |(event, body)| Self { event, ..message.clone() }.into_event(body, record, &attributes);
+        Ok(Decoded::Events(bodies.into_iter().map(event).collect()))
+    }
+
+    fn into_event(self, body: Node, record: &Record, message_attributes: &[(String, String)]) -> Event {
+        let texts = |pairs: &mut dyn Iterator<Item = &(String, String)>| {
+            Node::object(pairs.map(|(name, value)| (name.as_str(), Node::string(value))))
+        };
+        let stable = |(name, _): &&(String, String)| !UNSTABLE_ATTRIBUTES.contains(&name.as_str());
+        let mut fields = vec![
+            ("queue", Node::string(&self.queue.name)),
+            ("message_id", Node::string(&self.message_id)),
+            ("attributes", texts(&mut record.attributes.iter().filter(stable))),
+            ("message_attributes", texts(&mut message_attributes.iter())),
+            ("body", body),
+        ];
+        fields.extend(self.group_id.as_deref().map(|group| ("group_id", Node::string(group))));
+        let node = Node::object(fields);
+        let text = json::write(&node).into();
+        Event { kind: EventKind::Message(self), node, text }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.event.as_ref().map_or(&self.message_id, |event| &event.envelope.id)
+    }
+
+    /// That of the event in it; else SNS's id of the message, or SQS's. (Two messages of the same content are two.)
+    pub(super) fn identity(&self) -> Identity {
+        match (&self.event, &self.sns) {
+            (Some(event), _) => event.identity(),
+            (None, Some((topic_arn, message_id))) => Identity::new(["sns", topic_arn, message_id]),
+            (None, None) => Identity::new(["message", &self.queue.name, &self.message_id]),
+        }
+    }
+}
+
+/// A body as a value: JSON where it begins like it, else text. Numbers and words stay the texts they are.
+fn body(text: &str) -> Result<Node, DecodeError> {
+    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
+        Some(b'{' | b'[') => Ok(json::parse(text)?),
+        Some(b'"') => Ok(json::parse(text).unwrap_or_else(|_| Node::string(text))),
+        _ => Ok(Node::string(text)),
+    }
+}
+
+/// Reads a batch as Lambda delivers it: `{"Records": [...]}`.
+pub(super) fn records(node: &Node) -> Result<Vec<Record>, DecodeError> {
+    Fields::root(node)?.objects("Records")?.iter().map(record).collect()
+}
+
+fn record(fields: &Fields<'_>) -> Result<Record, DecodeError> {
+    let arn = fields.string("eventSourceARN")?;
+    let queue = Queue::parse(&arn)
+        .ok_or_else(|| fields.error("eventSourceARN", format!("must be the ARN of a queue, found `{arn}`")))?;
+    let attributes = fields.texts("attributes", |value| value.as_str())?;
+    let message_attributes = fields.texts("messageAttributes", |value| {
+        ["stringValue", "binaryValue"].iter().find_map(|name| value.get(name)?.as_str())
+    })?;
+    Ok(Record {
+        message_id: fields.string("messageId")?,
+        queue,
+        body: fields.string("body")?,
+        attributes,
+        message_attributes,
+    })
+}
+
+impl Fields<'_> {
+    /// An object's entries, each with the text that `text` finds in its value.
+    fn texts(&self, name: &str, text: impl Fn(&Node) -> Option<&str>) -> Result<Vec<(String, String)>, DecodeError> {
+        let Some(entries) = self.optional_entries(name)? else { return Ok(Vec::new()) };
+        let pair = |entry: &crate::document::Entry| match (text(&entry.value), &entry.value.kind) {
+            (Some(text), _) => Some(Ok((entry.key.value.clone(), text.to_owned()))),
+            // An attribute without a value, as lists are delivered.
+            (None, Kind::Object(_) | Kind::Null) => None,
+            (None, _) => Some(Err(self.error(&format!("{name}.{}", entry.key.value), "must be a text".to_owned()))),
+        };
+        entries.iter().filter_map(pair).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

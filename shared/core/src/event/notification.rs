@@ -1,0 +1,164 @@
+//! What other services put into a message's body: S3's notifications, SNS's envelopes, EventBridge's events.
+
+use percent_encoding::percent_decode_str;
+
+use super::fields::Fields;
+use super::{DecodeError, EventBridgeEvent, S3_EVENT_SOURCE, S3DetailType};
+use crate::document::{Kind, Node};
+
+/// What a body holds.
+pub(super) enum Content {
+    /// What its sender made of it.
+    Plain,
+    /// An event that EventBridge sent to the queue.
+    Event(Box<EventBridgeEvent>),
+    /// The records of an S3 notification, as events of EventBridge's form.
+    S3Records(Vec<(EventBridgeEvent, Node)>),
+    /// S3's test of a notification configuration.
+    TestEvent,
+}
+
+/// The fields that make a body an event of EventBridge: all of them.
+const EVENT_BRIDGE_FIELDS: [&str; 7] = ["id", "source", "detail-type", "account", "time", "region", "detail"];
+
+/// Reads a body. `id` is the message's, for events that name none of their own.
+pub(super) fn content(body: &Node, id: &str) -> Result<Content, DecodeError> {
+    if EVENT_BRIDGE_FIELDS.iter().all(|field| body.get(field).is_some()) {
+        return Ok(Content::Event(Box::new(EventBridgeEvent::decode(body)?)));
+    }
+    if body.get("Event").and_then(Node::as_str) == Some("s3:TestEvent") {
+        return Ok(Content::TestEvent);
+    }
+    let records = match body.get("Records").map(|records| &records.kind) {
+        Some(Kind::Array(records)) => records.as_slice(),
+        _ => return Ok(Content::Plain),
+    };
+    let of_s3 = |record: &Node| record.get("eventSource").and_then(Node::as_str) == Some("aws:s3");
+    if !records.first().is_some_and(of_s3) {
+        return Ok(Content::Plain);
+    }
+    let records = Fields::root(body)?.objects("Records")?;
+    let events = records.iter().map(|record| s3_record(record, id)).collect::<Result<_, _>>()?;
+    Ok(Content::S3Records(events))
+}
+
+/// A record of an S3 notification, as EventBridge would deliver it; only the account is not known, and the id is S3's id of the
+/// request.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), DecodeError> {
+    let event_name = record.string("eventName")?;
+    let s3 = record.object("s3")?;
+    let (bucket, object) = (s3.object("bucket")?, s3.object("object")?);
+    let bucket_name = bucket.string("name")?;
+    let key = decode_key(&object, &object.string("key")?)?;
+    let mut object_fields = vec![("key", Node::string(&key))];
+    let carried = [("size", "size"), ("eTag", "etag"), ("versionId", "version-id"), ("sequencer", "sequencer")];
+    object_fields.extend(carried.iter().filter_map(|(from, to)| Some((*to, object.node().get(from)?.clone()))));
+    let (detail_type, reasons) = detail_type(&event_name);
+    let mut detail =
+        vec![("bucket", Node::object([("name", Node::string(&bucket_name))])), ("object", Node::object(object_fields))];
+    detail.extend(reasons.iter().map(|(name, value)| (*name, Node::string(value))));
+    let found = |path: &[&str]| path.iter().try_fold(record.node(), |node, name| node.get(name));
+    detail.extend(ELSEWHERE.iter().filter_map(|(path, name)| Some((*name, found(path)?.clone()))));
+    let request_id = found(&["responseElements", "x-amz-request-id"]).and_then(Node::as_str);
+    detail.extend(request_id.map(|id| ("request-id", Node::string(id))));
+    let id = match (request_id.unwrap_or(id), detail_type) {
+        (id, Some(_)) => id.to_owned(),
+        // EventBridge has no such event; the id alone tells it from the request's others.
+        (id, None) => format!("{id}/{event_name}/{bucket_name}/{key}"),
+    };
+    let node = Node::object([
+        ("id", Node::string(&id)),
+        ("source", Node::string(S3_EVENT_SOURCE)),
+        ("detail-type", Node::string(detail_type.map_or(event_name.as_str(), |known| known.as_str()))),
+        ("account", Node::string("")),
+        ("time", Node::string(&record.string("eventTime")?)),
+        ("region", Node::string(&record.string("awsRegion")?)),
+        ("resources", Node::array([Node::string(&format!("arn:aws:s3:::{bucket_name}"))])),
+        ("detail", Node::object(detail)),
+    ]);
+    let event = EventBridgeEvent::decode(&node).map_err(|error| match error {
+        DecodeError::Field { field, problem } => record.error("s3", format!("is incomplete: {field} {problem}")),
+        other => other,
+    })?;
+    Ok((event, node))
+}
+
+/// Where a record holds what is in the detail of EventBridge's events.
+const ELSEWHERE: [(&[&str], &str); 4] = [
+    (&["glacierEventData", "restoreEventData", "lifecycleRestorationExpiryTime"], "restore-expiry-time"),
+    (&["glacierEventData", "restoreEventData", "lifecycleRestoreStorageClass"], "source-storage-class"),
+    (&["lifecycleEventData", "transitionEventData", "destinationStorageClass"], "destination-storage-class"),
+    (&["intelligentTieringEventData", "destinationAccessTier"], "destination-access-tier"),
+];
+
+/// EventBridge's name of what a notification reports, and what else EventBridge says of it.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html>
+fn detail_type(event_name: &str) -> (Option<S3DetailType>, &'static [(&'static str, &'static str)]) {
+    use S3DetailType as Type;
+    // In messages the names come without the prefix that configurations give them.
+    let (detail_type, reasons): (_, &[_]) = match event_name.strip_prefix("s3:").unwrap_or(event_name) {
+        "ObjectCreated:Put" => (Type::ObjectCreated, &[("reason", "PutObject")]),
+        "ObjectCreated:Post" => (Type::ObjectCreated, &[("reason", "POST Object")]),
+        "ObjectCreated:Copy" => (Type::ObjectCreated, &[("reason", "CopyObject")]),
+        "ObjectCreated:CompleteMultipartUpload" => (Type::ObjectCreated, &[("reason", "CompleteMultipartUpload")]),
+        "ObjectRemoved:Delete" => {
+            (Type::ObjectDeleted, &[("reason", "DeleteObject"), ("deletion-type", "Permanently Deleted")])
+        }
+        "ObjectRemoved:DeleteMarkerCreated" => {
+            (Type::ObjectDeleted, &[("reason", "DeleteObject"), ("deletion-type", "Delete Marker Created")])
+        }
+        "LifecycleExpiration:Delete" => {
+            (Type::ObjectDeleted, &[("reason", "Lifecycle Expiration"), ("deletion-type", "Permanently Deleted")])
+        }
+        "LifecycleExpiration:DeleteMarkerCreated" => {
+            (Type::ObjectDeleted, &[("reason", "Lifecycle Expiration"), ("deletion-type", "Delete Marker Created")])
+        }
+        "ObjectRestore:Post" => (Type::ObjectRestoreInitiated, &[]),
+        "ObjectRestore:Completed" => (Type::ObjectRestoreCompleted, &[]),
+        "ObjectRestore:Delete" => (Type::ObjectRestoreExpired, &[]),
+        "LifecycleTransition" => (Type::ObjectStorageClassChanged, &[]),
+        "IntelligentTiering" => (Type::ObjectAccessTierChanged, &[]),
+        "ObjectAcl:Put" => (Type::ObjectAclUpdated, &[]),
+        "ObjectTagging:Put" => (Type::ObjectTagsAdded, &[]),
+        "ObjectTagging:Delete" => (Type::ObjectTagsDeleted, &[]),
+        _ => return (None, &[]),
+    };
+    (Some(detail_type), reasons)
+}
+
+/// Notifications carry keys as forms encode them: `red+flower%2B.jpg` is `red flower+.jpg`.
+fn decode_key(object: &Fields<'_>, key: &str) -> Result<String, DecodeError> {
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    decoded.map(String::from).map_err(|_| object.error("key", format!("is not UTF-8 once decoded: `{key}`")))
+}
+
+/// What SNS wraps a message in, unless raw delivery is switched on.
+pub(super) struct SnsEnvelope {
+    pub(super) topic_arn: String,
+    pub(super) message_id: String,
+    pub(super) message: String,
+    pub(super) attributes: Vec<(String, String)>,
+}
+
+/// The envelope of SNS that a body is, if it is one.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
+pub(super) fn sns(body: &Node) -> Result<Option<SnsEnvelope>, DecodeError> {
+    let is_envelope = body.get("Type").and_then(Node::as_str) == Some("Notification")
+        && ["TopicArn", "MessageId", "Message"].iter().all(|field| body.get(field).is_some());
+    if !is_envelope {
+        return Ok(None);
+    }
+    let fields = Fields::root(body)?;
+    let attribute = |entry: &crate::document::Entry| {
+        Some((entry.key.value.clone(), entry.value.get("Value")?.as_str()?.to_owned()))
+    };
+    let attributes = fields.optional_entries("MessageAttributes")?.unwrap_or_default();
+    Ok(Some(SnsEnvelope {
+        topic_arn: fields.string("TopicArn")?,
+        message_id: fields.string("MessageId")?,
+        message: fields.string("Message")?,
+        attributes: attributes.iter().filter_map(attribute).collect(),
+    }))
+}

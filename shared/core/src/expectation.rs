@@ -1,0 +1,330 @@
+//! What the config's `tests` expect, held against what their sample events would start.
+
+use jiff::Timestamp;
+
+use crate::config::RoutingConfig;
+use crate::config::test::{Expect, ExpectLaunch, NO_ROUTE, SampleEvent, SampleMessage, TestConfig};
+use crate::document::{Kind, Node, json};
+use crate::event::{DecodeError, Decoded, Delivery, Event, Firing, Message, Queue, Record};
+use crate::plan::{Plan, PlannedLaunch};
+use crate::task_request::RESERVED_PREFIX;
+
+/// The ARN that stands for a route's schedule where no deployed one is known.
+pub fn local_schedule_arn(route: &str) -> String {
+    format!("arn:aws:scheduler:us-east-1:000000000000:schedule/ecs-trigger/{route}")
+}
+
+/// What an event would start.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Actual {
+    /// These launches, the calls of one launch put together.
+    Launches(Vec<ActualLaunch>),
+    /// Nothing, for this reason.
+    Error(String),
+}
+
+/// A launch that an event would make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActualLaunch {
+    route: String,
+    task: String,
+    index: Option<usize>,
+    count: u32,
+    containers: Vec<ActualContainer>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct ActualContainer {
+    name: String,
+    command: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// One thing that is not as expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What it is, as in `launch 1: command`.
+    pub what: String,
+    /// As the config expects it.
+    pub expected: String,
+    /// As it is.
+    pub actual: String,
+}
+
+/// Why a sample is no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SampleError {
+    /// It cannot be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The test names none, or several.
+    #[error("a test has exactly one of `event`, `message` and `firing`")]
+    NotOne,
+    /// A queue's name is none.
+    #[error("`{0}` names no queue")]
+    Queue(String),
+    /// A time is none.
+    #[error("`{0}` is no time; write one such as 2026-01-31T03:00:00Z")]
+    Time(String),
+}
+
+/// The path of the file that a test's event is in, if it is in one.
+pub fn event_file(test: &TestConfig) -> Option<&str> {
+    match test.event.as_ref().map(|event| &event.value) {
+        Some(SampleEvent::File(path)) => Some(path),
+        _ => None,
+    }
+}
+
+/// What a test's sample would start. `file` is the text of its [`event_file`].
+///
+/// # Errors
+/// The sample is no event.
+pub fn actual(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Actual, SampleError> {
+    let mut launches = Vec::new();
+    for event in events(config, test, file)? {
+        match Plan::new(config, &event) {
+            Ok(plan) => plan.launches.iter().for_each(|planned| add(&mut launches, planned)),
+            Err(errors) => {
+                let reasons: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return Ok(Actual::Error(reasons.join("; ")));
+            }
+        }
+    }
+    Ok(Actual::Launches(launches))
+}
+
+fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<Event>, SampleError> {
+    match (&test.event, &test.message, &test.firing) {
+        (Some(event), None, None) => {
+            let text = match &event.value {
+                SampleEvent::File(_) => file.to_owned(),
+                SampleEvent::Inline(event) => json::write(&completed(event)),
+            };
+            Ok(config.events(Delivery::decode(&text)?)?)
+        }
+        (None, Some(message), None) => match Message::decode(&record(message)?)? {
+            Decoded::Events(events) => Ok(events),
+            Decoded::TestEvent => Ok(Vec::new()),
+        },
+        (None, None, Some(firing)) => {
+            let time = firing.time.parse::<Timestamp>().map_err(|_| SampleError::Time(firing.time.value.clone()))?;
+            Ok(vec![Firing::new(&firing.route, &local_schedule_arn(&firing.route), time).into_event()])
+        }
+        _ => Err(SampleError::NotOne),
+    }
+}
+
+/// An event with what every event has; a delivery of another kind as it is.
+fn completed(event: &Node) -> Node {
+    let Kind::Object(entries) = &event.kind else { return event.clone() };
+    if event.get("source").is_none() && event.get("detail-type").is_none() {
+        return event.clone();
+    }
+    let usual = [
+        ("version", Node::string("0")),
+        ("id", Node::string("test")),
+        ("source", Node::string("test")),
+        ("detail-type", Node::string("test")),
+        ("account", Node::string("000000000000")),
+        ("time", Node::string("2026-01-01T00:00:00Z")),
+        ("region", Node::string("us-east-1")),
+        ("resources", Node::array([])),
+        ("detail", Node::object([])),
+    ];
+    let missing = usual.into_iter().filter(|(key, _)| event.get(key).is_none());
+    Node::object(entries.iter().map(|entry| (entry.key.as_str(), entry.value.clone())).chain(missing))
+}
+
+fn record(message: &SampleMessage) -> Result<Record, SampleError> {
+    let queue = Queue::parse(&message.queue).ok_or_else(|| SampleError::Queue(message.queue.value.clone()))?;
+    let text = |pairs: &crate::config::text::Mapping<crate::config::text::Text>| {
+        pairs.0.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect()
+    };
+    Ok(Record {
+        message_id: "test".to_owned(),
+        queue,
+        body: match &message.body.0.kind {
+            Kind::String(text) => text.clone(),
+            _ => json::write(&message.body.0),
+        },
+        attributes: message.group_id.iter().map(|group| ("MessageGroupId".to_owned(), group.clone())).collect(),
+        message_attributes: message.message_attributes.as_ref().map(text).unwrap_or_default(),
+    })
+}
+
+/// Adds a call: to the launch that it is a slice of, or as a launch of its own.
+fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
+    let count = planned.request.count.unwrap_or(1);
+    if let Some(last) = launches.last_mut()
+        && (&last.route, &last.task, last.index) == (&planned.route, &planned.task, planned.index)
+        && last.count.is_multiple_of(crate::limits::COUNT_MAX)
+    {
+        last.count += count;
+        return;
+    }
+    let containers = planned.request.overrides.container_overrides.iter().map(|container| ActualContainer {
+        name: container.name.clone(),
+        command: container.command.clone(),
+        environment: container.environment.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
+    });
+    launches.push(ActualLaunch {
+        route: planned.route.clone(),
+        task: planned.task.clone(),
+        index: planned.index,
+        count,
+        containers: containers.collect(),
+    });
+}
+
+/// Everything that is not as expected.
+pub fn differences(expect: &Expect, actual: &Actual) -> Vec<Difference> {
+    let whole = |expected: String, actual: String| vec![Difference { what: "the event".into(), expected, actual }];
+    match (expect, actual) {
+        (Expect::Error(part), Actual::Error(reason)) if reason.contains(part) => Vec::new(),
+        (Expect::Error(part), Actual::Error(reason)) => {
+            whole(format!("an error with {}", quoted(part)), quoted(reason))
+        }
+        (expect, Actual::Error(reason)) => whole(brief(expect), format!("an error: {}", quoted(reason))),
+        (Expect::NoRoute, Actual::Launches(launches)) if launches.is_empty() => Vec::new(),
+        (Expect::Launches(expected), Actual::Launches(launches)) if expected.len() == launches.len() => {
+            let pairs = expected.iter().zip(launches).enumerate();
+            pairs.flat_map(|(position, (expected, actual))| of_launch(position, expected, actual)).collect()
+        }
+        (expect, Actual::Launches(launches)) => whole(brief(expect), routes(launches)),
+    }
+}
+
+fn brief(expect: &Expect) -> String {
+    match expect {
+        Expect::NoRoute => NO_ROUTE.to_owned(),
+        Expect::Error(part) => format!("an error with {}", quoted(part)),
+        Expect::Launches(launches) => match launches.as_slice() {
+            [] => "no launch".to_owned(),
+            launches => {
+                let routes: Vec<&str> =
+                    launches.iter().map(|one| one.route.as_deref().unwrap_or("any route")).collect();
+                format!("launches by {}", routes.join(", "))
+            }
+        },
+    }
+}
+
+fn routes(launches: &[ActualLaunch]) -> String {
+    match launches {
+        [] => NO_ROUTE.to_owned(),
+        launches => {
+            let routes: Vec<&str> = launches.iter().map(|launch| launch.route.as_str()).collect();
+            format!("launches by {}", routes.join(", "))
+        }
+    }
+}
+
+fn of_launch(position: usize, expected: &ExpectLaunch, actual: &ActualLaunch) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, expected: Option<String>, actual: String| {
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            differences.push(Difference { what: format!("launch {}: {what}", position + 1), expected, actual });
+        }
+    };
+    compare("route", expected.route.clone(), actual.route.clone());
+    compare("task", expected.task.clone(), actual.task.clone());
+    compare("count", expected.count.map(|count| count.to_string()), actual.count.to_string());
+    let container = match &expected.container {
+        Some(name) => actual.containers.iter().find(|container| container.name == *name),
+        None => actual.containers.first(),
+    };
+    if container.is_none() {
+        compare("container", expected.container.clone(), "none of this name".to_owned());
+    }
+    let command = expected.command.as_ref().map(|words| list(words.iter().map(|word| word.0.as_str())));
+    compare("command", command, list(container.iter().flat_map(|container| &container.command).map(String::as_str)));
+    for (name, value) in expected.environment.iter().flat_map(|environment| &environment.0) {
+        let held = container.iter().flat_map(|container| &container.environment).find(|(held, _)| *held == name.value);
+        let held = held.map_or_else(|| "not set".to_owned(), |(_, value)| quoted(value));
+        compare(&format!("environment: {}", name.value), Some(quoted(&value.0)), held);
+    }
+    differences
+}
+
+/// What is, in the config's words: for the keys that `expect` has, or for all of them.
+pub fn written(expect: Option<&Expect>, actual: &Actual) -> String {
+    match actual {
+        Actual::Error(reason) => format!("{{ error: {} }}", quoted(reason)),
+        Actual::Launches(launches) => match launches.as_slice() {
+            [] => NO_ROUTE.to_owned(),
+            launches => {
+                let expected = match expect {
+                    Some(Expect::Launches(expected)) if expected.len() == launches.len() => expected.as_slice(),
+                    _ => &[],
+                };
+                let launches: Vec<String> =
+                    launches.iter().enumerate().map(|(at, launch)| launch.written(expected.get(at))).collect();
+                match launches.as_slice() {
+                    [only] => only.clone(),
+                    all => format!("[{}]", all.join(", ")),
+                }
+            }
+        },
+    }
+}
+
+impl ActualLaunch {
+    fn written(&self, like: Option<&ExpectLaunch>) -> String {
+        let mut fields = Vec::new();
+        let wanted = |has: fn(&ExpectLaunch) -> bool, otherwise: bool| like.map_or(otherwise, has);
+        if wanted(|like| like.route.is_some(), true) {
+            fields.push(format!("route: {}", plain(&self.route)));
+        }
+        if wanted(|like| like.task.is_some(), true) {
+            fields.push(format!("task: {}", plain(&self.task)));
+        }
+        if wanted(|like| like.count.is_some(), self.count > 1) {
+            fields.push(format!("count: {}", self.count));
+        }
+        let name = like.and_then(|like| like.container.as_ref());
+        fields.extend(name.map(|name| format!("container: {}", plain(name))));
+        let container = match name {
+            Some(name) => self.containers.iter().find(|container| container.name == *name),
+            None => self.containers.first(),
+        };
+        let Some(container) = container else { return format!("{{ {} }}", fields.join(", ")) };
+        if wanted(|like| like.command.is_some(), !container.command.is_empty()) {
+            fields.push(format!("command: {}", list(container.command.iter().map(String::as_str))));
+        }
+        let expected = like.and_then(|like| like.environment.as_ref());
+        let asked = |name: &str| match (like, expected) {
+            (None, _) => !name.starts_with(RESERVED_PREFIX),
+            (Some(_), expected) => expected.is_some_and(|expected| expected.get(name).is_some()),
+        };
+        let environment: Vec<String> = container
+            .environment
+            .iter()
+            .filter(|(name, _)| asked(name))
+            .map(|(name, value)| format!("{}: {}", plain(name), plain(value)))
+            .collect();
+        if !environment.is_empty() {
+            fields.push(format!("environment: {{ {} }}", environment.join(", ")));
+        }
+        format!("{{ {} }}", fields.join(", "))
+    }
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", words.map(plain).collect::<Vec<_>>().join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    json::quote(text)
+}
+
+/// A text as YAML: without quotes where it cannot be taken for anything else.
+fn plain(text: &str) -> String {
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
+    if is_word { text.to_owned() } else { quoted(text) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! AWS's cron expressions: six fields, `cron(minutes hours day-of-month month day-of-week year)`.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+
+use super::expression::{ExpressionError, Word};
+use super::instant;
+
+/// A cron expression: the times at which a clock shows one of its minutes, hours, days, months and years.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    minutes: BTreeSet<i16>,
+    hours: BTreeSet<i16>,
+    days: Days,
+    months: BTreeSet<i16>,
+    years: BTreeSet<i16>,
+}
+
+/// Which days of a month: said by their numbers or by their weekdays; the other field is `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Days {
+    OfMonth(Vec<DayOfMonth>),
+    OfWeek(Vec<DayOfWeek>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum DayOfMonth {
+    /// `1`, `1-5`, `*`, `1/7`.
+    Numbers(BTreeSet<i16>),
+    /// `L`: the last day of the month.
+    Last,
+    /// `15W`: the weekday (Monday to Friday) of the month that is nearest to this day.
+    NearestWeekday(i8),
+    /// `LW`: the last weekday of the month.
+    LastWeekday,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum DayOfWeek {
+    /// `MON-FRI`, `1,7`: 1 is Sunday.
+    Numbers(BTreeSet<i16>),
+    /// `6L`: the last Friday of the month.
+    Last(i16),
+    /// `3#2`: the second Tuesday of the month.
+    Nth(i16, i8),
+}
+
+/// A field of the expression.
+struct Field {
+    name: &'static str,
+    min: i16,
+    max: i16,
+    /// Names of its numbers, from the least on.
+    names: &'static [&'static str],
+}
+
+const MINUTES: Field = Field { name: "minutes", min: 0, max: 59, names: &[] };
+const HOURS: Field = Field { name: "hours", min: 0, max: 23, names: &[] };
+const DAY_OF_MONTH: Field = Field { name: "day-of-month", min: 1, max: 31, names: &[] };
+const MONTH: Field = Field {
+    name: "month",
+    min: 1,
+    max: 12,
+    names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+};
+const DAY_OF_WEEK: Field =
+    Field { name: "day-of-week", min: 1, max: 7, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] };
+const YEAR: Field = Field { name: "year", min: 1970, max: 2199, names: &[] };
+
+impl Cron {
+    pub(super) fn parse(arguments: Word<'_>) -> Result<Self, ExpressionError> {
+        let words: Vec<Word<'_>> = arguments.words().collect();
+        let [minutes, hours, day_of_month, month, day_of_week, year] = words.as_slice() else {
+            return Err(arguments.error(
+                format!("AWS's cron has six fields, found {}", words.len()),
+                "write minutes, hours, day-of-month, month, day-of-week and year, as in `cron(0 3 * * ? *)`",
+            ));
+        };
+        if day_of_week.text.contains('#') && day_of_week.text.contains(',') {
+            let help = "make a route of its own for each";
+            return Err(day_of_week.error("with `#`, day-of-week takes no list", help));
+        }
+        let days = match (day_of_month.text, day_of_week.text) {
+            (_, "?") if day_of_month.text != "?" => Days::OfMonth(list(*day_of_month, DayOfMonth::parse)?),
+            ("?", _) if day_of_week.text != "?" => Days::OfWeek(list(*day_of_week, DayOfWeek::parse)?),
+            _ => {
+                let message = "exactly one of day-of-month and day-of-week is `?`";
+                let help =
+                    "write `?` for the one that does not matter, as in `cron(0 3 * * ? *)` or `cron(0 3 ? * MON *)`";
+                return Err(day_of_week.error(message, help));
+            }
+        };
+        let cron = Self {
+            minutes: MINUTES.numbers(*minutes)?,
+            hours: HOURS.numbers(*hours)?,
+            days,
+            months: MONTH.numbers(*month)?,
+            years: YEAR.numbers(*year)?,
+        };
+        // A February 30 never comes, nor a fifth Monday where there is none.
+        if cron.dates_from(Date::constant(YEAR.min, 1, 1)).next().is_none() {
+            return Err(arguments.error("no day is ever like this", "change the day, the month or the year"));
+        }
+        Ok(cron)
+    }
+
+    /// The first time after `after` at which a clock in the zone shows one of the expression's times.
+    pub(super) fn next_after(&self, after: Timestamp, timezone: &TimeZone) -> Option<Timestamp> {
+        let first = timezone.to_datetime(after).date();
+        let times = self.dates_from(first).flat_map(|date| self.times().map(move |time| date.to_datetime(time)));
+        times.filter_map(|time| instant(timezone, time)).find(|time| *time > after)
+    }
+
+    fn times(&self) -> impl Iterator<Item = Time> {
+        let hours = self.hours.iter();
+        hours.flat_map(|hour| {
+            self.minutes
+                .iter()
+                .filter_map(|minute| Time::new(i8::try_from(*hour).ok()?, i8::try_from(*minute).ok()?, 0, 0).ok())
+        })
+    }
+
+    /// The expression's days, from `first` on.
+    fn dates_from(&self, first: Date) -> impl Iterator<Item = Date> {
+        let months = self.years.range(first.year()..).flat_map(|year| {
+            self.months.iter().filter_map(|month| Date::new(*year, i8::try_from(*month).ok()?, 1).ok())
+        });
+        let months = months.filter(move |month| *month >= first.first_of_month());
+        months.flat_map(|month| self.days.of(month)).filter(move |date| *date >= first)
+    }
+}
+
+impl Days {
+    /// The days of a month, given by its first, in order.
+    fn of(&self, month: Date) -> BTreeSet<Date> {
+        let all = (1..=month.days_in_month()).filter_map(|day| Date::new(month.year(), month.month(), day).ok());
+        match self {
+            Self::OfMonth(days) => all.filter(|date| days.iter().any(|day| day.is(*date))).collect(),
+            Self::OfWeek(days) => all.filter(|date| days.iter().any(|day| day.is(*date))).collect(),
+        }
+    }
+}
+
+impl DayOfMonth {
+    fn parse(word: Word<'_>) -> Result<Self, ExpressionError> {
+        match word.text.to_ascii_uppercase().as_str() {
+            "L" => Ok(Self::Last),
+            "LW" | "WL" => Ok(Self::LastWeekday),
+            text => match text.strip_suffix('W') {
+                Some(day) => {
+                    let day = DAY_OF_MONTH.number(Word { at: word.at, text: &word.text[..day.len()] })?;
+                    Ok(Self::NearestWeekday(i8::try_from(day).unwrap_or_default()))
+                }
+                None => DAY_OF_MONTH.range(word).map(Self::Numbers),
+            },
+        }
+    }
+
+    fn is(&self, date: Date) -> bool {
+        let last = date.last_of_month();
+        match self {
+            Self::Numbers(days) => days.contains(&i16::from(date.day())),
+            Self::Last => date == last,
+            Self::NearestWeekday(day) => {
+                Date::new(date.year(), date.month(), *day).is_ok_and(|day| nearest_weekday(day) == date)
+            }
+            Self::LastWeekday => nearest_weekday_before(last) == date,
+        }
+    }
+}
+
+impl DayOfWeek {
+    fn parse(word: Word<'_>) -> Result<Self, ExpressionError> {
+        if word.text.eq_ignore_ascii_case("L") {
+            // "The last day of the week": Saturday.
+            return Ok(Self::Numbers(BTreeSet::from([DAY_OF_WEEK.max])));
+        }
+        if let Some((day, nth)) = word.text.split_once('#') {
+            let number = DAY_OF_WEEK.number(Word { at: word.at, text: day })?;
+            let nth = nth.parse::<i8>().ok().filter(|nth| (1..=5).contains(nth));
+            return nth.map(|nth| Self::Nth(number, nth)).ok_or_else(|| {
+                word.error(
+                    format!("`{}` is no weekday of a month", word.text),
+                    "write `3#2` for the second Tuesday, up to `#5`",
+                )
+            });
+        }
+        if let Some(day) = word.text.strip_suffix(['L', 'l']) {
+            return DAY_OF_WEEK.number(Word { at: word.at, text: day }).map(Self::Last);
+        }
+        DAY_OF_WEEK.range(word).map(Self::Numbers)
+    }
+
+    fn is(&self, date: Date) -> bool {
+        let weekday = i16::from(date.weekday().to_sunday_one_offset());
+        match self {
+            Self::Numbers(days) => days.contains(&weekday),
+            Self::Last(day) => weekday == *day && date.day() + 7 > date.days_in_month(),
+            Self::Nth(day, nth) => weekday == *day && (date.day() - 1) / 7 + 1 == *nth,
+        }
+    }
+}
+
+/// The weekday nearest to a day, within its month.
+fn nearest_weekday(day: Date) -> Date {
+    let shifted = match day.weekday() {
+        Weekday::Saturday if day.day() == 1 => 2,
+        Weekday::Saturday => -1,
+        Weekday::Sunday if day == day.last_of_month() => -2,
+        Weekday::Sunday => 1,
+        _ => 0,
+    };
+    Date::new(day.year(), day.month(), day.day() + shifted).unwrap_or(day)
+}
+
+fn nearest_weekday_before(last: Date) -> Date {
+    let back = match last.weekday() {
+        Weekday::Saturday => 1,
+        Weekday::Sunday => 2,
+        _ => 0,
+    };
+    Date::new(last.year(), last.month(), last.day() - back).unwrap_or(last)
+}
+
+/// The parts between commas.
+fn list<T>(word: Word<'_>, part: impl Fn(Word<'_>) -> Result<T, ExpressionError>) -> Result<Vec<T>, ExpressionError> {
+    word.split(',').map(part).collect()
+}
+
+impl Field {
+    fn numbers(&self, word: Word<'_>) -> Result<BTreeSet<i16>, ExpressionError> {
+        Ok(list(word, |part| self.range(part))?.into_iter().flatten().collect())
+    }
+
+    /// `*`, `5`, `5-20`, and each with a step: `*/5`, `5/10`, `5-20/3`.
+    fn range(&self, word: Word<'_>) -> Result<BTreeSet<i16>, ExpressionError> {
+        let mut halves = word.split('/');
+        let range = halves.next().unwrap_or(word);
+        let step = match (halves.next(), halves.next()) {
+            (None, _) => None,
+            (Some(step), None) => Some(step.text.parse::<i16>().ok().filter(|step| *step > 0).ok_or_else(|| {
+                step.error(format!("`{}` is no step", step.text), "write a whole number from 1 after the `/`")
+            })?),
+            (Some(_), Some(_)) => return Err(self.error(word)),
+        };
+        let mut ends = range.split('-');
+        let (from, to) = match (ends.next(), ends.next(), ends.next()) {
+            (Some(Word { text: "*", .. }), None, _) => (self.min, self.max),
+            // From a number in steps means up to the end.
+            (Some(from), None, _) if step.is_some() => (self.number(from)?, self.max),
+            (Some(only), None, _) => (self.number(only)?, self.number(only)?),
+            (Some(from), Some(to), None) => (self.number(from)?, self.number(to)?),
+            _ => return Err(self.error(word)),
+        };
+        let step = usize::try_from(step.unwrap_or(1)).unwrap_or(1);
+        if from <= to {
+            return Ok((from..=to).step_by(step).collect());
+        }
+        if self.max == YEAR.max {
+            return Err(word.error(format!("the years `{}` run backwards", word.text), "write the earlier one first"));
+        }
+        // Over the end and on from the beginning, as in `FRI-MON` or `22-2`.
+        Ok((from..=self.max).chain(self.min..=to).step_by(step).collect())
+    }
+
+    fn number(&self, word: Word<'_>) -> Result<i16, ExpressionError> {
+        let by_name = self.names.iter().position(|name| name.eq_ignore_ascii_case(word.text));
+        let number = match by_name {
+            Some(position) => i16::try_from(position).ok().map(|position| position + self.min),
+            None if word.text.bytes().all(|byte| byte.is_ascii_digit()) => word.text.parse().ok(),
+            None => None,
+        };
+        number.filter(|number| (self.min..=self.max).contains(number)).ok_or_else(|| self.error(word))
+    }
+
+    fn error(&self, word: Word<'_>) -> ExpressionError {
+        let Self { name, min, max, names } = self;
+        let message = match word.text {
+            "" => format!("a part of {name} is empty"),
+            "?" => format!("{name} cannot be `?`"),
+            text => format!("`{text}` is no value of {name}"),
+        };
+        let named = match names {
+            [first, .., last] => format!(", or {first} to {last}"),
+            _ => String::new(),
+        };
+        let more = match self.name {
+            "day-of-month" => ", `L` (the last), `15W` (the weekday nearest to it)",
+            "day-of-week" => ", `6L` (the last Friday), `3#2` (the second Tuesday)",
+            _ => "",
+        };
+        word.error(message, format!("{name} are {min} to {max}{named}{more}, with `,` `-` `*` `/`"))
+    }
+}

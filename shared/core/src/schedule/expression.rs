@@ -1,0 +1,147 @@
+//! Schedule expressions: `rate(...)`, `cron(...)`, `at(...)`.
+
+use std::fmt;
+use std::ops::Range;
+
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Cron;
+
+/// When a schedule fires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScheduleExpression {
+    /// Every so often.
+    Rate(Rate),
+    /// When a clock in the schedule's zone shows certain times.
+    Cron(Box<Cron>),
+    /// Once, when a clock in the schedule's zone shows this.
+    At(DateTime),
+}
+
+/// A fixed interval. A day is 24 hours, whatever clocks are set to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    minutes: i64,
+}
+
+/// Why a text is no schedule expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpressionError {
+    /// The part of the text that is wrong, in bytes.
+    pub part: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+impl fmt::Display for ExpressionError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.message, self.help)
+    }
+}
+
+impl std::error::Error for ExpressionError {}
+
+impl ScheduleExpression {
+    /// Parses an expression.
+    ///
+    /// # Errors
+    /// AWS would refuse it, or it can never fire.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        let inside = |word: &str| {
+            let arguments = text.strip_prefix(word)?.strip_prefix('(')?.strip_suffix(')')?;
+            Some(Word { at: word.len() + 1, text: arguments })
+        };
+        if let Some(arguments) = inside("rate") {
+            return rate(arguments).map(Self::Rate);
+        }
+        if let Some(arguments) = inside("cron") {
+            return Cron::parse(arguments).map(|cron| Self::Cron(Box::new(cron)));
+        }
+        if let Some(arguments) = inside("at") {
+            return at(arguments).map(Self::At);
+        }
+        Err(Word { at: 0, text }.error(
+            format!("`{text}` is no schedule expression"),
+            "write `rate(5 minutes)`, `cron(0 3 * * ? *)` (minutes hours day-of-month month day-of-week year), or \
+             `at(2026-12-31T23:59:00)`",
+        ))
+    }
+}
+
+impl Rate {
+    /// The first multiple of the interval after `after`, counted from `anchor`, which is itself one.
+    pub(super) fn next_after(self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
+        let interval = SignedDuration::from_mins(self.minutes);
+        if after < anchor {
+            return Some(anchor);
+        }
+        let passed = after.duration_since(anchor).as_secs() / interval.as_secs();
+        anchor.checked_add(SignedDuration::from_secs((passed + 1).checked_mul(interval.as_secs())?)).ok()
+    }
+}
+
+/// A part of an expression and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word<'a> {
+    pub(super) at: usize,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Word<'a> {
+    pub(super) fn error(self, message: impl Into<String>, help: impl Into<String>) -> ExpressionError {
+        ExpressionError { part: self.at..self.at + self.text.len(), message: message.into(), help: help.into() }
+    }
+
+    /// The parts between separators, empty ones as well.
+    pub(super) fn split(self, separator: char) -> impl Iterator<Item = Word<'a>> {
+        let mut at = self.at;
+        self.text.split(separator).map(move |text| {
+            let word = Word { at, text };
+            at += text.len() + separator.len_utf8();
+            word
+        })
+    }
+
+    /// The parts between spaces.
+    pub(super) fn words(self) -> impl Iterator<Item = Word<'a>> {
+        self.split(' ').filter(|word| !word.text.is_empty())
+    }
+}
+
+fn rate(arguments: Word<'_>) -> Result<Rate, ExpressionError> {
+    const HELP: &str =
+        "write a whole number from 1 and minute(s), hour(s) or day(s), as in `rate(1 minute)` or `rate(5 hours)`";
+    let words: Vec<Word<'_>> = arguments.split(' ').collect();
+    let [value, unit] = words.as_slice() else {
+        return Err(arguments.error("a rate is a number and a unit", HELP));
+    };
+    let number =
+        value.text.parse::<u32>().ok().filter(|number| *number > 0 && value.text.bytes().all(|b| b.is_ascii_digit()));
+    let Some(number) = number else {
+        return Err(value.error(format!("`{}` is no number of a rate", value.text), HELP));
+    };
+    let minutes = match unit.text {
+        "minute" | "minutes" => 1,
+        "hour" | "hours" => 60,
+        "day" | "days" => 24 * 60,
+        other => return Err(unit.error(format!("`{other}` is no unit of a rate"), HELP)),
+    };
+    // "If the value is 1, use the singular": both EventBridge and its Scheduler refuse `rate(1 minutes)`.
+    if (number == 1) == unit.text.ends_with('s') {
+        let message = format!("AWS refuses `{number} {}`", unit.text);
+        return Err(unit.error(message, "1 goes with `minute`, `hour` and `day`; greater numbers with their plurals"));
+    }
+    Ok(Rate { minutes: i64::from(number) * minutes })
+}
+
+fn at(arguments: Word<'_>) -> Result<DateTime, ExpressionError> {
+    let has_form = arguments.text.len() == "yyyy-mm-ddThh:mm:ss".len() && arguments.text.as_bytes()[10] == b'T';
+    let time = arguments.text.parse::<DateTime>().ok().filter(|_| has_form);
+    time.ok_or_else(|| {
+        let message = format!("`{}` is no time of a one-time schedule", arguments.text);
+        arguments.error(message, "write `at(yyyy-mm-ddThh:mm:ss)`, without an offset; `timezone` says where")
+    })
+}

@@ -1,0 +1,185 @@
+//! What becomes of a batch. One door: [`check`].
+
+use std::sync::Mutex;
+
+use expect_test::{Expect, expect};
+use jiff::Timestamp;
+use trigger_core::config::RoutingConfig;
+use trigger_core::document::Source;
+use trigger_core::event::{Queue, Record};
+use trigger_core::task_request::TaskRequest;
+
+use super::{MessageOutcome, handle_batch};
+use crate::{LaunchError, Launched, Launcher, PayloadError, Payloads, Ports};
+
+/// Launches every task, but those whose reference is `refused`; remembers the order.
+#[derive(Default)]
+struct Ecs {
+    launched: Mutex<Vec<String>>,
+    at_once: Mutex<(usize, usize)>,
+}
+
+impl Launcher for Ecs {
+    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
+        let reference = request.reference_id.clone().unwrap_or_default();
+        let started = {
+            let mut at_once = self.at_once.lock().expect("not poisoned");
+            at_once.0 += 1;
+            at_once.1 = at_once.1.max(at_once.0);
+            at_once.0
+        };
+        // Others go on meanwhile; the later a launch began, the sooner it ends.
+        for _ in 0..20 - started.min(20) {
+            tokio::task::yield_now().await;
+        }
+        self.at_once.lock().expect("not poisoned").0 -= 1;
+        if reference == "refused" {
+            return Err(LaunchError::Refused { code: "ClientException".into(), message: "no".into() });
+        }
+        self.launched.lock().expect("not poisoned").push(reference);
+        Ok(Launched { task_arns: vec!["arn:1".into()], already: false })
+    }
+}
+
+impl Payloads for () {
+    async fn put(&self, _: &str, _: &str) -> Result<(), PayloadError> {
+        Ok(())
+    }
+}
+
+const CONFIG: &str = r#"
+version: 1
+tasks: { t: { task_definition: t, reference_id: "{{ body.job }}" }, u: { task_definition: u, reference_id: "{{ key }}" } }
+routes:
+  - { name: jobs, on: { queue: jobs, event_pattern: { body: { job: [{ exists: true }] } } }, run: t }
+  - { name: ordered, on: { queue: ordered.fifo, unmatched: fail, event_pattern: { body: { job: [{ exists: true }] } } }, run: t }
+  - { name: objects, on: { queue: jobs, s3: { bucket: uploads } }, run: u }
+"#;
+
+/// Handles messages, each written as `queue[/group] body`; shows each one's outcome, and what was launched in which order.
+async fn check(messages: &[&str], expected: Expect) {
+    let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
+    let record = |(index, message): (usize, &&str)| {
+        let (queue, body) = message.split_once(' ').expect("a queue and a body");
+        let (queue, group) = queue.split_once('/').map_or((queue, None), |(queue, group)| (queue, Some(group)));
+        Record {
+            message_id: format!("m-{index}"),
+            queue: Queue::parse(queue).expect("is a queue"),
+            body: body.to_owned(),
+            attributes: group.map(|group| ("MessageGroupId".to_owned(), group.to_owned())).into_iter().collect(),
+            message_attributes: Vec::new(),
+        }
+    };
+    let records: Vec<Record> = messages.iter().enumerate().map(record).collect();
+    let ports = Ports { launcher: Ecs::default(), payloads: () };
+    let outcomes = handle_batch(&records, &config, &ports, Timestamp::UNIX_EPOCH).await;
+    assert_eq!(outcomes.len(), records.len(), "every message has its outcome");
+    let mut shown = String::new();
+    for (record, outcome) in records.iter().zip(&outcomes) {
+        let outcome = match outcome {
+            MessageOutcome::Done(reports) => {
+                let launches: Vec<String> = reports.iter().map(|report| report.launches.len().to_string()).collect();
+                format!("done, launches: {}", launches.join(" and "))
+            }
+            MessageOutcome::TestEvent => "test event".to_owned(),
+            MessageOutcome::Failed(reports) => {
+                let said = reports.iter().map(|report| match report {
+                    Ok(report) => format!("{} launched", report.launches.len()),
+                    Err(error) => error.to_string(),
+                });
+                format!("goes back: {}", said.collect::<Vec<_>>().join("; "))
+            }
+            MessageOutcome::HeldBack => "goes back after another".to_owned(),
+        };
+        shown += &format!("{}: {outcome}\n", record.message_id);
+    }
+    let (_, at_once) = ports.launcher.at_once.into_inner().expect("not poisoned");
+    assert!(at_once <= 10, "{at_once} at once");
+    let launched = ports.launcher.launched.into_inner().expect("not poisoned").join(" ");
+    expected.assert_eq(&format!("{shown}launched: {launched}"));
+}
+
+#[tokio::test]
+async fn exactly_the_bad_messages_of_a_batch_go_back() {
+    check(
+        &[
+            r#"jobs {"job":"1"}"#,
+            "jobs {broken",
+            r#"jobs {"job":"2"}"#,
+            r#"jobs {"job":["no text"]}"#,
+            r#"jobs {"job":"refused"}"#,
+            r#"jobs {"other":1}"#,
+            "jobs just text",
+            r#"jobs {"Service":"Amazon S3","Event":"s3:TestEvent"}"#,
+        ],
+        expect![[r#"
+            m-0: done, launches: 1
+            m-1: goes back: the event is not JSON: expected a string, found `b` at byte 1
+            m-2: done, launches: 1
+            m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ body.job }}"
+            m-4: goes back: event m-4: the route `jobs`: the launch was refused with ClientException: no
+            m-5: done, launches: 0
+            m-6: done, launches: 0
+            m-7: test event
+            launched: 2 1"#]],
+    )
+    .await;
+    check(&[], expect!["launched: "]).await;
+}
+
+#[tokio::test]
+async fn a_group_keeps_its_order_and_stops_at_its_first_failure() {
+    check(
+        &[
+            r#"ordered.fifo/a {"job":"a1"}"#,
+            r#"ordered.fifo/b {"job":"b1"}"#,
+            r#"ordered.fifo/a {"job":"a2"}"#,
+            r#"ordered.fifo/b {"job":"refused"}"#,
+            r#"ordered.fifo/a {"job":"a3"}"#,
+            r#"ordered.fifo/b {"job":"b3"}"#,
+            r#"ordered.fifo/b {"job":"b4"}"#,
+        ],
+        expect![[r#"
+            m-0: done, launches: 1
+            m-1: done, launches: 1
+            m-2: done, launches: 1
+            m-3: goes back: event m-3: the route `ordered`: the launch was refused with ClientException: no
+            m-4: done, launches: 1
+            m-5: goes back after another
+            m-6: goes back after another
+            launched: b1 a1 a2 a3"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_must_be_taken_and_is_not_goes_back() {
+    check(
+        &[r#"ordered.fifo/a {"other":1}"#, r#"ordered.fifo/a {"job":"a2"}"#],
+        expect![[r#"
+        m-0: goes back: event m-0: no route takes the message, and `unmatched` of the queue `ordered.fifo` is `fail`
+        m-1: goes back after another
+        launched: "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_of_several_records_is_done_when_all_are() {
+    let record = |key: &str| {
+        format!(
+            r#"{{"eventSource":"aws:s3","awsRegion":"r","eventTime":"2026-01-01T00:00:00.000Z","eventName":"ObjectCreated:Put",
+            "s3":{{"bucket":{{"name":"uploads"}},"object":{{"key":"{key}","size":1,"sequencer":"1"}}}}}}"#
+        )
+    };
+    let both = format!(r#"jobs {{"Records":[{},{}]}}"#, record("a+b"), record("refused"));
+    let good = format!(r#"jobs {{"Records":[{},{}]}}"#, record("c"), record("d"));
+    check(
+        &[&both, &good],
+        expect![[r#"
+        m-0: goes back: 1 launched; event m-0: the route `objects`: the launch was refused with ClientException: no
+        m-1: done, launches: 1 and 1
+        launched: c a b d"#]],
+    )
+    .await;
+}

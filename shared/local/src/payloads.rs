@@ -1,0 +1,41 @@
+//! The payloads port by a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use trigger_core::task_request::{EVENT_URI_VARIABLE, TaskRequest};
+use trigger_engine::{PayloadError, Payloads};
+
+/// Where `dev` keeps its own files, below the project's folder.
+pub(crate) const STATE_FOLDER: &str = ".ecs-trigger";
+
+/// Keeps events that do not fit into a launch below the project's folder.
+#[derive(Debug, Clone)]
+pub struct FolderPayloads {
+    /// The project's folder.
+    pub project: PathBuf,
+}
+
+impl Payloads for FolderPayloads {
+    async fn put(&self, uri: &str, event: &str) -> Result<(), PayloadError> {
+        let path = path_of(&self.project, uri);
+        let folder = path.parent().unwrap_or(&self.project);
+        let put = fs::create_dir_all(folder).and_then(|()| fs::write(&path, event));
+        put.map_err(|error| PayloadError(format!("{}: {error}", path.display())))
+    }
+}
+
+/// The file that stands for an object in S3.
+fn path_of(project: &Path, uri: &str) -> PathBuf {
+    let key = uri.strip_prefix("s3://").and_then(|place| place.split_once('/')).map_or(uri, |(_, key)| key);
+    project.join(STATE_FOLDER).join(key)
+}
+
+/// The request with its event where processes of this machine find it.
+pub(crate) fn with_local_event(mut request: TaskRequest, project: &Path) -> TaskRequest {
+    let variables = request.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
+    for variable in variables.filter(|variable| variable.name == EVENT_URI_VARIABLE) {
+        variable.value = format!("file://{}", path_of(project, &variable.value).display());
+    }
+    request
+}

@@ -1,0 +1,257 @@
+//! A folder that stands for a queue: each file in it is a message.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use trigger_core::config::local::{Local, LocalQueue};
+use trigger_core::event::{Queue, Record};
+
+use crate::bucket::{changed_at, event_id};
+use crate::landing::{files_being_written, is_complete};
+
+/// How long a message is invisible after it was received, unless the config says otherwise.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a message is received, unless the config says otherwise.
+const MAX_RECEIVE_COUNT: u32 = 3;
+/// How many messages are received at once.
+const BATCH: usize = 10;
+/// SQS's limit on a body.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+const BODY_BYTES_MAX: u64 = 1 << 20;
+/// What the names of files end in that hold a message with its attributes, as [`FolderQueue::send`] writes them.
+const MESSAGE_FILE: &str = ".message.json";
+
+/// A queue, and the folder that stands for it.
+#[derive(Debug)]
+pub struct FolderQueue {
+    /// The queue.
+    pub queue: Queue,
+    /// The folder.
+    pub folder: PathBuf,
+    /// Where messages go that were received too often.
+    pub dead_letter_folder: PathBuf,
+    visibility_timeout: Duration,
+    max_receive_count: u32,
+    received: HashMap<PathBuf, Receipt>,
+    /// Files that cannot be messages; they are told once.
+    refused: HashSet<PathBuf>,
+}
+
+/// What is remembered of a message that was received.
+#[derive(Debug, Clone, Copy)]
+struct Receipt {
+    count: u32,
+    visible_at: Instant,
+}
+
+/// A message that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its file.
+    pub path: PathBuf,
+    /// The message.
+    pub record: Record,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Outgoing {
+    /// The body.
+    pub body: String,
+    /// The message group, of a FIFO queue.
+    pub group: Option<String>,
+    /// The sender's attributes.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// What a look into the folder finds.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The messages that are received: at most ten.
+    pub received: Vec<Received>,
+    /// Messages that went to the dead-letter folder, by their files there.
+    pub dead_lettered: Vec<PathBuf>,
+    /// Files that cannot be messages, and why.
+    pub refused: Vec<(PathBuf, String)>,
+}
+
+impl FolderQueue {
+    /// The queue as the config says; nothing is made on disk.
+    pub fn new(queue: &Queue, local: Option<&Local>, project: &Path) -> Self {
+        let settings = local.and_then(|local| local.queues.as_ref()?.get(&queue.name));
+        let named = settings.and_then(|settings: &LocalQueue| settings.folder.as_ref());
+        let folder =
+            project.join(named.map_or_else(|| format!("queues/{}", queue.name), |folder| folder.value.clone()));
+        let mut dead_letter_folder = folder.clone().into_os_string();
+        dead_letter_folder.push("-dead-letter");
+        let timeout = settings.and_then(|settings| settings.visibility_timeout);
+        let count = settings.and_then(|settings| settings.max_receive_count);
+        Self {
+            queue: queue.clone(),
+            folder,
+            dead_letter_folder: dead_letter_folder.into(),
+            visibility_timeout: timeout.map_or(VISIBILITY_TIMEOUT, |timeout| timeout.0),
+            max_receive_count: count.unwrap_or(MAX_RECEIVE_COUNT).max(1),
+            received: HashMap::new(),
+            refused: HashSet::new(),
+        }
+    }
+
+    /// Puts a message into the queue; returns its id.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn send(&self, message: &Outgoing, now: Timestamp) -> io::Result<String> {
+        let nanoseconds = now.as_nanosecond();
+        let message_id = event_id(&[&self.queue.name, &nanoseconds.to_string(), &std::process::id().to_string()]);
+        let attributes: Map<String, Value> =
+            message.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let mut text = json!({
+            "message_id": message_id,
+            "sent": now.to_string(),
+            "body": message.body,
+            "message_attributes": attributes,
+        });
+        if let Some(group) = &message.group {
+            text["group"] = group.as_str().into();
+        }
+        fs::create_dir_all(&self.folder)?;
+        // Hidden until it is whole. Names are in the order of sending.
+        let name = format!("{nanoseconds:020}-{}{MESSAGE_FILE}", &message_id[..8]);
+        let hidden = self.folder.join(format!(".{name}"));
+        fs::write(&hidden, format!("{text:#}\n"))?;
+        fs::rename(hidden, self.folder.join(name))?;
+        Ok(message_id)
+    }
+
+    /// The files that lie in the folder as messages, in the order of their coming.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        // A link is no message: it may lead anywhere.
+        let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let paths = entries.map(|entry| entry.path()).filter(|path| !hidden(path));
+        let mut files: Vec<(Timestamp, PathBuf)> =
+            paths.filter_map(|path| Some((changed_at(&path).ok()?, path))).collect();
+        files.sort();
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// Receives messages that are visible, and moves those that were received too often.
+    pub fn look(&mut self, now: Instant) -> Look {
+        let files = self.files();
+        self.received.retain(|path, _| files.contains(path));
+        self.refused.retain(|path| files.contains(path));
+        let mut look = Look::default();
+        let mut blocked: HashSet<String> = HashSet::new();
+        let mut being_written = None;
+        for path in files {
+            if self.refused.contains(&path) || look.received.len() == BATCH {
+                continue;
+            }
+            let receipt = self.received.get(&path).copied();
+            let is_new = receipt.is_none() && !path.to_string_lossy().ends_with(MESSAGE_FILE);
+            if is_new && !is_complete(&path, being_written.get_or_insert_with(files_being_written)) {
+                continue;
+            }
+            let record = match self.record(&path, receipt.map_or(0, |receipt| receipt.count) + 1) {
+                Ok(record) => record,
+                Err(reason) => {
+                    self.refused.insert(path.clone());
+                    look.refused.push((path, reason));
+                    continue;
+                }
+            };
+            let group = record.group().map(str::to_owned);
+            if group.as_ref().is_some_and(|group| blocked.contains(group)) {
+                continue;
+            }
+            match receipt {
+                Some(receipt) if receipt.visible_at > now => {
+                    // A group waits for its first message.
+                    blocked.extend(group);
+                }
+                Some(receipt) if receipt.count >= self.max_receive_count => match self.dead_letter(&path) {
+                    Ok(moved) => look.dead_lettered.push(moved),
+                    Err(error) => {
+                        self.refused.insert(path.clone());
+                        let folder = self.dead_letter_folder.display();
+                        look.refused.push((path, format!("it cannot be moved to {folder}: {error}")));
+                    }
+                },
+                _ => {
+                    let count = receipt.map_or(0, |receipt| receipt.count) + 1;
+                    let visible_at = now + self.visibility_timeout;
+                    self.received.insert(path.clone(), Receipt { count, visible_at });
+                    look.received.push(Received { path, record });
+                }
+            }
+        }
+        look
+    }
+
+    /// Whether a message lies there that was never received.
+    pub fn has_unseen(&self) -> bool {
+        self.files().iter().any(|path| !self.received.contains_key(path) && !self.refused.contains(path))
+    }
+
+    /// Removes a message that is done with.
+    ///
+    /// # Errors
+    /// Its file cannot be removed.
+    pub fn delete(&mut self, path: &Path) -> io::Result<()> {
+        self.received.remove(path);
+        fs::remove_file(path)
+    }
+
+    fn dead_letter(&mut self, path: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.dead_letter_folder)?;
+        let moved = self.dead_letter_folder.join(path.file_name().unwrap_or_default());
+        fs::rename(path, &moved)?;
+        self.received.remove(path);
+        Ok(moved)
+    }
+
+    fn record(&self, path: &Path, count: u32) -> Result<Record, String> {
+        let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if size > BODY_BYTES_MAX {
+            return Err(format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}"));
+        }
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let file: Option<Value> =
+            path.to_string_lossy().ends_with(MESSAGE_FILE).then(|| serde_json::from_str(&text).ok()).flatten();
+        let changed = changed_at(path).map_err(|error| error.to_string())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let own_id = event_id(&[&self.queue.name, &name, &changed.to_string()]);
+        let field = |name: &str| file.as_ref().and_then(|file| file[name].as_str()).map(str::to_owned);
+        let sent = field("sent").and_then(|sent| sent.parse::<Timestamp>().ok()).unwrap_or(changed);
+        let mut attributes = vec![
+            ("ApproximateReceiveCount".to_owned(), count.to_string()),
+            ("SentTimestamp".to_owned(), sent.as_millisecond().to_string()),
+        ];
+        // Files that are only put there are one group, in their order.
+        let group = field("group").or_else(|| self.queue.is_fifo().then(|| "files".to_owned()));
+        attributes.extend(group.map(|group| ("MessageGroupId".to_owned(), group)));
+        let pairs = file.as_ref().and_then(|file| file["message_attributes"].as_object());
+        let text_of = |value: &Value| value.as_str().map(str::to_owned);
+        Ok(Record {
+            message_id: field("message_id").unwrap_or(own_id),
+            queue: self.queue.clone(),
+            body: field("body").unwrap_or(text),
+            attributes,
+            message_attributes: pairs
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), text_of(value)?)))
+                .collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
