@@ -29,10 +29,14 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
 
 /// The config's text, and those that it includes.
 pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
-    let mut source = read_file(&file_of(path))?;
+    let file = file_of(path);
+    let mut source = read_file(&file)?;
     for included in includes(&source.clone(), &variable) {
-        let Source { name, text, .. } = read_file(&folder_of(path).join(&included.value))?;
-        source.include(name, &text);
+        let path = file.with_file_name(&included.value);
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Failed::Io(format!("{}: {error}; it is included at {}", path.display(), source.place(included.span)))
+        })?;
+        source.include(path.display().to_string(), &text);
     }
     Ok(source)
 }

@@ -1,5 +1,6 @@
 //! `ecs-trigger dev`: the whole of it on this machine, with folders as buckets and processes as tasks.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Summary, run};
 use trigger_local::supervise;
 
@@ -74,7 +75,11 @@ impl Dev {
             false => print(happening, self.once),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let summary = runtime.block_on(run(options, interruption(&mut interrupted), show)).map_err(failed)?;
+        let signals = {
+            let _context = runtime.enter();
+            Signals::listen()?
+        };
+        let summary = runtime.block_on(run(options, signals.wait(&mut interrupted), show)).map_err(failed)?;
         match self.json {
             true => output::json_line(&json!({ "summary": summary_json(summary) }))?,
             false => print_summary(summary),
@@ -93,18 +98,23 @@ fn speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "must be a number above 0".to_owned())
 }
 
-/// Waits for Ctrl-C, or for a request to end.
-async fn interruption(interrupted: &mut bool) {
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            *interrupted = true;
+/// Ctrl-C and requests to end, heard from now on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self, interrupted: &mut bool) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        // Without signals there is nothing to wait for: the default action ends the process, and the tasks with it.
-        _ => std::future::pending().await,
+        *interrupted = true;
     }
 }
 

@@ -143,7 +143,7 @@ const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 fn print(config: &RoutingConfig, tried: &Tried<'_>) {
-    let name = output::printable(&tried.test.name);
+    let name = output::printable(&tried.test.name.0);
     let place = config.source.place(tried.test.name.span);
     if tried.passed() {
         return println!("{GREEN}ok{GREEN:#}   {name}");
@@ -167,7 +167,7 @@ fn as_json(config: &RoutingConfig, tried: &Tried<'_>) -> Value {
     let place = config.source.line_column(tried.test.name.span.start);
     let difference = |difference: &Difference| json!({ "what": difference.what, "expected": difference.expected, "actual": difference.actual });
     json!({
-        "name": tried.test.name.value,
+        "name": tried.test.name.0,
         "file": config.source.part_at(tried.test.name.span.start).name,
         "line": place.line,
         "passed": tried.passed(),

@@ -30,7 +30,8 @@ impl Emulator {
     pub fn start() -> Self {
         let environment = environment();
         let port = free_port();
-        let mut process = Command::new(environment.join("bin/ministack"))
+        let mut process = Command::new(environment.join("bin/python"))
+            .arg(root().join("tests/emulator.py"))
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
@@ -55,7 +56,11 @@ impl Emulator {
     pub fn aws(&self, arguments: &[&str]) -> Value {
         let output = Command::new(self.environment.join("bin/aws"))
             .args(arguments)
+            // Said on the command line as well: for SQS, `aws` takes the variable for AWS's own endpoint and replaces it.
+            .args(["--endpoint-url", &self.endpoint])
             .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env("NO_PROXY", "127.0.0.1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", "us-east-1")
@@ -104,6 +109,128 @@ impl Emulator {
             "--environment",
             &variables,
         ]);
+    }
+
+    /// Puts a routing config into S3, makes the cluster and the task definition that it names, and creates the function that
+    /// reads it.
+    ///
+    /// # Panics
+    /// Something of it fails.
+    pub fn deploy(&self, function: &str, config: &str, task_definition: &str, environment: &[(&str, &str)]) {
+        self.aws(&["s3api", "create-bucket", "--bucket", "config"]);
+        self.put_object("config", "ecs-trigger.yaml", config);
+        self.aws(&["ecs", "create-cluster", "--cluster-name", "batch"]);
+        let containers = r#"[{"name":"app","image":"app","memory":512,"essential":true}]"#;
+        let family = ["ecs", "register-task-definition", "--family", task_definition];
+        self.aws(&[&family[..], &["--container-definitions", containers]].concat());
+        let environment = [environment, &[("ECS_TRIGGER_CONFIG", "s3://config/ecs-trigger.yaml")]].concat();
+        self.create_function(function, &environment);
+    }
+
+    /// Puts a text into a bucket.
+    ///
+    /// # Panics
+    /// It cannot be put.
+    pub fn put_object(&self, bucket: &str, key: &str, text: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        fs::write(file.path(), text).unwrap_or_else(|error| panic!("{key} cannot be written: {error}"));
+        let body = file.path().display().to_string();
+        self.aws(&["s3api", "put-object", "--bucket", bucket, "--key", key, "--body", &body]);
+    }
+
+    /// The ARN of a function of this account.
+    pub fn function_arn(name: &str) -> String {
+        format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
+    }
+
+    /// The URL of a queue of this account.
+    pub fn queue_url(&self, name: &str) -> String {
+        format!("{}/000000000000/{name}", self.endpoint)
+    }
+
+    /// Creates a queue whose messages go to a dead-letter queue, `NAME-dead-letter`, when they were received twice.
+    ///
+    /// # Panics
+    /// It cannot be created.
+    pub fn create_queue(&self, name: &str) {
+        let (stem, fifo) = name.strip_suffix(".fifo").map_or((name, ""), |stem| (stem, ".fifo"));
+        let dead_letter = format!("{stem}-dead-letter{fifo}");
+        let redrive = serde_json::json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead_letter}"),
+            "maxReceiveCount": 2,
+        });
+        // Longer than a cold start takes.
+        let mut attributes = serde_json::json!({ "VisibilityTimeout": "3" });
+        if !fifo.is_empty() {
+            attributes["FifoQueue"] = "true".into();
+            attributes["ContentBasedDeduplication"] = "true".into();
+        }
+        self.aws(&["sqs", "create-queue", "--queue-name", &dead_letter, "--attributes", &attributes.to_string()]);
+        attributes["RedrivePolicy"] = redrive.to_string().into();
+        self.aws(&["sqs", "create-queue", "--queue-name", name, "--attributes", &attributes.to_string()]);
+    }
+
+    /// Lets a function take a queue's messages, ten at a time.
+    ///
+    /// # Panics
+    /// It cannot be done.
+    pub fn map_queue(&self, queue: &str, function: &str) {
+        self.aws(&[
+            "lambda",
+            "create-event-source-mapping",
+            "--function-name",
+            function,
+            "--event-source-arn",
+            &format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
+            "--batch-size",
+            "10",
+            "--function-response-types",
+            "ReportBatchItemFailures",
+        ]);
+    }
+
+    /// The bodies of the first `count` messages of a queue, once there are as many.
+    ///
+    /// # Panics
+    /// There are not that many in time.
+    pub fn receive(&self, queue: &str, count: usize) -> Vec<String> {
+        let mut bodies = Vec::new();
+        let url = self.queue_url(queue);
+        for _ in 0..LOOKS_MAX {
+            let received = ["sqs", "receive-message", "--queue-url", &url, "--max-number-of-messages", "10"];
+            let answer = self.aws(&received);
+            let messages = answer["Messages"].as_array().into_iter().flatten();
+            bodies.extend(messages.filter_map(|message| message["Body"].as_str()).map(str::to_owned));
+            if bodies.len() >= count {
+                return bodies;
+            }
+        }
+        panic!("{count} messages of {queue} expected, found {bodies:?}");
+    }
+
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Panics
+    /// It cannot be invoked.
+    pub fn invoke(&self, function: &str, payload: &str) -> Value {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        fs::write(file.path(), payload).unwrap_or_else(|error| panic!("the payload cannot be written: {error}"));
+        let payload = format!("fileb://{}", file.path().display());
+        let answer = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let answer = answer.path().display().to_string();
+        self.aws(&["lambda", "invoke", "--function-name", function, "--payload", &payload, &answer])
+    }
+
+    /// The log lines of a function that are JSON.
+    ///
+    /// # Panics
+    /// They cannot be had.
+    pub fn logs(&self, function: &str) -> Vec<Value> {
+        let answer = self.aws(&["logs", "filter-log-events", "--log-group-name", &format!("/aws/lambda/{function}")]);
+        let lines = answer["events"].as_array().into_iter().flatten().filter_map(|event| event["message"].as_str());
+        lines
+            .filter_map(|line| serde_json::from_str(line.strip_prefix("stdout: ").unwrap_or(line).trim()).ok())
+            .collect()
     }
 
     fn python(&self) -> Command {

@@ -488,3 +488,366 @@ fn odd_patterns_and_overlapping_routes_are_warned_of() {
     "#]]
     .assert_eq(&warnings(&["--overlaps"]));
 }
+
+/// A project with a schedule, a queue and tests, in a folder of its own.
+fn tested() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("is written");
+    write(
+        "ecs-trigger.yaml",
+        r#"version: 1
+include: [more.yaml]
+tasks:
+  t: { task_definition: "t-${env:STAGE:-test}", overrides: { container_overrides: [{ name: app, command: ["{{ body.kind }}"] }] } }
+routes:
+  - { name: jobs, on: { queue: jobs }, run: t } # a comment
+tests:
+  # it passes
+  - { name: passes, message: { queue: jobs, body: { kind: a } }, expect: { command: [a] } }
+  - name: another value
+    message: { queue: jobs, body: { kind: b } }
+    expect: { command: [a] } # stays
+  - { name: nothing expected yet, message: { queue: jobs, body: { kind: c } } }
+"#,
+    );
+    write(
+        "more.yaml",
+        "# included\nroutes:\n  - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: t }\ntests:\n  - name: a file\n    event: event.json\n",
+    );
+    write(
+        "event.json",
+        r#"{"route":"nightly","schedule_arn":"arn:x:schedule/g/nightly","scheduled_time":"2026-01-01T02:00:00Z"}"#,
+    );
+    folder
+}
+
+/// Runs `ecs-trigger` in a folder; shows its exit code, output and messages.
+fn check_in(folder: &tempfile::TempDir, arguments: &[&str], expected: Expect) {
+    let output = command().args(arguments).current_dir(folder.path()).output().expect("ecs-trigger runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    let code = output.status.code().expect("an exit code");
+    expected.assert_eq(&format!("exit {code}\n{}\n--\n{}", text(&output.stdout), text(&output.stderr)));
+}
+
+#[test]
+fn tests_of_the_config_show_what_differs_and_are_written_anew() {
+    let folder = tested();
+    check_in(
+        &folder,
+        &["test"],
+        expect![[r#"
+            exit 1
+            ok   passes
+            fail another value  ecs-trigger.yaml:10:11
+                 launch 1: command
+                 - [a]
+                 + [b]
+            fail nothing expected yet  ecs-trigger.yaml:13:13
+                 nothing is expected yet; `--update` writes what is: { route: jobs, task: t, command: [c] }
+            fail a file  more.yaml:5:11
+                 nothing is expected yet; `--update` writes what is: { error: "the event has no `body.kind`" }
+            4 tests: 1 passed, 3 failed
+            --
+        "#]],
+    );
+    check_in(
+        &folder,
+        &["test", "--json"],
+        expect![[r#"
+            exit 1
+            {
+              "passed": 1,
+              "failed": 3,
+              "tests": [
+                {
+                  "name": "passes",
+                  "file": "ecs-trigger.yaml",
+                  "line": 9,
+                  "passed": true,
+                  "error": null,
+                  "differences": []
+                },
+                {
+                  "name": "another value",
+                  "file": "ecs-trigger.yaml",
+                  "line": 10,
+                  "passed": false,
+                  "error": null,
+                  "differences": [
+                    {
+                      "what": "launch 1: command",
+                      "expected": "[a]",
+                      "actual": "[b]"
+                    }
+                  ]
+                },
+                {
+                  "name": "nothing expected yet",
+                  "file": "ecs-trigger.yaml",
+                  "line": 13,
+                  "passed": false,
+                  "error": null,
+                  "differences": []
+                },
+                {
+                  "name": "a file",
+                  "file": "more.yaml",
+                  "line": 5,
+                  "passed": false,
+                  "error": null,
+                  "differences": []
+                }
+              ]
+            }
+            --
+        "#]],
+    );
+    check_in(
+        &folder,
+        &["test", "--update"],
+        expect![[r#"
+            exit 0
+            ok   passes
+            fail another value  ecs-trigger.yaml:10:11
+                 launch 1: command
+                 - [a]
+                 + [b]
+            fail nothing expected yet  ecs-trigger.yaml:13:13
+                 nothing is expected yet; `--update` writes what is: { route: jobs, task: t, command: [c] }
+            fail a file  more.yaml:5:11
+                 nothing is expected yet; `--update` writes what is: { error: "the event has no `body.kind`" }
+            4 tests: 1 passed, 3 failed
+            --
+            note: ecs-trigger.yaml: 2 expectations written
+            note: more.yaml: 1 expectation written"#]],
+    );
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("is there");
+    expect![[r#"
+        version: 1
+        include: [more.yaml]
+        tasks:
+          t: { task_definition: "t-${env:STAGE:-test}", overrides: { container_overrides: [{ name: app, command: ["{{ body.kind }}"] }] } }
+        routes:
+          - { name: jobs, on: { queue: jobs }, run: t } # a comment
+        tests:
+          # it passes
+          - { name: passes, message: { queue: jobs, body: { kind: a } }, expect: { command: [a] } }
+          - name: another value
+            message: { queue: jobs, body: { kind: b } }
+            expect: { command: [b] } # stays
+          - { name: nothing expected yet, message: { queue: jobs, body: { kind: c } }, expect: { route: jobs, task: t, command: [c] } }
+    "#]].assert_eq(&read("ecs-trigger.yaml"));
+    expect![[r##"
+        # included
+        routes:
+          - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: t }
+        tests:
+          - name: a file
+            event: event.json
+            expect: { error: "the event has no `body.kind`" }
+    "##]]
+    .assert_eq(&read("more.yaml"));
+    check_in(
+        &folder,
+        &["test"],
+        expect![[r#"
+            exit 0
+            ok   passes
+            ok   another value
+            ok   nothing expected yet
+            ok   a file
+            4 tests: 4 passed, 0 failed
+            --
+        "#]],
+    );
+}
+
+#[test]
+fn coming_firings_are_shown_in_the_routes_zone_and_in_utc() {
+    let folder = tested();
+    let next = ["schedule", "next", "nightly", "--count", "3", "--after", "2026-03-27T12:00:00Z"];
+    check_in(
+        &folder,
+        &next,
+        expect![[r#"
+        exit 0
+        nightly: cron(0 3 * * ? *) in Europe/Berlin
+          Sat 2026-03-28 03:00:00 +01:00   2026-03-28 02:00:00 UTC
+          Sun 2026-03-29 03:00:00 +02:00   2026-03-29 01:00:00 UTC
+          Mon 2026-03-30 03:00:00 +02:00   2026-03-30 01:00:00 UTC
+        --
+    "#]],
+    );
+    check_in(
+        &folder,
+        &[&next[..], &["--json"]].concat(),
+        expect![[r#"
+        exit 0
+        {
+          "schedules": [
+            {
+              "route": "nightly",
+              "schedule": "cron(0 3 * * ? *)",
+              "timezone": "Europe/Berlin",
+              "enabled": true,
+              "next": [
+                {
+                  "local": "2026-03-28T03:00:00+01:00",
+                  "utc": "2026-03-28T02:00:00Z"
+                },
+                {
+                  "local": "2026-03-29T03:00:00+02:00",
+                  "utc": "2026-03-29T01:00:00Z"
+                },
+                {
+                  "local": "2026-03-30T03:00:00+02:00",
+                  "utc": "2026-03-30T01:00:00Z"
+                }
+              ]
+            }
+          ]
+        }
+        --
+    "#]],
+    );
+    check_in(
+        &folder,
+        &["schedule", "next", "nigtly"],
+        expect![[r#"
+        exit 2
+
+        --
+        error: no route `nigtly` is on a schedule; did you mean `nightly`?"#]],
+    );
+    check_in(
+        &folder,
+        &["schedule", "next", "--after", "tomorrow"],
+        expect![[r#"
+        exit 2
+
+        --
+        error: invalid value 'tomorrow' for '--after <TIME>': failed to parse four digit integer as year: invalid digit, expected 0-9 but got t
+
+        For more information, try '--help'."#]],
+    );
+}
+
+#[test]
+fn a_plan_is_made_of_messages_and_firings_as_well() {
+    let folder = tested();
+    fs::write(folder.path().join("body.json"), r#"{"kind":"x"}"#).expect("is written");
+    check_in(
+        &folder,
+        &["plan", "--queue", "jobs", "body.json"],
+        expect![[r#"
+        exit 0
+        message of jobs: message/jobs/00000000-0000-4000-8000-000000000000
+
+        route jobs would run the task t:
+        {
+          "taskDefinition": "t-test",
+          "startedBy": "ecs-trigger/jobs",
+          "overrides": {
+            "containerOverrides": [
+              {
+                "name": "app",
+                "command": [
+                  "x"
+                ],
+                "environment": [
+                  {
+                    "name": "ECS_TRIGGER_ROUTE",
+                    "value": "jobs"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_EVENT_ID",
+                    "value": "00000000-0000-4000-8000-000000000000"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_ATTEMPT",
+                    "value": "0"
+                  }
+                ]
+              }
+            ]
+          },
+          "clientToken": "947685c965239335d4772fe111d903d7cede04849dad0074834a16eb0c93cabf"
+        }
+        --
+    "#]],
+    );
+    check_in(
+        &folder,
+        &["plan", "--schedule", "nightly", "--at", "2026-01-01T02:00:00Z"],
+        expect![[r#"
+        exit 5
+
+        --
+        error: the route `nightly` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` in the template "{{ body.kind }}""#]],
+    );
+    check_in(
+        &folder,
+        &["plan", "--queue", "jobs", "event.json", "--schedule", "nightly"],
+        expect![[r#"
+        exit 2
+
+        --
+        error: the argument '--queue <QUEUE>' cannot be used with '--schedule <ROUTE>'
+
+        Usage: ecs-trigger plan --queue <QUEUE> <EVENT>
+
+        For more information, try '--help'."#]],
+    );
+    check_in(
+        &folder,
+        &["explain", "event.json"],
+        expect![[r#"
+        exit 0
+        the route jobs does not match
+          it is on the queue jobs
+        the route nightly matches
+          it is on this schedule
+        --
+    "#]],
+    );
+}
+
+#[test]
+fn an_included_file_that_is_not_there_is_named() {
+    let folder = tested();
+    fs::remove_file(folder.path().join("more.yaml")).expect("is removed");
+    check_in(
+        &folder,
+        &["validate"],
+        expect![[r#"
+            exit 6
+
+            --
+            error: more.yaml: No such file or directory (os error 2); it is included at ecs-trigger.yaml:2:11"#]],
+    );
+}
+
+#[test]
+fn a_message_for_a_queue_that_is_not_there_is_refused() {
+    let folder = tested();
+    check_in(
+        &folder,
+        &["send", "job", "x"],
+        expect![[r#"
+        exit 2
+
+        --
+        error: no route is on a queue `job`; did you mean `jobs`?"#]],
+    );
+    check_in(
+        &folder,
+        &["send", "jobs", "x", "--attribute", "y"],
+        expect![[r#"
+        exit 2
+
+        --
+        error: invalid value 'y' for '--attribute <NAME=VALUE>': write NAME=VALUE
+
+        For more information, try '--help'."#]],
+    );
+}

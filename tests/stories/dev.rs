@@ -235,11 +235,16 @@ struct Waiting {
 
 impl Waiting {
     fn start(project: &TempDir) -> Self {
-        let mut process = dev(project, &["--json"]).stdout(Stdio::piped()).spawn().expect("runs");
-        let lines = BufReader::new(process.stdout.take().expect("is piped")).lines();
-        let mut waiting = Self { process, lines };
+        let mut waiting = Self::with(project, &[]);
         waiting.until("watching");
         waiting
+    }
+
+    fn with(project: &TempDir, arguments: &[&str]) -> Self {
+        let arguments = [&["--json"], arguments].concat();
+        let mut process = dev(project, &arguments).stdout(Stdio::piped()).spawn().expect("runs");
+        let lines = BufReader::new(process.stdout.take().expect("is piped")).lines();
+        Self { process, lines }
     }
 
     /// The next thing of this kind that happens.
@@ -373,4 +378,124 @@ fn a_task_does_not_outlive_a_dev_that_is_killed() {
     // The pipe that the supervisor writes to closes with the last of the task's processes.
     assert_eq!(dev.lines.by_ref().map_while(Result::ok).count(), 0);
     wait_until_gone(&processes);
+}
+
+/// A project with queues and schedules, whose tasks print their words.
+fn sources() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = r#"
+version: 1
+storage: { bucket: state }
+tasks:
+  job: { task_definition: print, overrides: { container_overrides: [{ name: app, command: ["{{ body.job }}"] }] } }
+  late: { task_definition: print, overrides: { container_overrides: [{ name: app, command: ["{{ scheduled.time }}"] }] } }
+  large: { task_definition: large, overrides: { container_overrides: [{ name: app, command: ["{{ body }}"] }] } }
+routes:
+  - { name: jobs, on: { queue: jobs }, run: job }
+  - { name: ordered, on: { queue: ordered.fifo }, run: job }
+  - { name: texts, on: { queue: texts }, run: large, large_payload: s3 }
+  - { name: hourly, on: { schedule: cron(0 * * * ? *), timezone: Asia/Kathmandu, catch_up: last }, run: late }
+local:
+  queues: { jobs: { visibility_timeout: 1s, max_receive_count: 2 } }
+  task_definitions:
+    print: { container_definitions: { app: { entry_point: [echo] } } }
+    large: { container_definitions: { app: { entry_point: [sh, -c, 'tail -c 12 "${ECS_TRIGGER_EVENT_URI#file://}"; echo'] } } }
+"#;
+    fs::write(folder.path().join("ecs-trigger.yaml"), config).expect("is written");
+    folder
+}
+
+fn send(project: &TempDir, arguments: &[&str]) {
+    let sent = command().arg("send").args(arguments).arg("--config").arg(project.path()).output().expect("runs");
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    assert_eq!(String::from_utf8_lossy(&sent.stdout).trim().len(), 36, "the message's id is printed");
+}
+
+#[test]
+fn a_message_that_is_sent_starts_its_task_and_is_gone() {
+    let project = sources();
+    send(&project, &["jobs", r#"{"job":"first"}"#]);
+    send(&project, &["jobs", r#"{"job":"second"}"#]);
+    let (code, happenings) = once(&project);
+    let mut lines = output(&happenings);
+    lines.sort_unstable();
+    assert_eq!((code, lines), (Some(0), vec!["first", "second"]));
+    assert_eq!(fs::read_dir(project.path().join("queues/jobs")).expect("is a folder").count(), 0);
+}
+
+#[test]
+fn a_message_that_fails_comes_back_and_is_dead_lettered_in_the_end() {
+    let project = sources();
+    let mut waiting = Waiting::with(&project, &[]);
+    waiting.until("scheduled");
+    fs::write(project.path().join("queues/jobs/bad.json"), "{not JSON").expect("is written");
+    assert_eq!(waiting.until("message")["receive_count"], 1);
+    let reason = waiting.until("refused")["reason"].as_str().expect("has a reason").to_owned();
+    assert!(reason.contains("the event is not JSON"), "{reason}");
+    assert_eq!(waiting.until("message")["receive_count"], 2);
+    let file = waiting.until("dead_lettered")["file"].as_str().expect("is a file").to_owned();
+    assert_eq!(fs::read_to_string(file).expect("lies there"), "{not JSON");
+    // The queue goes on.
+    send(&project, &["jobs", r#"{"job":"good"}"#]);
+    assert_eq!(waiting.until("output")["line"], "good");
+}
+
+#[test]
+fn a_group_of_a_local_fifo_queue_stops_at_the_message_that_fails() {
+    let project = sources();
+    for (body, group) in [(r#"{"job":"a1"}"#, "a"), ("{}", "b"), (r#"{"job":"b2"}"#, "b")] {
+        send(&project, &["ordered.fifo", body, "--group", group]);
+    }
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(1), vec!["a1"]));
+    assert!(happenings.iter().any(|happening| happening.get("held_back").is_some()));
+    assert_eq!(fs::read_dir(project.path().join("queues/ordered.fifo")).expect("is a folder").count(), 2);
+}
+
+#[test]
+fn an_event_that_does_not_fit_is_a_file_that_its_task_reads() {
+    let project = sources();
+    send(&project, &["texts", &format!("{}the end", "x".repeat(9000))]);
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(0), vec![r#"xxxthe end"}"#]));
+}
+
+#[test]
+fn a_schedule_fires_at_a_pretended_time_in_its_zone() {
+    let project = sources();
+    let at = ["--once", "--json", "--at", "2026-01-01T18:15:00Z"];
+    let ran = dev(&project, &at).output().expect("runs");
+    let lines = ran.stdout.lines().map(|line| serde_json::from_str(&line.expect("is text")).expect("is JSON"));
+    let happenings: Vec<Value> = lines.collect();
+    // Nepal is 5:45 ahead.
+    assert_eq!(output(&happenings), ["00:00:00"]);
+    let quiet = dev(&project, &["--once", "--json", "--at", "2026-01-01T18:00:00Z"]).output().expect("runs");
+    assert!(!String::from_utf8_lossy(&quiet.stdout).contains("fired"));
+}
+
+#[test]
+fn schedules_fire_in_a_clock_that_runs_faster() {
+    let project = sources();
+    let mut waiting = Waiting::with(&project, &["--at", "2026-01-01T18:14:59Z", "--speed", "36000"]);
+    assert_eq!(waiting.until("scheduled")["next"], "2026-01-01T18:15:00Z");
+    let lines = [waiting.until("output"), waiting.until("output")].map(|output| output["line"].clone());
+    assert_eq!(lines, ["00:00:00", "01:00:00"]);
+}
+
+#[test]
+fn a_schedule_catches_up_with_what_it_missed_while_dev_did_not_run() {
+    let project = sources();
+    fs::create_dir_all(project.path().join(".ecs-trigger")).expect("is made");
+    let two_days_ago = r#"{ "hourly": "2026-01-01T00:00:00Z" }"#;
+    fs::write(project.path().join(".ecs-trigger/schedules.json"), two_days_ago).expect("is written");
+    let mut waiting = Waiting::with(&project, &[]);
+    waiting.until("fired");
+    waiting.until("stopped");
+    waiting.signal(Signal::INT);
+    assert_eq!(waiting.until("summary")["events"], 1, "once, however many firings were missed");
+    drop(waiting);
+    let mut again = Waiting::with(&project, &[]);
+    again.until("scheduled");
+    again.signal(Signal::INT);
+    assert_eq!(again.until("summary")["events"], 0, "it has caught up");
 }

@@ -252,9 +252,10 @@ pub async fn run(
 ) -> Result<Summary, DevError> {
     let buckets = open_buckets(&options.config, &options.folder)?;
     let queues = open_queues(&options.config, &options.folder)?;
-    let clock = Clock::new(options.start_at.unwrap_or_else(Timestamp::now), options.speed);
+    let began = options.start_at.unwrap_or_else(Timestamp::now);
+    let clock = Clock::new(began, options.speed);
     let pretended = options.start_at.is_some() || options.speed != 1.0;
-    let timetable = Timetable::new(&options.config, &options.folder, clock.now(), pretended);
+    let timetable = Timetable::new(&options.config, &options.folder, began, pretended);
     if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() {
         return Err(DevError::NoSource);
     }
@@ -374,34 +375,32 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         let Some(start) = minute else { return };
         let end = start.checked_add(SignedDuration::from_secs(59)).unwrap_or(start);
         for due in self.timetable.take_due(end) {
-            self.fire(due, start).await;
+            self.fire(due).await;
         }
     }
 
     /// Fires what was missed while this project did not run.
     async fn catch_up(&mut self) {
         for due in self.timetable.missed() {
-            let time = due.time;
-            // As if it were not late: it is the last one missed.
-            self.fire(due, time).await;
+            self.fire(due).await;
         }
         self.remember();
     }
 
     async fn fire_due(&mut self) {
-        let now = self.clock.now();
-        for due in self.timetable.take_due(now) {
-            self.fire(due, now).await;
+        for due in self.timetable.take_due(self.clock.now()) {
+            self.fire(due).await;
         }
         self.remember();
     }
 
-    async fn fire(&mut self, due: Due, now: Timestamp) {
+    async fn fire(&mut self, due: Due) {
         let Due { time: scheduled_time, route } = due;
         self.summary.events += 1;
         let firing = Firing::new(&route, &local_schedule_arn(&route), scheduled_time).into_event();
         (self.show)(&Happening::Fired { route, scheduled_time });
-        let result = handle(Ok(firing), &self.config, &self.ports, now).await;
+        // However fast the clock runs, nothing comes too late here.
+        let result = handle(Ok(firing), &self.config, &self.ports, scheduled_time).await;
         self.report(result);
     }
 

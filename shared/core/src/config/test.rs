@@ -16,7 +16,7 @@ record! {
     )]
     pub struct TestConfig ("a mapping with `name`, an event and `expect`") {
         /// What the test shows, as a sentence.
-        pub name: Spanned<String>,
+        pub name: Spanned<Text>,
         /// An event of EventBridge (or any other delivery to a function): the path of a JSON file, relative to the config's
         /// folder, or the event itself. There, what every event has (`id`, `account`, `time`, `region`) may be left out.
         pub event: Option<Spanned<SampleEvent>>,
@@ -122,7 +122,7 @@ record! {
     /// An error that is expected.
     pub struct ExpectError ("a mapping with `error`") {
         /// A part of the reason.
-        pub error: String,
+        pub error: Text,
     }
 }
 
@@ -162,7 +162,7 @@ impl Decode for Expect {
         match &node.kind {
             Kind::String(text) if text == NO_ROUTE => Some(Self::NoRoute),
             Kind::Object(_) if node.get("error").is_some() => {
-                ExpectError::decode(node, problems).map(|expected| Self::Error(expected.error))
+                ExpectError::decode(node, problems).map(|expected| Self::Error(expected.error.0))
             }
             Kind::Object(_) => ExpectLaunch::decode(node, problems).map(|launch| Self::Launches(vec![launch])),
             Kind::Array(_) => Vec::decode(node, problems).map(Self::Launches),

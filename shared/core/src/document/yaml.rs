@@ -168,7 +168,9 @@ impl<'a> Reader<'a> {
 fn end_of(end: Span, last: Option<&Node>) -> usize {
     match last {
         Some(last) if end.start == end.end => last.span.end,
-        _ => end.end,
+        _ if end.start == end.end => end.end,
+        // The parser's own end lies behind what follows the bracket: blanks and a comment.
+        _ => end.start + 1,
     }
 }
 

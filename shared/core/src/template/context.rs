@@ -88,13 +88,13 @@ fn event_bridge(event: &EventBridgeEvent, node: &Node, fields: &mut Vec<(&'stati
 fn firing_fields(firing: &Firing, schedule: Option<&Schedule>) -> Vec<(&'static str, Value)> {
     let timezone = schedule.map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
     let input = schedule.and_then(|schedule| schedule.input.as_ref());
-    let mut fields = vec![
+    vec![
         ("schedule", Value::from(firing.schedule())),
         ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
         ("scheduled", scheduled(firing.scheduled_time, timezone)),
-    ];
-    fields.extend(input.map(|input| ("input", value(input))));
-    fields
+        // Without values it is there as well, so that a default stands for each of them.
+        ("input", input.map_or_else(|| value(&Node::object([])), value)),
+    ]
 }
 
 /// A time taken apart in a zone. Each part is a text, with the zeros that paths and dates want.

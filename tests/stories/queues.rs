@@ -1,0 +1,134 @@
+//! Messages start their tasks: the real function behind the emulator's queues.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+use e2e::Emulator;
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+version: 1
+tasks:
+  resize:
+    cluster: batch
+    task_definition: app
+    overrides: { container_overrides: [{ name: app, command: [resize, "{{ body.image }}"] }] }
+  import:
+    cluster: batch
+    task_definition: app
+    overrides: { container_overrides: [{ name: app, command: [import, "{{ bucket }}", "{{ key }}", "{{ size }}"] }] }
+routes:
+  - { name: jobs, on: { queue: jobs, unmatched: fail, event_pattern: { body: { kind: [resize] } } }, run: resize }
+  - { name: ordered, on: { queue: ordered.fifo }, run: resize }
+  - { name: uploads, on: { queue: uploads, s3: { bucket: uploads, key: { prefix: in/ } } }, run: import }
+"#;
+
+/// An account with the function, behind a queue that is mapped only once it holds these messages: so they are one batch.
+fn account(queue: &str, messages: &[(&str, Option<&str>)]) -> Emulator {
+    let emulator = Emulator::start();
+    emulator.deploy("sqs-trigger", CONFIG, "app", &[]);
+    emulator.create_queue(queue);
+    let entries = messages.iter().enumerate().map(|(index, (body, group))| {
+        let mut entry = json!({ "Id": index.to_string(), "MessageBody": body });
+        if let Some(group) = group {
+            entry["MessageGroupId"] = (*group).into();
+        }
+        entry
+    });
+    let entries = Value::Array(entries.collect()).to_string();
+    if !messages.is_empty() {
+        let url = emulator.queue_url(queue);
+        emulator.aws(&["sqs", "send-message-batch", "--queue-url", &url, "--entries", &entries]);
+    }
+    emulator.map_queue(queue, "sqs-trigger");
+    emulator
+}
+
+/// The commands of every launch, in their order.
+fn launched(emulator: &Emulator, count: usize) -> Vec<String> {
+    let mut calls = emulator.calls("RunTask", count);
+    calls.reverse();
+    let command = |call: &Value| {
+        let words = call["overrides"]["containerOverrides"][0]["command"].as_array().expect("has a command");
+        words.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+    };
+    calls.iter().map(command).collect()
+}
+
+#[test]
+fn of_a_batch_of_ten_with_three_bad_messages_seven_start_and_three_are_dead_lettered() {
+    let bodies: Vec<String> = (0..10)
+        .map(|number| match number {
+            2 => format!("{{ not JSON {}", "x".repeat(1000)),
+            5 => r#"{"kind":"resize"}"#.to_owned(),
+            7 => r#"{"kind":"other"}"#.to_owned(),
+            number => format!(r#"{{"kind":"resize","image":"{number}.png"}}"#),
+        })
+        .collect();
+    let messages: Vec<(&str, Option<&str>)> = bodies.iter().map(|body| (body.as_str(), None)).collect();
+    let emulator = account("jobs", &messages);
+
+    let mut dead = emulator.receive("jobs-dead-letter", 3);
+    dead.sort_unstable();
+    let mut bad = [2, 5, 7].map(|number| bodies[number].clone());
+    bad.sort_unstable();
+    assert_eq!(dead, bad);
+    let mut launched = launched(&emulator, 7);
+    launched.sort_unstable();
+    assert_eq!(launched, ["0.png", "1.png", "3.png", "4.png", "6.png", "8.png", "9.png"], "each once");
+
+    let logs = emulator.logs("sqs-trigger");
+    let said = |message: &str| logs.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
+    let not_decoded = said("the message cannot be decoded, it goes back");
+    assert_eq!(not_decoded.len(), 2, "once at each delivery");
+    assert_eq!(not_decoded[0]["body"].as_str().map(str::len), Some(256));
+    let launches = said("the task is launched");
+    assert_eq!(launches.len(), 7);
+    let etag = &launches[0]["span"]["config_etag"];
+    assert!(etag.as_str().is_some_and(|etag| etag.len() == 32), "{:?}", launches[0]);
+    assert!(logs.iter().filter(|line| line["level"].is_string()).all(|line| &line["span"]["config_etag"] == etag));
+}
+
+/// What comes after a message that fails goes back with it, is received as often as it, and so is dead-lettered with it.
+#[test]
+fn a_group_keeps_its_order_and_nothing_of_it_overtakes_a_message_that_fails() {
+    let body = |image: &str| format!(r#"{{"image":"{image}"}}"#);
+    let bodies =
+        ["a1", "b1", "a2", "", "b3", "a3"].map(|image| if image.is_empty() { "{}".to_owned() } else { body(image) });
+    let groups = ["a", "b", "a", "b", "b", "a"];
+    let messages: Vec<(&str, Option<&str>)> =
+        bodies.iter().zip(groups).map(|(body, group)| (body.as_str(), Some(group))).collect();
+    let emulator = account("ordered.fifo", &messages);
+
+    assert_eq!(emulator.receive("ordered-dead-letter.fifo", 2), ["{}".to_owned(), body("b3")]);
+    let url = emulator.queue_url("ordered.fifo");
+    let later = ["--message-body", &body("b4"), "--message-group-id", "b"];
+    emulator.aws(&[&["sqs", "send-message", "--queue-url", &url][..], &later].concat());
+
+    let launched = launched(&emulator, 5);
+    let of_group = |group: &str| launched.iter().filter(|image| image.starts_with(group)).cloned().collect::<Vec<_>>();
+    assert_eq!(of_group("a"), ["a1", "a2", "a3"]);
+    assert_eq!(of_group("b"), ["b1", "b4"]);
+}
+
+#[test]
+fn an_s3_notification_through_sns_into_sqs_starts_its_task_with_the_key_decoded() {
+    let emulator = account("uploads", &[]);
+    let topic = emulator.aws(&["sns", "create-topic", "--name", "uploads"])["TopicArn"].clone();
+    let topic = topic.as_str().expect("has an ARN");
+    let queue = "arn:aws:sqs:us-east-1:000000000000:uploads";
+    emulator.aws(&["sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", queue]);
+    emulator.aws(&["s3api", "create-bucket", "--bucket", "uploads"]);
+    let notify =
+        json!({ "TopicConfigurations": [{ "TopicArn": topic, "Events": ["s3:ObjectCreated:*"] }] }).to_string();
+    let put = ["s3api", "put-bucket-notification-configuration", "--bucket", "uploads"];
+    emulator.aws(&[&put[..], &["--notification-configuration", &notify]].concat());
+
+    emulator.put_object("uploads", "out/other.csv", "x");
+    let key = "in/a b+ü(1)&%20x.csv";
+    emulator.put_object("uploads", key, "order\n");
+
+    assert_eq!(launched(&emulator, 1), [format!("uploads {key} 6")]);
+    let logs = emulator.logs("sqs-trigger");
+    let told = logs.iter().any(|line| line["message"] == "S3 tries out a notification, nothing has happened");
+    assert!(told, "S3's test event is told of");
+}
