@@ -851,3 +851,13 @@ fn a_message_for_a_queue_that_is_not_there_is_refused() {
         For more information, try '--help'."#]],
     );
 }
+
+#[test]
+fn every_example_passes_its_own_tests() {
+    for folder in fs::read_dir(root().join("examples")).expect("is a folder") {
+        let folder = folder.expect("can be read").path().display().to_string();
+        let tested = run(&["test", &folder, "--json"], "");
+        let printed: Value = serde_json::from_slice(&tested.stdout).expect("is JSON");
+        assert!(tested.status.success() && printed["passed"].as_u64() > Some(0), "{folder}: {printed:#}");
+    }
+}

@@ -63,3 +63,23 @@ fn every_config_is_valid() {
         }
     }
 }
+
+#[test]
+fn the_schedules_input_is_the_one_that_is_deployed() {
+    let json = blocks().into_iter().find(|(language, _)| language == "json").expect("is shown");
+    assert_eq!(json.1.trim(), trigger_core::event::SCHEDULER_INPUT);
+}
+
+#[test]
+fn every_config_with_tests_passes_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let with_tests = blocks().into_iter().filter(|(language, text)| language == "yaml" && text.contains("\ntests:"));
+    let mut ran = 0;
+    for (_, config) in with_tests {
+        fs::write(folder.path().join("ecs-trigger.yaml"), &config).expect("is written");
+        let tested = e2e::command().arg("test").arg(folder.path()).output().expect("runs");
+        assert!(tested.status.success(), "{config}\n{}", String::from_utf8_lossy(&tested.stdout));
+        ran += 1;
+    }
+    assert!(ran > 0, "the README's tests are found");
+}

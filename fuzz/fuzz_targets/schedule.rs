@@ -1,0 +1,32 @@
+//! Any text as a schedule expression: nothing panics, and each firing comes after the one before it.
+
+#![no_main]
+
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+use trigger_core::schedule::{CatchUp, Schedule, ScheduleExpression, time_zone};
+
+fuzz_target!(|input: (i32, &str)| {
+    let (second, text) = input;
+    let Ok(expression) = ScheduleExpression::parse(text) else { return };
+    let Ok(mut time) = Timestamp::from_second(second.into()) else { return };
+    let Some(timezone) = time_zone("Europe/Berlin") else { return };
+    let schedule = Schedule {
+        expression,
+        text: text.to_owned(),
+        timezone,
+        start: None,
+        end: None,
+        flexible_window_minutes: None,
+        enabled: true,
+        input: None,
+        catch_up: CatchUp::None,
+    };
+    let began = time;
+    for _ in 0..5 {
+        let Some(next) = schedule.next_after(time, began) else { return };
+        assert!(next > time);
+        assert_eq!(schedule.last_in(time, next, began), Some(next));
+        time = next;
+    }
+});
