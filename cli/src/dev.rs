@@ -18,6 +18,7 @@ use crate::config::{folder_of, load};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, printable};
+use crate::sample::time;
 
 /// Run a project on this machine: no AWS account, no Docker needed.
 ///
@@ -45,7 +46,7 @@ pub(crate) struct Dev {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     max_tasks: u16,
     /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due in that minute.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
     /// Let the schedules' clock run N times as fast.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
@@ -191,6 +192,9 @@ fn print(happening: &Happening, once: bool) {
         }
         Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very event before{DIM:#}"),
         Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
+        Happening::EmptyList { routes } => {
+            println!("  {DIM}the list of `for_each` is empty for {}{DIM:#}", routes.join(", "));
+        }
         Happening::Launched { route, task_name, tasks } => {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
             println!("  {route} runs {task_name} as {}", tasks.join(", "));
@@ -270,6 +274,7 @@ fn as_json(happening: &Happening) -> Value {
         Happening::Ignored => json!({ "ignored": {} }),
         Happening::Duplicate { route } => json!({ "duplicate": { "route": route } }),
         Happening::Incomplete { bucket, key } => json!({ "incomplete": { "bucket": bucket, "key": key } }),
+        Happening::EmptyList { routes } => json!({ "empty_list": { "routes": routes } }),
         Happening::Launched { route, task_name, tasks } => {
             json!({ "launched": { "route": route, "task_name": task_name, "tasks": tasks } })
         }

@@ -15,8 +15,8 @@ use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldE
 
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
-use crate::files;
 use crate::output::{self, printable};
+use crate::sample::Sample;
 
 /// Say why an event takes a route, or how near it comes: field by field, with the event's values and the places in the
 /// config.
@@ -27,8 +27,8 @@ Examples:
   ecs-trigger explain --config examples/quickstart examples/quickstart/event.json --route csv-upload
   ecs-trigger explain event.json --json | jq '.routes[] | select(.matches)'")]
 pub(crate) struct Explain {
-    /// The event as JSON, as a function is invoked with it: a file, or `-` for standard input.
-    event: PathBuf,
+    #[command(flatten)]
+    sample: Sample,
     /// The config, or the folder that holds it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
@@ -43,15 +43,18 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let events = files::events(&config, &self.event)?;
-        let asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
-        let routes: Vec<_> = config.routes.iter().filter(|route| asked(&route.name)).collect();
+        let asked = self.sample.events(&config)?;
+        let is_asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
+        let routes: Vec<_> = config.routes.iter().filter(|route| is_asked(&route.name)).collect();
         if let (Some(route), true) = (&self.route, routes.is_empty()) {
             let hint = hint(route, config.routes.iter().map(|route| route.name.as_str()));
             return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
         }
         let mut explained = Vec::new();
-        for event in &events {
+        for event in &asked.events {
+            if asked.is_batch && !self.json {
+                println!("message {}:", printable(&event.id()));
+            }
             let flat = FlatEvent::new(&event.node);
             let mut of_event = Vec::new();
             for route in &routes {
@@ -67,10 +70,11 @@ impl Explain {
             explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));
         }
         match (self.json, explained.as_slice()) {
-            (false, _) => Ok(()),
-            (true, [only]) => output::json(only),
-            (true, all) => output::json(&json!({ "events": all })),
+            (false, _) => {}
+            (true, [only]) if !asked.is_batch => output::json(only)?,
+            (true, all) => output::json(&json!({ "events": all }))?,
         }
+        asked.check()
     }
 }
 

@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use trigger_core::config::RoutingConfig;
 use trigger_core::diagnostic::Diagnostic;
 use trigger_core::document::Source;
 use trigger_core::document::json::SyntaxError;
-use trigger_core::event::{DecodeError, Delivery, Event};
+use trigger_core::event::DecodeError;
 
 use crate::diagnostics;
 use crate::exit::Failed;
@@ -22,13 +21,6 @@ pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
         return Ok(Source::new("<stdin>", text));
     }
     Ok(Source::new(path.display().to_string(), fs::read_to_string(path).map_err(failed)?))
-}
-
-/// The events of the delivery in a file.
-pub(crate) fn events(config: &RoutingConfig, path: &Path) -> Result<Vec<Event>, Failed> {
-    let source = read(path)?;
-    let events = Delivery::decode(&source.text).and_then(|delivery| config.events(delivery));
-    events.map_err(|error| not_decoded(&source, &error))
 }
 
 /// Shows why a text is no event.

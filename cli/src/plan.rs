@@ -3,25 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use trigger_core::config::RoutingConfig;
 use trigger_core::event::{Event, EventKind};
 use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
 
 use crate::config::{FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
-use crate::files;
 use crate::output::{self, printable};
-use crate::sample::{firing, message};
+use crate::sample::Sample;
 
 /// Show what an event would start: the routes it takes, and the exact RunTask request of each.
 ///
-/// The event is what a function is invoked with: an event of EventBridge, a batch of SQS messages, a firing of a schedule; or
-/// with --queue a message's body, or with --schedule a firing made here. Nothing is asked of AWS and nothing is started. The
-/// requests have AWS's own keys, so that `aws ecs run-task --cli-input-json` accepts them. Exits with 4 if the event is none,
-/// with 5 if its tasks cannot be requested.
+/// Nothing is asked of AWS and nothing is started. The requests have AWS's own keys, so that `aws ecs run-task
+/// --cli-input-json` accepts them. Exits with 4 if the event is none, with 5 if its tasks cannot be requested; of a batch,
+/// every message is shown for itself.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,23 +25,15 @@ Examples:
   ecs-trigger plan --config examples/quickstart examples/quickstart/event.json
   ecs-trigger plan --queue jobs body.json
   ecs-trigger plan --schedule nightly --at 2026-12-31T18:00:00Z
-  cat event.json | ecs-trigger plan - --json | jq '.launches[0].run_task'")]
+  cat event.json | ecs-trigger plan - --json | jq '.launches[0].run_task'
+
+A batch of messages is printed as JSON with --json as { \"events\": [...] }.")]
 pub(crate) struct Plan {
-    /// The event as JSON: a file, or `-` for standard input.
-    #[arg(required_unless_present = "schedule", conflicts_with = "schedule")]
-    event: Option<PathBuf>,
+    #[command(flatten)]
+    sample: Sample,
     /// The config, or the folder that holds it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
-    /// Take the file for the body of a message of this queue.
-    #[arg(long, value_name = "QUEUE", conflicts_with = "schedule")]
-    queue: Option<String>,
-    /// Take a firing of this route's schedule for the event.
-    #[arg(long, value_name = "ROUTE")]
-    schedule: Option<String>,
-    /// The time of the firing. Default: the schedule's next.
-    #[arg(long, value_name = "TIME", requires = "schedule")]
-    at: Option<Timestamp>,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -54,36 +42,35 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let events = self.events(&config)?;
-        let mut plans = Vec::new();
-        for event in events {
-            let plan = EventPlan::new(&config, &event).map_err(|errors| {
-                errors.iter().for_each(|error| diagnostics::error(&error.to_string()));
-                Failed::Plan
-            })?;
-            plans.push((event, plan));
+        let asked = self.sample.events(&config)?;
+        let mut shown = Vec::new();
+        let mut failed = false;
+        for event in &asked.events {
+            match (EventPlan::new(&config, event), self.json) {
+                (Ok(plan), true) => shown.push(as_json(event, &plan)),
+                (Ok(plan), false) => print(event, &plan),
+                (Err(errors), _) => {
+                    failed = true;
+                    for error in errors {
+                        let whose = if asked.is_batch { format!("message {}: ", event.id()) } else { String::new() };
+                        diagnostics::error(&format!("{whose}{error}"));
+                    }
+                }
+            }
         }
-        if self.json {
-            let all: Vec<Value> = plans.iter().map(|(event, plan)| as_json(event, plan)).collect();
-            return match all.as_slice() {
-                [only] => output::json(only),
-                _ => output::json(&json!({ "events": all })),
-            };
+        match (self.json, asked.is_batch, shown.pop()) {
+            (true, true, last) => {
+                let events: Vec<Value> = shown.into_iter().chain(last).collect();
+                output::json(&json!({ "events": events }))?;
+            }
+            (true, false, Some(only)) => output::json(&only)?,
+            _ => {}
         }
-        if plans.is_empty() {
+        if !self.json && asked.events.is_empty() && asked.undecoded.is_empty() {
             anstream::println!("it holds no event: nothing would start");
         }
-        plans.iter().for_each(|(event, plan)| print(event, plan));
-        Ok(())
-    }
-
-    fn events(&self, config: &RoutingConfig) -> Result<Vec<Event>, Failed> {
-        match (&self.event, &self.queue, &self.schedule) {
-            (Some(body), Some(queue), _) => message(queue, &files::read(body)?),
-            (Some(event), None, _) => files::events(config, event),
-            (None, _, Some(route)) => Ok(vec![firing(config, route, self.at)?]),
-            (None, ..) => Ok(Vec::new()),
-        }
+        asked.check()?;
+        if failed { Err(Failed::Plan) } else { Ok(()) }
     }
 }
 
@@ -92,6 +79,10 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         let mut shown = json!({ "route": launch.route, "task": launch.task });
         if let Some(index) = launch.index {
             shown["index"] = index.into();
+        }
+        if launch.slices > 1 {
+            shown["call"] = (launch.slice + 1).into();
+            shown["calls"] = launch.slices.into();
         }
         if let Some(uri) = &launch.payload_uri {
             shown["payload_uri"] = uri.as_str().into();
@@ -120,7 +111,7 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         _ => {}
     }
     of_event["identity"] = event.identity().to_string().into();
-    json!({ "event": of_event, "launches": plan.launches.iter().map(launch).collect::<Vec<_>>() })
+    json!({ "event": of_event, "routes": plan.routes, "launches": plan.launches.iter().map(launch).collect::<Vec<_>>() })
 }
 
 fn print(event: &Event, plan: &EventPlan) {
@@ -131,12 +122,21 @@ fn print(event: &Event, plan: &EventPlan) {
         _ => "event".to_owned(),
     };
     anstream::println!("{}", printable(&format!("{what}: {}", event.identity())));
-    if plan.launches.is_empty() {
-        anstream::println!("no route matches it: nothing would start");
+    match (plan.routes.as_slice(), plan.launches.as_slice(), &event.kind) {
+        ([], _, EventKind::Firing(_)) => anstream::println!("its schedule is disabled: nothing would start"),
+        ([], ..) => anstream::println!("no route matches it: nothing would start"),
+        (routes, [], _) => {
+            anstream::println!("the list of `for_each` is empty for {}: nothing would start", routes.join(", "));
+        }
+        _ => {}
     }
     for launch in &plan.launches {
         let element = launch.index.map(|index| format!(" for element {index}")).unwrap_or_default();
-        anstream::println!("\nroute {} would run the task {}{element}:", launch.route, launch.task);
+        let call = match launch.slices {
+            1 => String::new(),
+            slices => format!(", call {} of {slices}", launch.slice + 1),
+        };
+        anstream::println!("\nroute {} would run the task {}{element}{call}:", launch.route, launch.task);
         if let Some(uri) = &launch.payload_uri {
             anstream::println!("the event does not fit into the overrides and would be put at {uri}");
         }

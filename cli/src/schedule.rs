@@ -12,7 +12,7 @@ use trigger_core::schedule::Schedule as RouteSchedule;
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output;
-use crate::sample::schedule_of;
+use crate::sample::{schedule_of, time};
 
 /// See when schedules fire.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(crate) struct Next {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
     /// The firings after this time. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     after: Option<Timestamp>,
     /// The config, or the folder that holds it.
     #[arg(long, default_value = FILE_NAME)]

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use trigger_core::diagnostic::hint;
-use trigger_local::queue::{FolderQueue, Outgoing};
+use trigger_local::queue::{BODY_BYTES_MAX, FolderQueue, Outgoing};
 
 use crate::config::{FILE_NAME, folder_of, load};
 use crate::exit::Failed;
 use crate::files;
 use crate::output;
+use crate::sample::{attribute, queue_of};
 
 /// Send a message to a queue on this machine, where `ecs-trigger dev` takes it from.
 ///
@@ -44,11 +44,7 @@ pub(crate) struct Send {
 impl Send {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let queues = config.queues();
-        let Some(queue) = queues.iter().find(|queue| queue.name == self.queue) else {
-            let hint = hint(&self.queue, queues.iter().map(|queue| queue.name.as_str()));
-            return Err(Failed::Usage(format!("no route is on a queue `{}`{hint}", self.queue)));
-        };
+        let queue = queue_of(&config, &self.queue)?;
         if queue.is_fifo() && self.group.is_none() {
             return Err(Failed::Usage("a FIFO queue's messages have a group; name it by --group".to_owned()));
         }
@@ -56,6 +52,12 @@ impl Send {
             "-" => files::read(Path::new("-"))?.text,
             body => body.to_owned(),
         };
+        if body.is_empty() || body.len() > BODY_BYTES_MAX {
+            return Err(Failed::Usage(format!(
+                "SQS takes messages of 1 to {BODY_BYTES_MAX} bytes; this has {}",
+                body.len()
+            )));
+        }
         let queue = FolderQueue::new(queue, config.local.as_ref(), &folder_of(&self.config));
         let message = Outgoing { body, group: self.group, attributes: self.attributes };
         let sent = queue.send(&message, Timestamp::now());
@@ -64,12 +66,5 @@ impl Send {
             true => output::json_line(&json!({ "message_id": message_id, "queue": self.queue })),
             false => output::bytes(format!("{message_id}\n").as_bytes()),
         }
-    }
-}
-
-fn attribute(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
     }
 }

@@ -1,6 +1,5 @@
 //! `ecs-trigger test`: do the config's sample events start what they should?
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +8,11 @@ use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 use trigger_core::config::RoutingConfig;
-use trigger_core::config::test::TestConfig;
-use trigger_core::document::{Span, Spanned};
+use trigger_core::config::test::{Expect, TestConfig};
+use trigger_core::document::{Source, Span, Spanned};
 use trigger_core::expectation::{Actual, Difference, actual, differences, event_file, written};
 
-use crate::config::{FILE_NAME, folder_of, load};
+use crate::config::{FILE_NAME, folder_of, load, parse};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output;
@@ -48,7 +47,12 @@ struct Tried<'a> {
 
 impl Tried<'_> {
     fn passed(&self) -> bool {
-        self.result.is_ok() && self.differences.is_empty() && self.test.expect.is_some()
+        self.result.is_ok() && self.differences.is_empty() && self.expect().is_some()
+    }
+
+    /// What is expected; nothing where it is not written yet.
+    fn expect(&self) -> Option<&Spanned<Expect>> {
+        self.test.expect.as_ref().filter(|expect| expect.value != Expect::NotWritten)
     }
 }
 
@@ -64,10 +68,14 @@ impl Test {
                 output::json(&json!({ "passed": tried.len() - failed, "failed": failed, "tests": results }))?;
             }
             false => {
-                tried.iter().for_each(|tried| print(&config, tried));
-                let style = if failed == 0 { GREEN } else { RED };
+                tried.iter().for_each(|tried| print(&config, tried, self.update));
+                let (style, what) = match (failed, self.update) {
+                    (0, _) => (GREEN, "failed"),
+                    (_, true) => (YELLOW, "new"),
+                    (_, false) => (RED, "failed"),
+                };
                 let passed = tried.len() - failed;
-                println!("{style}{}: {passed} passed, {failed} failed{style:#}", counted(tried.len(), "test"));
+                println!("{style}{}: {passed} passed, {failed} {what}{style:#}", counted(tried.len(), "test"));
             }
         }
         if failed == 0 {
@@ -91,68 +99,98 @@ fn attempt<'a>(config: &RoutingConfig, test: &'a Spanned<TestConfig>, folder: &P
         None => Ok(String::new()),
     };
     let result = file.and_then(|text| actual(config, test, &text).map_err(|error| error.to_string()));
-    let differences = match (&test.expect, &result) {
-        (Some(expect), Ok(actual)) => differences(expect, actual),
-        _ => Vec::new(),
-    };
-    Tried { test, result, differences }
+    let mut tried = Tried { test, result, differences: Vec::new() };
+    if let (Some(expect), Ok(actual)) = (tried.expect(), &tried.result) {
+        tried.differences = differences(expect, actual);
+    }
+    tried
 }
 
 /// Writes what is into the files, at the places of what is expected; everything else in them stays as it stands.
 fn update(config: &RoutingConfig, tried: &[Tried<'_>]) -> Result<(), Failed> {
-    let mut edits: BTreeMap<usize, (Span, String)> = BTreeMap::new();
+    let mut edits: Vec<(Span, String)> = Vec::new();
     for tried in tried.iter().filter(|tried| !tried.passed()) {
         let Ok(actual) = &tried.result else { continue };
-        let edit = match &tried.test.expect {
+        edits.push(match &tried.test.expect {
+            // Nothing, written after `expect:`, has no place of its own.
+            Some(expect) if expect.value == Expect::NotWritten => {
+                let (text, start) = (&config.source.text, expect.span.start);
+                let key = text[..start].rfind("expect").unwrap_or(start);
+                let end = text[key..].find(':').map_or(start, |colon| key + colon + 1);
+                (Span::new(end, end), format!(" {}", written(None, actual)))
+            }
             Some(expect) => (expect.span, written(Some(&expect.value), actual)),
-            None => insertion(&config.source.text, tried.test.span, &written(None, actual)),
-        };
-        edits.insert(edit.0.start, edit);
+            None => insertion(&config.source.text, tried.test, &written(None, actual)),
+        });
     }
+    edits.sort_by_key(|(span, _)| *span);
+    let mut updated: Option<Source> = None;
+    let mut files = Vec::new();
     for part in config.source.parts() {
         let within = part.start..=part.start + part.text.len();
+        let own: Vec<_> = edits.iter().filter(|(span, _)| within.contains(&span.start)).collect();
         let mut text = part.text.to_owned();
-        let own = edits.values().filter(|(span, _)| within.contains(&span.start));
         // From the end, so that the places before stay where they are.
-        let own: Vec<_> = own.collect();
         for (span, replacement) in own.iter().rev() {
             text.replace_range(span.start - part.start..span.end - part.start, replacement);
         }
-        if !own.is_empty() {
-            fs::write(part.name, text).map_err(|error| Failed::File { path: part.name.into(), error })?;
-            diagnostics::note(&format!("{}: {} written", part.name, counted(own.len(), "expectation")));
+        match &mut updated {
+            None => updated = Some(Source::new(part.name, text.clone())),
+            Some(source) => source.include(part.name, &text),
         }
+        files.push((part.name, text, own.len()));
+    }
+    // What is written must be a config.
+    if updated.is_none_or(|source| parse(source).is_err()) {
+        return Err(Failed::Io("what would be written is no valid config; write the expectations by hand".to_owned()));
+    }
+    for (name, text, count) in files.into_iter().filter(|(_, _, count)| *count > 0) {
+        fs::write(name, text).map_err(|error| Failed::File { path: name.into(), error })?;
+        diagnostics::note(&format!("{name}: {} written", counted(count, "expectation")));
     }
     Ok(())
 }
 
 /// Where and how an `expect` is added to a test: within the braces, or on a line of its own below the other keys.
-fn insertion(text: &str, test: Span, expect: &str) -> (Span, String) {
-    let written = &text[test.start..test.end];
-    if written.starts_with('{') {
-        let end = test.start + written.trim_end_matches('}').trim_end().len();
+fn insertion(text: &str, test: &Spanned<TestConfig>, expect: &str) -> (Span, String) {
+    let spans = [
+        Some(test.name.span),
+        test.event.as_ref().map(|event| event.span),
+        test.message.as_ref().map(|message| message.span),
+        test.firing.as_ref().map(|firing| firing.span),
+    ];
+    let end = spans.into_iter().flatten().map(|span| span.end).max().unwrap_or(test.span.end);
+    if text[test.span.start..].starts_with('{') {
         return (Span::new(end, end), format!(", expect: {expect}"));
     }
-    let column = text[..test.start].rfind('\n').map_or(test.start, |newline| test.start - newline - 1);
-    let end = test.start + written.trim_end().len();
-    (Span::new(end, end), format!("\n{}expect: {expect}", " ".repeat(column)))
+    // Below the last key, whatever comment follows it on its line.
+    let line_end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
+    let (line_end, newline) = if text[..line_end].ends_with('\r') { (line_end - 1, "\r\n") } else { (line_end, "\n") };
+    let start = test.span.start;
+    let column = text[..start].rfind('\n').map_or(start, |newline| start - newline - 1);
+    (Span::new(line_end, line_end), format!("{newline}{}expect: {expect}", " ".repeat(column)))
 }
 
 const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-fn print(config: &RoutingConfig, tried: &Tried<'_>) {
+fn print(config: &RoutingConfig, tried: &Tried<'_>, is_updated: bool) {
     let name = output::printable(&tried.test.name.0);
     let place = config.source.place(tried.test.name.span);
     if tried.passed() {
         return println!("{GREEN}ok{GREEN:#}   {name}");
     }
-    println!("{RED}fail{RED:#} {name}  {DIM}{place}{DIM:#}");
+    match is_updated && tried.result.is_ok() {
+        true => println!("{YELLOW}new{YELLOW:#}  {name}  {DIM}{place}{DIM:#}"),
+        false => println!("{RED}fail{RED:#} {name}  {DIM}{place}{DIM:#}"),
+    }
     match &tried.result {
         Err(reason) => println!("     {}", output::printable(reason)),
-        Ok(actual) if tried.test.expect.is_none() => {
-            println!("     nothing is expected yet; `--update` writes what is: {}", written(None, actual));
+        Ok(actual) if tried.expect().is_none() => {
+            let hint = if is_updated { "" } else { "; `--update` writes what is" };
+            println!("     nothing is expected yet{hint}: {}", written(None, actual));
         }
         Ok(_) => {}
     }
@@ -172,6 +210,7 @@ fn as_json(config: &RoutingConfig, tried: &Tried<'_>) -> Value {
         "line": place.line,
         "passed": tried.passed(),
         "error": tried.result.as_ref().err(),
+        "actual": tried.result.as_ref().ok().map(|actual| written(None, actual)),
         "differences": tried.differences.iter().map(difference).collect::<Vec<_>>(),
     })
 }

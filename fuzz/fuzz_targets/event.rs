@@ -24,6 +24,7 @@ fuzz_target!(|text: &str| {
             body: text.to_owned(),
             message_attributes: attributes.clone(),
             attributes,
+            unreadable: None,
         };
         let _ = Message::decode(&record);
     }

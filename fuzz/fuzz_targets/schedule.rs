@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use trigger_core::schedule::{CatchUp, Schedule, ScheduleExpression, time_zone};
+use trigger_core::schedule::{Schedule, ScheduleExpression, time_zone};
 
 fuzz_target!(|input: (i32, &str)| {
     let (second, text) = input;
@@ -20,7 +20,7 @@ fuzz_target!(|input: (i32, &str)| {
         flexible_window_minutes: None,
         enabled: true,
         input: None,
-        catch_up: CatchUp::None,
+        catch_up: None,
     };
     let began = time;
     for _ in 0..5 {

@@ -4,4 +4,4 @@ mod rules;
 mod schedules;
 
 pub use rules::{Rule, rules};
-pub use schedules::{FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
+pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};

@@ -45,6 +45,15 @@ pub struct Target {
     pub role_arn: String,
     pub input: String,
     pub retry_policy: RetryPolicy,
+    pub dead_letter_config: DeadLetterConfig,
+}
+
+/// Where a firing goes that could not be delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the fields are AWS's own")]
+pub struct DeadLetterConfig {
+    pub arn: String,
 }
 
 /// How long Scheduler tries to invoke the function.
@@ -56,12 +65,14 @@ pub struct RetryPolicy {
     pub maximum_retry_attempts: u32,
 }
 
-/// The schedules that a config needs: one for each route on a schedule, named as the route.
-pub fn schedules(config: &RoutingConfig, function_arn: &str, role_arn: &str) -> Vec<Schedule> {
-    config.routes.iter().filter_map(|route| schedule(route, function_arn, role_arn)).collect()
+/// The schedules that a config needs: one for each route on a schedule, named as the route. They invoke `function_arn` by
+/// `role_arn`; what cannot be delivered goes to the queue `dead_letter_arn`.
+pub fn schedules(config: &RoutingConfig, function_arn: &str, role_arn: &str, dead_letter_arn: &str) -> Vec<Schedule> {
+    let all = config.routes.iter();
+    all.filter_map(|route| schedule(route, function_arn, role_arn, dead_letter_arn)).collect()
 }
 
-fn schedule(route: &Route, function_arn: &str, role_arn: &str) -> Option<Schedule> {
+fn schedule(route: &Route, function_arn: &str, role_arn: &str, dead_letter_arn: &str) -> Option<Schedule> {
     let schedule = route.schedule()?;
     let date = |time: Timestamp| time.strftime("%FT%TZ").to_string();
     Some(Schedule {
@@ -81,6 +92,7 @@ fn schedule(route: &Route, function_arn: &str, role_arn: &str) -> Option<Schedul
             input: SCHEDULER_INPUT.replace("ROUTE", &route.name),
             // As long as Scheduler can: what comes too late is decided by the function.
             retry_policy: RetryPolicy { maximum_event_age_in_seconds: 86_400, maximum_retry_attempts: 185 },
+            dead_letter_config: DeadLetterConfig { arn: dead_letter_arn.to_owned() },
         },
     })
 }
@@ -106,8 +118,55 @@ routes:
     run: t
 "#;
         let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
-        let schedules = schedules(&config, "arn:function", "arn:role");
+        let schedules = schedules(&config, "arn:function", "arn:role", "arn:queue");
         let shown = serde_json::to_string_pretty(&schedules).expect("is JSON");
-        expect![[""]].assert_eq(&shown);
+        expect![[r#"
+            [
+              {
+                "Name": "often",
+                "ScheduleExpression": "rate(5 minutes)",
+                "ScheduleExpressionTimezone": "UTC",
+                "FlexibleTimeWindow": {
+                  "Mode": "OFF"
+                },
+                "State": "ENABLED",
+                "Target": {
+                  "Arn": "arn:function",
+                  "RoleArn": "arn:role",
+                  "Input": "{\"route\":\"often\",\"schedule_arn\":\"<aws.scheduler.schedule-arn>\",\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",\"execution_id\":\"<aws.scheduler.execution-id>\",\"attempt_number\":\"<aws.scheduler.attempt-number>\"}",
+                  "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": 86400,
+                    "MaximumRetryAttempts": 185
+                  },
+                  "DeadLetterConfig": {
+                    "Arn": "arn:queue"
+                  }
+                }
+              },
+              {
+                "Name": "nightly",
+                "ScheduleExpression": "cron(0 3 * * ? *)",
+                "ScheduleExpressionTimezone": "Asia/Seoul",
+                "StartDate": "2026-11-30T15:00:00Z",
+                "EndDate": "2027-01-01T00:00:00Z",
+                "FlexibleTimeWindow": {
+                  "Mode": "FLEXIBLE",
+                  "MaximumWindowInMinutes": 15
+                },
+                "State": "DISABLED",
+                "Target": {
+                  "Arn": "arn:function",
+                  "RoleArn": "arn:role",
+                  "Input": "{\"route\":\"nightly\",\"schedule_arn\":\"<aws.scheduler.schedule-arn>\",\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",\"execution_id\":\"<aws.scheduler.execution-id>\",\"attempt_number\":\"<aws.scheduler.attempt-number>\"}",
+                  "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": 86400,
+                    "MaximumRetryAttempts": 185
+                  },
+                  "DeadLetterConfig": {
+                    "Arn": "arn:queue"
+                  }
+                }
+              }
+            ]"#]].assert_eq(&shown);
     }
 }

@@ -512,7 +512,7 @@ tests:
     );
     write(
         "more.yaml",
-        "# included\nroutes:\n  - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: t }\ntests:\n  - name: a file\n    event: event.json\n",
+        "# included\ntasks: { u: { task_definition: u } }\nroutes:\n  - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: u }\ntests:\n  - name: a file\n    event: event.json\n",
     );
     write(
         "event.json",
@@ -544,8 +544,8 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                  + [b]
             fail nothing expected yet  ecs-trigger.yaml:13:13
                  nothing is expected yet; `--update` writes what is: { route: jobs, task: t, command: [c] }
-            fail a file  more.yaml:5:11
-                 nothing is expected yet; `--update` writes what is: { error: "the event has no `body.kind`" }
+            fail a file  more.yaml:6:11
+                 nothing is expected yet; `--update` writes what is: { route: nightly, task: u }
             4 tests: 1 passed, 3 failed
             --
         "#]],
@@ -565,6 +565,7 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                   "line": 9,
                   "passed": true,
                   "error": null,
+                  "actual": "{ route: jobs, task: t, command: [a] }",
                   "differences": []
                 },
                 {
@@ -573,6 +574,7 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                   "line": 10,
                   "passed": false,
                   "error": null,
+                  "actual": "{ route: jobs, task: t, command: [b] }",
                   "differences": [
                     {
                       "what": "launch 1: command",
@@ -587,14 +589,16 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                   "line": 13,
                   "passed": false,
                   "error": null,
+                  "actual": "{ route: jobs, task: t, command: [c] }",
                   "differences": []
                 },
                 {
                   "name": "a file",
                   "file": "more.yaml",
-                  "line": 5,
+                  "line": 6,
                   "passed": false,
                   "error": null,
+                  "actual": "{ route: nightly, task: u }",
                   "differences": []
                 }
               ]
@@ -608,15 +612,15 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
         expect![[r#"
             exit 0
             ok   passes
-            fail another value  ecs-trigger.yaml:10:11
+            new  another value  ecs-trigger.yaml:10:11
                  launch 1: command
                  - [a]
                  + [b]
-            fail nothing expected yet  ecs-trigger.yaml:13:13
-                 nothing is expected yet; `--update` writes what is: { route: jobs, task: t, command: [c] }
-            fail a file  more.yaml:5:11
-                 nothing is expected yet; `--update` writes what is: { error: "the event has no `body.kind`" }
-            4 tests: 1 passed, 3 failed
+            new  nothing expected yet  ecs-trigger.yaml:13:13
+                 nothing is expected yet: { route: jobs, task: t, command: [c] }
+            new  a file  more.yaml:6:11
+                 nothing is expected yet: { route: nightly, task: u }
+            4 tests: 1 passed, 3 new
             --
             note: ecs-trigger.yaml: 2 expectations written
             note: more.yaml: 1 expectation written"#]],
@@ -637,15 +641,16 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
             expect: { command: [b] } # stays
           - { name: nothing expected yet, message: { queue: jobs, body: { kind: c } }, expect: { route: jobs, task: t, command: [c] } }
     "#]].assert_eq(&read("ecs-trigger.yaml"));
-    expect![[r##"
+    expect![[r#"
         # included
+        tasks: { u: { task_definition: u } }
         routes:
-          - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: t }
+          - { name: nightly, on: { schedule: cron(0 3 * * ? *), timezone: Europe/Berlin }, run: u }
         tests:
           - name: a file
             event: event.json
-            expect: { error: "the event has no `body.kind`" }
-    "##]]
+            expect: { route: nightly, task: u }
+    "#]]
     .assert_eq(&read("more.yaml"));
     check_in(
         &folder,
@@ -670,65 +675,65 @@ fn coming_firings_are_shown_in_the_routes_zone_and_in_utc() {
         &folder,
         &next,
         expect![[r#"
-        exit 0
-        nightly: cron(0 3 * * ? *) in Europe/Berlin
-          Sat 2026-03-28 03:00:00 +01:00   2026-03-28 02:00:00 UTC
-          Sun 2026-03-29 03:00:00 +02:00   2026-03-29 01:00:00 UTC
-          Mon 2026-03-30 03:00:00 +02:00   2026-03-30 01:00:00 UTC
-        --
-    "#]],
+            exit 0
+            nightly: cron(0 3 * * ? *) in Europe/Berlin
+              Sat 2026-03-28 03:00:00 +01:00   2026-03-28 02:00:00 UTC
+              Sun 2026-03-29 03:00:00 +02:00   2026-03-29 01:00:00 UTC
+              Mon 2026-03-30 03:00:00 +02:00   2026-03-30 01:00:00 UTC
+            --
+        "#]],
     );
     check_in(
         &folder,
         &[&next[..], &["--json"]].concat(),
         expect![[r#"
-        exit 0
-        {
-          "schedules": [
+            exit 0
             {
-              "route": "nightly",
-              "schedule": "cron(0 3 * * ? *)",
-              "timezone": "Europe/Berlin",
-              "enabled": true,
-              "next": [
+              "schedules": [
                 {
-                  "local": "2026-03-28T03:00:00+01:00",
-                  "utc": "2026-03-28T02:00:00Z"
-                },
-                {
-                  "local": "2026-03-29T03:00:00+02:00",
-                  "utc": "2026-03-29T01:00:00Z"
-                },
-                {
-                  "local": "2026-03-30T03:00:00+02:00",
-                  "utc": "2026-03-30T01:00:00Z"
+                  "route": "nightly",
+                  "schedule": "cron(0 3 * * ? *)",
+                  "timezone": "Europe/Berlin",
+                  "enabled": true,
+                  "next": [
+                    {
+                      "local": "2026-03-28T03:00:00+01:00",
+                      "utc": "2026-03-28T02:00:00Z"
+                    },
+                    {
+                      "local": "2026-03-29T03:00:00+02:00",
+                      "utc": "2026-03-29T01:00:00Z"
+                    },
+                    {
+                      "local": "2026-03-30T03:00:00+02:00",
+                      "utc": "2026-03-30T01:00:00Z"
+                    }
+                  ]
                 }
               ]
             }
-          ]
-        }
-        --
-    "#]],
+            --
+        "#]],
     );
     check_in(
         &folder,
         &["schedule", "next", "nigtly"],
         expect![[r#"
-        exit 2
+            exit 2
 
-        --
-        error: no route `nigtly` is on a schedule; did you mean `nightly`?"#]],
+            --
+            error: no route `nigtly` is on a schedule; did you mean `nightly`?"#]],
     );
     check_in(
         &folder,
         &["schedule", "next", "--after", "tomorrow"],
         expect![[r#"
-        exit 2
+            exit 2
 
-        --
-        error: invalid value 'tomorrow' for '--after <TIME>': failed to parse four digit integer as year: invalid digit, expected 0-9 but got t
+            --
+            error: invalid value 'tomorrow' for '--after <TIME>': write a time such as 2026-12-31T18:00:00Z or 2026-12-31T18:00:00+09:00
 
-        For more information, try '--help'."#]],
+            For more information, try '--help'."#]],
     );
 }
 
@@ -740,50 +745,57 @@ fn a_plan_is_made_of_messages_and_firings_as_well() {
         &folder,
         &["plan", "--queue", "jobs", "body.json"],
         expect![[r#"
-        exit 0
-        message of jobs: message/jobs/00000000-0000-4000-8000-000000000000
+            exit 0
+            message of jobs: message/jobs/00000000-0000-4000-8000-000000000000
 
-        route jobs would run the task t:
-        {
-          "taskDefinition": "t-test",
-          "startedBy": "ecs-trigger/jobs",
-          "overrides": {
-            "containerOverrides": [
-              {
-                "name": "app",
-                "command": [
-                  "x"
-                ],
-                "environment": [
+            route jobs would run the task t:
+            {
+              "taskDefinition": "t-test",
+              "startedBy": "ecs-trigger/jobs",
+              "overrides": {
+                "containerOverrides": [
                   {
-                    "name": "ECS_TRIGGER_ROUTE",
-                    "value": "jobs"
-                  },
-                  {
-                    "name": "ECS_TRIGGER_EVENT_ID",
-                    "value": "00000000-0000-4000-8000-000000000000"
-                  },
-                  {
-                    "name": "ECS_TRIGGER_ATTEMPT",
-                    "value": "0"
+                    "name": "app",
+                    "command": [
+                      "x"
+                    ],
+                    "environment": [
+                      {
+                        "name": "ECS_TRIGGER_ROUTE",
+                        "value": "jobs"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_EVENT_ID",
+                        "value": "00000000-0000-4000-8000-000000000000"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ATTEMPT",
+                        "value": "0"
+                      }
+                    ]
                   }
                 ]
-              }
-            ]
-          },
-          "clientToken": "947685c965239335d4772fe111d903d7cede04849dad0074834a16eb0c93cabf"
-        }
-        --
-    "#]],
+              },
+              "clientToken": "947685c965239335d4772fe111d903d7cede04849dad0074834a16eb0c93cabf"
+            }
+            --
+        "#]],
     );
     check_in(
         &folder,
         &["plan", "--schedule", "nightly", "--at", "2026-01-01T02:00:00Z"],
         expect![[r#"
-        exit 5
+            exit 0
+            firing of nightly: schedule/arn:aws:scheduler:us-east-1:000000000000:schedule/ecs-trigger/nightly/2026-01-01T02:00:00Z
 
-        --
-        error: the route `nightly` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` in the template "{{ body.kind }}""#]],
+            route nightly would run the task u:
+            {
+              "taskDefinition": "u",
+              "startedBy": "ecs-trigger/nightly",
+              "clientToken": "6e4f80e70a1af1e16de98f49f714f00db990c518694327231134d7c00dc9e8dd"
+            }
+            --
+        "#]],
     );
     check_in(
         &folder,
@@ -802,13 +814,13 @@ fn a_plan_is_made_of_messages_and_firings_as_well() {
         &folder,
         &["explain", "event.json"],
         expect![[r#"
-        exit 0
-        the route jobs does not match
-          it is on the queue jobs
-        the route nightly matches
-          it is on this schedule
-        --
-    "#]],
+            exit 0
+            the route jobs does not match
+              it is on the queue jobs
+            the route nightly matches
+              it is on this schedule
+            --
+        "#]],
     );
 }
 
@@ -834,10 +846,10 @@ fn a_message_for_a_queue_that_is_not_there_is_refused() {
         &folder,
         &["send", "job", "x"],
         expect![[r#"
-        exit 2
+            exit 2
 
-        --
-        error: no route is on a queue `job`; did you mean `jobs`?"#]],
+            --
+            error: no route is on a queue `job`; did you mean `jobs`?"#]],
     );
     check_in(
         &folder,
@@ -860,4 +872,67 @@ fn every_example_passes_its_own_tests() {
         let printed: Value = serde_json::from_slice(&tested.stdout).expect("is JSON");
         assert!(tested.status.success() && printed["passed"].as_u64() > Some(0), "{folder}: {printed:#}");
     }
+}
+
+/// Writes the expectation of one test that has none; shows the test as it stands then.
+fn updated(test: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "version: 1\ntasks: { t: { task_definition: t } }\nroutes: [{ name: r, on: { event_pattern: { source: [a] } }, run: t }]\ntests:\n";
+    let path = folder.path().join("ecs-trigger.yaml");
+    fs::write(&path, format!("{config}{test}")).expect("is written");
+    let folder_path = folder.path().display().to_string();
+    let ran = run(&["test", &folder_path, "--update"], "");
+    assert!(ran.status.success(), "{test}\n{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(run(&["test", &folder_path], "").status.success(), "{test} passes then");
+    fs::read_to_string(path).expect("is there")[config.len()..].to_owned()
+}
+
+#[test]
+fn an_expectation_is_written_where_it_belongs_however_the_test_is_written() {
+    let with = "{ route: r, task: t }";
+    for (before, after) in [
+        (
+            "  - { name: n, event: { source: a, detail: {x: 1}}} # c\n",
+            "  - { name: n, event: { source: a, detail: {x: 1}}, expect: X} # c\n",
+        ),
+        (
+            "  - { name: n,\n      event: { source: a }, # c\n    }\n",
+            "  - { name: n,\n      event: { source: a }, expect: X, # c\n    }\n",
+        ),
+        (
+            "  - name: n\n    event: { source: a } # c\n# end\n",
+            "  - name: n\n    event: { source: a } # c\n    expect: X\n# end\n",
+        ),
+        (
+            "  - name: n\n    event:\n      source: a # c\n  # end",
+            "  - name: n\n    event:\n      source: a # c\n    expect: X\n  # end",
+        ),
+        (
+            "  - event: { source: a }\n    expect: # c\n    name: n\n",
+            "  - event: { source: a }\n    expect: X # c\n    name: n\n",
+        ),
+        ("  - name: n\r\n    event: { source: a }\r\n", "  - name: n\r\n    event: { source: a }\r\n    expect: X\r\n"),
+        ("  - name: n\n    event: { source: a }", "  - name: n\n    event: { source: a }\n    expect: X"),
+    ] {
+        assert_eq!(updated(before), after.replace('X', with));
+    }
+}
+
+#[test]
+fn each_message_of_a_batch_is_planned_for_itself() {
+    let folder = tested();
+    let record = |id: &str, body: &str| serde_json::json!({ "messageId": id, "body": body, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:jobs" });
+    let batch = serde_json::json!({ "Records": [record("m-1", r#"{"kind":"a"}"#), record("m-2", "{broken"), record("m-3", "{}"), { "messageId": "m-4", "body": 7 }] });
+    fs::write(folder.path().join("batch.json"), batch.to_string()).expect("is written");
+    let output = command().args(["plan", "batch.json", "--json"]).current_dir(folder.path()).output().expect("runs");
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    let planned: Vec<_> =
+        printed["events"].as_array().expect("is a list").iter().map(|one| &one["event"]["id"]).collect();
+    assert_eq!(planned, ["m-1"]);
+    expect![[r#"
+        exit Some(4)
+        error: message m-3: the route `jobs` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` in the template "{{ body.kind }}"
+        error: message m-2: the message's body is not JSON: expected a string, found `b` at byte 1
+        error: message m-4: the event's `Records[3].eventSourceARN` is missing
+    "#]].assert_eq(&format!("exit {:?}\n{}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
 }

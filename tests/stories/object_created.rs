@@ -112,10 +112,15 @@ fn an_object_landing_in_s3_starts_its_task_with_the_key_byte_for_byte() {
     let app = &sent["overrides"]["containerOverrides"][0];
     assert_eq!(app["name"], "app");
     assert_eq!(app["command"], json!(["import", format!("s3://uploads/{KEY}")]));
-    assert_eq!(
-        app["environment"],
-        json!([{ "name": "OBJECT_KEY", "value": KEY }, { "name": "OBJECT_SIZE", "value": "11" }])
-    );
+    let environment = app["environment"].as_array().expect("is a list");
+    let variables: Vec<(&str, &str)> = environment
+        .iter()
+        .filter_map(|variable| Some((variable["name"].as_str()?, variable["value"].as_str()?)))
+        .filter(|(name, _)| *name != "ECS_TRIGGER_EVENT_ID")
+        .collect();
+    let own = [("ECS_TRIGGER_ROUTE", "csv-upload"), ("ECS_TRIGGER_ATTEMPT", "0")];
+    assert_eq!(variables, [[("OBJECT_KEY", KEY), ("OBJECT_SIZE", "11")], own].concat());
+    assert_eq!(environment.len(), 5);
     assert_eq!(
         sent["networkConfiguration"],
         json!({ "awsvpcConfiguration": { "subnets": ["subnet-1"], "securityGroups": ["sg-1"] } })

@@ -36,7 +36,12 @@ fn rates_one_time_schedules_and_rules_with_a_schedule_fire_and_start_tasks() {
     let config = RoutingConfig::parse(Source::new("ecs-trigger.yaml", CONFIG)).expect("the config is valid");
     let folder = tempfile::tempdir().expect("a folder");
     let function = Emulator::function_arn("schedule-trigger");
-    let schedules = infra::schedules(&config, &function, "arn:aws:iam::000000000000:role/scheduler");
+    let schedules = infra::schedules(
+        &config,
+        &function,
+        "arn:aws:iam::000000000000:role/scheduler",
+        "arn:aws:sqs:us-east-1:000000000000:schedules-dead-letter",
+    );
     for schedule in schedules.iter().filter(|schedule| schedule.name != "ruled") {
         // The command line checks every key and type against AWS's own service model before it sends anything.
         let file = folder.path().join("schedule.json");

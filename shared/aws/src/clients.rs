@@ -1,15 +1,21 @@
 //! How the functions reach AWS.
 
 use std::error::Error;
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ecs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 /// The SDK's configuration from the environment, as Lambda sets it: Region, credentials, and `AWS_ENDPOINT_URL` for an
-/// emulator.
+/// emulator. No call waits for ever: a sandbox that was frozen finds its connections dead.
 pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(20))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(https()).timeout_config(timeouts).load().await
 }
 
 /// A client of ECS.

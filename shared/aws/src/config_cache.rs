@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use trigger_core::config::RoutingConfig;
 
 use crate::config_source::{ConfigSource, ConfigSourceError, Version};
@@ -31,8 +31,14 @@ struct State {
     /// The version that was read last, perhaps a refused one.
     seen: Version,
     looked: Instant,
-    looking: bool,
+    /// Since when a look is under way.
+    looking: Option<Instant>,
+    /// Why the last look failed, so that each reason is told once.
+    trouble: Option<String>,
 }
+
+/// After this, a look that has not ended was lost, as when Lambda froze the sandbox during it.
+const LOST: Duration = Duration::from_secs(60);
 
 impl ConfigCache {
     /// Reads the config that the environment names.
@@ -54,7 +60,7 @@ impl ConfigCache {
             || ConfigSourceError::Unreadable { place: source.to_string(), reason: "nothing is there".into() };
         let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
         let in_force = Arc::new(seen.parse().inspect_err(|_| telemetry::count(Metric::ConfigRefused))?);
-        let state = State { in_force, seen, looked: Instant::now(), looking: false };
+        let state = State { in_force, seen, looked: Instant::now(), looking: None, trouble: None };
         Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
     }
 
@@ -62,8 +68,9 @@ impl ConfigCache {
     /// find a new one.
     pub fn current(self: &Arc<Self>) -> Arc<RoutingConfig> {
         let mut state = self.state();
-        if !state.looking && state.looked.elapsed() >= self.max_age {
-            state.looking = true;
+        let is_looking = state.looking.is_some_and(|since| since.elapsed() < LOST);
+        if !is_looking && state.looked.elapsed() >= self.max_age {
+            state.looking = Some(Instant::now());
             let (cache, seen) = (Arc::clone(self), state.seen.clone());
             tokio::spawn(async move { cache.look(seen).await });
         }
@@ -72,18 +79,27 @@ impl ConfigCache {
 
     async fn look(&self, seen: Version) {
         let read = self.source.read(&self.s3, Some(&seen)).await;
-        let parsed = match read {
-            Ok(None) => None,
-            Ok(Some(version)) => Some((version.parse(), version)),
+        let mut state = self.state();
+        state.looking = None;
+        state.looked = Instant::now();
+        let version = match read {
+            Ok(version) => {
+                state.trouble = None;
+                version
+            }
             Err(reason) => {
-                warn!(%reason, "the config cannot be looked after; the one in force stays");
+                let reason = reason.to_string();
+                if state.trouble.as_ref() != Some(&reason) {
+                    let config_etag = state.in_force.etag.as_deref();
+                    error!(config_etag, reason, "the config cannot be read any more; the one in force stays");
+                    telemetry::count(Metric::ConfigRefused);
+                    state.trouble = Some(reason);
+                }
                 None
             }
         };
-        let mut state = self.state();
-        state.looking = false;
-        state.looked = Instant::now();
-        let Some((parsed, version)) = parsed else { return };
+        let Some(version) = version else { return };
+        let parsed = version.parse();
         let (new, in_force) = (version.etag(), state.in_force.etag.clone());
         match parsed {
             Ok(config) => {

@@ -48,13 +48,12 @@ impl Function {
     /// Handles a batch of messages, logs what became of each, and tells the ids of those that go back to their queue.
     pub async fn handle_batch(&self, records: &[Record]) -> Vec<String> {
         let (started, config) = (Instant::now(), self.configs.current());
-        let handled = async {
-            let outcomes = handle_batch(records, &config, &self.ports, Timestamp::now()).await;
-            let told = records.iter().zip(&outcomes);
-            told.for_each(|(record, outcome)| telemetry::report_message(record, outcome, started.elapsed()));
-            let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| MessageOutcome::goes_back(outcome));
-            goes_back.map(|(record, _)| record.message_id.clone()).collect()
+        let tell = |record: &Record, outcome: &MessageOutcome| {
+            telemetry::report_message(record, outcome, started.elapsed());
         };
-        handled.instrument(telemetry::span(&config)).await
+        let handled = handle_batch(records, &config, &self.ports, Timestamp::now(), tell);
+        let outcomes = handled.instrument(telemetry::span(&config)).await;
+        let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
+        goes_back.map(|(record, _)| record.message_id.clone()).collect()
     }
 }

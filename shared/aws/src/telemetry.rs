@@ -78,8 +78,8 @@ pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
                 error!(event_id, route, reason = %failed, duration_ms, "the event's tasks cannot be requested");
             }
         }
-        Err(EventError::Missed { event_id, next }) => {
-            error!(event_id, %next, duration_ms, "the firing comes too late, a later one is due");
+        Err(EventError::Missed { event_id }) => {
+            error!(event_id, duration_ms, "the firing comes too late, and its schedule does not catch up");
         }
         Err(EventError::Decode(reason)) => error!(%reason, duration_ms, "the payload is no event"),
     }
@@ -111,11 +111,14 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
 }
 
 fn launches(report: &LaunchReport, duration_ms: u64) {
-    let LaunchReport { event_id, identity, launches, superseded_by, .. } = report;
+    let LaunchReport { event_id, identity, routes, launches, superseded_by, .. } = report;
     match superseded_by {
         Some(next) => info!(event_id, identity, %next, duration_ms, "the firing was missed, a later one stands for it"),
-        None if launches.is_empty() => {
+        None if routes.is_empty() => {
             info!(event_id, identity, duration_ms, "no route matches the event, it is ignored");
+        }
+        None if launches.is_empty() => {
+            info!(event_id, identity, ?routes, duration_ms, "the event's list is empty, nothing is launched");
         }
         None => {}
     }

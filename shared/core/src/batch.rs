@@ -34,6 +34,7 @@ mod tests {
             body: String::new(),
             attributes: group.iter().map(|group| ("MessageGroupId".to_owned(), (*group).to_owned())).collect(),
             message_attributes: Vec::new(),
+            unreadable: None,
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::config::RoutingConfig;
 use crate::config::test::{Expect, ExpectLaunch, NO_ROUTE, SampleEvent, SampleMessage, TestConfig};
-use crate::document::{Kind, Node, json};
+use crate::document::{Kind, Node, Spanned, json};
 use crate::event::{DecodeError, Decoded, Delivery, Event, Firing, Message, Queue, Record};
 use crate::plan::{Plan, PlanError, PlanErrorReason, PlannedLaunch};
 use crate::task_request::RESERVED_PREFIX;
@@ -114,12 +114,15 @@ fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<E
                 SampleEvent::File(_) => file.to_owned(),
                 SampleEvent::Inline(event) => json::write(&completed(event)),
             };
-            Ok(config.events(Delivery::decode(&text)?)?)
+            match Delivery::decode(&text)? {
+                Delivery::Event(event) => Ok(vec![config.event(*event)]),
+                Delivery::Batch(records) => {
+                    let decoded = records.iter().map(|record| Message::decode(record).map(Decoded::events));
+                    Ok(decoded.collect::<Result<Vec<_>, _>>()?.concat())
+                }
+            }
         }
-        (None, Some(message), None) => match Message::decode(&record(message)?)? {
-            Decoded::Events(events) => Ok(events),
-            Decoded::TestEvent => Ok(Vec::new()),
-        },
+        (None, Some(message), None) => Ok(Message::decode(&record(message)?)?.events()),
         (None, None, Some(firing)) => {
             let time = firing.time.parse::<Timestamp>().map_err(|_| SampleError::Time(firing.time.value.clone()))?;
             Ok(vec![Firing::new(&firing.route, &local_schedule_arn(&firing.route), time).into_event()])
@@ -163,6 +166,7 @@ fn record(message: &SampleMessage) -> Result<Record, SampleError> {
         },
         attributes: message.group_id.iter().map(|group| ("MessageGroupId".to_owned(), group.clone())).collect(),
         message_attributes: message.message_attributes.as_ref().map(text).unwrap_or_default(),
+        unreadable: None,
     })
 }
 
@@ -210,12 +214,13 @@ pub fn differences(expect: &Expect, actual: &Actual) -> Vec<Difference> {
 fn brief(expect: &Expect) -> String {
     match expect {
         Expect::NoRoute => NO_ROUTE.to_owned(),
+        Expect::NotWritten => "nothing yet".to_owned(),
         Expect::Error(part) => format!("an error with {}", quoted(part)),
         Expect::Launches(launches) => match launches.as_slice() {
             [] => "no launch".to_owned(),
             launches => {
                 let routes: Vec<&str> =
-                    launches.iter().map(|one| one.route.as_deref().unwrap_or("any route")).collect();
+                    launches.iter().map(|one| one.route.as_ref().map_or("any route", |route| route.as_str())).collect();
                 format!("launches by {}", routes.join(", "))
             }
         },
@@ -226,8 +231,9 @@ fn routes(launches: &[ActualLaunch]) -> String {
     match launches {
         [] => NO_ROUTE.to_owned(),
         launches => {
-            let routes: Vec<&str> = launches.iter().map(|launch| launch.route.as_str()).collect();
-            format!("launches by {}", routes.join(", "))
+            let launches: Vec<String> =
+                launches.iter().map(|launch| format!("{}/{}", launch.route, launch.task)).collect();
+            format!("launches by {}", launches.join(", "))
         }
     }
 }
@@ -239,8 +245,9 @@ fn of_launch(position: usize, expected: &ExpectLaunch, actual: &ActualLaunch) ->
             differences.push(Difference { what: format!("launch {}: {what}", position + 1), expected, actual });
         }
     };
-    compare("route", expected.route.clone(), actual.route.clone());
-    compare("task", expected.task.clone(), actual.task.clone());
+    let name = |name: &Option<Spanned<String>>| name.as_ref().map(|name| name.value.clone());
+    compare("route", name(&expected.route), actual.route.clone());
+    compare("task", name(&expected.task), actual.task.clone());
     compare("count", expected.count.map(|count| count.to_string()), actual.count.to_string());
     let container = match &expected.container {
         Some(name) => actual.containers.iter().find(|container| container.name == *name),
@@ -326,8 +333,9 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", words.map(plain).collect::<Vec<_>>().join(", "))
 }
 
+/// A text in quotes; what stands in a config is no reference to an environment variable.
 fn quoted(text: &str) -> String {
-    json::quote(text)
+    json::quote(&text.replace("${env:", "$${env:"))
 }
 
 /// A text as YAML: without quotes where it cannot be taken for anything else.

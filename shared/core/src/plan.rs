@@ -3,11 +3,15 @@
 //! A plan is plain data and a pure function of event and config: a dry run prints it, a launch carries it out, and a
 //! repeated delivery makes the same one.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use minijinja::Value;
 
 use crate::config::route::Storage;
 use crate::config::{ContainerTemplates, Route, RouteError, RoutingConfig, Task};
-use crate::document::Source;
+use crate::document::{Source, Span};
 use crate::event::Event;
 use crate::identity::{Identity, Launch};
 use crate::limits;
@@ -20,6 +24,8 @@ use crate::template::{Context, RenderError, Template, Templates};
 /// All task requests of one event: in the order of the routes, of each route's elements, and of its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// The names of the routes that the event takes. One of them may launch nothing, for an empty list.
+    pub routes: Vec<String>,
     /// The requests.
     pub launches: Vec<PlannedLaunch>,
 }
@@ -33,6 +39,10 @@ pub struct PlannedLaunch {
     pub task: String,
     /// The element of the event's list that it is for, in a route with `for_each`.
     pub index: Option<usize>,
+    /// Which of the calls that its copies need, from 0.
+    pub slice: u32,
+    /// How many calls they need: ten copies each.
+    pub slices: u32,
     /// Where the event has to be put before, as it does not fit into the request.
     pub payload_uri: Option<String>,
     /// The call.
@@ -46,13 +56,22 @@ pub enum PlanError {
     #[error(transparent)]
     NoRoutes(RouteError),
     /// A route that it takes cannot launch its task.
-    #[error("the route `{route}` cannot launch its task: {reason}")]
+    #[error("the route `{route}` cannot launch its task{}: {reason}", for_element(.index))]
     Route {
         /// The route's name.
         route: String,
+        /// The element of the event's list that it is about.
+        index: Option<usize>,
         /// What is wrong.
         reason: PlanErrorReason,
     },
+}
+
+/// How many bytes of text one event may make by one route: each element may hold the whole event again.
+const RENDERED_BYTES_MAX: usize = 64 << 20;
+
+fn for_element(index: &Option<usize>) -> String {
+    index.map(|index| format!(" for element {index}")).unwrap_or_default()
 }
 
 impl PlanError {
@@ -102,6 +121,9 @@ pub enum PlanErrorReason {
         /// How many.
         tasks: u64,
     },
+    /// The rendered texts of all elements are too long.
+    #[error("the event makes more than {RENDERED_BYTES_MAX} bytes of text by this route, over all elements")]
+    TooMuchText,
     /// A tag's rendered value holds what AWS refuses in it.
     #[error("the tag `{key}` cannot hold `{}`: letters, digits, spaces and `_ . : / = + - @` only", .character.escape_debug())]
     TagCharacter {
@@ -128,6 +150,7 @@ impl Plan {
         let routes = config.matches(event).map_err(|error| vec![PlanError::NoRoutes(error)])?;
         let mut launches = Vec::new();
         let mut errors = Vec::new();
+        let names = routes.iter().map(|route| route.name.clone()).collect();
         for route in routes {
             let renderer = Renderer {
                 templates: &config.templates,
@@ -136,13 +159,15 @@ impl Plan {
                 event_id: event.id(),
                 identity: event.identity(),
                 context: Context::new(event, route.schedule()),
+                of_event: RefCell::default(),
+                rendered_bytes: Cell::new(0),
             };
             match renderer.route(config, route) {
                 Ok(of_route) => launches.extend(of_route),
-                Err(reason) => errors.push(PlanError::Route { route: route.name.clone(), reason }),
+                Err((index, reason)) => errors.push(PlanError::Route { route: route.name.clone(), index, reason }),
             }
         }
-        if errors.is_empty() { Ok(Self { launches }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { routes: names, launches }) } else { Err(errors) }
     }
 }
 
@@ -154,7 +179,13 @@ struct Renderer<'a> {
     event_id: String,
     identity: Identity,
     context: Context,
+    /// What was made of templates that are the same for every element, by their places.
+    of_event: RefCell<HashMap<Span, String>>,
+    rendered_bytes: Cell<usize>,
 }
+
+/// Why a route cannot launch its task, and for which element.
+type RouteFailure = (Option<usize>, PlanErrorReason);
 
 /// What one launch is made for.
 struct Element {
@@ -164,18 +195,27 @@ struct Element {
 
 impl Renderer<'_> {
     /// All launches of a route: for each element each task, in calls of ten copies.
-    fn route(&self, config: &RoutingConfig, route: &Route) -> Result<Vec<PlannedLaunch>, PlanErrorReason> {
-        let elements = self.elements(route)?;
+    fn route(&self, config: &RoutingConfig, route: &Route) -> Result<Vec<PlannedLaunch>, RouteFailure> {
+        let elements = self.elements(route).map_err(|reason| (None, reason))?;
         let copies = |task: &Task| u64::from(task.fixed.count.unwrap_or(1));
         let tasks = config.tasks(route).map(copies).sum::<u64>() * elements.len() as u64;
         if tasks > u64::from(limits::TASKS_MAX) {
-            return Err(PlanErrorReason::TooManyTasks { tasks });
+            return Err((None, PlanErrorReason::TooManyTasks { tasks }));
         }
         let mut launches = Vec::new();
+        // All calls point to one object, which is named by the first of them.
+        let mut payload_uri: Option<String> = None;
         for element in &elements {
             for task in config.tasks(route) {
-                let (request, is_large) = self.request(route, task, element)?;
-                launches.extend(self.slices(route, task, element, request, is_large));
+                let (request, is_large) =
+                    self.request(route, task, element).map_err(|reason| (element.index, reason))?;
+                for mut planned in self.slices(route, task, element, &request) {
+                    if let Some(storage) = self.storage.filter(|_| is_large) {
+                        let uri = payload_uri.get_or_insert_with(|| storage.payload_uri(&planned.request.client_token));
+                        planned.point_to(uri);
+                    }
+                    launches.push(planned);
+                }
             }
         }
         Ok(launches)
@@ -202,8 +242,7 @@ impl Renderer<'_> {
         route: &Route,
         task: &Task,
         element: &Element,
-        request: TaskRequest,
-        is_large: bool,
+        request: &TaskRequest,
     ) -> impl Iterator<Item = PlannedLaunch> {
         let copies = request.count;
         let slices = copies.unwrap_or(1).div_ceil(limits::COUNT_MAX).max(1);
@@ -220,23 +259,25 @@ impl Renderer<'_> {
                 slice,
             }
             .client_token();
-            let payload_uri =
-                self.storage.filter(|_| is_large).map(|storage| storage.payload_uri(&request.client_token));
-            for container in &mut request.overrides.container_overrides {
-                container.environment.extend(payload_uri.iter().map(|uri| variable(EVENT_URI_VARIABLE, uri)));
-            }
-            PlannedLaunch {
-                route: route.name.clone(),
-                task: task.name.clone(),
-                index: element.index,
-                payload_uri,
-                request,
-            }
+            let (route, task) = (route.name.clone(), task.name.clone());
+            PlannedLaunch { route, task, index: element.index, slice, slices, payload_uri: None, request }
         })
     }
 
-    fn text(&self, template: &Template, element: &Element) -> Result<String, RenderError> {
-        template.render(self.templates, &element.context, self.source)
+    fn text(&self, template: &Template, element: &Element) -> Result<String, PlanErrorReason> {
+        let rendered = || template.render(self.templates, &element.context, self.source);
+        let text = match template.is_filled_in() && template.is_of_event() {
+            false => rendered()?,
+            true => match self.of_event.borrow_mut().entry(template.span) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(unknown) => unknown.insert(rendered()?).clone(),
+            },
+        };
+        self.rendered_bytes.set(self.rendered_bytes.get() + text.len());
+        if self.rendered_bytes.get() > RENDERED_BYTES_MAX {
+            return Err(PlanErrorReason::TooMuchText);
+        }
+        Ok(text)
     }
 
     /// The request without its token, and whether the event must be read from S3.
@@ -264,7 +305,7 @@ impl Renderer<'_> {
         let fixed = request.overrides.container_overrides.clone();
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container(container, templates, element)?;
-            self.own_variables(route, element, container);
+            self.own_variables(route, element, container)?;
         }
         let length = length_as_json(&request);
         if length <= limits::OVERRIDES_CHARACTERS_MAX {
@@ -276,7 +317,7 @@ impl Renderer<'_> {
         request.overrides.container_overrides = fixed;
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container_without_event(container, templates, element)?;
-            self.own_variables(route, element, container);
+            self.own_variables(route, element, container)?;
         }
         // The URI, of which only the token is still to come, must fit as well.
         let uris = self.storage.map_or(0, |storage| storage.payload_uri(&"0".repeat(64)).len() + 50)
@@ -323,13 +364,30 @@ impl Renderer<'_> {
         Ok(())
     }
 
-    fn own_variables(&self, route: &Route, element: &Element, container: &mut ContainerOverride) {
+    fn own_variables(
+        &self,
+        route: &Route,
+        element: &Element,
+        container: &mut ContainerOverride,
+    ) -> Result<(), PlanErrorReason> {
+        without_nul(&self.event_id, || "the event's id".to_owned())?;
         container.environment.extend([
             variable(ROUTE_VARIABLE, &route.name),
             variable(EVENT_ID_VARIABLE, &self.event_id),
             variable(ATTEMPT_VARIABLE, "0"),
         ]);
         container.environment.extend(element.index.map(|index| variable(INDEX_VARIABLE, &index.to_string())));
+        Ok(())
+    }
+}
+
+impl PlannedLaunch {
+    /// Tells the containers where the event is.
+    fn point_to(&mut self, uri: &str) {
+        self.payload_uri = Some(uri.to_owned());
+        for container in &mut self.request.overrides.container_overrides {
+            container.environment.push(variable(EVENT_URI_VARIABLE, uri));
+        }
     }
 }
 

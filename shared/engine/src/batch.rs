@@ -34,14 +34,16 @@ impl MessageOutcome {
 }
 
 /// Decodes, matches, renders, launches and reports each message of a batch: several at once, the messages of a FIFO group one
-/// after the other, and none of a group after one that failed. The outcomes are in the
-/// order of the records.
+/// after the other, and none of a group after one that failed. Each outcome is told as soon as it is known; all of them are
+/// returned in the order of the records.
 pub async fn handle_batch(
     records: &[Record],
     config: &RoutingConfig,
     ports: &Ports<impl Launcher, impl Payloads>,
     now: Timestamp,
+    tell: impl Fn(&Record, &MessageOutcome),
 ) -> Vec<MessageOutcome> {
+    let tell = &tell;
     let handled = rows(records).into_iter().map(|row| async move {
         let mut outcomes: Vec<(usize, MessageOutcome)> = Vec::with_capacity(row.len());
         for position in row {
@@ -49,6 +51,7 @@ pub async fn handle_batch(
                 Some((_, last)) if last.goes_back() => MessageOutcome::HeldBack,
                 _ => handle_message(&records[position], config, ports, now).await,
             };
+            tell(&records[position], &outcome);
             outcomes.push((position, outcome));
         }
         outcomes

@@ -1,19 +1,21 @@
 //! One event from its delivery to its report.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use trigger_core::config::RoutingConfig;
+use trigger_core::config::{Route, RoutingConfig};
 use trigger_core::event::{DecodeError, Event, EventKind};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
-use trigger_core::schedule::CatchUp;
+use trigger_core::schedule::Timeliness;
 
 use crate::launcher::{LaunchError, Launched, Launcher};
 use crate::payloads::Payloads;
 
-/// How many launches of one event are asked for at once.
-const LAUNCHES_AT_ONCE: usize = 10;
+/// How many launches of one event are asked for at once. With as many messages of a batch as are handled at once, these are no
+/// more than RunTask takes in a second: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+const LAUNCHES_AT_ONCE: usize = 4;
 
 /// The ports that an event's handling needs.
 #[derive(Debug, Clone)]
@@ -33,7 +35,9 @@ pub struct LaunchReport {
     pub identity: String,
     /// The version of the config that decided.
     pub config_etag: Option<String>,
-    /// Empty where no route matched: the event is ignored.
+    /// The names of the routes that the event took; without any, it is ignored.
+    pub routes: Vec<String>,
+    /// What became of each launch. A route launches nothing for an empty list.
     pub launches: Vec<LaunchOutcome>,
     /// For a firing that came so late that this later one stands for it: it started nothing.
     pub superseded_by: Option<Timestamp>,
@@ -83,12 +87,10 @@ pub enum EventError {
         /// Every reason.
         errors: Vec<PlanError>,
     },
-    /// It is a firing that came so late that a later one is due, and its schedule does not catch up; nothing was started.
+    /// It is a firing that came too late, and its schedule does not catch up; nothing was started.
     Missed {
         /// The event's id.
         event_id: String,
-        /// The later firing.
-        next: Timestamp,
     },
     /// Not all of its tasks were started.
     Launch(LaunchReport),
@@ -116,8 +118,11 @@ impl fmt::Display for EventError {
                 let reasons: Vec<String> = errors.iter().map(PlanError::to_string).collect();
                 write!(formatter, "event {event_id}: {}", reasons.join("; "))
             }
-            Self::Missed { event_id, next } => {
-                write!(formatter, "event {event_id}: the firing was missed: the one at {next} is due already")
+            Self::Missed { event_id } => {
+                write!(
+                    formatter,
+                    "event {event_id}: the firing comes over 10 minutes late, and its schedule does not catch up"
+                )
             }
             Self::Launch(report) => {
                 let failed = report.launches.iter().filter_map(|launch| match &launch.outcome {
@@ -148,50 +153,64 @@ pub async fn handle(
         event_id: event.id(),
         identity: event.identity().to_string(),
         config_etag: config.etag.clone(),
+        routes: Vec::new(),
         launches: Vec::new(),
         superseded_by: None,
     };
-    if let Some((next, catch_up)) = missed(&event, config, now) {
-        return match catch_up {
-            CatchUp::None => Err(EventError::Missed { event_id: report.event_id, next }),
-            CatchUp::Last => Ok(LaunchReport { superseded_by: Some(next), ..report }),
-        };
+    match timeliness(&event, config, now) {
+        Timeliness::Due => {}
+        Timeliness::Missed => return Err(EventError::Missed { event_id: report.event_id }),
+        Timeliness::SupersededBy(next) => return Ok(LaunchReport { superseded_by: Some(next), ..report }),
     }
     let plan =
         Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
-    let launches = plan.launches.into_iter().map(|planned| launch(planned, &event, ports));
+    let refused = &store_payloads(&plan, &event, &ports.payloads).await;
+    let launches = plan.launches.into_iter().map(|planned| async move {
+        match planned.payload_uri.as_ref().and_then(|uri| refused.get(uri)) {
+            Some(error) => outcome(planned, Outcome::Failed(error.clone())),
+            None => launch(planned, ports).await,
+        }
+    });
     report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
+    report.routes = plan.routes;
     match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed(_))) {
         true => Err(EventError::Launch(report)),
         false => Ok(report),
     }
 }
 
-/// The later firing that is due already, if the event is a firing that was missed.
-fn missed(event: &Event, config: &RoutingConfig, now: Timestamp) -> Option<(Timestamp, CatchUp)> {
-    let EventKind::Firing(firing) = &event.kind else { return None };
-    let schedule = config.route_on_schedule(&firing.route)?.schedule()?;
-    let next = schedule.missed_by(firing.scheduled_time, now).filter(|_| schedule.enabled)?;
-    Some((next, schedule.catch_up))
+/// Whether the event starts its tasks, if it is a firing.
+fn timeliness(event: &Event, config: &RoutingConfig, now: Timestamp) -> Timeliness {
+    let EventKind::Firing(firing) = &event.kind else { return Timeliness::Due };
+    let schedule =
+        config.route_on_schedule(&firing.route).and_then(Route::schedule).filter(|schedule| schedule.enabled);
+    schedule.map_or(Timeliness::Due, |schedule| schedule.timeliness(firing.scheduled_time, now))
 }
 
-async fn launch(planned: PlannedLaunch, event: &Event, ports: &Ports<impl Launcher, impl Payloads>) -> LaunchOutcome {
-    let outcome = match store_payload(&planned, event, &ports.payloads).await {
+async fn launch(planned: PlannedLaunch, ports: &Ports<impl Launcher, impl Payloads>) -> LaunchOutcome {
+    let launched = match ports.launcher.launch(&planned.request).await {
+        Ok(Launched { task_arns, already: false }) => Outcome::Launched { task_arns },
+        Ok(Launched { task_arns, already: true }) => Outcome::Duplicate { task_arns },
         Err(error) => Outcome::Failed(error),
-        Ok(()) => match ports.launcher.launch(&planned.request).await {
-            Ok(Launched { task_arns, already: false }) => Outcome::Launched { task_arns },
-            Ok(Launched { task_arns, already: true }) => Outcome::Duplicate { task_arns },
-            Err(error) => Outcome::Failed(error),
-        },
     };
+    outcome(planned, launched)
+}
+
+fn outcome(planned: PlannedLaunch, outcome: Outcome) -> LaunchOutcome {
     let PlannedLaunch { route, task, index, request, .. } = planned;
     LaunchOutcome { route, task, index, client_token: request.client_token, outcome }
 }
 
-/// Puts the event where its tasks are told to read it, before they are started.
-async fn store_payload(planned: &PlannedLaunch, event: &Event, payloads: &impl Payloads) -> Result<(), LaunchError> {
-    let Some(uri) = &planned.payload_uri else { return Ok(()) };
-    payloads.put(uri, &event.text).await.map_err(|error| LaunchError::Payload { uri: uri.clone(), message: error.0 })
+/// Puts the event where its tasks are told to read it, before they are started; returns the places where it could not be put.
+async fn store_payloads(plan: &Plan, event: &Event, payloads: &impl Payloads) -> HashMap<String, LaunchError> {
+    let uris: BTreeSet<&String> = plan.launches.iter().filter_map(|planned| planned.payload_uri.as_ref()).collect();
+    let mut refused = HashMap::new();
+    for uri in uris {
+        if let Err(error) = payloads.put(uri, &event.text).await {
+            refused.insert(uri.clone(), LaunchError::Payload { uri: uri.clone(), message: error.0 });
+        }
+    }
+    refused
 }
 
 #[cfg(test)]

@@ -123,6 +123,11 @@ pub enum Happening {
     },
     /// No route takes the event.
     Ignored,
+    /// The routes that take the event launch a task for each element of a list, and it has none.
+    EmptyList {
+        /// The routes' names.
+        routes: Vec<String>,
+    },
     /// A route started tasks.
     Launched {
         /// The route's name.
@@ -252,7 +257,9 @@ pub async fn run(
 ) -> Result<Summary, DevError> {
     let buckets = open_buckets(&options.config, &options.folder)?;
     let queues = open_queues(&options.config, &options.folder)?;
-    let began = options.start_at.unwrap_or_else(Timestamp::now);
+    // Whole seconds, as schedules have them.
+    let now = || Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
+    let began = options.start_at.unwrap_or_else(now);
     let clock = Clock::new(began, options.speed);
     let pretended = options.start_at.is_some() || options.speed != 1.0;
     let timetable = Timetable::new(&options.config, &options.folder, began, pretended);
@@ -370,9 +377,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
-    /// Fires what is due in the minute that begins at a time; then no schedule fires any more.
+    /// Fires what is due in the minute that begins at a time, or without one what was missed; then no schedule fires any more.
     async fn fire_once(&mut self, minute: Option<Timestamp>) {
-        let Some(start) = minute else { return };
+        let Some(start) = minute else { return self.catch_up().await };
         let end = start.checked_add(SignedDuration::from_secs(59)).unwrap_or(start);
         for due in self.timetable.take_due(end) {
             self.fire(due).await;
@@ -434,7 +441,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     async fn batch(&mut self, position: usize, received: Vec<Received>) {
         let records: Vec<Record> = received.iter().map(|received| received.record.clone()).collect();
         let now = self.clock.now();
-        let outcomes = handle_batch(&records, &self.config, &self.ports, now).await;
+        let outcomes = handle_batch(&records, &self.config, &self.ports, now, |_, _| {}).await;
         for (received, outcome) in received.into_iter().zip(outcomes) {
             self.summary.events += 1;
             let record = &received.record;
@@ -519,7 +526,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         };
         match report.superseded_by {
             Some(next) => (self.show)(&Happening::Superseded { next }),
-            None if report.launches.is_empty() => (self.show)(&Happening::Ignored),
+            None if report.routes.is_empty() => (self.show)(&Happening::Ignored),
+            None if report.launches.is_empty() => (self.show)(&Happening::EmptyList { routes: report.routes }),
             None => {}
         }
         for launch in report.launches {

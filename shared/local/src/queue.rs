@@ -22,7 +22,7 @@ const MAX_RECEIVE_COUNT: u32 = 3;
 const BATCH: usize = 10;
 /// SQS's limit on a body.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const BODY_BYTES_MAX: u64 = 1 << 20;
+pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// What the names of files end in that hold a message with its attributes, as [`FolderQueue::send`] writes them.
 const MESSAGE_FILE: &str = ".message.json";
 
@@ -90,7 +90,7 @@ impl FolderQueue {
         let mut dead_letter_folder = folder.clone().into_os_string();
         dead_letter_folder.push("-dead-letter");
         let timeout = settings.and_then(|settings| settings.visibility_timeout);
-        let count = settings.and_then(|settings| settings.max_receive_count);
+        let count = settings.and_then(|settings| settings.max_receive_count.as_ref().map(|count| count.value));
         Self {
             queue: queue.clone(),
             folder,
@@ -211,7 +211,11 @@ impl FolderQueue {
 
     fn dead_letter(&mut self, path: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dead_letter_folder)?;
-        let moved = self.dead_letter_folder.join(path.file_name().unwrap_or_default());
+        // One of the same name may lie there.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let names = std::iter::once(name.to_string()).chain((2..).map(|number| format!("{number}-{name}")));
+        let mut free = names.map(|name| self.dead_letter_folder.join(name)).filter(|path| !path.exists());
+        let moved = free.next().unwrap_or_default();
         fs::rename(path, &moved)?;
         self.received.remove(path);
         Ok(moved)
@@ -219,7 +223,7 @@ impl FolderQueue {
 
     fn record(&self, path: &Path, count: u32) -> Result<Record, String> {
         let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if size > BODY_BYTES_MAX {
+        if size > BODY_BYTES_MAX as u64 {
             return Err(format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}"));
         }
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -249,6 +253,7 @@ impl FolderQueue {
                 .flatten()
                 .filter_map(|(name, value)| Some((name.clone(), text_of(value)?)))
                 .collect(),
+            unreadable: None,
         })
     }
 }

@@ -103,7 +103,7 @@ impl Timetable {
     }
 
     fn catching_up(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.schedule.catch_up == CatchUp::Last)
+        self.entries.iter().filter(|entry| entry.schedule.catch_up == Some(CatchUp::Last))
     }
 }
 

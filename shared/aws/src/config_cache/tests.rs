@@ -26,7 +26,7 @@ fn config(route: &str) -> String {
 /// The routes in force after the cache has looked after its config once more.
 async fn look(cache: &Arc<ConfigCache>) -> String {
     let _ = cache.current();
-    while cache.state().looking {
+    while cache.state().looking.is_some() {
         tokio::task::yield_now().await;
     }
     cache.state().in_force.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>().join(", ")

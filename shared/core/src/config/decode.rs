@@ -4,7 +4,7 @@
 //! element once: its fields' doc comments become the JSON Schema's descriptions, its types the checks.
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::document::{Entry, Kind, Node, Span, Spanned};
+use crate::document::{Entry, Kind, Node, Span, Spanned, json};
 
 /// A type that a config value can be read as.
 pub(crate) trait Decode: Sized {
@@ -79,6 +79,8 @@ impl Decode for bool {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match node.kind {
             Kind::Bool(value) => Some(value),
+            // As an environment variable gives it.
+            Kind::String(ref text) if text == "true" || text == "false" => Some(text == "true"),
             _ => wrong_type(node, problems),
         }
     }
@@ -90,11 +92,13 @@ impl Decode for u32 {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match &node.kind {
             // AWS's numbers are signed: no greater one could be sent.
-            Kind::Number(text) => text.parse().ok().filter(|number| i32::try_from(*number).is_ok()).or_else(|| {
-                let message = format!("expected a whole number from 0 to {}, found {text}", i32::MAX);
-                problems.push(Diagnostic::error(node.span, message));
-                None
-            }),
+            Kind::Number(text) | Kind::String(text) if json::is_number(text) => {
+                text.parse().ok().filter(|number| i32::try_from(*number).is_ok()).or_else(|| {
+                    let message = format!("expected a whole number from 0 to {}, found {text}", i32::MAX);
+                    problems.push(Diagnostic::error(node.span, message));
+                    None
+                })
+            }
             _ => wrong_type(node, problems),
         }
     }

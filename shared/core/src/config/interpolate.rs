@@ -1,7 +1,7 @@
 //! `${env:NAME}` and `${env:NAME:-default}`: environment variables, put in when the config is loaded.
 
 use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Source, Span, yaml};
+use crate::document::{Kind, Node, Source, Span};
 
 /// Finds an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -12,14 +12,14 @@ const OPENING: &str = "${env:";
 pub(super) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
     match &mut node.kind {
         Kind::String(text) if text.contains(OPENING) => {
+            let before = problems.len();
             let replaced = Scalar { span: node.span, text, source, variables }.replaced(problems);
-            let is_whole = text.starts_with(OPENING) && text.find('}') == Some(text.len() - 1);
-            // What is nothing but a variable has the type of what the variable holds, in quotes as well: within braces YAML
-            // wants them.
-            node.kind = match yaml::plain_scalar(&replaced) {
-                typed @ (Kind::Number(_) | Kind::Bool(_)) if is_whole => typed,
-                _ => Kind::String(replaced),
-            };
+            if problems.len() > before {
+                // Nothing is to be said about what the text would become.
+                return;
+            }
+            // Always a text, however the variable's value is spelled; where a number is wanted, its text is taken as one.
+            node.kind = Kind::String(replaced);
         }
         Kind::Array(elements) => {
             elements.iter_mut().for_each(|element| interpolate(element, source, variables, problems));
@@ -88,7 +88,13 @@ impl Scalar<'_> {
             let help = "a template is filled in from the event alone; put the variable before or after the braces";
             return error("an environment variable within a template".into(), help.into());
         }
-        let Some(value) = (self.variables)(name).or_else(|| default.map(str::to_owned)) else {
+        if default.is_some_and(|default| default.contains(OPENING)) {
+            let help = "write one variable within another's default in another way: set the outer one where the config is loaded";
+            return error("an environment variable within the default of another".into(), help.into());
+        }
+        // As in a shell, a default stands for an empty variable as well.
+        let set = (self.variables)(name).filter(|value| default.is_none() || !value.is_empty());
+        let Some(value) = set.or_else(|| default.map(str::to_owned)) else {
             let help = format!("set it where the config is loaded, or give a default: `${{env:{name}:-default}}`");
             return error(format!("the environment variable `{name}` is not set"), help);
         };

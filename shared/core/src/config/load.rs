@@ -1,20 +1,27 @@
 //! From the file's elements to tasks and routes, every problem noted.
 
+use std::collections::BTreeSet;
+
 use super::decode::{self, Decode};
 use super::file::{ConfigFile, IncludedFile};
 use super::interpolate::{Variables, interpolate};
 use super::route::{CatchUpConfig, On, RouteConfig, ScheduleState, Unmatched};
 use super::task::TaskSettings;
+use super::test::Expect;
 use super::text::{Mapping, Text};
-use super::{ContainerTemplates, EventPattern, EventSource, MessageSource, Route, RoutingConfig, Task, check};
+use super::{
+    ContainerTemplates, EventPattern, EventSource, MessageSource, Route, RouteMatcher, RoutingConfig, Task, check,
+};
 use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Entry, Kind, Node, Part, Source, Span, Spanned, yaml};
 use crate::event::Queue;
 use crate::pattern::Pattern;
 use crate::pattern::lint::{lint, lint_message};
-use crate::pattern::matcher::Matcher;
 use crate::schedule::{CatchUp, Schedule, ScheduleExpression, time_zone, time_zone_names};
-use crate::template::{Template, Templates};
+use crate::template::{
+    ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, Template, Templates,
+    all_fields,
+};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -33,17 +40,18 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     let mut loader = Loader { source: &source, problems, templates: Templates::default() };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
+    loader.names_of_templates(&routes, &tasks);
+    loader.tests(&file);
+    loader.local(&file);
     let Loader { problems, templates, .. } = loader;
-    let of_events = |route: &Route| matches!(route.on, EventSource::Events(_));
-    let event_routes: Vec<usize> = (0..routes.len()).filter(|position| of_events(&routes[*position])).collect();
-    let of_messages = |route: &Route| matches!(&route.on, EventSource::Queue(queue) if queue.pattern.is_some());
-    let message_routes: Vec<usize> = (0..routes.len()).filter(|position| of_messages(&routes[*position])).collect();
-    let matcher = |positions: &[usize]| Matcher::new(positions.iter().filter_map(|route| routes[*route].pattern()));
+    let events = RouteMatcher::new(&routes, |route| matches!(route.on, EventSource::Events(_)));
+    let queues = routes.iter().filter_map(Route::queue).map(|queue| queue.name.clone());
+    let of_queue =
+        |name: &str| RouteMatcher::new(&routes, |route| route.queue().is_some_and(|queue| queue.name == name));
+    let messages = queues.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), of_queue(&name))).collect();
     let config = RoutingConfig {
-        events: matcher(&event_routes),
-        messages: matcher(&message_routes),
-        event_routes,
-        message_routes,
+        events,
+        messages,
         routes,
         tasks,
         templates,
@@ -68,6 +76,12 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
     let mut parts = source.parts();
     let mut file = ConfigFile::decode(&parts.next().and_then(|part| parse(part, problems))?, problems)?;
     for path in file.include.clone().unwrap_or_default() {
+        if path.starts_with('/') || path.contains("://") || path.split('/').any(|step| step == "..") {
+            let problem = Diagnostic::error(path.span, format!("`{}` leads out of this file's folder", path.value));
+            problems.push(
+                problem.help("name a file in the folder, or below it: only those lie beside the config in S3 as well"),
+            );
+        }
         let Some(part) = parts.next() else {
             let problem = Diagnostic::error(path.span, format!("the included file `{}` cannot be read", path.value));
             problems.push(problem.help("name a file relative to this one's folder"));
@@ -192,6 +206,89 @@ impl Loader<'_> {
         self.templates.parse_list(&text, self.source, &mut self.problems)
     }
 
+    /// Warns of names that a route's events never have, in templates of the tasks that it runs.
+    fn names_of_templates(&mut self, routes: &[Route], tasks: &[Task]) {
+        for route in routes {
+            let mut given = [EVENT_FIELDS, if route.for_each.is_some() { ELEMENT_FIELDS } else { &[] }].concat();
+            given.extend(match route.on {
+                EventSource::Events(_) => [EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
+                EventSource::Schedule(_) => SCHEDULE_FIELDS.to_vec(),
+                EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
+            });
+            let of_tasks = route.tasks.iter().flat_map(|task| tasks[*task].templates());
+            for template in of_tasks.chain(&route.for_each).filter(|template| !template.allows_for_absence()) {
+                // What no event has was an error already.
+                let known = all_fields();
+                let is_missing = |name: &&str| !given.contains(name) && known.contains(name);
+                let missing = template.names().iter().map(String::as_str).filter(is_missing);
+                for name in missing {
+                    let message = format!("the events of the route `{}` never have `{name}`", route.name);
+                    let help = "run another task by this route, or give a default, as in `{{ name | default('-') }}`";
+                    self.problems.push(Diagnostic::warning(template.span, message).help(help));
+                }
+            }
+        }
+    }
+
+    fn tests(&mut self, file: &ConfigFile) {
+        let routes: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
+        let tasks: Vec<&str> = file.tasks.names().collect();
+        for test in file.tests.iter().flatten() {
+            let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
+            if given.iter().filter(|given| **given).count() != 1 && self.is_read_whole(test.span) {
+                let message = "a test has exactly one of `event`, `message` and `firing`";
+                self.problems.push(Diagnostic::error(test.name.span, message).help("write one of them"));
+            }
+            if let Some(firing) = &test.firing {
+                if firing.time.parse::<Timestamp>().is_err() {
+                    let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
+                    self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
+                }
+                self.known("route", &firing.route, &routes);
+            }
+            if let Some(message) = &test.message
+                && Queue::parse(&message.queue).is_none()
+            {
+                let problem =
+                    Diagnostic::error(message.queue.span, format!("`{}` names no queue", message.queue.value));
+                self.problems.push(problem.help("write the queue's name"));
+            }
+            if let Some(Spanned { value: Expect::Launches(launches), .. }) = &test.expect {
+                for launch in launches {
+                    launch.route.iter().for_each(|route| self.known("route", route, &routes));
+                    launch.task.iter().for_each(|task| self.known("task", task, &tasks));
+                }
+            }
+        }
+    }
+
+    /// Reports a name that nothing bears.
+    fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
+        if !names.contains(&name.as_str()) {
+            let hint = hint(name, names.iter().copied());
+            let problem = Diagnostic::error(name.span, format!("unknown {what} `{}`{hint}", name.value));
+            self.problems.push(problem.help(format!("name a {what} of this config")));
+        }
+    }
+
+    /// Warns of what `dev` is told about things that no route names.
+    fn local(&mut self, file: &ConfigFile) {
+        let Some(local) = &file.local else { return };
+        let queues: Vec<String> =
+            file.routes.iter().filter_map(|route| Some(Queue::parse(route.on.queue.as_ref()?)?.name)).collect();
+        for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
+            if !queues.contains(&name.value) {
+                let hint = hint(name, queues.iter().map(String::as_str));
+                let problem = Diagnostic::warning(name.span, format!("no route is on a queue `{}`{hint}", name.value));
+                self.problems.push(problem.help("remove it, or name it as a route does"));
+            }
+            if let Some(count) = queue.max_receive_count.as_ref().filter(|count| count.value == 0) {
+                let problem = Diagnostic::error(count.span, "a message is received at least once");
+                self.problems.push(problem.help("write a number from 1"));
+            }
+        }
+    }
+
     fn check_name(&mut self, route: &RouteConfig, seen: &[&str]) {
         let name = &route.name;
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -220,7 +317,7 @@ impl Loader<'_> {
             _ => {
                 if self.is_read_whole(on.span) {
                     let problem = Diagnostic::error(on.span, "a route is on exactly one kind of event");
-                    self.problems.push(problem.help("write either `s3`, `event_pattern`, `schedule` or `queue` here"));
+                    self.problems.push(problem.help("write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose"));
                 }
                 None
             }
@@ -290,6 +387,10 @@ impl Loader<'_> {
             ));
             return None;
         };
+        if !parsed.has_legal_place() {
+            let problem = Diagnostic::error(queue.span, format!("`{}` is in no Region or account of AWS", queue.value));
+            self.problems.push(problem.help("an account has 12 digits; the queue's name alone is enough"));
+        }
         let unmatched = on.unmatched.unwrap_or(Unmatched::Ignore);
         Some(EventSource::Queue(MessageSource { queue: parsed, pattern, unmatched }))
     }
@@ -335,10 +436,10 @@ impl Loader<'_> {
             flexible_window_minutes: window,
             enabled: on.state != Some(ScheduleState::Disabled),
             input: on.input.as_ref().map(|input| input.0.clone()),
-            catch_up: match on.catch_up {
-                Some(CatchUpConfig::Last) => CatchUp::Last,
-                Some(CatchUpConfig::None) | None => CatchUp::None,
-            },
+            catch_up: on.catch_up.map(|catch_up| match catch_up {
+                CatchUpConfig::None => CatchUp::None,
+                CatchUpConfig::Last => CatchUp::Last,
+            }),
         };
         let is_reversed = matches!((start, end), (Some(start), Some(end)) if end <= start);
         if !is_reversed && schedule.next_after(Timestamp::MIN, Timestamp::UNIX_EPOCH).is_none() {

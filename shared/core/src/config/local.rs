@@ -29,7 +29,7 @@ record! {
         pub visibility_timeout: Option<Duration>,
         /// How often a message is received before it goes to the dead-letter folder. Default: 3.
         #[schemars(range(min = 1), extend("default" = 3))]
-        pub max_receive_count: Option<u32>,
+        pub max_receive_count: Option<Spanned<u32>>,
     }
 }
 

@@ -17,9 +17,11 @@ pub mod task;
 pub mod test;
 pub mod text;
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::{Node, Source, Span, Spanned};
-use crate::event::{DecodeError, Decoded, Delivery, Event, EventKind, Firing, Message, Queue};
+use crate::event::{Event, EventKind, Firing, Queue};
 use crate::pattern::Pattern;
 use crate::pattern::lint::overlaps;
 use crate::pattern::matcher::{MatchError, Matcher};
@@ -52,13 +54,31 @@ pub struct RoutingConfig {
     /// Which version of the file this is: the ETag of the object it was read from.
     pub etag: Option<String>,
     tasks: Vec<Task>,
-    /// Decides about events of EventBridge, for the routes at these positions.
-    events: Matcher,
-    event_routes: Vec<usize>,
-    /// Decides about messages, for the routes at these positions; other routes of a queue take all its messages.
-    messages: Matcher,
-    message_routes: Vec<usize>,
+    /// Decides about events of EventBridge.
+    events: RouteMatcher,
+    /// Decides about messages, by the queue's name.
+    messages: HashMap<String, RouteMatcher>,
     pub(crate) templates: Templates,
+}
+
+/// Routes with patterns, by their positions.
+#[derive(Debug, Default)]
+struct RouteMatcher {
+    matcher: Matcher,
+    routes: Vec<usize>,
+}
+
+impl RouteMatcher {
+    fn new(all: &[Route], takes: impl Fn(&Route) -> bool) -> Self {
+        let is_asked = |position: &usize| all[*position].pattern().is_some() && takes(&all[*position]);
+        let routes: Vec<usize> = (0..all.len()).filter(is_asked).collect();
+        Self { matcher: Matcher::new(routes.iter().filter_map(|route| all[*route].pattern())), routes }
+    }
+
+    fn matches(&self, text: &str) -> Result<Vec<usize>, MatchError> {
+        let matching = self.matcher.matches(text)?;
+        Ok(matching.into_iter().map(|position| self.routes[position]).collect())
+    }
 }
 
 /// A route: which events launch which tasks.
@@ -153,6 +173,9 @@ pub enum RouteError {
         "no route named `{0}` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike"
     )]
     UnknownSchedule(String),
+    /// A message came from a queue that no route is on.
+    #[error("no route is on the queue `{0}`; remove the queue's event source mapping, or name the queue in a route")]
+    UnknownQueue(String),
     /// No route takes the message, and a route of its queue says that this is an error.
     #[error("no route takes the message, and `unmatched` of the queue `{0}` is `fail`")]
     Unmatched(String),
@@ -172,6 +195,15 @@ pub struct Task {
     pub(crate) reference_id: Option<Template>,
     /// By the position of the container override.
     pub(crate) containers: Vec<ContainerTemplates>,
+}
+
+impl Task {
+    /// Its templates.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let containers =
+            self.containers.iter().flat_map(|container| container.command.iter().chain(&container.environment));
+        self.tags.iter().chain(&self.started_by).chain(&self.reference_id).chain(containers)
+    }
 }
 
 /// The templates of one container override.
@@ -216,8 +248,7 @@ impl RoutingConfig {
     pub fn matches(&self, event: &Event) -> Result<Vec<&Route>, RouteError> {
         match &event.kind {
             EventKind::EventBridge(_) => {
-                let matching = self.events.matches(&event.text)?;
-                Ok(matching.into_iter().map(|position| &self.routes[self.event_routes[position]]).collect())
+                Ok(self.events.matches(&event.text)?.into_iter().map(|position| &self.routes[position]).collect())
             }
             EventKind::Firing(firing) => match self.route_on_schedule(&firing.route) {
                 // One that was on its way when the schedule was disabled.
@@ -230,47 +261,36 @@ impl RoutingConfig {
     }
 
     fn routes_of_message(&self, queue: &Queue, text: &str) -> Result<Vec<&Route>, RouteError> {
-        let matching = self.messages.matches(text)?;
-        let matching: Vec<usize> = matching.into_iter().map(|position| self.message_routes[position]).collect();
         let of_queue = || {
             self.routes.iter().enumerate().filter_map(|(position, route)| match &route.on {
                 EventSource::Queue(source) if source.queue.is(queue) => Some((position, route, source)),
                 _ => None,
             })
         };
+        if of_queue().next().is_none() {
+            return Err(RouteError::UnknownQueue(queue.name.clone()));
+        }
+        let matching = match self.messages.get(&queue.name) {
+            Some(matcher) => matcher.matches(text)?,
+            None => Vec::new(),
+        };
         let takes = |position: usize, source: &MessageSource| source.pattern.is_none() || matching.contains(&position);
-        let routes: Vec<&Route> =
-            of_queue().filter(|(position, _, source)| takes(*position, source)).map(|(_, route, _)| route).collect();
+        let taken = of_queue().filter(|(position, _, source)| takes(*position, source));
+        let routes: Vec<&Route> = taken.map(|(_, route, _)| route).collect();
         if routes.is_empty() && of_queue().any(|(_, _, source)| source.unmatched == Unmatched::Fail) {
             return Err(RouteError::Unmatched(queue.name.clone()));
         }
         Ok(routes)
     }
 
-    /// The events of a delivery, whatever source it is of. A rule's "Scheduled Event" is a firing where a route on a schedule
+    /// A delivered event as the event of one of our sources: a rule's "Scheduled Event" is a firing where a route on a schedule
     /// bears the rule's name.
-    ///
-    /// # Errors
-    /// A message's body is not what it seems to be.
-    pub fn events(&self, delivery: Delivery) -> Result<Vec<Event>, DecodeError> {
-        match delivery {
-            Delivery::Event(event) => {
-                let firing = Firing::decode(&event.text).ok().filter(|firing| match &firing.kind {
-                    EventKind::Firing(firing) => self.route_on_schedule(&firing.route).is_some(),
-                    _ => false,
-                });
-                Ok(vec![firing.unwrap_or(*event)])
-            }
-            Delivery::Batch(records) => {
-                let mut events = Vec::new();
-                for record in &records {
-                    if let Decoded::Events(of_record) = Message::decode(record)? {
-                        events.extend(of_record);
-                    }
-                }
-                Ok(events)
-            }
-        }
+    pub fn event(&self, event: Event) -> Event {
+        let firing = Firing::decode(&event.text).ok().filter(|firing| match &firing.kind {
+            EventKind::Firing(firing) => self.route_on_schedule(&firing.route).is_some(),
+            _ => false,
+        });
+        firing.unwrap_or(event)
     }
 
     /// The route of this name, if it is on a schedule.
@@ -280,7 +300,7 @@ impl RoutingConfig {
 
     /// A warning for each route that shares events with one before it, as far as the patterns tell.
     pub fn overlaps(&self) -> Vec<Diagnostic> {
-        let of_events = self.event_routes.iter().map(|position| &self.routes[*position]);
+        let of_events = self.events.routes.iter().map(|position| &self.routes[*position]);
         let patterns: Vec<_> =
             of_events.filter_map(|route| Some((route.name.as_str(), route.span, route.pattern()?))).collect();
         overlaps(&patterns)
@@ -294,7 +314,7 @@ impl RoutingConfig {
     /// The names of the buckets that routes name, each once, in the order of the file.
     pub fn buckets(&self) -> Vec<&str> {
         let mut buckets: Vec<&str> = Vec::new();
-        let of_events = self.event_routes.iter().filter_map(|position| self.routes[*position].event_pattern());
+        let of_events = self.events.routes.iter().filter_map(|position| self.routes[*position].event_pattern());
         for bucket in of_events.flat_map(|pattern| &pattern.buckets) {
             if !buckets.contains(&bucket.as_str()) {
                 buckets.push(bucket);

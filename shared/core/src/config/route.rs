@@ -83,14 +83,15 @@ record! {
         /// Values of your own that templates see as `input`.
         #[schemars(example = &serde_json::json!({ "report": "daily" }))]
         pub input: Option<Input>,
-        /// What becomes of firings that come so late that the next is due (and more than 10 minutes late): `none` of them
-        /// starts its task, and each is dead-lettered with that reason; or the `last` starts it, and those before it are
-        /// skipped. Default: none.
+        /// What becomes of firings that an outage delays. `none`: one that comes over 10 minutes late starts nothing, and is
+        /// dead-lettered with that reason. `last`: one that comes when the next is due is skipped, so that after an outage only
+        /// the last starts its task. Default: each starts its task, however late.
         pub catch_up: Option<CatchUpConfig>,
         /// The name, ARN or URL of an SQS queue. Several routes may share a queue.
         #[schemars(example = &"jobs", example = &"arn:aws:sqs:eu-west-1:111122223333:jobs.fifo")]
         pub queue: Option<Spanned<String>>,
-        /// What becomes of a message of the queue that no route takes. Default: ignore.
+        /// What becomes of a message of the queue that no route takes; where routes of one queue differ, `fail` holds.
+        /// Default: ignore.
         pub unmatched: Option<Unmatched>,
     }
 }

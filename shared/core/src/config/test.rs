@@ -17,13 +17,13 @@ record! {
     pub struct TestConfig ("a mapping with `name`, an event and `expect`") {
         /// What the test shows, as a sentence.
         pub name: Spanned<Text>,
-        /// An event of EventBridge (or any other delivery to a function): the path of a JSON file, relative to the config's
-        /// folder, or the event itself. There, what every event has (`id`, `account`, `time`, `region`) may be left out.
+        /// An event of EventBridge (or any other delivery to a function): the path of a JSON file, relative to the main
+        /// config's folder, or the event itself. There, what every event has (`id`, `account`, `time`, `region`) may be left out.
         pub event: Option<Spanned<SampleEvent>>,
         /// A message of a queue.
-        pub message: Option<SampleMessage>,
+        pub message: Option<Spanned<SampleMessage>>,
         /// A firing of a schedule.
-        pub firing: Option<SampleFiring>,
+        pub firing: Option<Spanned<SampleFiring>>,
         /// What the event must start: `no route`, a launch, a list of launches, or `{ error: ... }`. Without it, the test
         /// fails; `ecs-trigger test --update` writes what is.
         pub expect: Option<Spanned<Expect>>,
@@ -98,15 +98,17 @@ pub enum Expect {
     Launches(Vec<ExpectLaunch>),
     /// Nothing, as it cannot be launched: the reason holds this text.
     Error(String),
+    /// Nothing is said yet: `expect:`, to be written by `ecs-trigger test --update`.
+    NotWritten,
 }
 
 record! {
     /// A launch that is expected. What is left out is not looked at.
     pub struct ExpectLaunch ("a mapping with `route`, `task`, `command` or `environment`") {
         /// The route's name.
-        pub route: Option<String>,
+        pub route: Option<Spanned<String>>,
         /// The task's name.
-        pub task: Option<String>,
+        pub task: Option<Spanned<String>>,
         /// How many copies it starts, in calls of ten.
         pub count: Option<u32>,
         /// The container that `command` and `environment` are of. Default: the first.
@@ -161,6 +163,7 @@ impl Decode for Expect {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match &node.kind {
             Kind::String(text) if text == NO_ROUTE => Some(Self::NoRoute),
+            Kind::Null => Some(Self::NotWritten),
             Kind::Object(_) if node.get("error").is_some() => {
                 ExpectError::decode(node, problems).map(|expected| Self::Error(expected.error.0))
             }
@@ -181,7 +184,7 @@ impl JsonSchema for Expect {
         let error = generator.subschema_for::<ExpectError>();
         json_schema!({
             "description": "What an event must start.",
-            "anyOf": [{ "const": NO_ROUTE }, launch.clone(), { "type": "array", "items": launch }, error],
+            "anyOf": [{ "const": NO_ROUTE }, { "const": null }, launch.clone(), { "type": "array", "items": launch }, error],
         })
     }
 }

@@ -60,7 +60,7 @@ fn one_error_does_not_hide_another() {
             c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)
             c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
             c.yaml:5:3: error: the task `u` names no task definition (add `task_definition: FAMILY` to it)
-            c.yaml:7:20: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)
+            c.yaml:7:20: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)
             c.yaml:7:29: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)"#]],
     );
     check(
@@ -180,13 +180,13 @@ fn a_route_is_on_exactly_one_kind_of_event() {
     check(
         &with_on("{}"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
         ],
     );
     check(
         &with_on("{ s3: { bucket: b }, event_pattern: { source: [x] } }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
         ],
     );
 }
@@ -265,7 +265,7 @@ fn templates_are_parsed_when_the_config_is_loaded() {
     check(
         &with_task("    reference_id: \"{{ buckt }} {{ key | basenam }}\""),
         expect![[r#"
-            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)
+            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)
             c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
     );
     check(
@@ -538,13 +538,13 @@ fn keys_of_one_source_mean_nothing_for_another() {
     check(
         &with_on("{ queue: q, schedule: rate(1 hour) }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
         ],
     );
     check(
         &with_on("{ queue: q, s3: { bucket: b }, event_pattern: { body: [a] } }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write either `s3`, `event_pattern`, `schedule` or `queue` here)"
+            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
         ],
     );
 }
@@ -617,7 +617,7 @@ fn for_each_picks_a_list() {
     check(
         &with_route("run: t, for_each: \"{{ bdy.items }}\""),
         expect![[
-            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
         ]],
     );
 }
@@ -652,9 +652,9 @@ fn our_own_environment_variables_are_taken() {
 fn what_differs_between_deliveries_fills_nothing_in() {
     check(
         &with_task("    reference_id: \"{{ attributes.ApproximateReceiveCount }}\""),
-        expect![
-            "c.yaml:5:34: error: `ApproximateReceiveCount` is not the same at every delivery of a message (a task is requested with the same values however often its message is delivered; leave it out)"
-        ],
+        expect![[r#"
+            c.yaml:5:19: warning: the events of the route `r` never have `attributes` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+            c.yaml:5:34: error: `ApproximateReceiveCount` is not the same at every delivery of a message (a task is requested with the same values however often its message is delivered; leave it out)"#]],
     );
 }
 
@@ -715,9 +715,8 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     check_with_variables(
         &task("task_definition: \"${env:a b}${env:NAME\""),
         expect![[r#"
-        c.yaml:2:32: error: an empty text (write something, or leave the key out)
-        c.yaml:2:33: error: `a b` cannot name an environment variable (write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`)
-        c.yaml:2:43: error: `${env:NAME` does not end (close it with `}`)"#]],
+            c.yaml:2:33: error: `a b` cannot name an environment variable (write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`)
+            c.yaml:2:43: error: `${env:NAME` does not end (close it with `}`)"#]],
     );
 }
 
@@ -783,4 +782,111 @@ fn the_files_to_include_are_known_from_the_text() {
     };
     assert_eq!(includes("include: [a.yaml, \"${env:STAGE}.yaml\"]\nroutes: wrong\n"), ["a.yaml", "prod.yaml"]);
     assert_eq!(includes("include: ["), [""; 0]);
+}
+
+/// A config with these tests.
+fn with_tests(tests: &str) -> String {
+    format!(
+        "version: 1\ntasks: {{ t: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ schedule: rate(1 hour) }}, run: t }}\ntests:\n{tests}\n"
+    )
+}
+
+#[test]
+fn tests_name_one_event_and_what_there_is() {
+    check(
+        &with_tests(
+            "  - { name: \"a {{ b }}\", event: a.json, expect: no route }\n  - { name: b, firing: { route: r, time: 2026-01-31T03:00:00Z }, expect: }",
+        ),
+        expect!["valid: routes r"],
+    );
+    check(
+        &with_tests("  - { name: nothing, expect: no route }"),
+        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
+    );
+    check(
+        &with_tests("  - { name: two, event: { source: a }, message: { queue: q, body: x } }"),
+        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
+    );
+    check(
+        &with_tests("  - { name: a, firing: { route: s, time: soon } }"),
+        expect![[r#"
+        c.yaml:6:33: error: unknown route `s` (name a route of this config)
+        c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"#]],
+    );
+    check(
+        &with_tests("  - { name: a, message: { queue: \"a b\", body: x }, expect: [{ route: s, task: u }] }"),
+        expect![[r#"
+        c.yaml:6:34: error: `a b` names no queue (write the queue's name)
+        c.yaml:6:70: error: unknown route `s` (name a route of this config)
+        c.yaml:6:79: error: unknown task `u` (name a task of this config)"#]],
+    );
+    check(
+        &with_tests("  - { name: a, event: 7, expect: nothing }"),
+        expect![[r#"
+        c.yaml:6:23: error: expected the path of a JSON file, or an event, found a number
+        c.yaml:6:34: error: expected `no route`, a launch, a list of launches, or `{ error: ... }`, found a string"#]],
+    );
+}
+
+#[test]
+fn names_that_a_routes_events_never_have_are_told() {
+    let config = |on: &str, more: &str, word: &str| {
+        format!(
+            "version: 1\ntasks: {{ t: {{ task_definition: f, reference_id: \"{word}\" }} }}\nroutes:\n  - {{ name: r, on: {on}, run: t{more} }}\n"
+        )
+    };
+    check(
+        &config("{ schedule: rate(1 hour) }", "", "{{ key }}"),
+        expect![[r#"
+        c.yaml:2:49: warning: the events of the route `r` never have `key` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        valid: routes r"#]],
+    );
+    check(
+        &config("{ s3: { bucket: b } }", "", "{{ scheduled.date }}"),
+        expect![[r#"
+        c.yaml:2:49: warning: the events of the route `r` never have `scheduled` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        valid: routes r"#]],
+    );
+    check(
+        &config("{ queue: q }", "", "{{ item }} {{ body }} {{ bucket }}"),
+        expect![[r#"
+        c.yaml:2:49: warning: the events of the route `r` never have `item` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        valid: routes r"#]],
+    );
+    check(&config("{ queue: q }", ", for_each: \"{{ body }}\"", "{{ item }}"), expect!["valid: routes r"]);
+    check(&config("{ schedule: rate(1 hour) }", "", "{{ key | default('-') }}"), expect!["valid: routes r"]);
+}
+
+#[test]
+fn a_config_says_nothing_about_queues_that_no_route_is_on() {
+    let local = "version: 1\ntasks: { t: { task_definition: f } }\nroutes: [{ name: r, on: { queue: jobs }, run: t }]\nlocal: { queues: { job: { max_receive_count: 0 } } }\n";
+    check(
+        local,
+        expect![[r#"
+        c.yaml:4:20: warning: no route is on a queue `job`; did you mean `jobs`? (remove it, or name it as a route does)
+        c.yaml:4:46: error: a message is received at least once (write a number from 1)"#]],
+    );
+}
+
+#[test]
+fn queues_lie_in_accounts_of_twelve_digits() {
+    check(
+        &with_on("{ queue: \"arn:aws:sqs:eu-west-1:1111:q\" }"),
+        expect![
+            "c.yaml:5:18: error: `arn:aws:sqs:eu-west-1:1111:q` is in no Region or account of AWS (an account has 12 digits; the queue's name alone is enough)"
+        ],
+    );
+}
+
+#[test]
+fn included_files_lie_below_the_config() {
+    let main = "version: 1\ninclude: [../a.yaml, /b.yaml, s3://c/d.yaml]\ntasks: {}\nroutes: []\n";
+    check_included(
+        main,
+        &[("a", "{}"), ("b", "{}"), ("d", "{}")],
+        expect![[r#"
+        c.yaml:2:11: error: `../a.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
+        c.yaml:2:22: error: `/b.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
+        c.yaml:2:31: error: `s3://c/d.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)"#]],
+    );
 }

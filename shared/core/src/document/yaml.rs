@@ -182,8 +182,7 @@ fn size(node: &Node) -> usize {
     }
 }
 
-/// What a scalar without quotes is.
-pub(crate) fn plain_scalar(text: &str) -> Kind {
+fn plain_scalar(text: &str) -> Kind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
         "true" | "True" | "TRUE" => Kind::Bool(true),

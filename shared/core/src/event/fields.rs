@@ -87,6 +87,16 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn error(&self, name: &str, problem: String) -> DecodeError {
-        DecodeError::Field { field: format!("{}{name}", self.path), problem }
+        DecodeError::Field { field: cut(&format!("{}{name}", self.path)), problem: cut(&problem) }
+    }
+}
+
+/// How much of a text that a sender wrote stands in an error: errors are logged.
+const CHARACTERS_MAX: usize = 160;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }

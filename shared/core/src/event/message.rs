@@ -23,6 +23,8 @@ pub struct Record {
     pub attributes: Vec<(String, String)>,
     /// The sender's attributes, each with its text; binary ones as base64.
     pub message_attributes: Vec<(String, String)>,
+    /// What is wrong with the record itself.
+    pub unreadable: Option<DecodeError>,
 }
 
 impl Record {
@@ -81,6 +83,13 @@ impl Queue {
         Self { name: name.to_owned(), region: known(region), account: known(account) }
     }
 
+    /// Whether Region and account, where they are given, have the form of AWS's.
+    pub fn has_legal_place(&self) -> bool {
+        let region = |region: &String| region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let account = |account: &String| account.len() == 12 && account.chars().all(|c| c.is_ascii_digit());
+        self.region.as_ref().is_none_or(region) && self.account.as_ref().is_none_or(account)
+    }
+
     fn has_legal_name(&self) -> bool {
         let stem = self.name.strip_suffix(".fifo").unwrap_or(&self.name);
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -123,15 +132,28 @@ pub enum Decoded {
     TestEvent,
 }
 
+impl Decoded {
+    /// The events: none of a test event.
+    pub fn events(self) -> Vec<Event> {
+        match self {
+            Self::Events(events) => events,
+            Self::TestEvent => Vec::new(),
+        }
+    }
+}
+
 impl Message {
     /// Reads a message: plain text, JSON, an event of EventBridge, a notification of S3, each also in an envelope of SNS.
     ///
-    /// A body that begins with `{` or `[` must be JSON. An S3 notification makes an event of EventBridge's form of each of
+    /// A body that begins as JSON does, with `{` or `[`, must be JSON. An S3 notification makes an event of EventBridge's form of each of
     /// its records, the keys decoded.
     ///
     /// # Errors
     /// The body is not what it seems to be.
     pub fn decode(record: &Record) -> Result<Decoded, DecodeError> {
+        if let Some(error) = &record.unreadable {
+            return Err(error.clone());
+        }
         let mut message = Self {
             queue: record.queue.clone(),
             message_id: record.message_id.clone(),
@@ -179,23 +201,58 @@ impl Message {
         self.event.as_ref().map_or(&self.message_id, |event| &event.envelope.id)
     }
 
-    /// That of the event in it; else SNS's id of the message, or SQS's. (Two messages of the same content are two.)
+    /// That of S3's or EventBridge's event in it; else SNS's id of the message, or SQS's. (Two messages of the same content
+    /// are two. What only looks like an event, with an id that EventBridge does not make, is a message like others.)
     pub(super) fn identity(&self) -> Identity {
-        match (&self.event, &self.sns) {
-            (Some(event), _) => event.identity(),
-            (None, Some((topic_arn, message_id))) => Identity::new(["sns", topic_arn, message_id]),
-            (None, None) => Identity::new(["message", &self.queue.name, &self.message_id]),
-        }
+        let event = match &self.event {
+            Some(event) if event.s3.is_some() || is_uuid(&event.envelope.id) => return event.identity(),
+            Some(event) => Some(event.envelope.id.as_str()),
+            None => None,
+        };
+        let message = match &self.sns {
+            Some((topic_arn, message_id)) => ["sns", topic_arn, message_id],
+            None => ["message", &self.queue.name, &self.message_id],
+        };
+        Identity::new(message.into_iter().chain(event))
     }
 }
 
 /// A body as a value: JSON where it begins like it, else text. Numbers and words stay the texts they are.
 fn body(text: &str) -> Result<Node, DecodeError> {
-    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
-        Some(b'{' | b'[') => Ok(json::parse(text)?),
-        Some(b'"') => Ok(json::parse(text).unwrap_or_else(|_| Node::string(text))),
-        _ => Ok(Node::string(text)),
+    let mut characters = text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r'));
+    let is_json = match (characters.next(), characters.next()) {
+        (Some('{'), _) => true,
+        // Other texts begin with a bracket as well: `[INFO] ...`.
+        (Some('['), second) => second.is_none_or(|c| "[]{\"-tfn".contains(c) || c.is_ascii_digit()),
+        (Some('"'), _) => return Ok(json::parse(text).unwrap_or_else(|_| Node::string(text))),
+        _ => false,
+    };
+    if !is_json {
+        return Ok(Node::string(text));
     }
+    let body = json::parse(text).map_err(DecodeError::BodyNotJson)?;
+    if depth(&body) > BODY_DEPTH_MAX {
+        let field = "body".to_owned();
+        return Err(DecodeError::Field { field, problem: format!("is nested deeper than {BODY_DEPTH_MAX} levels") });
+    }
+    Ok(body)
+}
+
+/// How deep a body may nest: around it, the event has some levels of its own.
+const BODY_DEPTH_MAX: usize = json::DEPTH_MAX - 8;
+
+fn depth(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+        Kind::Object(entries) => 1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Whether an id has the form of those that EventBridge makes.
+fn is_uuid(id: &str) -> bool {
+    let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
 /// Reads a batch as Lambda delivers it: `{"Records": [...]}`.
@@ -203,29 +260,42 @@ pub(super) fn records(node: &Node) -> Result<Vec<Record>, DecodeError> {
     Fields::root(node)?.objects("Records")?.iter().map(record).collect()
 }
 
+/// A record of which nothing but its id has to be right: what else is wrong is told when it is decoded, so that it goes back
+/// alone.
 fn record(fields: &Fields<'_>) -> Result<Record, DecodeError> {
+    let source = fields.optional_string("eventSource")?;
+    if let Some(source) = source.filter(|source| source != "aws:sqs") {
+        let problem =
+            format!("is `{source}`; this takes messages of SQS (S3's events come by EventBridge or by a queue)");
+        return Err(fields.error("eventSource", problem));
+    }
+    let message_id = fields.string("messageId")?;
+    let mut unreadable = None;
+    let queue = or_note(queue_of(fields), &mut unreadable).unwrap_or_else(|| Queue::new("", None, None));
+    let attribute = |value: &Node| value.as_str().map(str::to_owned);
+    let attributes = or_note(fields.texts("attributes", attribute), &mut unreadable).unwrap_or_default();
+    let value = |value: &Node| ["stringValue", "binaryValue"].iter().find_map(|name| attribute(value.get(name)?));
+    let message_attributes = or_note(fields.texts("messageAttributes", value), &mut unreadable).unwrap_or_default();
+    let body = or_note(fields.string("body"), &mut unreadable).unwrap_or_default();
+    Ok(Record { message_id, queue, body, attributes, message_attributes, unreadable })
+}
+
+fn queue_of(fields: &Fields<'_>) -> Result<Queue, DecodeError> {
     let arn = fields.string("eventSourceARN")?;
-    let queue = Queue::parse(&arn)
-        .ok_or_else(|| fields.error("eventSourceARN", format!("must be the ARN of a queue, found `{arn}`")))?;
-    let attributes = fields.texts("attributes", |value| value.as_str())?;
-    let message_attributes = fields.texts("messageAttributes", |value| {
-        ["stringValue", "binaryValue"].iter().find_map(|name| value.get(name)?.as_str())
-    })?;
-    Ok(Record {
-        message_id: fields.string("messageId")?,
-        queue,
-        body: fields.string("body")?,
-        attributes,
-        message_attributes,
-    })
+    let error = || fields.error("eventSourceARN", format!("must be the ARN of a queue, found `{arn}`"));
+    Queue::parse(&arn).ok_or_else(error)
+}
+
+fn or_note<T>(result: Result<T, DecodeError>, unreadable: &mut Option<DecodeError>) -> Option<T> {
+    result.map_err(|error| unreadable.get_or_insert(error).clone()).ok()
 }
 
 impl Fields<'_> {
     /// An object's entries, each with the text that `text` finds in its value.
-    fn texts(&self, name: &str, text: impl Fn(&Node) -> Option<&str>) -> Result<Vec<(String, String)>, DecodeError> {
+    fn texts(&self, name: &str, text: impl Fn(&Node) -> Option<String>) -> Result<Vec<(String, String)>, DecodeError> {
         let Some(entries) = self.optional_entries(name)? else { return Ok(Vec::new()) };
         let pair = |entry: &crate::document::Entry| match (text(&entry.value), &entry.value.kind) {
-            (Some(text), _) => Some(Ok((entry.key.value.clone(), text.to_owned()))),
+            (Some(text), _) => Some(Ok((entry.key.value.clone(), text))),
             // An attribute without a value, as lists are delivered.
             (None, Kind::Object(_) | Kind::Null) => None,
             (None, _) => Some(Err(self.error(&format!("{name}.{}", entry.key.value), "must be a text".to_owned()))),

@@ -49,6 +49,9 @@ pub enum DecodeError {
     /// The text is not JSON.
     #[error("the event is not JSON: {0}")]
     NotJson(#[from] json::SyntaxError),
+    /// A message's body begins as JSON does, and is not.
+    #[error("the message's body is not JSON: {0}")]
+    BodyNotJson(json::SyntaxError),
     /// The text is JSON, but no object.
     #[error("an event is a JSON object, found {found}")]
     NotAnObject {

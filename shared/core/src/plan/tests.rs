@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::Plan;
 use crate::config::RoutingConfig;
 use crate::document::Source;
-use crate::event::{Delivery, Event};
+use crate::event::{Delivery, Event, Message};
 use crate::fixtures::{OBJECT_CREATED, event, object_created};
 
 fn plan(config: &str, event: &str) -> Result<Plan, String> {
@@ -420,13 +420,22 @@ proptest! {
     }
 }
 
+fn events(config: &RoutingConfig, delivery: &str) -> Vec<Event> {
+    match Delivery::decode(delivery).expect("is a delivery") {
+        Delivery::Event(event) => vec![config.event(*event)],
+        Delivery::Batch(records) => {
+            let events = |record| Message::decode(record).expect("is a message").events();
+            records.iter().flat_map(events).collect()
+        }
+    }
+}
+
 /// Plans a delivery of any source; shows each launch's command and environment, or what is wrong.
 fn check_delivery(config: &str, delivery: &str, expected: Expect) {
     let source = Source::new("c.yaml", config);
     let config = RoutingConfig::parse(source.clone())
         .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|one| one.line(&source)).collect::<String>()));
-    let delivery = Delivery::decode(delivery).expect("is a delivery");
-    let events = config.events(delivery).expect("holds events");
+    let events = events(&config, delivery);
     let mut shown = String::new();
     for event in events {
         match Plan::new(&config, &event) {
@@ -558,7 +567,13 @@ fn a_message_is_seen_with_its_attributes_and_copies_are_started_by_tens() {
         error: no route takes the message, and `unmatched` of the queue `strict` is `fail`
     "#]],
     );
-    check_delivery(SOURCES, &batch("unknown", r#"{"kind":"b"}"#, None), expect![[""]]);
+    check_delivery(
+        SOURCES,
+        &batch("unknown", r#"{"kind":"b"}"#, None),
+        expect![[r#"
+        error: no route is on the queue `unknown`; remove the queue's event source mapping, or name the queue in a route
+    "#]],
+    );
 }
 
 #[test]
@@ -610,8 +625,8 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", r#"{"text":"t","items":[{"id":"a"},{}]}"#, None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: c.yaml:20:67: the event has no `item.id` in the template "{{ item.id }}"
-    "#]],
+            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `item.id` in the template "{{ item.id }}"
+        "#]],
     );
     let many = vec![r#"{"id":"x"}"#; 10_001].join(",");
     check_delivery(
@@ -638,16 +653,16 @@ fn an_event_that_does_not_fit_is_pointed_to() {
         SOURCES,
         &batch("jobs", &large, None),
         expect![[r#"
-        job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
-          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-        job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
-          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-        job job x 5 payload at s3://state/ecs-trigger/payloads/TOKEN.json
-          app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-          log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-    "#]],
+            job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+            job job x 10 payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+            job job x 5 payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+        "#]],
     );
     check_delivery(
         &SOURCES.replace(", large_payload: s3", ""),
@@ -682,7 +697,7 @@ fn every_call_of_an_event_has_a_token_of_its_own_and_the_same_at_every_delivery(
     let tokens = |receive_count: &str| {
         let body = r#"{"text":"t","items":[{"id":"a"},{"id":"a"}]}"#;
         let text = batch("lists", body, None).replace(r#"Count":"2""#, &format!(r#"Count":"{receive_count}""#));
-        let events = config.events(Delivery::decode(&text).expect("is a delivery")).expect("holds events");
+        let events = events(&config, &text);
         let plan = Plan::new(&config, &events[0]).expect("can be planned");
         plan.launches.into_iter().map(|launch| launch.request.client_token).collect::<Vec<_>>()
     };

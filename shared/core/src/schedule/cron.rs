@@ -241,9 +241,7 @@ impl Field {
         let range = halves.next().unwrap_or(word);
         let step = match (halves.next(), halves.next()) {
             (None, _) => None,
-            (Some(step), None) => Some(step.text.parse::<i16>().ok().filter(|step| *step > 0).ok_or_else(|| {
-                step.error(format!("`{}` is no step", step.text), "write a whole number from 1 after the `/`")
-            })?),
+            (Some(step), None) => Some(self.step(step)?),
             (Some(_), Some(_)) => return Err(self.error(word)),
         };
         let mut ends = range.split('-');
@@ -264,6 +262,19 @@ impl Field {
         }
         // Over the end and on from the beginning, as in `FRI-MON` or `22-2`.
         Ok((from..=self.max).chain(self.min..=to).step_by(step).collect())
+    }
+
+    fn step(&self, word: Word<'_>) -> Result<i16, ExpressionError> {
+        let Some(step) = word.text.parse::<i16>().ok().filter(|step| *step > 0) else {
+            let message = format!("`{}` is no step", word.text);
+            return Err(word.error(message, "write a whole number from 1 after the `/`"));
+        };
+        let Self { name, min, max, .. } = self;
+        if step > *max {
+            let message = format!("a step of {step} leads out of {name}, which are {min} to {max}");
+            return Err(word.error(message, "for a longer interval, write a list in the next field, or a `rate(...)`"));
+        }
+        Ok(step)
     }
 
     fn number(&self, word: Word<'_>) -> Result<i16, ExpressionError> {

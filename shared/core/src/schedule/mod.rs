@@ -15,7 +15,7 @@ use crate::document::Node;
 pub use cron::Cron;
 pub use expression::{ExpressionError, Rate, ScheduleExpression};
 
-/// How late a firing may be delivered, beyond its window, before a following firing makes it a missed one.
+/// How late a firing may be delivered, beyond its window, and still not be missed: Lambda's own retries take some minutes.
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 /// A route's schedule.
@@ -37,18 +37,29 @@ pub struct Schedule {
     pub enabled: bool,
     /// What templates see as `input`.
     pub input: Option<Node>,
-    /// What becomes of firings that an outage kept from being delivered in time.
-    pub catch_up: CatchUp,
+    /// What becomes of firings that an outage kept from being delivered in time. Nothing said: each starts its tasks, however
+    /// late.
+    pub catch_up: Option<CatchUp>,
 }
 
-/// What becomes of missed firings: those that are delivered only when a later one is due already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What becomes of firings that an outage kept from being delivered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatchUp {
     /// None of them starts anything; each is dead-lettered with that reason.
-    #[default]
     None,
     /// The last of them starts its tasks, once; the ones before it start nothing.
     Last,
+}
+
+/// Whether a firing that is delivered starts its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeliness {
+    /// It does.
+    Due,
+    /// It comes too late, and the schedule does not catch up.
+    Missed,
+    /// It comes so late that this later one is due, which stands for it.
+    SupersededBy(Timestamp),
 }
 
 impl Schedule {
@@ -79,12 +90,18 @@ impl Schedule {
         })
     }
 
-    /// The firing that makes the one at `scheduled_time` a missed one, if it is delivered only `now`.
-    pub fn missed_by(&self, scheduled_time: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    /// Whether the firing at `scheduled_time`, delivered `now`, starts its tasks.
+    pub fn timeliness(&self, scheduled_time: Timestamp, now: Timestamp) -> Timeliness {
         let window = SignedDuration::from_mins(i64::from(self.flexible_window_minutes.unwrap_or(0)));
-        let next = self.next_after(scheduled_time, scheduled_time)?;
-        let is_late = now.duration_since(scheduled_time) > window + GRACE;
-        (is_late && next <= now).then_some(next)
+        let late = now.duration_since(scheduled_time) - window;
+        match self.catch_up {
+            Some(CatchUp::None) if late > GRACE => Timeliness::Missed,
+            Some(CatchUp::Last) if late > SignedDuration::ZERO => {
+                let next = self.next_after(scheduled_time, scheduled_time).filter(|next| *next <= now);
+                next.map_or(Timeliness::Due, Timeliness::SupersededBy)
+            }
+            _ => Timeliness::Due,
+        }
     }
 }
 

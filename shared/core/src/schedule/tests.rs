@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{CatchUp, Schedule, ScheduleExpression, time_zone};
+use super::{CatchUp, Schedule, ScheduleExpression, Timeliness, time_zone};
 
 fn schedule(text: &str, zone: &str) -> Schedule {
     Schedule {
@@ -17,7 +17,7 @@ fn schedule(text: &str, zone: &str) -> Schedule {
         flexible_window_minutes: None,
         enabled: true,
         input: None,
-        catch_up: CatchUp::None,
+        catch_up: None,
     }
 }
 
@@ -579,18 +579,28 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
 }
 
 #[test]
-fn a_firing_is_missed_when_it_comes_late_and_the_next_is_due() {
-    let hourly = schedule("cron(0 * * * ? *)", "UTC");
-    let missed = |schedule: &Schedule, now: &str| schedule.missed_by(at("2026-01-01T10:00:00Z"), at(now)).is_some();
-    assert!(!missed(&hourly, "2026-01-01T10:59:59Z"), "late, but the next is not due");
-    assert!(missed(&hourly, "2026-01-01T11:00:00Z"));
-    let minutely = schedule("rate(1 minute)", "UTC");
-    assert!(!missed(&minutely, "2026-01-01T10:10:00Z"), "Lambda's own retries take some minutes");
-    assert!(missed(&minutely, "2026-01-01T10:10:01Z"));
-    let mut wide = schedule("cron(0 * * * ? *)", "UTC");
-    wide.flexible_window_minutes = Some(120);
-    assert!(!missed(&wide, "2026-01-01T12:00:00Z"), "within its window");
-    assert!(!missed(&schedule("at(2026-01-01T10:00:00)", "UTC"), "2027-01-01T00:00:00Z"), "nothing follows it");
+fn a_late_firing_starts_its_tasks_unless_the_schedule_says_otherwise() {
+    let timeliness = |text: &str, catch_up: Option<CatchUp>, window: Option<u32>, now: &str| {
+        let schedule = Schedule { catch_up, flexible_window_minutes: window, ..schedule(text, "UTC") };
+        schedule.timeliness(at("2026-01-01T10:00:00Z"), at(now))
+    };
+    let (hourly, minutely, once) = ("cron(0 * * * ? *)", "rate(1 minute)", "at(2026-01-01T10:00:00)");
+    let next = |time: &str| Timeliness::SupersededBy(at(time));
+
+    assert_eq!(timeliness(hourly, None, None, "2026-01-05T00:00:00Z"), Timeliness::Due, "nothing is lost");
+
+    let none = Some(CatchUp::None);
+    assert_eq!(timeliness(minutely, none, None, "2026-01-01T10:10:00Z"), Timeliness::Due, "Lambda tried again");
+    assert_eq!(timeliness(hourly, none, None, "2026-01-01T10:10:01Z"), Timeliness::Missed);
+    assert_eq!(timeliness(hourly, none, Some(120), "2026-01-01T12:10:00Z"), Timeliness::Due, "within its window");
+    assert_eq!(timeliness(once, none, None, "2026-01-02T00:00:00Z"), Timeliness::Missed);
+
+    let last = Some(CatchUp::Last);
+    assert_eq!(timeliness(hourly, last, None, "2026-01-01T10:59:59Z"), Timeliness::Due, "it is the last one");
+    assert_eq!(timeliness(hourly, last, None, "2026-01-01T11:00:00Z"), next("2026-01-01T11:00:00Z"));
+    assert_eq!(timeliness(minutely, last, None, "2026-01-01T10:01:00Z"), next("2026-01-01T10:01:00Z"));
+    assert_eq!(timeliness(hourly, last, Some(120), "2026-01-01T12:00:00Z"), Timeliness::Due, "within its window");
+    assert_eq!(timeliness(once, last, None, "2027-01-01T00:00:00Z"), Timeliness::Due, "nothing follows it");
 }
 
 #[test]

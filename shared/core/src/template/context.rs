@@ -27,7 +27,7 @@ pub const MESSAGE_FIELDS: &[&str] = &["body", "queue", "message_id", "group_id",
 pub const ELEMENT_FIELDS: &[&str] = &["item", "index"];
 
 /// Every name that some event gives.
-pub(super) fn all_fields() -> Vec<&'static str> {
+pub(crate) fn all_fields() -> Vec<&'static str> {
     [EVENT_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, MESSAGE_FIELDS, ELEMENT_FIELDS].concat()
 }
 

@@ -14,7 +14,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
-use context::all_fields;
+pub(crate) use context::all_fields;
 pub use context::{
     Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS,
 };
@@ -36,6 +36,8 @@ pub struct Template {
     source: String,
     /// The name in [`Templates`]; none where nothing has to be rendered.
     name: Option<String>,
+    /// The names of the event that it uses.
+    names: Vec<String>,
 }
 
 /// All templates of a config, parsed.
@@ -85,7 +87,7 @@ impl Templates {
         source: &Source,
         problems: &mut Vec<Diagnostic>,
     ) -> Template {
-        let plain = Template { span: text.span, source: text.value.clone(), name: None };
+        let plain = Template { span: text.span, source: text.value.clone(), name: None, names: Vec::new() };
         if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
             return plain;
         }
@@ -102,9 +104,10 @@ impl Templates {
             return plain;
         }
         problems.extend(unknown_filters(text, source));
-        problems.extend(self.unknown_names(&name, text, source));
+        let names = self.names(&name);
+        problems.extend(unknown_names(&names, text, source));
         problems.extend(unstable_attributes(text, source));
-        Template { name: Some(name), ..plain }
+        Template { name: Some(name), names, ..plain }
     }
 
     /// Parses a template that picks a list: one `{{ ... }}` and nothing else.
@@ -124,23 +127,11 @@ impl Templates {
         template
     }
 
-    fn unknown_names(&self, name: &str, text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
-        let Ok(template) = self.environment.get_template(name) else { return Vec::new() };
-        let known = all_fields();
-        let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
-        let unknown = used.into_iter().filter(|used| !known.contains(&used.as_str()));
-        unknown
-            .map(|unknown| {
-                let part = text.find(&unknown).map_or(0..0, |at| at..at + unknown.len());
-                let span = source.place_within(text.span, text, part);
-                let hint = hint(&unknown, known.iter().copied());
-                Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
-                    "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other \
-                     fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes \
-                     (of messages), item and index (with for_each); anything else is `event[\"name\"]`",
-                )
-            })
-            .collect()
+    fn names(&self, name: &str) -> Vec<String> {
+        let template = self.environment.get_template(name);
+        let names: BTreeSet<String> =
+            template.map(|template| template.undeclared_variables(false).into_iter().collect()).unwrap_or_default();
+        names.into_iter().collect()
     }
 }
 
@@ -162,6 +153,21 @@ impl Template {
             let part = whole_expression(&self.source, error.range().unwrap_or(0..0));
             self.error(&error, part, source)
         })
+    }
+
+    /// The names of the event that it uses, each once.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether it is made for events that lack something.
+    pub(crate) fn allows_for_absence(&self) -> bool {
+        ["default", "defined"].iter().any(|word| self.source.contains(word))
+    }
+
+    /// Whether it is the same for every element of an event's list.
+    pub(crate) fn is_of_event(&self) -> bool {
+        !self.names.iter().any(|name| ELEMENT_FIELDS.contains(&name.as_str()))
     }
 
     /// Whether an event fills in anything.
@@ -207,6 +213,24 @@ impl Template {
         let span = source.place_within(self.span, &self.source, part);
         RenderError { place: source.place(span), template: self.source.clone(), message }
     }
+}
+
+fn unknown_names(names: &[String], text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
+    let known = all_fields();
+    let unknown = names.iter().filter(|used| !known.contains(&used.as_str()));
+    unknown
+        .map(|unknown| {
+            let part = text.find(unknown.as_str()).map_or(0..0, |at| at..at + unknown.len());
+            let span = source.place_within(text.span, text, part);
+            let hint = hint(unknown, known.iter().copied());
+            Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
+                "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, \
+                 schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, \
+                 message_id, group_id and queue (of messages), item and index (with for_each); anything else is \
+                 `event[\"name\"]`",
+            )
+        })
+        .collect()
 }
 
 /// Jinja looks a filter up when it is applied; we do when the config is loaded.

@@ -164,7 +164,7 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ ky }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
         ]],
     );
     check(
@@ -176,7 +176,7 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ now() }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `now` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, scheduled_time, scheduled and input (of schedules), body, attributes and message_attributes (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `now` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
         ]],
     );
     check(

@@ -68,11 +68,12 @@ async fn check(messages: &[&str], expected: Expect) {
             body: body.to_owned(),
             attributes: group.map(|group| ("MessageGroupId".to_owned(), group.to_owned())).into_iter().collect(),
             message_attributes: Vec::new(),
+            unreadable: None,
         }
     };
     let records: Vec<Record> = messages.iter().enumerate().map(record).collect();
     let ports = Ports { launcher: Ecs::default(), payloads: () };
-    let outcomes = handle_batch(&records, &config, &ports, Timestamp::UNIX_EPOCH).await;
+    let outcomes = handle_batch(&records, &config, &ports, Timestamp::UNIX_EPOCH, |_, _| {}).await;
     assert_eq!(outcomes.len(), records.len(), "every message has its outcome");
     let mut shown = String::new();
     for (record, outcome) in records.iter().zip(&outcomes) {
@@ -114,7 +115,7 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
         ],
         expect![[r#"
             m-0: done, launches: 1
-            m-1: goes back: the event is not JSON: expected a string, found `b` at byte 1
+            m-1: goes back: the message's body is not JSON: expected a string, found `b` at byte 1
             m-2: done, launches: 1
             m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ body.job }}"
             m-4: goes back: event m-4: the route `jobs`: the launch was refused with ClientException: no

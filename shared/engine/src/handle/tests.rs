@@ -181,12 +181,12 @@ async fn fired(catch_up: &str, now: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_firing_that_comes_when_the_next_is_due_is_not_launched() {
-    assert_eq!(fired("none", "2026-01-01T10:59:00Z").await, "1 launched");
+async fn a_firing_that_comes_late_is_launched_unless_the_schedule_says_otherwise() {
+    assert_eq!(fired("none", "2026-01-01T10:10:00Z").await, "1 launched");
     assert_eq!(fired("last", "2026-01-01T10:59:00Z").await, "1 launched");
     assert_eq!(fired("last", "2026-01-01T11:00:00Z").await, "superseded by 2026-01-01T11:00:00Z");
-    let missed = "MissedFiring: event r/2026-01-01T10:00:00Z: the firing was missed: the one at 2026-01-01T11:00:00Z is due already";
-    assert_eq!(fired("none", "2026-01-01T11:00:00Z").await, missed);
+    let missed = "MissedFiring: event r/2026-01-01T10:00:00Z: the firing comes over 10 minutes late, and its schedule does not catch up";
+    assert_eq!(fired("none", "2026-01-01T10:11:00Z").await, missed);
 }
 
 /// Handles an event of 9,000 characters with a bucket; shows what was put, what was launched, and the outcome.

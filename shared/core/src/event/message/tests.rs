@@ -16,6 +16,7 @@ fn record(body: &str) -> Record {
         body: body.to_owned(),
         attributes: vec![pair("SentTimestamp", "1573251510774"), pair("ApproximateReceiveCount", "7")],
         message_attributes: vec![pair("kind", "resize")],
+        unreadable: None,
     }
 }
 
@@ -97,9 +98,15 @@ fn anything_else_is_text_as_it_stands() {
 
 #[test]
 fn what_begins_like_json_must_be_json() {
-    check("{not json", expect!["error: the event is not JSON: expected a string, found `n` at byte 1"]);
-    check("[1,", expect!["error: the event is not JSON: expected a value, found the end of the text at byte 3"]);
-    check(&"[".repeat(100_000), expect!["error: the event is not JSON: nested deeper than 512 levels at byte 512"]);
+    check("{not json", expect!["error: the message's body is not JSON: expected a string, found `n` at byte 1"]);
+    check(
+        "[1,",
+        expect!["error: the message's body is not JSON: expected a value, found the end of the text at byte 3"],
+    );
+    check(
+        &"[".repeat(100_000),
+        expect!["error: the message's body is not JSON: nested deeper than 512 levels at byte 512"],
+    );
 }
 
 fn s3_record(name: &str, key: &str, more: &str) -> String {
@@ -140,7 +147,7 @@ fn what_s3_tells_only_in_notifications_is_told_as_well() {
         expect![[r#"
             {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b","source":"aws.s3","detail-type":"Replication:OperationFailedReplication","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b"},"request-id":"C3D13FE58DE4C810"}}}
               C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b
-              event/aws.s3/C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b
+              message/jobs/m-1/C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b
             {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Tags Added","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b","etag":"e"},"request-id":"C3D13FE58DE4C810"}}}
               C3D13FE58DE4C810
               s3/Object Tags Added/uploads/b/e/C3D13FE58DE4C810
@@ -210,7 +217,7 @@ fn an_envelope_of_sns_is_taken_off() {
           s3/Object Created/uploads/a b/e/1
     "#]],
     );
-    check(&sns("{broken"), expect!["error: the event is not JSON: expected a string, found `b` at byte 1"]);
+    check(&sns("{broken"), expect!["error: the message's body is not JSON: expected a string, found `b` at byte 1"]);
 }
 
 #[test]
@@ -218,10 +225,10 @@ fn an_event_of_eventbridge_keeps_its_id_and_identity() {
     check(
         &event("my.app", "order placed", r#"{"n":1}"#),
         expect![[r#"
-        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"version":"0","id":"e-1","detail-type":"order placed","source":"my.app","account":"111122223333","time":"2026-01-31T23:59:59Z","region":"eu-west-1","resources":[],"detail":{"n":1}}}
-          e-1
-          event/my.app/e-1
-    "#]],
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"version":"0","id":"e-1","detail-type":"order placed","source":"my.app","account":"111122223333","time":"2026-01-31T23:59:59Z","region":"eu-west-1","resources":[],"detail":{"n":1}}}
+              e-1
+              message/jobs/m-1/e-1
+        "#]],
     );
     check(
         OBJECT_CREATED,
@@ -292,7 +299,7 @@ fn a_batch_is_what_lambda_delivers() {
         "dataType":"String"},"bytes":{"binaryValue":"AQID","dataType":"Binary"}},"md5OfBody":"e4e6","eventSource":"aws:sqs",
         "eventSourceARN":"arn:aws:sqs:us-east-2:123456789012:fifo.fifo","awsRegion":"us-east-2"}]}"#,
         expect![[r#"
-            Record { message_id: "11d6ee51", queue: Queue { name: "fifo.fifo", region: Some("us-east-2"), account: Some("123456789012") }, body: "Test message.", attributes: [("ApproximateReceiveCount", "1"), ("SentTimestamp", "1573251510774"), ("SequenceNumber", "18849496460467696128"), ("MessageGroupId", "1"), ("SenderId", "A"), ("MessageDeduplicationId", "1"), ("ApproximateFirstReceiveTimestamp", "1573251510774")], message_attributes: [("text", "v"), ("bytes", "AQID")] } group Some("1")
+            Record { message_id: "11d6ee51", queue: Queue { name: "fifo.fifo", region: Some("us-east-2"), account: Some("123456789012") }, body: "Test message.", attributes: [("ApproximateReceiveCount", "1"), ("SentTimestamp", "1573251510774"), ("SequenceNumber", "18849496460467696128"), ("MessageGroupId", "1"), ("SenderId", "A"), ("MessageDeduplicationId", "1"), ("ApproximateFirstReceiveTimestamp", "1573251510774")], message_attributes: [("text", "v"), ("bytes", "AQID")], unreadable: None } group Some("1")
         "#]],
     );
     batch(r#"{"Records":[]}"#, expect![[""]]);
@@ -305,7 +312,9 @@ fn what_is_no_batch_is_an_error_that_names_the_place() {
     batch(r#"{"Records":["x"]}"#, expect!["error: the event's `Records[0]` must be an object, found a string"]);
     batch(
         r#"{"Records":[{"messageId":"a","body":"b"}]}"#,
-        expect!["error: the event's `Records[0].eventSourceARN` is missing"],
+        expect![[r#"
+            Record { message_id: "a", queue: Queue { name: "", region: None, account: None }, body: "b", attributes: [], message_attributes: [], unreadable: Some(Field { field: "Records[0].eventSourceARN", problem: "is missing" }) } group None
+        "#]],
     );
     batch(
         r#"{"Records":[{"messageId":1,"body":"b","eventSourceARN":"arn:aws:sqs:r:1:q"}]}"#,
@@ -313,7 +322,9 @@ fn what_is_no_batch_is_an_error_that_names_the_place() {
     );
     batch(
         r#"{"Records":[{"messageId":"a","body":"b","eventSourceARN":"arn:aws:sqs:r:1:q","attributes":{"a":1}}]}"#,
-        expect!["error: the event's `Records[0].attributes.a` must be a text"],
+        expect![[r#"
+            Record { message_id: "a", queue: Queue { name: "q", region: Some("r"), account: Some("1") }, body: "b", attributes: [], message_attributes: [], unreadable: Some(Field { field: "Records[0].attributes.a", problem: "must be a text" }) } group None
+        "#]],
     );
 }
 
