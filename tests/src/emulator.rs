@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::binaries::root;
 
 /// How often something is looked for before it is missed; each look takes about half a second.
-const LOOKS_MAX: usize = 60;
+const LOOKS_MAX: usize = 120;
 
 /// A running emulator, empty at first; it ends with this value.
 #[derive(Debug)]
@@ -138,6 +138,17 @@ impl Emulator {
         self.aws(&["s3api", "put-object", "--bucket", bucket, "--key", key, "--body", &body]);
     }
 
+    /// The text of an object.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn get_object(&self, bucket: &str, key: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let path = file.path().display().to_string();
+        self.aws(&["s3api", "get-object", "--bucket", bucket, "--key", key, &path]);
+        fs::read_to_string(file.path()).unwrap_or_else(|error| panic!("{key}: {error}"))
+    }
+
     /// The ARN of a function of this account.
     pub fn function_arn(name: &str) -> String {
         format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
@@ -160,7 +171,7 @@ impl Emulator {
             "maxReceiveCount": 2,
         });
         // Longer than a cold start takes.
-        let mut attributes = serde_json::json!({ "VisibilityTimeout": "3" });
+        let mut attributes = serde_json::json!({ "VisibilityTimeout": "5" });
         if !fifo.is_empty() {
             attributes["FifoQueue"] = "true".into();
             attributes["ContentBasedDeduplication"] = "true".into();

@@ -2,11 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
 
+use std::collections::BTreeSet;
+
 use e2e::Emulator;
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
 version: 1
+storage: { bucket: config, prefix: state }
 tasks:
   resize:
     cluster: batch
@@ -16,9 +19,14 @@ tasks:
     cluster: batch
     task_definition: app
     overrides: { container_overrides: [{ name: app, command: [import, "{{ bucket }}", "{{ key }}", "{{ size }}"] }] }
+  print:
+    cluster: batch
+    task_definition: app
+    overrides: { container_overrides: [{ name: app, command: [print, "{{ body }}"] }] }
 routes:
   - { name: jobs, on: { queue: jobs, unmatched: fail, event_pattern: { body: { kind: [resize] } } }, run: resize }
   - { name: ordered, on: { queue: ordered.fifo }, run: resize }
+  - { name: texts, on: { queue: texts }, run: print, large_payload: s3 }
   - { name: uploads, on: { queue: uploads, s3: { bucket: uploads, key: { prefix: in/ } } }, run: import }
 "#;
 
@@ -43,10 +51,12 @@ fn account(queue: &str, messages: &[(&str, Option<&str>)]) -> Emulator {
     emulator
 }
 
-/// The commands of every launch, in their order.
+/// The commands of every launch, in their order. A call with a client token that was there before launches nothing on ECS.
 fn launched(emulator: &Emulator, count: usize) -> Vec<String> {
     let mut calls = emulator.calls("RunTask", count);
     calls.reverse();
+    let mut tokens = BTreeSet::new();
+    calls.retain(|call| tokens.insert(call["clientToken"].to_string()));
     let command = |call: &Value| {
         let words = call["overrides"]["containerOverrides"][0]["command"].as_array().expect("has a command");
         words.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
@@ -131,4 +141,42 @@ fn an_s3_notification_through_sns_into_sqs_starts_its_task_with_the_key_decoded(
     let logs = emulator.logs("sqs-trigger");
     let told = logs.iter().any(|line| line["message"] == "S3 tries out a notification, nothing has happened");
     assert!(told, "S3's test event is told of");
+}
+
+#[test]
+fn an_event_that_does_not_fit_is_in_s3_before_its_task_is_told_where() {
+    let text = "é".repeat(9000);
+    let emulator = account("texts", &[(&text, None)]);
+    let call = &emulator.calls("RunTask", 1)[0];
+    let container = &call["overrides"]["containerOverrides"][0];
+    assert!(container["command"].is_null(), "a command with a template is left out");
+    let environment = container["environment"].as_array().expect("is a list");
+    let uri = environment.iter().find(|variable| variable["name"] == "ECS_TRIGGER_EVENT_URI").expect("is told");
+    let token = call["clientToken"].as_str().expect("has a token");
+    assert_eq!(uri["value"], format!("s3://config/state/payloads/{token}.json"));
+    let event: Value = serde_json::from_str(&emulator.get_object("config", &format!("state/payloads/{token}.json")))
+        .expect("is the event");
+    assert_eq!(event["body"], text);
+}
+
+#[test]
+fn what_is_no_batch_is_an_error_and_an_empty_batch_is_done() {
+    let emulator = account("jobs", &[]);
+    assert_eq!(emulator.invoke("sqs-trigger", r#"{"Records":[]}"#)["FunctionError"], Value::Null);
+    let record = r#"{"messageId":"m-1","body":7,"eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:jobs"}"#;
+    let nested = "[".repeat(10_000);
+    for no_batch in ["{}", "[]", "7", "null", r#"{"Records":[7]}"#, r#"{"Records":[{"eventSource":"aws:s3"}]}"#] {
+        assert_eq!(emulator.invoke("sqs-trigger", no_batch)["FunctionError"], "Unhandled", "{no_batch}");
+    }
+    // Still the same sandbox, alive: a record that is wrong goes back alone.
+    for body in [record.to_owned(), record.replace('7', &serde_json::to_string(&nested).expect("is JSON"))] {
+        let answer = emulator.invoke("sqs-trigger", &format!(r#"{{"Records":[{body}]}}"#));
+        assert_eq!(answer["FunctionError"], Value::Null);
+    }
+    let logs = emulator.logs("sqs-trigger");
+    let said: Vec<&str> = logs.iter().filter_map(|line| line["reason"].as_str()).collect();
+    let (of_batches, of_records) = said.split_at(said.len() - 2);
+    assert_eq!(of_batches.len(), 6, "{said:?}");
+    assert!(of_records[0].contains("`Records[0].body` must be a string, found a number"), "{said:?}");
+    assert!(of_records[1].contains("nested deeper than 512 levels"), "{said:?}");
 }

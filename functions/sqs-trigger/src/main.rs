@@ -17,11 +17,11 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        // What is no batch names no message that could go back alone: the error makes all of them go back.
-        let records = Delivery::batch(event.payload.get())
-            .map_err(|error| Diagnostic { error_type: "DecodeError".into(), error_message: error.to_string() })?;
+        let handled = function.handle_batch(Delivery::batch(event.payload.get())).await;
+        let goes_back = handled
+            .map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })?;
         let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = function.handle_batch(&records).await.into_iter().map(failure).collect();
+        response.batch_item_failures = goes_back.into_iter().map(failure).collect();
         Ok::<_, Diagnostic>(response)
     }))
     .await

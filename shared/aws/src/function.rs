@@ -45,15 +45,23 @@ impl Function {
         handled.instrument(telemetry::span(&config)).await
     }
 
-    /// Handles a batch of messages, logs what became of each, and tells the ids of those that go back to their queue.
-    pub async fn handle_batch(&self, records: &[Record]) -> Vec<String> {
+    /// Handles a decoded batch of messages, logs what became of each, and tells the ids of those that go back to their queue.
+    ///
+    /// # Errors
+    /// It is no batch, and names no message that could go back alone: raised, all go back.
+    pub async fn handle_batch(&self, decoded: Result<Vec<Record>, DecodeError>) -> Result<Vec<String>, EventError> {
         let (started, config) = (Instant::now(), self.configs.current());
-        let tell = |record: &Record, outcome: &MessageOutcome| {
-            telemetry::report_message(record, outcome, started.elapsed());
+        let handled = async {
+            let records = decoded.map_err(EventError::Decode).inspect_err(|error| {
+                telemetry::report(&Err(error.clone()), started.elapsed());
+            })?;
+            let tell = |record: &Record, outcome: &MessageOutcome| {
+                telemetry::report_message(record, outcome, started.elapsed());
+            };
+            let outcomes = handle_batch(&records, &config, &self.ports, Timestamp::now(), tell).await;
+            let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
+            Ok(goes_back.map(|(record, _)| record.message_id.clone()).collect())
         };
-        let handled = handle_batch(records, &config, &self.ports, Timestamp::now(), tell);
-        let outcomes = handled.instrument(telemetry::span(&config)).await;
-        let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
-        goes_back.map(|(record, _)| record.message_id.clone()).collect()
+        handled.instrument(telemetry::span(&config)).await
     }
 }

@@ -63,9 +63,12 @@ fn not_launched(error: SdkError<RunTaskError>) -> Result<Launched, LaunchError> 
     let no_reply = |message| Err(LaunchError::NoReply { message });
     match &error {
         SdkError::ServiceError(service) => match service.err() {
-            // The token is taken by a launch with other parameters: the tasks of this event run already.
-            RunTaskError::ConflictException(conflict) => {
+            // The token is taken by a launch with other parameters, and these tasks are the proof: they run already.
+            RunTaskError::ConflictException(conflict) if !conflict.resource_ids().is_empty() => {
                 Ok(Launched { task_arns: conflict.resource_ids().to_vec(), already: true })
+            }
+            RunTaskError::ConflictException(_) => {
+                no_reply(format!("{}, but it names no tasks", describe(service.err())))
             }
             // A 5xx answer leaves open whether the tasks were started.
             refusal if service.raw().status().is_server_error() => no_reply(describe(refusal)),

@@ -1,5 +1,7 @@
 //! `ecs-trigger dev`: folders are watched, files become events and messages, schedules fire, and events start processes.
 
+mod happening;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::future::Future;
@@ -27,6 +29,7 @@ use crate::queue::{FolderQueue, Look, Received};
 use crate::timetable::{Due, Timetable};
 use crate::watch::Watch;
 use crate::{FolderPayloads, LocalLauncher};
+pub use happening::{ContainerExit, Happening, Stream};
 
 /// How many happenings may wait to be told: a process that writes faster than it is told waits as well.
 const HAPPENINGS_MAX: usize = 1000;
@@ -50,150 +53,6 @@ pub struct Options {
     pub start_at: Option<Timestamp>,
     /// How many times as fast as time passes the schedules' clock runs.
     pub speed: f64,
-}
-
-/// Something to tell the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// A bucket is watched.
-    Watching {
-        /// The bucket's name.
-        bucket: String,
-        /// Its folder.
-        folder: PathBuf,
-        /// How many files lay there before.
-        files: usize,
-    },
-    /// A queue's folder is looked into.
-    WatchingQueue {
-        /// The queue's name.
-        queue: String,
-        /// Its folder.
-        folder: PathBuf,
-        /// How many messages lay there before.
-        messages: usize,
-    },
-    /// A schedule will fire.
-    Scheduled {
-        /// The route's name.
-        route: String,
-        /// When; never, if it has fired for the last time.
-        next: Option<Timestamp>,
-    },
-    /// A schedule fires.
-    Fired {
-        /// The route's name.
-        route: String,
-        /// The time that it was due.
-        scheduled_time: Timestamp,
-    },
-    /// A firing came too late, a later one stands for it.
-    Superseded {
-        /// The later one.
-        next: Timestamp,
-    },
-    /// A message was received.
-    Message {
-        /// The queue's name.
-        queue: String,
-        /// The message's id.
-        message_id: String,
-        /// How often it was received, this time included.
-        receive_count: u32,
-    },
-    /// S3's test of a notification was received.
-    TestEvent,
-    /// A message goes back to its queue, as an earlier one of its group failed.
-    HeldBack,
-    /// A message was received too often and is in the dead-letter folder now.
-    DeadLettered {
-        /// The queue's name.
-        queue: String,
-        /// Its file there.
-        file: PathBuf,
-    },
-    /// A file landed, or went.
-    Object {
-        /// `Object Created` or `Object Deleted`.
-        detail_type: &'static str,
-        /// The bucket's name.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
-    /// No route takes the event.
-    Ignored,
-    /// The routes that take the event launch a task for each element of a list, and it has none.
-    EmptyList {
-        /// The routes' names.
-        routes: Vec<String>,
-    },
-    /// A route started tasks.
-    Launched {
-        /// The route's name.
-        route: String,
-        /// The task's name.
-        task_name: String,
-        /// The tasks' ids.
-        tasks: Vec<String>,
-    },
-    /// The route's tasks were all started by the same event before.
-    Duplicate {
-        /// The route's name.
-        route: String,
-    },
-    /// A file is still being written, or was a moment ago; it is taken when it is complete.
-    Incomplete {
-        /// The bucket's name.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
-    /// Something could not be done.
-    Refused {
-        /// What and why.
-        reason: String,
-    },
-    /// A process wrote a line.
-    Output {
-        /// The task's id.
-        task: String,
-        /// The container's name.
-        container: String,
-        /// Where it was written to.
-        stream: Stream,
-        /// The line.
-        line: String,
-    },
-    /// A task ended.
-    Stopped {
-        /// The task's id.
-        task: String,
-        /// How its containers ended.
-        containers: Vec<ContainerExit>,
-        /// How long it ran.
-        duration: Duration,
-    },
-}
-
-/// Where a process writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// How a container ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerExit {
-    /// The container's name.
-    pub container: String,
-    /// Its exit code; 128 + n for signal n.
-    pub code: u8,
-    /// Whether the task ends with it and is judged by it.
-    pub essential: bool,
 }
 
 /// What it came to.

@@ -176,6 +176,16 @@ async fn a_conflict_means_already_launched() {
 }
 
 #[tokio::test]
+async fn a_conflict_that_names_no_tasks_proves_nothing() {
+    check(
+        400,
+        r#"{"__type":"ConflictException","message":"m","resourceIds":[]}"#,
+        expect!["no reply to the launch: ConflictException: m, but it names no tasks"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn an_error_of_ours_is_refused() {
     check(
         400,

@@ -1,0 +1,99 @@
+//! Whether what stands in one place of the config fits what stands in others.
+
+use jiff::Timestamp;
+
+use super::Loader;
+use crate::config::file::ConfigFile;
+use crate::config::test::Expect;
+use crate::config::{EventSource, Route, Task};
+use crate::diagnostic::{Diagnostic, hint};
+use crate::document::Spanned;
+use crate::event::Queue;
+use crate::template::{
+    ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, all_fields,
+};
+
+impl Loader<'_> {
+    /// Warns of names that a route's events never have, in templates of the tasks that it runs.
+    pub(super) fn names_of_templates(&mut self, routes: &[Route], tasks: &[Task]) {
+        for route in routes {
+            let mut given = [EVENT_FIELDS, if route.for_each.is_some() { ELEMENT_FIELDS } else { &[] }].concat();
+            given.extend(match route.on {
+                EventSource::Events(_) => [EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
+                EventSource::Schedule(_) => SCHEDULE_FIELDS.to_vec(),
+                EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
+            });
+            let of_tasks = route.tasks.iter().flat_map(|task| tasks[*task].templates());
+            for template in of_tasks.chain(&route.for_each).filter(|template| !template.allows_for_absence()) {
+                // What no event has was an error already.
+                let known = all_fields();
+                let is_missing = |name: &&str| !given.contains(name) && known.contains(name);
+                let missing = template.names().iter().map(String::as_str).filter(is_missing);
+                for name in missing {
+                    let message = format!("the events of the route `{}` never have `{name}`", route.name);
+                    let help = "run another task by this route, or give a default, as in `{{ name | default('-') }}`";
+                    self.problems.push(Diagnostic::warning(template.span, message).help(help));
+                }
+            }
+        }
+    }
+
+    pub(super) fn tests(&mut self, file: &ConfigFile) {
+        let routes: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
+        let tasks: Vec<&str> = file.tasks.names().collect();
+        for test in file.tests.iter().flatten() {
+            let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
+            if given.iter().filter(|given| **given).count() != 1 && self.is_read_whole(test.span) {
+                let message = "a test has exactly one of `event`, `message` and `firing`";
+                self.problems.push(Diagnostic::error(test.name.span, message).help("write one of them"));
+            }
+            if let Some(firing) = &test.firing {
+                if firing.time.parse::<Timestamp>().is_err() {
+                    let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
+                    self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
+                }
+                self.known("route", &firing.route, &routes);
+            }
+            if let Some(message) = &test.message
+                && Queue::parse(&message.queue).is_none()
+            {
+                let problem =
+                    Diagnostic::error(message.queue.span, format!("`{}` names no queue", message.queue.value));
+                self.problems.push(problem.help("write the queue's name"));
+            }
+            if let Some(Spanned { value: Expect::Launches(launches), .. }) = &test.expect {
+                for launch in launches {
+                    launch.route.iter().for_each(|route| self.known("route", route, &routes));
+                    launch.task.iter().for_each(|task| self.known("task", task, &tasks));
+                }
+            }
+        }
+    }
+
+    /// Reports a name that nothing bears.
+    fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
+        if !names.contains(&name.as_str()) {
+            let hint = hint(name, names.iter().copied());
+            let problem = Diagnostic::error(name.span, format!("unknown {what} `{}`{hint}", name.value));
+            self.problems.push(problem.help(format!("name a {what} of this config")));
+        }
+    }
+
+    /// Warns of what `dev` is told about things that no route names.
+    pub(super) fn local(&mut self, file: &ConfigFile) {
+        let Some(local) = &file.local else { return };
+        let queues: Vec<String> =
+            file.routes.iter().filter_map(|route| Some(Queue::parse(route.on.queue.as_ref()?)?.name)).collect();
+        for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
+            if !queues.contains(&name.value) {
+                let hint = hint(name, queues.iter().map(String::as_str));
+                let problem = Diagnostic::warning(name.span, format!("no route is on a queue `{}`{hint}", name.value));
+                self.problems.push(problem.help("remove it, or name it as a route does"));
+            }
+            if let Some(count) = queue.max_receive_count.as_ref().filter(|count| count.value == 0) {
+                let problem = Diagnostic::error(count.span, "a message is received at least once");
+                self.problems.push(problem.help("write a number from 1"));
+            }
+        }
+    }
+}

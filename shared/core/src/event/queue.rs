@@ -1,0 +1,66 @@
+//! SQS queues.
+
+/// A queue, by its name and, where they are known, Region and account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Queue {
+    /// The name; that of a FIFO queue ends in `.fifo`.
+    pub name: String,
+    /// The Region.
+    pub region: Option<String>,
+    /// The account's 12 digits.
+    pub account: Option<String>,
+}
+
+impl Queue {
+    /// A queue of this name, ARN (`arn:aws:sqs:eu-west-1:111122223333:jobs`) or URL
+    /// (`https://sqs.eu-west-1.amazonaws.com/111122223333/jobs`).
+    pub fn parse(text: &str) -> Option<Self> {
+        let queue = if let Some(arn) = text.strip_prefix("arn:") {
+            match arn.split(':').collect::<Vec<_>>().as_slice() {
+                [_, "sqs", region, account, name] => Self::new(name, Some(region), Some(account)),
+                _ => return None,
+            }
+        } else if let Some((_, url)) = text.split_once("://") {
+            match url.split('/').collect::<Vec<_>>().as_slice() {
+                [host, account, name] => {
+                    let mut labels = host.split('.');
+                    let region = labels.next().filter(|label| *label == "sqs").and_then(|_| labels.next());
+                    Self::new(name, region, Some(account))
+                }
+                _ => return None,
+            }
+        } else {
+            Self::new(text, None, None)
+        };
+        queue.has_legal_name().then_some(queue)
+    }
+
+    pub(super) fn new(name: &str, region: Option<&str>, account: Option<&str>) -> Self {
+        let known = |part: Option<&str>| part.filter(|part| !part.is_empty()).map(str::to_owned);
+        Self { name: name.to_owned(), region: known(region), account: known(account) }
+    }
+
+    /// Whether Region and account, where they are given, have the form of AWS's.
+    pub fn has_legal_place(&self) -> bool {
+        let region = |region: &String| region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let account = |account: &String| account.len() == 12 && account.chars().all(|c| c.is_ascii_digit());
+        self.region.as_ref().is_none_or(region) && self.account.as_ref().is_none_or(account)
+    }
+
+    fn has_legal_name(&self) -> bool {
+        let stem = self.name.strip_suffix(".fifo").unwrap_or(&self.name);
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        !stem.is_empty() && self.name.len() <= 80 && stem.chars().all(legal)
+    }
+
+    /// Whether messages of a group keep their order.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+
+    /// Whether both can be the same queue: what one of them does not tell is no difference.
+    pub fn is(&self, other: &Self) -> bool {
+        let same = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+        self.name == other.name && same(&self.region, &other.region) && same(&self.account, &other.account)
+    }
+}

@@ -1,0 +1,260 @@
+//! From one route and one event to the calls that the route makes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use minijinja::Value;
+
+use super::error::RENDERED_BYTES_MAX;
+use super::{PlanErrorReason, PlannedLaunch};
+use crate::config::{ContainerTemplates, Route, RoutingConfig, Task};
+use crate::document::Span;
+use crate::event::Event;
+use crate::identity::{Identity, Launch};
+use crate::limits;
+use crate::task_request::{
+    ATTEMPT_VARIABLE, ContainerOverride, EVENT_ID_VARIABLE, EnvironmentVariable, INDEX_VARIABLE, ROUTE_VARIABLE,
+    TaskRequest,
+};
+use crate::template::{Context, Template};
+
+/// What rendering one event for one route needs.
+pub(super) struct Renderer<'a> {
+    config: &'a RoutingConfig,
+    route: &'a Route,
+    event_id: String,
+    identity: Identity,
+    context: Context,
+    /// What was made of templates that are the same for every element, by their places.
+    of_event: RefCell<HashMap<Span, String>>,
+    rendered_bytes: Cell<usize>,
+}
+
+/// Why a route cannot launch its task, and for which element.
+pub(super) type RouteFailure = (Option<usize>, PlanErrorReason);
+
+/// What one launch is made for.
+struct Element {
+    index: Option<usize>,
+    context: Context,
+}
+
+impl<'a> Renderer<'a> {
+    pub(super) fn new(config: &'a RoutingConfig, route: &'a Route, event: &Event) -> Self {
+        Self {
+            config,
+            route,
+            event_id: event.id(),
+            identity: event.identity(),
+            context: Context::new(event, route.schedule()),
+            of_event: RefCell::default(),
+            rendered_bytes: Cell::new(0),
+        }
+    }
+
+    /// All launches of a route: for each element each task, in calls of ten copies.
+    pub(super) fn launches(&self) -> Result<Vec<PlannedLaunch>, RouteFailure> {
+        let elements = self.elements().map_err(|reason| (None, reason))?;
+        let copies = |task: &Task| u64::from(task.fixed.count.unwrap_or(1));
+        let tasks = self.config.tasks(self.route).map(copies).sum::<u64>() * elements.len() as u64;
+        if tasks > u64::from(limits::TASKS_MAX) {
+            return Err((None, PlanErrorReason::TooManyTasks { tasks }));
+        }
+        let mut launches = Vec::new();
+        // All calls point to one object, which is named by the first of them.
+        let mut payload_uri: Option<String> = None;
+        for element in &elements {
+            for task in self.config.tasks(self.route) {
+                let (request, is_large) = self.request(task, element).map_err(|reason| (element.index, reason))?;
+                for mut planned in self.slices(task, element, &request) {
+                    if let Some(storage) = self.config.storage.as_ref().filter(|_| is_large) {
+                        let uri = payload_uri.get_or_insert_with(|| storage.payload_uri(&planned.request.client_token));
+                        planned.point_to(uri);
+                    }
+                    launches.push(planned);
+                }
+            }
+        }
+        Ok(launches)
+    }
+
+    fn elements(&self) -> Result<Vec<Element>, PlanErrorReason> {
+        let Some(list) = &self.route.for_each else {
+            return Ok(vec![Element { index: None, context: self.context.clone() }]);
+        };
+        let items: Vec<Value> = list.elements(&self.config.templates, &self.context, &self.config.source)?;
+        if items.len() > limits::TASKS_MAX as usize {
+            return Err(PlanErrorReason::TooManyElements { length: items.len() });
+        }
+        let element = |(index, item): (usize, &Value)| Element {
+            index: Some(index),
+            context: self.context.with_element(index, item),
+        };
+        Ok(items.iter().enumerate().map(element).collect())
+    }
+
+    /// A request in calls of at most ten copies, each with a client token of its own.
+    fn slices(&self, task: &Task, element: &Element, request: &TaskRequest) -> impl Iterator<Item = PlannedLaunch> {
+        let copies = request.count;
+        let slices = copies.unwrap_or(1).div_ceil(limits::COUNT_MAX).max(1);
+        (0..slices).map(move |slice| {
+            let mut request = request.clone();
+            request.count = copies.map(|copies| (copies - slice * limits::COUNT_MAX).min(limits::COUNT_MAX));
+            request.client_token = Launch {
+                cluster: request.cluster.as_deref().unwrap_or("default"),
+                route: &self.route.name,
+                task: &task.name,
+                identity: &self.identity,
+                index: element.index,
+                attempt: 0,
+                slice,
+            }
+            .client_token();
+            let (route, task) = (self.route.name.clone(), task.name.clone());
+            PlannedLaunch { route, task, index: element.index, slice, slices, payload_uri: None, request }
+        })
+    }
+
+    fn text(&self, template: &Template, element: &Element) -> Result<String, PlanErrorReason> {
+        let rendered = || template.render(&self.config.templates, &element.context, &self.config.source);
+        let text = match template.is_filled_in() && template.is_of_event() {
+            false => rendered()?,
+            true => match self.of_event.borrow_mut().entry(template.span) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(unknown) => unknown.insert(rendered()?).clone(),
+            },
+        };
+        self.rendered_bytes.set(self.rendered_bytes.get() + text.len());
+        if self.rendered_bytes.get() > RENDERED_BYTES_MAX {
+            return Err(PlanErrorReason::TooMuchText);
+        }
+        Ok(text)
+    }
+
+    /// The request without its token, and whether the event must be read from S3.
+    fn request(&self, task: &Task, element: &Element) -> Result<(TaskRequest, bool), PlanErrorReason> {
+        let mut request = task.fixed.clone();
+        for (tag, template) in request.tags.iter_mut().zip(&task.tags) {
+            tag.value = self.text(template, element)?;
+            within(limits::TAG_VALUE_CHARACTERS_MAX, &tag.value, || format!("the tag `{}`", tag.key))?;
+            if let Some(character) = limits::refused_in_tag(&tag.value) {
+                return Err(PlanErrorReason::TagCharacter { key: tag.key.clone(), character });
+            }
+        }
+        request.started_by = match &task.started_by {
+            Some(template) => starter(&self.text(template, element)?),
+            None => String::new(),
+        };
+        if request.started_by.is_empty() {
+            request.started_by = starter(&format!("ecs-trigger/{}", self.route.name));
+        }
+        if let Some(template) = &task.reference_id {
+            let reference_id = self.text(template, element)?;
+            within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "reference_id".to_owned())?;
+            request.reference_id = Some(reference_id);
+        }
+        let fixed = request.overrides.container_overrides.clone();
+        for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
+            self.container(container, templates, element)?;
+            self.own_variables(element, container)?;
+        }
+        let length = length_as_json(&request);
+        if length <= limits::OVERRIDES_CHARACTERS_MAX {
+            return Ok((request, false));
+        }
+        if !self.route.large_payload || fixed.is_empty() {
+            return Err(PlanErrorReason::OverridesTooLong { length });
+        }
+        request.overrides.container_overrides = fixed;
+        for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
+            self.container_without_event(container, templates, element)?;
+            self.own_variables(element, container)?;
+        }
+        // The URI, of which only the token is still to come, must fit as well.
+        let uris = self.config.storage.as_ref().map_or(0, |storage| storage.payload_uri(&"0".repeat(64)).len() + 50)
+            * request.overrides.container_overrides.len();
+        let length = length_as_json(&request) + uris;
+        if length > limits::OVERRIDES_CHARACTERS_MAX {
+            let what = "the overrides as JSON, without what the event fills in".to_owned();
+            return Err(PlanErrorReason::TooLong { what, length, max: limits::OVERRIDES_CHARACTERS_MAX });
+        }
+        Ok((request, true))
+    }
+
+    fn container(
+        &self,
+        container: &mut ContainerOverride,
+        templates: &ContainerTemplates,
+        element: &Element,
+    ) -> Result<(), PlanErrorReason> {
+        container.command = templates.command.iter().map(|word| self.text(word, element)).collect::<Result<_, _>>()?;
+        for (variable, template) in container.environment.iter_mut().zip(&templates.environment) {
+            variable.value = self.text(template, element)?;
+            without_nul(&variable.value, || format!("the environment variable `{}`", variable.name))?;
+        }
+        container.command.iter().try_for_each(|word| without_nul(word, || "a word of the command".to_owned()))
+    }
+
+    /// The container with what no event fills in: the event itself is in S3.
+    fn container_without_event(
+        &self,
+        container: &mut ContainerOverride,
+        templates: &ContainerTemplates,
+        element: &Element,
+    ) -> Result<(), PlanErrorReason> {
+        let is_fixed = |template: &Template| !template.is_filled_in();
+        if templates.command.iter().all(is_fixed) {
+            container.command =
+                templates.command.iter().map(|word| self.text(word, element)).collect::<Result<_, _>>()?;
+        }
+        let variables = std::mem::take(&mut container.environment).into_iter().zip(&templates.environment);
+        for (mut variable, template) in variables.filter(|(_, template)| is_fixed(template)) {
+            variable.value = self.text(template, element)?;
+            container.environment.push(variable);
+        }
+        Ok(())
+    }
+
+    fn own_variables(&self, element: &Element, container: &mut ContainerOverride) -> Result<(), PlanErrorReason> {
+        without_nul(&self.event_id, || "the event's id".to_owned())?;
+        container.environment.extend([
+            variable(ROUTE_VARIABLE, &self.route.name),
+            variable(EVENT_ID_VARIABLE, &self.event_id),
+            variable(ATTEMPT_VARIABLE, "0"),
+        ]);
+        container.environment.extend(element.index.map(|index| variable(INDEX_VARIABLE, &index.to_string())));
+        Ok(())
+    }
+}
+
+fn variable(name: &str, value: &str) -> EnvironmentVariable {
+    EnvironmentVariable { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn length_as_json(request: &TaskRequest) -> usize {
+    serde_json::to_string(&request.overrides).unwrap_or_default().chars().count()
+}
+
+fn within(max: usize, text: &str, what: impl FnOnce() -> String) -> Result<(), PlanErrorReason> {
+    let length = text.chars().count();
+    if length > max {
+        return Err(PlanErrorReason::TooLong { what: what(), length, max });
+    }
+    Ok(())
+}
+
+fn without_nul(text: &str, what: impl FnOnce() -> String) -> Result<(), PlanErrorReason> {
+    if text.contains('\0') {
+        return Err(PlanErrorReason::Nul { what: what() });
+    }
+    Ok(())
+}
+
+/// `startedBy` of the characters that AWS takes: letters, digits, `-`, `/` and `_`.
+fn starter(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '/' | '_') { c } else { '-' })
+        .take(limits::STARTED_BY_CHARACTERS_MAX)
+        .collect()
+}
