@@ -31,7 +31,7 @@ use crate::sample::time;
 Examples:
   ecs-trigger dev examples/quickstart --once     take the files that are there, end with the last task
   ecs-trigger dev examples/quickstart            wait for files
-  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z    fire what is due in that minute
+  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z    fire what is due within a minute from then
   ecs-trigger dev examples/nightly --speed 3600                        an hour in a second
 
 Exits with 1 if --once saw a task fail or could not start one, with 3 if the config has errors.")]
@@ -45,7 +45,7 @@ pub(crate) struct Dev {
     /// How many tasks may run at once; the others wait.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     max_tasks: u16,
-    /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due in that minute.
+    /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due within a minute from then.
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
     /// Let the schedules' clock run N times as fast.
@@ -94,9 +94,12 @@ impl Dev {
     }
 }
 
+/// A day in a second.
+const SPEED_MAX: f64 = 86_400.0;
+
 fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.parse::<f64>().ok().filter(|speed| speed.is_finite() && *speed > 0.0);
-    speed.ok_or_else(|| "must be a number above 0".to_owned())
+    let speed = text.parse::<f64>().ok().filter(|speed| *speed > 0.0 && *speed <= SPEED_MAX);
+    speed.ok_or_else(|| format!("must be a number above 0 and at most {SPEED_MAX}, a day in a second"))
 }
 
 /// Ctrl-C and requests to end, heard from now on.

@@ -17,7 +17,7 @@ Exit codes:
   4    the event is no event
   5    the event's tasks cannot be requested: a missing field, a limit of AWS
   6    a file cannot be read or written
-  130  interrupted
+  130  dev --once was interrupted
 
 Documentation: README.md";
 

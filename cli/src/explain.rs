@@ -14,6 +14,7 @@ use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldExplanation, Verdict};
 
 use crate::config::{FILE_NAME, load};
+use crate::diagnostics;
 use crate::exit::Failed;
 use crate::output::{self, printable};
 use crate::sample::Sample;
@@ -51,6 +52,7 @@ impl Explain {
             return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
         }
         let mut explained = Vec::new();
+        let mut failed = false;
         for event in &asked.events {
             if asked.is_batch && !self.json {
                 println!("message {}:", printable(&event.id()));
@@ -67,6 +69,10 @@ impl Explain {
                     answer.print(&format!("the route {}", route.name), &config.source);
                 }
             }
+            if let Err(error) = config.matches(event) {
+                diagnostics::error(&error.to_string());
+                failed = true;
+            }
             explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));
         }
         match (self.json, explained.as_slice()) {
@@ -74,7 +80,8 @@ impl Explain {
             (true, [only]) if !asked.is_batch => output::json(only)?,
             (true, all) => output::json(&json!({ "events": all }))?,
         }
-        asked.check()
+        asked.check()?;
+        if failed { Err(Failed::Plan) } else { Ok(()) }
     }
 }
 

@@ -49,15 +49,26 @@ impl Plan {
             match (EventPlan::new(&config, event), self.json) {
                 (Ok(plan), true) => shown.push(as_json(event, &plan)),
                 (Ok(plan), false) => print(event, &plan),
-                (Err(errors), _) => {
+                (Err(errors), json) => {
                     failed = true;
+                    if json && asked.is_batch {
+                        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                        shown.push(json!({ "event": { "id": event.id() }, "errors": errors }));
+                    }
                     for error in errors {
-                        let whose = if asked.is_batch { format!("message {}: ", event.id()) } else { String::new() };
+                        let whose = match &event.kind {
+                            EventKind::Message(message) if asked.is_batch => {
+                                format!("message {}: ", message.message_id)
+                            }
+                            _ => String::new(),
+                        };
                         diagnostics::error(&format!("{whose}{error}"));
                     }
                 }
             }
         }
+        let undecoded = asked.undecoded.iter();
+        shown.extend(undecoded.map(|(id, reason)| json!({ "event": { "message_id": id }, "errors": [reason] })));
         match (self.json, asked.is_batch, shown.pop()) {
             (true, true, last) => {
                 let events: Vec<Value> = shown.into_iter().chain(last).collect();

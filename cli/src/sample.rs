@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use trigger_core::config::RoutingConfig;
 use trigger_core::diagnostic::hint;
 use trigger_core::event::{Delivery, Event, Firing, Message, Queue, Record};
-use trigger_core::expectation::local_schedule_arn;
 use trigger_core::schedule::Schedule;
 
 use crate::diagnostics;
@@ -73,7 +72,8 @@ impl Sample {
     }
 
     fn message(&self, config: &RoutingConfig, queue: &str, body: &Path) -> Result<Events, Failed> {
-        let queue = queue_of(config, queue)?.clone();
+        queue_of(config, queue)?;
+        let Some(queue) = Queue::parse(queue) else { return Err(Failed::Usage(format!("`{queue}` names no queue"))) };
         let source = read(body)?;
         let record = Record {
             message_id: "00000000-0000-4000-8000-000000000000".to_owned(),
@@ -119,7 +119,11 @@ fn firing(config: &RoutingConfig, route: &str, at: Option<Timestamp>) -> Result<
     let Some(time) = time else {
         return Err(Failed::Usage(format!("the schedule of `{route}` never fires again; name a time by --at")));
     };
-    Ok(Firing::new(route, &local_schedule_arn(route), time).into_event())
+    let just_before = time.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(time);
+    if schedule.next_after(just_before, time) != Some(time) {
+        diagnostics::warning(&format!("the schedule of `{route}` does not fire at {time}"));
+    }
+    Ok(Firing::local(route, time).into_event())
 }
 
 /// A route's schedule.

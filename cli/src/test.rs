@@ -106,49 +106,90 @@ fn attempt<'a>(config: &RoutingConfig, test: &'a Spanned<TestConfig>, folder: &P
     tried
 }
 
+/// What is written in the place of what, to make a test pass.
+struct Edit<'a> {
+    test: &'a str,
+    span: Span,
+    text: String,
+}
+
 /// Writes what is into the files, at the places of what is expected; everything else in them stays as it stands.
 fn update(config: &RoutingConfig, tried: &[Tried<'_>]) -> Result<(), Failed> {
-    let mut edits: Vec<(Span, String)> = Vec::new();
-    for tried in tried.iter().filter(|tried| !tried.passed()) {
-        let Ok(actual) = &tried.result else { continue };
-        edits.push(match &tried.test.expect {
-            // Nothing, written after `expect:`, has no place of its own.
-            Some(expect) if expect.value == Expect::NotWritten => {
-                let (text, start) = (&config.source.text, expect.span.start);
-                let key = text[..start].rfind("expect").unwrap_or(start);
-                let end = text[key..].find(':').map_or(start, |colon| key + colon + 1);
-                (Span::new(end, end), format!(" {}", written(None, actual)))
+    let mut edits: Vec<Edit<'_>> =
+        tried.iter().filter(|tried| !tried.passed()).filter_map(|one| edit(config, one)).collect();
+    edits.sort_by_key(|edit| edit.span);
+    // What is written must be a config: what would break it is left out.
+    let is_config = |edits: &[Edit<'_>]| parse(edited(config, edits)).is_ok();
+    let mut left_out = Vec::new();
+    if !is_config(&edits) {
+        let mut kept: Vec<Edit<'_>> = Vec::new();
+        for edit in edits {
+            kept.push(edit);
+            if !is_config(&kept) {
+                left_out.extend(kept.pop());
             }
-            Some(expect) => (expect.span, written(Some(&expect.value), actual)),
-            None => insertion(&config.source.text, tried.test, &written(None, actual)),
-        });
+        }
+        edits = kept;
     }
-    edits.sort_by_key(|(span, _)| *span);
-    let mut updated: Option<Source> = None;
-    let mut files = Vec::new();
+    let source = edited(config, &edits);
+    for (before, after) in config.source.parts().zip(source.parts()).filter(|(before, after)| before.text != after.text)
+    {
+        fs::write(after.name, after.text).map_err(|error| Failed::File { path: after.name.into(), error })?;
+        diagnostics::note(&format!("{} written", before.name));
+    }
+    for edit in &left_out {
+        let message = format!("the expectation of `{}` cannot be written where it stands; write by hand:", edit.test);
+        diagnostics::error(&format!("{message} {}", edit.text.trim()));
+    }
+    if left_out.is_empty() { Ok(()) } else { Err(Failed::Negative) }
+}
+
+fn edit<'a>(config: &RoutingConfig, tried: &Tried<'a>) -> Option<Edit<'a>> {
+    let text = &config.source.text;
+    let actual = tried.result.as_ref().ok()?;
+    let (span, text) = match &tried.test.expect {
+        // Nothing, written after `expect:`, has no place of its own.
+        Some(expect) if expect.value == Expect::NotWritten && is_nothing(text, expect.span) => {
+            let start = expect.span.start;
+            let key = text[..start].rfind("expect").unwrap_or(start);
+            let end = text[key..].find(':').map_or(start, |colon| key + colon + 1);
+            (Span::new(end, end), format!(" {}", written(None, actual)))
+        }
+        Some(expect) => {
+            // A block scalar's place ends where the next thing begins.
+            let length = text[expect.span.start..expect.span.end].trim_end().len();
+            let span = Span::new(expect.span.start, expect.span.start + length);
+            (span, written(tried.expect().map(|expect| &expect.value), actual))
+        }
+        None => insertion(text, tried.test, &written(None, actual)),
+    };
+    Some(Edit { test: &tried.test.name.0, span, text })
+}
+
+/// The config's texts with these edits, which are in the order of their places.
+fn edited(config: &RoutingConfig, edits: &[Edit<'_>]) -> Source {
+    let mut edited: Option<Source> = None;
     for part in config.source.parts() {
         let within = part.start..=part.start + part.text.len();
-        let own: Vec<_> = edits.iter().filter(|(span, _)| within.contains(&span.start)).collect();
         let mut text = part.text.to_owned();
         // From the end, so that the places before stay where they are.
-        for (span, replacement) in own.iter().rev() {
-            text.replace_range(span.start - part.start..span.end - part.start, replacement);
+        for edit in edits.iter().rev().filter(|edit| within.contains(&edit.span.start)) {
+            let place = edit.span.start - part.start..edit.span.end - part.start;
+            if text.is_char_boundary(place.start) && text.is_char_boundary(place.end) {
+                text.replace_range(place, &edit.text);
+            }
         }
-        match &mut updated {
-            None => updated = Some(Source::new(part.name, text.clone())),
+        match &mut edited {
+            None => edited = Some(Source::new(part.name, text)),
             Some(source) => source.include(part.name, &text),
         }
-        files.push((part.name, text, own.len()));
     }
-    // What is written must be a config.
-    if updated.is_none_or(|source| parse(source).is_err()) {
-        return Err(Failed::Io("what would be written is no valid config; write the expectations by hand".to_owned()));
-    }
-    for (name, text, count) in files.into_iter().filter(|(_, _, count)| *count > 0) {
-        fs::write(name, text).map_err(|error| Failed::File { path: name.into(), error })?;
-        diagnostics::note(&format!("{name}: {} written", counted(count, "expectation")));
-    }
-    Ok(())
+    edited.unwrap_or_else(|| config.source.clone())
+}
+
+/// Whether nothing stands at a place: not even `null` or `~`.
+fn is_nothing(text: &str, span: Span) -> bool {
+    !["null", "Null", "NULL", "~"].contains(&text[span.start..span.end].trim())
 }
 
 /// Where and how an `expect` is added to a test: within the braces, or on a line of its own below the other keys.
@@ -160,6 +201,8 @@ fn insertion(text: &str, test: &Spanned<TestConfig>, expect: &str) -> (Span, Str
         test.firing.as_ref().map(|firing| firing.span),
     ];
     let end = spans.into_iter().flatten().map(|span| span.end).max().unwrap_or(test.span.end);
+    // A block scalar's place ends where the next thing begins.
+    let end = text[..end].trim_end().len();
     if text[test.span.start..].starts_with('{') {
         return (Span::new(end, end), format!(", expect: {expect}"));
     }

@@ -622,8 +622,8 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                  nothing is expected yet: { route: nightly, task: u }
             4 tests: 1 passed, 3 new
             --
-            note: ecs-trigger.yaml: 2 expectations written
-            note: more.yaml: 1 expectation written"#]],
+            note: ecs-trigger.yaml written
+            note: more.yaml written"#]],
     );
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("is there");
     expect![[r#"
@@ -911,6 +911,15 @@ fn an_expectation_is_written_where_it_belongs_however_the_test_is_written() {
             "  - event: { source: a }\n    expect: # c\n    name: n\n",
             "  - event: { source: a }\n    expect: X # c\n    name: n\n",
         ),
+        (
+            "  - name: n\n    event:\n      source: a\n      detail-type: |\n        text\n  - { name: m, event: { source: a }, expect: { route: r } }\n",
+            "  - name: n\n    event:\n      source: a\n      detail-type: |\n        text\n    expect: X\n  - { name: m, event: { source: a }, expect: { route: r } }\n",
+        ),
+        (
+            "  - name: n\n    event: { source: a }\n    expect: ~ # c\n",
+            "  - name: n\n    event: { source: a }\n    expect: X # c\n",
+        ),
+        ("  - { name: n, event: { source: a }, expect: }\n", "  - { name: n, event: { source: a }, expect: X }\n"),
         ("  - name: n\r\n    event: { source: a }\r\n", "  - name: n\r\n    event: { source: a }\r\n    expect: X\r\n"),
         ("  - name: n\n    event: { source: a }", "  - name: n\n    event: { source: a }\n    expect: X"),
     ] {
@@ -926,9 +935,22 @@ fn each_message_of_a_batch_is_planned_for_itself() {
     fs::write(folder.path().join("batch.json"), batch.to_string()).expect("is written");
     let output = command().args(["plan", "batch.json", "--json"]).current_dir(folder.path()).output().expect("runs");
     let printed: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
-    let planned: Vec<_> =
-        printed["events"].as_array().expect("is a list").iter().map(|one| &one["event"]["id"]).collect();
-    assert_eq!(planned, ["m-1"]);
+    let shown = |one: &Value| {
+        let event = &one["event"];
+        let id = event["id"].as_str().or(event["message_id"].as_str()).expect("has an id").to_owned();
+        format!(
+            "{id}: {} launches, {} errors",
+            one["launches"].as_array().map_or(0, Vec::len),
+            one["errors"].as_array().map_or(0, Vec::len)
+        )
+    };
+    let shown: Vec<String> = printed["events"].as_array().expect("is a list").iter().map(shown).collect();
+    expect![[r#"
+        m-1: 1 launches, 0 errors
+        m-3: 0 launches, 1 errors
+        m-2: 0 launches, 1 errors
+        m-4: 0 launches, 1 errors"#]]
+    .assert_eq(&shown.join("\n"));
     expect![[r#"
         exit Some(4)
         error: message m-3: the route `jobs` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` in the template "{{ body.kind }}"

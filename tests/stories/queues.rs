@@ -164,7 +164,7 @@ fn what_is_no_batch_is_an_error_and_an_empty_batch_is_done() {
     let emulator = account("jobs", &[]);
     assert_eq!(emulator.invoke("sqs-trigger", r#"{"Records":[]}"#)["FunctionError"], Value::Null);
     let record = r#"{"messageId":"m-1","body":7,"eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:jobs"}"#;
-    let nested = "[".repeat(10_000);
+    let nested = r#"{"a":"#.repeat(10_000);
     for no_batch in ["{}", "[]", "7", "null", r#"{"Records":[7]}"#, r#"{"Records":[{"eventSource":"aws:s3"}]}"#] {
         assert_eq!(emulator.invoke("sqs-trigger", no_batch)["FunctionError"], "Unhandled", "{no_batch}");
     }

@@ -33,6 +33,8 @@ struct State {
     looked: Instant,
     /// Since when a look is under way.
     looking: Option<Instant>,
+    /// Counts the looks: what one finds that was given up for lost does not count any more.
+    look: u64,
     /// Why the last look failed, so that each reason is told once.
     trouble: Option<String>,
 }
@@ -60,7 +62,7 @@ impl ConfigCache {
             || ConfigSourceError::Unreadable { place: source.to_string(), reason: "nothing is there".into() };
         let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
         let in_force = Arc::new(seen.parse().inspect_err(|_| telemetry::count(Metric::ConfigRefused))?);
-        let state = State { in_force, seen, looked: Instant::now(), looking: None, trouble: None };
+        let state = State { in_force, seen, looked: Instant::now(), looking: None, look: 0, trouble: None };
         Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
     }
 
@@ -71,15 +73,19 @@ impl ConfigCache {
         let is_looking = state.looking.is_some_and(|since| since.elapsed() < LOST);
         if !is_looking && state.looked.elapsed() >= self.max_age {
             state.looking = Some(Instant::now());
-            let (cache, seen) = (Arc::clone(self), state.seen.clone());
-            tokio::spawn(async move { cache.look(seen).await });
+            state.look += 1;
+            let (cache, seen, look) = (Arc::clone(self), state.seen.clone(), state.look);
+            tokio::spawn(async move { cache.look(seen, look).await });
         }
         Arc::clone(&state.in_force)
     }
 
-    async fn look(&self, seen: Version) {
+    async fn look(&self, seen: Version, look: u64) {
         let read = self.source.read(&self.s3, Some(&seen)).await;
         let mut state = self.state();
+        if state.look != look {
+            return;
+        }
         state.looking = None;
         state.looked = Instant::now();
         let version = match read {
@@ -92,7 +98,7 @@ impl ConfigCache {
                 if state.trouble.as_ref() != Some(&reason) {
                     let config_etag = state.in_force.etag.as_deref();
                     error!(config_etag, reason, "the config cannot be read any more; the one in force stays");
-                    telemetry::count(Metric::ConfigRefused);
+                    telemetry::count(Metric::ConfigUnreadable);
                     state.trouble = Some(reason);
                 }
                 None

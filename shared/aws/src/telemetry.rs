@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use tracing::{Span, error, info, info_span, warn};
+use tracing::{Span, error, error_span, info, warn};
 use tracing_subscriber::EnvFilter;
 use trigger_core::config::RoutingConfig;
 use trigger_core::event::Record;
@@ -21,9 +21,9 @@ pub fn init() {
     tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
 }
 
-/// What every log line of an event's handling carries: the version of the config that decides.
+/// What every log line of an event's handling carries, of whatever level: the version of the config that decides.
 pub fn span(config: &RoutingConfig) -> Span {
-    info_span!("handle", config_etag = config.etag.as_deref())
+    error_span!("handle", config_etag = config.etag.as_deref())
 }
 
 /// Logs why a function stopped serving, if it is an error.
@@ -42,6 +42,8 @@ pub fn exit_code(served: Result<(), impl Display>) -> ExitCode {
 pub enum Metric {
     /// A version of the config was refused.
     ConfigRefused,
+    /// The config could not be looked after.
+    ConfigUnreadable,
 }
 
 /// Counts one, in CloudWatch's embedded metric format: a log line that becomes a metric.
@@ -49,6 +51,7 @@ pub enum Metric {
 pub fn count(metric: Metric) {
     let name = match metric {
         Metric::ConfigRefused => "ConfigRefused",
+        Metric::ConfigUnreadable => "ConfigUnreadable",
     };
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let line = json!({
@@ -68,14 +71,19 @@ pub fn count(metric: Metric) {
 
 /// Logs what became of an event.
 pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
+    report_event(result, None, duration);
+}
+
+/// Logs what became of an event, and of which message it is.
+fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&str>, duration: Duration) {
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(report) => launches(report, duration_ms),
-        Err(EventError::Launch(report)) => launches(report, duration_ms),
+        Ok(report) => launches(report, message_id, duration_ms),
+        Err(EventError::Launch(report)) => launches(report, message_id, duration_ms),
         Err(EventError::Plan { event_id, errors }) => {
             for failed in errors {
                 let route = failed.route();
-                error!(event_id, route, reason = %failed, duration_ms, "the event's tasks cannot be requested");
+                error!(event_id, message_id, route, reason = %failed, duration_ms, "the event's tasks cannot be requested");
             }
         }
         Err(EventError::Missed { event_id }) => {
@@ -90,7 +98,7 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
     let (message_id, queue) = (&record.message_id, &record.queue.name);
     match outcome {
         MessageOutcome::Done(reports) => {
-            reports.iter().for_each(|launched| report(&Ok(launched.clone()), duration));
+            reports.iter().for_each(|launched| report_event(&Ok(launched.clone()), Some(message_id), duration));
         }
         MessageOutcome::TestEvent => info!(message_id, queue, "S3 tries out a notification, nothing has happened"),
         MessageOutcome::HeldBack => {
@@ -103,22 +111,31 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
                         let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
                         error!(message_id, queue, %reason, body, "the message cannot be decoded, it goes back");
                     }
-                    result => report(result, duration),
+                    result => report_event(result, Some(message_id), duration),
                 }
             }
         }
     }
 }
 
-fn launches(report: &LaunchReport, duration_ms: u64) {
+fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
     let LaunchReport { event_id, identity, routes, launches, superseded_by, .. } = report;
     match superseded_by {
-        Some(next) => info!(event_id, identity, %next, duration_ms, "the firing was missed, a later one stands for it"),
+        Some(next) => {
+            info!(event_id, message_id, identity, %next, duration_ms, "the firing was missed, a later one stands for it")
+        }
         None if routes.is_empty() => {
-            info!(event_id, identity, duration_ms, "no route matches the event, it is ignored");
+            info!(event_id, message_id, identity, duration_ms, "no route matches the event, it is ignored");
         }
         None if launches.is_empty() => {
-            info!(event_id, identity, ?routes, duration_ms, "the event's list is empty, nothing is launched");
+            info!(
+                event_id,
+                message_id,
+                identity,
+                ?routes,
+                duration_ms,
+                "the event's list is empty, nothing is launched"
+            );
         }
         None => {}
     }
@@ -128,6 +145,7 @@ fn launches(report: &LaunchReport, duration_ms: u64) {
             Outcome::Launched { task_arns } => {
                 info!(
                     event_id,
+                    message_id,
                     identity,
                     route,
                     task,
@@ -141,6 +159,7 @@ fn launches(report: &LaunchReport, duration_ms: u64) {
             Outcome::Duplicate { task_arns } => {
                 info!(
                     event_id,
+                    message_id,
                     identity,
                     route,
                     task,
@@ -154,6 +173,7 @@ fn launches(report: &LaunchReport, duration_ms: u64) {
             Outcome::Failed(reason) => {
                 error!(
                     event_id,
+                    message_id,
                     identity,
                     route,
                     task,

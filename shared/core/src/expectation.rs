@@ -9,11 +9,6 @@ use crate::event::{DecodeError, Decoded, Delivery, Event, Firing, Message, Queue
 use crate::plan::{Plan, PlanError, PlanErrorReason, PlannedLaunch};
 use crate::task_request::RESERVED_PREFIX;
 
-/// The ARN that stands for a route's schedule where no deployed one is known.
-pub fn local_schedule_arn(route: &str) -> String {
-    format!("arn:aws:scheduler:us-east-1:000000000000:schedule/ecs-trigger/{route}")
-}
-
 /// What an event would start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Actual {
@@ -125,7 +120,7 @@ fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<E
         (None, Some(message), None) => Ok(Message::decode(&record(message)?)?.events()),
         (None, None, Some(firing)) => {
             let time = firing.time.parse::<Timestamp>().map_err(|_| SampleError::Time(firing.time.value.clone()))?;
-            Ok(vec![Firing::new(&firing.route, &local_schedule_arn(&firing.route), time).into_event()])
+            Ok(vec![Firing::local(&firing.route, time).into_event()])
         }
         _ => Err(SampleError::NotOne),
     }
@@ -175,7 +170,7 @@ fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
     let count = planned.request.count.unwrap_or(1);
     if let Some(last) = launches.last_mut()
         && (&last.route, &last.task, last.index) == (&planned.route, &planned.task, planned.index)
-        && last.count.is_multiple_of(crate::limits::COUNT_MAX)
+        && planned.slice > 0
     {
         last.count += count;
         return;

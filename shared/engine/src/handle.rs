@@ -119,10 +119,7 @@ impl fmt::Display for EventError {
                 write!(formatter, "event {event_id}: {}", reasons.join("; "))
             }
             Self::Missed { event_id } => {
-                write!(
-                    formatter,
-                    "event {event_id}: the firing comes over 10 minutes late, and its schedule does not catch up"
-                )
+                write!(formatter, "event {event_id}: the firing comes too late, and its schedule does not catch up")
             }
             Self::Launch(report) => {
                 let failed = report.launches.iter().filter_map(|launch| match &launch.outcome {

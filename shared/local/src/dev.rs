@@ -18,8 +18,7 @@ use tokio::time::{interval, sleep};
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::local::Local;
 use trigger_core::config::s3::BucketName;
-use trigger_core::event::{Event, Firing, Queue, Record};
-use trigger_core::expectation::local_schedule_arn;
+use trigger_core::event::{Event, Firing, Record};
 use trigger_engine::{EventError, LaunchReport, MessageOutcome, Outcome, Ports, handle, handle_batch};
 
 use crate::bucket::{Bucket, NotAnObject};
@@ -49,7 +48,7 @@ pub struct Options {
     pub tasks_max: usize,
     /// The command that supervises a process, to be followed by the process's own.
     pub supervisor: Vec<String>,
-    /// The time that schedules begin at, instead of now. With `once`, what is due in that very minute fires.
+    /// The time that schedules begin at, instead of now. With `once`, what is due within a minute from then fires.
     pub start_at: Option<Timestamp>,
     /// How many times as fast as time passes the schedules' clock runs.
     pub speed: f64,
@@ -119,7 +118,10 @@ pub async fn run(
     // Whole seconds, as schedules have them.
     let now = || Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
     let began = options.start_at.unwrap_or_else(now);
-    let clock = Clock::new(began, options.speed);
+    let clock = match options.start_at.is_some() || options.speed != 1.0 {
+        true => Clock::pretended(began, options.speed),
+        false => Clock::Real,
+    };
     let pretended = options.start_at.is_some() || options.speed != 1.0;
     let timetable = Timetable::new(&options.config, &options.folder, began, pretended);
     if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() {
@@ -250,28 +252,29 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         for due in self.timetable.missed() {
             self.fire(due).await;
         }
-        self.remember();
+        self.remember(self.clock.now());
     }
 
     async fn fire_due(&mut self) {
-        for due in self.timetable.take_due(self.clock.now()) {
+        let now = self.clock.now();
+        for due in self.timetable.take_due(now) {
             self.fire(due).await;
         }
-        self.remember();
+        self.remember(now);
     }
 
     async fn fire(&mut self, due: Due) {
         let Due { time: scheduled_time, route } = due;
         self.summary.events += 1;
-        let firing = Firing::new(&route, &local_schedule_arn(&route), scheduled_time).into_event();
+        let firing = Firing::local(&route, scheduled_time).into_event();
         (self.show)(&Happening::Fired { route, scheduled_time });
         // However fast the clock runs, nothing comes too late here.
         let result = handle(Ok(firing), &self.config, &self.ports, scheduled_time).await;
         self.report(result);
     }
 
-    fn remember(&mut self) {
-        if let Err(error) = self.timetable.remember(self.clock.now()) {
+    fn remember(&mut self, now: Timestamp) {
+        if let Err(error) = self.timetable.remember(now) {
             self.refuse(format!("what has fired cannot be written down: {error}"));
         }
     }
@@ -338,6 +341,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 
     /// Takes the files that are complete; the others go on waiting.
     async fn take_complete(&mut self, waiting: &mut Vec<(&Bucket, PathBuf)>) {
+        if waiting.is_empty() {
+            return;
+        }
         let written = files_being_written();
         for (bucket, path) in std::mem::take(waiting) {
             if is_complete(&path, &written) {
@@ -438,14 +444,19 @@ fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<Bucket>, De
 
 /// The queues that routes name, their folders made where they are missing.
 fn open_queues(config: &RoutingConfig, folder: &Path) -> Result<Vec<FolderQueue>, DevError> {
-    let open = |queue: &Queue| {
-        let queue = FolderQueue::new(queue, config.local.as_ref(), folder);
-        match fs::create_dir_all(&queue.folder) {
-            Ok(()) => Ok(queue),
-            Err(error) => Err(DevError::Queue { queue: queue.queue.name, folder: queue.folder, error }),
+    let mut queues: Vec<FolderQueue> = Vec::new();
+    for queue in config.queues() {
+        let mut queue = FolderQueue::new(queue, config.local.as_ref(), folder);
+        let opened = fs::create_dir_all(&queue.folder).and_then(|()| queue.folder.canonicalize());
+        let failed = |error| DevError::Queue { queue: queue.queue.name.clone(), folder: queue.folder.clone(), error };
+        let opened = opened.map_err(failed)?;
+        if queues.iter().any(|other| other.folder == opened) {
+            return Err(failed(io::Error::other("another queue has this folder; give each one its own")));
         }
-    };
-    config.queues().into_iter().map(open).collect()
+        queue.folder = opened;
+        queues.push(queue);
+    }
+    Ok(queues)
 }
 
 fn uses_images(local: Option<&Local>) -> bool {

@@ -23,6 +23,8 @@ const BATCH: usize = 10;
 /// SQS's limit on a body.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// How large a file may be that holds a message with its attributes, its body written as JSON.
+const FILE_BYTES_MAX: u64 = 8 << 20;
 /// What the names of files end in that hold a message with its attributes, as [`FolderQueue::send`] writes them.
 const MESSAGE_FILE: &str = ".message.json";
 
@@ -43,10 +45,11 @@ pub struct FolderQueue {
 }
 
 /// What is remembered of a message that was received.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Receipt {
     count: u32,
     visible_at: Instant,
+    group: Option<String>,
 }
 
 /// A message that was received.
@@ -145,50 +148,47 @@ impl FolderQueue {
     /// Receives messages that are visible, and moves those that were received too often.
     pub fn look(&mut self, now: Instant) -> Look {
         let files = self.files();
-        self.received.retain(|path, _| files.contains(path));
-        self.refused.retain(|path| files.contains(path));
+        let there: HashSet<&PathBuf> = files.iter().collect();
+        self.received.retain(|path, _| there.contains(path));
+        self.refused.retain(|path| there.contains(path));
         let mut look = Look::default();
         let mut blocked: HashSet<String> = HashSet::new();
         let mut being_written = None;
-        for path in files {
-            if self.refused.contains(&path) || look.received.len() == BATCH {
+        for path in &files {
+            if self.refused.contains(path) || look.received.len() == BATCH {
                 continue;
             }
-            let receipt = self.received.get(&path).copied();
-            let is_new = receipt.is_none() && !path.to_string_lossy().ends_with(MESSAGE_FILE);
-            if is_new && !is_complete(&path, being_written.get_or_insert_with(files_being_written)) {
+            let receipt = self.received.get(path).cloned();
+            if let Some(receipt) = receipt.as_ref().filter(|receipt| receipt.visible_at > now) {
+                // A group waits for its first message.
+                blocked.extend(receipt.group.clone());
                 continue;
             }
-            let record = match self.record(&path, receipt.map_or(0, |receipt| receipt.count) + 1) {
-                Ok(record) => record,
-                Err(reason) => {
-                    self.refused.insert(path.clone());
-                    look.refused.push((path, reason));
-                    continue;
-                }
-            };
-            let group = record.group().map(str::to_owned);
-            if group.as_ref().is_some_and(|group| blocked.contains(group)) {
-                continue;
-            }
-            match receipt {
-                Some(receipt) if receipt.visible_at > now => {
-                    // A group waits for its first message.
-                    blocked.extend(group);
-                }
-                Some(receipt) if receipt.count >= self.max_receive_count => match self.dead_letter(&path) {
+            if receipt.as_ref().is_some_and(|receipt| receipt.count >= self.max_receive_count) {
+                match self.dead_letter(path) {
                     Ok(moved) => look.dead_lettered.push(moved),
                     Err(error) => {
-                        self.refused.insert(path.clone());
                         let folder = self.dead_letter_folder.display();
-                        look.refused.push((path, format!("it cannot be moved to {folder}: {error}")));
+                        self.refuse(path, format!("it cannot be moved to {folder}: {error}"), &mut look);
                     }
-                },
-                _ => {
-                    let count = receipt.map_or(0, |receipt| receipt.count) + 1;
+                }
+                continue;
+            }
+            let is_new = receipt.is_none() && !is_message_file(path);
+            if is_new && !is_complete(path, being_written.get_or_insert_with(files_being_written)) {
+                continue;
+            }
+            let count = receipt.map_or(0, |receipt| receipt.count) + 1;
+            match self.record(path, count) {
+                Err(reason) => self.refuse(path, reason, &mut look),
+                Ok(record) => {
+                    let group = record.group().map(str::to_owned);
+                    if group.as_ref().is_some_and(|group| blocked.contains(group)) {
+                        continue;
+                    }
                     let visible_at = now + self.visibility_timeout;
-                    self.received.insert(path.clone(), Receipt { count, visible_at });
-                    look.received.push(Received { path, record });
+                    self.received.insert(path.clone(), Receipt { count, visible_at, group });
+                    look.received.push(Received { path: path.clone(), record });
                 }
             }
         }
@@ -209,6 +209,11 @@ impl FolderQueue {
         fs::remove_file(path)
     }
 
+    fn refuse(&mut self, path: &Path, reason: String, look: &mut Look) {
+        self.refused.insert(path.to_owned());
+        look.refused.push((path.to_owned(), reason));
+    }
+
     fn dead_letter(&mut self, path: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dead_letter_folder)?;
         // One of the same name may lie there.
@@ -223,17 +228,20 @@ impl FolderQueue {
 
     fn record(&self, path: &Path, count: u32) -> Result<Record, String> {
         let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if size > BODY_BYTES_MAX as u64 {
-            return Err(format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}"));
+        if size > FILE_BYTES_MAX {
+            return Err(too_large(size));
         }
         let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-        let file: Option<Value> =
-            path.to_string_lossy().ends_with(MESSAGE_FILE).then(|| serde_json::from_str(&text).ok()).flatten();
+        let file: Option<Value> = is_message_file(path).then(|| serde_json::from_str(&text).ok()).flatten();
         let changed = changed_at(path).map_err(|error| error.to_string())?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let own_id = event_id(&[&self.queue.name, &name, &changed.to_string()]);
         let field = |name: &str| file.as_ref().and_then(|file| file[name].as_str()).map(str::to_owned);
         let sent = field("sent").and_then(|sent| sent.parse::<Timestamp>().ok()).unwrap_or(changed);
+        let body = field("body").unwrap_or(text);
+        if body.len() > BODY_BYTES_MAX {
+            return Err(too_large(body.len() as u64));
+        }
         let mut attributes = vec![
             ("ApproximateReceiveCount".to_owned(), count.to_string()),
             ("SentTimestamp".to_owned(), sent.as_millisecond().to_string()),
@@ -246,7 +254,7 @@ impl FolderQueue {
         Ok(Record {
             message_id: field("message_id").unwrap_or(own_id),
             queue: self.queue.clone(),
-            body: field("body").unwrap_or(text),
+            body,
             attributes,
             message_attributes: pairs
                 .into_iter()
@@ -256,6 +264,15 @@ impl FolderQueue {
             unreadable: None,
         })
     }
+}
+
+fn too_large(size: u64) -> String {
+    format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}")
+}
+
+/// Whether a file was written by [`FolderQueue::send`]: at once, and with the message's attributes.
+fn is_message_file(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(MESSAGE_FILE)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `${env:NAME}` and `${env:NAME:-default}`: environment variables, put in when the config is loaded.
 
+use std::ops::Range;
+
 use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Node, Source, Span};
 
@@ -55,6 +57,9 @@ impl Scalar<'_> {
             replaced.push_str(before);
             let end = self.text[inside..].find('}').map_or(self.text.len(), |close| inside + close + 1);
             match self.value(found, end) {
+                Ok(value) if opens_template(&replaced, &value) || opens_template(&value, &self.text[end..]) => {
+                    problems.push(self.braces(found..end));
+                }
                 Ok(value) => replaced.push_str(&value),
                 Err(problem) => problems.push(problem),
             }
@@ -98,16 +103,27 @@ impl Scalar<'_> {
             let help = format!("set it where the config is loaded, or give a default: `${{env:{name}:-default}}`");
             return error(format!("the environment variable `{name}` is not set"), help);
         };
-        if ["{{", "{%", "{#"].iter().any(|opening| value.contains(opening)) {
-            let help = "what a variable holds is never a template; write the template in the config";
-            return error(format!("the environment variable `{name}` holds a template's braces"), help.into());
+        if ["{{", "{%"].iter().any(|opening| value.contains(opening)) {
+            return Err(self.braces(start..end));
         }
         Ok(value)
     }
+
+    fn braces(&self, reference: Range<usize>) -> Diagnostic {
+        let message = format!("`{}` holds a template's braces", &self.text[reference.clone()]);
+        let span = self.source.place_within(self.span, self.text, reference);
+        Diagnostic::error(span, message)
+            .help("what a variable holds is never a template; write the template in the config")
+    }
+}
+
+/// Whether a template begins where the one text ends and the other begins.
+fn opens_template(before: &str, after: &str) -> bool {
+    before.ends_with('{') && after.starts_with(['{', '%'])
 }
 
 fn is_within_template(before: &str) -> bool {
-    [("{{", "}}"), ("{%", "%}"), ("{#", "#}")].iter().any(|(open, close)| {
+    [("{{", "}}"), ("{%", "%}")].iter().any(|(open, close)| {
         before.rfind(open).is_some_and(|opened| before.rfind(close).is_none_or(|closed| closed < opened))
     })
 }

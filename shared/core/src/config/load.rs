@@ -14,13 +14,20 @@ use super::text::{Mapping, Text};
 use super::{ContainerTemplates, EventSource, Route, RouteMatcher, RoutingConfig, Task, check};
 use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Part, Source, Span, Spanned, yaml};
+use crate::limits;
 use crate::template::{Template, Templates};
 
 /// The files that a config includes, as they are named in it: nothing where the text cannot be read.
 pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
     let Some(mut node) = source.parts().next().and_then(|part| yaml::parse(part.text).0) else { return Vec::new() };
     interpolate(&mut node, source, variables, &mut Vec::new());
-    node.get("include").and_then(|include| Vec::decode(include, &mut Vec::new())).unwrap_or_default()
+    let paths: Option<Vec<Spanned<String>>> = node.get("include").and_then(|paths| Vec::decode(paths, &mut Vec::new()));
+    paths.into_iter().flatten().filter(|path| lies_below(path)).collect()
+}
+
+/// Whether a path leads to a file in the config's folder or below it: only those lie beside the config in S3 as well.
+fn lies_below(path: &str) -> bool {
+    !path.starts_with('/') && !path.contains("://") && !path.split('/').any(|step| step == "..")
 }
 
 /// The config, as far as the text can be read as one, and every problem.
@@ -66,11 +73,12 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
     let mut parts = source.parts();
     let mut file = ConfigFile::decode(&parts.next().and_then(|part| parse(part, problems))?, problems)?;
     for path in file.include.clone().unwrap_or_default() {
-        if path.starts_with('/') || path.contains("://") || path.split('/').any(|step| step == "..") {
+        if !lies_below(&path) {
             let problem = Diagnostic::error(path.span, format!("`{}` leads out of this file's folder", path.value));
             problems.push(
                 problem.help("name a file in the folder, or below it: only those lie beside the config in S3 as well"),
             );
+            continue;
         }
         let Some(part) = parts.next() else {
             let problem = Diagnostic::error(path.span, format!("the included file `{}` cannot be read", path.value));
@@ -161,6 +169,7 @@ impl Loader<'_> {
             self.check_name(route, &seen);
             seen.push(&route.name);
             let tasks = self.run(route, &task_names);
+            self.copies(route, file);
             let for_each = route.for_each.as_ref().map(|text| self.list_template(text));
             if let (Some(large), None) = (&route.large_payload, &file.storage) {
                 let problem = Diagnostic::error(large.span, "there is no place for large payloads");
@@ -173,6 +182,20 @@ impl Loader<'_> {
             }
         }
         routes
+    }
+
+    /// Reports more copies than one event may start.
+    fn copies(&mut self, route: &RouteConfig, file: &ConfigFile) {
+        let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
+        let copies = |run: &Spanned<String>| {
+            let count = file.tasks.get(run).and_then(|task| task.count.as_ref()).or(default);
+            count.map_or(1, |count| u64::from(count.value))
+        };
+        let tasks = route.run.0.iter().map(copies).sum::<u64>();
+        if let (Some(run), true) = (route.run.0.first(), route.run.0.len() > 1 && tasks > limits::TASKS_MAX.into()) {
+            let message = format!("{tasks} copies of all tasks; one event starts at most {}", limits::TASKS_MAX);
+            self.problems.push(Diagnostic::error(run.span, message).help("lower a task's `count`"));
+        }
     }
 
     /// The positions of the tasks that a route runs.

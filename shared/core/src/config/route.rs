@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, choice, record};
 use super::s3::S3Filter;
-use super::text::{Duration, Mapping, OneOrMany, Text};
+use super::text::{Anything, Duration, Mapping, OneOrMany, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Spanned};
 
@@ -82,10 +82,10 @@ record! {
         pub state: Option<ScheduleState>,
         /// Values of your own that templates see as `input`.
         #[schemars(example = &serde_json::json!({ "report": "daily" }))]
-        pub input: Option<Input>,
+        pub input: Option<Anything>,
         /// What becomes of firings that an outage delays. `none`: one that comes over 10 minutes late starts nothing, and is
-        /// dead-lettered with that reason. `last`: one that comes when the next is due is skipped, so that after an outage only
-        /// the last starts its task. Default: each starts its task, however late.
+        /// dead-lettered with that reason. `last`: one that comes so late, and when the next is due, is skipped, so that after an
+        /// outage only the last starts its task. Default: each starts its task, however late.
         pub catch_up: Option<CatchUpConfig>,
         /// The name, ARN or URL of an SQS queue. Several routes may share a queue.
         #[schemars(example = &"jobs", example = &"arn:aws:sqs:eu-west-1:111122223333:jobs.fifo")]
@@ -123,32 +123,6 @@ choice! {
         Ignore = "ignore",
         /// It fails, and so ends in the queue's dead-letter queue.
         Fail = "fail",
-    }
-}
-
-/// The values of a schedule that templates see as `input`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Input(pub Node);
-
-impl Decode for Input {
-    const EXPECTED: &'static str = "a value";
-
-    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
-        Node::decode(node, problems).map(Self)
-    }
-}
-
-impl JsonSchema for Input {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Input".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({})
     }
 }
 

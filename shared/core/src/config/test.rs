@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, record, wrong_type};
-use super::text::{Mapping, Text};
+use super::text::{Anything, Mapping, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Node, Spanned};
 
@@ -36,7 +36,7 @@ record! {
         /// The queue's name.
         pub queue: Spanned<String>,
         /// The body: a text as it is, anything else as JSON.
-        pub body: Body,
+        pub body: Anything,
         /// The message group, of a FIFO queue.
         pub group_id: Option<String>,
         /// The sender's attributes.
@@ -51,32 +51,6 @@ record! {
         pub route: Spanned<String>,
         /// The scheduled time: `2026-01-31T03:00:00Z`.
         pub time: Spanned<String>,
-    }
-}
-
-/// What a message says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Body(pub Node);
-
-impl Decode for Body {
-    const EXPECTED: &'static str = "a text, or a value";
-
-    fn decode(node: &Node, _: &mut Vec<Diagnostic>) -> Option<Self> {
-        Some(Self(node.clone()))
-    }
-}
-
-impl JsonSchema for Body {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Body".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({})
     }
 }
 

@@ -658,12 +658,13 @@ fn what_differs_between_deliveries_fills_nothing_in() {
     );
 }
 
-/// Parses a config in which `NAME`, `COUNT` and `BRACES` are set; shows the problems, or the first task's request.
+/// Parses a config in which some variables are set; shows the problems, or the first task's request.
 fn check_with_variables(text: &str, expected: Expect) {
     let variables = |name: &str| match name {
         "NAME" => Some("production".to_owned()),
         "COUNT" => Some("3".to_owned()),
         "BRACES" => Some("{{ key }}".to_owned()),
+        "OPENING" => Some("{ key }}".to_owned()),
         _ => None,
     };
     let source = Source::new("c.yaml", text);
@@ -709,7 +710,7 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     check_with_variables(
         &task("task_definition: t, reference_id: \"${env:BRACES}\""),
         expect![
-            "c.yaml:2:50: error: the environment variable `BRACES` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:50: error: `${env:BRACES}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
         ],
     );
     check_with_variables(
@@ -717,6 +718,19 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
         expect![[r#"
             c.yaml:2:33: error: `a b` cannot name an environment variable (write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`)
             c.yaml:2:43: error: `${env:NAME` does not end (close it with `}`)"#]],
+    );
+    // No template comes about where a variable's braces meet the config's.
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"{${env:OPENING}\""),
+        expect![
+            "c.yaml:2:51: error: `${env:OPENING}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"${env:CLOSING:-{}{ key }}\""),
+        expect![
+            "c.yaml:2:50: error: `${env:CLOSING:-{}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+        ],
     );
 }
 
@@ -805,20 +819,23 @@ fn tests_name_one_event_and_what_there_is() {
     );
     check(
         &with_tests("  - { name: two, event: { source: a }, message: { queue: q, body: x } }"),
-        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
+        expect![[r#"
+            c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)
+            c.yaml:6:58: warning: there is no queue of a route `q` (the test cannot pass; name one of this config)"#]],
     );
     check(
         &with_tests("  - { name: a, firing: { route: s, time: soon } }"),
         expect![[r#"
-        c.yaml:6:33: error: unknown route `s` (name a route of this config)
-        c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"#]],
+            c.yaml:6:33: warning: there is no route on a schedule `s` (the test cannot pass; name one of this config)
+            c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"#]],
     );
     check(
         &with_tests("  - { name: a, message: { queue: \"a b\", body: x }, expect: [{ route: s, task: u }] }"),
         expect![[r#"
-        c.yaml:6:34: error: `a b` names no queue (write the queue's name)
-        c.yaml:6:70: error: unknown route `s` (name a route of this config)
-        c.yaml:6:79: error: unknown task `u` (name a task of this config)"#]],
+            c.yaml:6:34: warning: there is no queue of a route `a b` (the test cannot pass; name one of this config)
+            c.yaml:6:70: warning: there is no route `s` (the test cannot pass; name one of this config)
+            c.yaml:6:79: warning: there is no task `u` (the test cannot pass; name one of this config)
+            valid: routes r"#]],
     );
     check(
         &with_tests("  - { name: a, event: 7, expect: nothing }"),
@@ -883,7 +900,7 @@ fn included_files_lie_below_the_config() {
     let main = "version: 1\ninclude: [../a.yaml, /b.yaml, s3://c/d.yaml]\ntasks: {}\nroutes: []\n";
     check_included(
         main,
-        &[("a", "{}"), ("b", "{}"), ("d", "{}")],
+        &[],
         expect![[r#"
         c.yaml:2:11: error: `../a.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
         c.yaml:2:22: error: `/b.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)

@@ -66,6 +66,32 @@ impl Decode for String {
     }
 }
 
+/// A value of any type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anything(pub Node);
+
+impl Decode for Anything {
+    const EXPECTED: &'static str = "a value";
+
+    fn decode(node: &Node, _: &mut Vec<Diagnostic>) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+}
+
+impl JsonSchema for Anything {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Anything".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}
+
 /// A length of time: `90s`, `15m`, `2h`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duration(pub std::time::Duration);

@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
                 let node =
                     node.ok_or_else(|| Diagnostic::error(span, "an alias of an anchor that is not closed yet"))?;
                 self.count(size(&node), span)?;
-                (node, 0)
+                (Node { span, ..node }, 0)
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tagged_string = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");

@@ -1,4 +1,4 @@
-//! A delivery of any source, told by its shape: for tools, which are not behind one source as the functions are.
+//! What a function is invoked with. A function is behind one source; tools tell the source by the shape.
 
 use super::message::{self, Record};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing};

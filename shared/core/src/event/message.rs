@@ -10,6 +10,9 @@ use crate::identity::Identity;
 /// not be the same request at the next delivery.
 pub const UNSTABLE_ATTRIBUTES: [&str; 2] = ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"];
 
+/// The fields of a message that is decoded, each where the message has it: what patterns match, and what templates see.
+pub const MESSAGE_FIELDS: &[&str] = &["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
+
 /// A message as SQS delivers it, before its body is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -80,7 +83,7 @@ impl Decoded {
 impl Message {
     /// Reads a message: plain text, JSON, an event of EventBridge, a notification of S3, each also in an envelope of SNS.
     ///
-    /// A body that begins as JSON does, with `{` or `[`, must be JSON. An S3 notification makes an event of EventBridge's form of each of
+    /// A body that begins with `{` must be JSON; one that begins with `[` or `"` is JSON if it can be read as such. An S3 notification makes an event of EventBridge's form of each of
     /// its records, the keys decoded.
     ///
     /// # Errors
@@ -154,18 +157,12 @@ impl Message {
 
 /// A body as a value: JSON where it begins like it, else text. Numbers and words stay the texts they are.
 fn body(text: &str) -> Result<Node, DecodeError> {
-    let mut characters = text.chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r'));
-    let is_json = match (characters.next(), characters.next()) {
-        (Some('{'), _) => true,
-        // Other texts begin with a bracket as well: `[INFO] ...`.
-        (Some('['), second) => second.is_none_or(|c| "[]{\"-tfn".contains(c) || c.is_ascii_digit()),
-        (Some('"'), _) => return Ok(json::parse(text).unwrap_or_else(|_| Node::string(text))),
-        _ => false,
+    let body = match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
+        Some(b'{') => json::parse(text).map_err(DecodeError::BodyNotJson)?,
+        // Other texts begin so as well: `[INFO] ...`, `"Quoted" ...`.
+        Some(b'[' | b'"') => json::parse(text).unwrap_or_else(|_| Node::string(text)),
+        _ => Node::string(text),
     };
-    if !is_json {
-        return Ok(Node::string(text));
-    }
-    let body = json::parse(text).map_err(DecodeError::BodyNotJson)?;
     if depth(&body) > BODY_DEPTH_MAX {
         let field = "body".to_owned();
         return Err(DecodeError::Field { field, problem: format!("is nested deeper than {BODY_DEPTH_MAX} levels") });

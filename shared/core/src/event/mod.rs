@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
-pub use message::{Decoded, Message, Record, UNSTABLE_ATTRIBUTES};
+pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES};
 pub use queue::Queue;
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
 pub use schedule::{Firing, SCHEDULER_INPUT};

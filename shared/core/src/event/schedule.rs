@@ -37,9 +37,10 @@ impl Firing {
         Self::of(&json::parse(text)?).map(Self::into_event)
     }
 
-    /// The firing of a route's schedule, made here.
-    pub fn new(route: &str, schedule_arn: &str, scheduled_time: Timestamp) -> Self {
-        Self { route: route.to_owned(), schedule_arn: schedule_arn.to_owned(), scheduled_time }
+    /// The firing of a route's schedule where none is deployed: on this machine, of an account of zeros.
+    pub fn local(route: &str, scheduled_time: Timestamp) -> Self {
+        let schedule_arn = format!("arn:aws:scheduler:us-east-1:000000000000:schedule/ecs-trigger/{route}");
+        Self { route: route.to_owned(), schedule_arn, scheduled_time }
     }
 
     /// The schedule's name: the last part of its ARN.

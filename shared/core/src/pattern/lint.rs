@@ -4,6 +4,7 @@ use super::operator::{Operator, Scalar};
 use super::{Alternative, Field, Pattern, below};
 use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Entry, Kind, Node, Span, json};
+use crate::event::MESSAGE_FIELDS;
 
 /// The fields that an event has besides `detail`.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
@@ -14,9 +15,6 @@ const OTHER_FIELDS: [&str; 2] = ["resources", "detail"];
 /// How many characters a rule's pattern may have by EventBridge's default quota.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 pub const RULE_CHARACTERS_MAX: usize = 2048;
-
-/// The fields of a decoded message.
-pub const MESSAGE_FIELDS: [&str; 6] = ["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
 
 /// The warnings about a pattern for decoded messages.
 pub fn lint_message(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {

@@ -15,7 +15,8 @@ use crate::document::Node;
 pub use cron::Cron;
 pub use expression::{ExpressionError, Rate, ScheduleExpression};
 
-/// How late a firing may be delivered, beyond its window, and still not be missed: Lambda's own retries take some minutes.
+/// How late a firing may be delivered, beyond its window, and be in time: Scheduler is precise to a minute, and a retry, which
+/// Lambda makes some minutes later, starts what is missing of a firing.
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 /// A route's schedule.
@@ -96,7 +97,7 @@ impl Schedule {
         let late = now.duration_since(scheduled_time) - window;
         match self.catch_up {
             Some(CatchUp::None) if late > GRACE => Timeliness::Missed,
-            Some(CatchUp::Last) if late > SignedDuration::ZERO => {
+            Some(CatchUp::Last) if late > GRACE => {
                 let next = self.next_after(scheduled_time, scheduled_time).filter(|next| *next <= now);
                 next.map_or(Timeliness::Due, Timeliness::SupersededBy)
             }

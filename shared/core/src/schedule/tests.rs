@@ -598,8 +598,9 @@ fn a_late_firing_starts_its_tasks_unless_the_schedule_says_otherwise() {
     let last = Some(CatchUp::Last);
     assert_eq!(timeliness(hourly, last, None, "2026-01-01T10:59:59Z"), Timeliness::Due, "it is the last one");
     assert_eq!(timeliness(hourly, last, None, "2026-01-01T11:00:00Z"), next("2026-01-01T11:00:00Z"));
-    assert_eq!(timeliness(minutely, last, None, "2026-01-01T10:01:00Z"), next("2026-01-01T10:01:00Z"));
-    assert_eq!(timeliness(hourly, last, Some(120), "2026-01-01T12:00:00Z"), Timeliness::Due, "within its window");
+    assert_eq!(timeliness(minutely, last, None, "2026-01-01T10:10:00Z"), Timeliness::Due, "Lambda tried again");
+    assert_eq!(timeliness(minutely, last, None, "2026-01-01T10:10:01Z"), next("2026-01-01T10:01:00Z"));
+    assert_eq!(timeliness(hourly, last, Some(120), "2026-01-01T12:10:00Z"), Timeliness::Due, "within its window");
     assert_eq!(timeliness(once, last, None, "2027-01-01T00:00:00Z"), Timeliness::Due, "nothing follows it");
 }
 

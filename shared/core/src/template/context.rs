@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use minijinja::Value;
 
 use crate::document::{Kind, Node};
-use crate::event::{Event, EventBridgeEvent, EventKind, Firing};
+use crate::event::{Event, EventBridgeEvent, EventKind, Firing, MESSAGE_FIELDS};
 use crate::schedule::Schedule;
 
 /// The names that every event gives to templates.
@@ -19,9 +19,6 @@ pub const S3_FIELDS: &[&str] = &["bucket", "key", "size", "etag", "version_id", 
 
 /// The further names that a schedule's firings give.
 pub const SCHEDULE_FIELDS: &[&str] = &["schedule", "scheduled_time", "scheduled", "input"];
-
-/// The further names that messages give, each where the message has it.
-pub const MESSAGE_FIELDS: &[&str] = &["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
 
 /// The further names in a route with `for_each`.
 pub const ELEMENT_FIELDS: &[&str] = &["item", "index"];

@@ -62,10 +62,6 @@ pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
     while let Some((at, character)) = characters.next() {
         let next = characters.peek().map(|(_, next)| *next);
         match (inside, quote, character) {
-            (false, _, '{') if next == Some('#') => {
-                let end = template[at..].find("#}").map_or(template.len(), |end| at + end);
-                while characters.next_if(|(at, _)| *at < end).is_some() {}
-            }
             (false, _, '{') if next == Some('%') && opens_raw(&template[at + 2..]) => {
                 // What a raw block holds is no expression.
                 let end = template[at..].find("endraw").map_or(template.len(), |end| at + end);

@@ -15,9 +15,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 pub(crate) use context::all_fields;
-pub use context::{
-    Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS,
-};
+pub use context::{Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIELDS, SCHEDULE_FIELDS};
 
 use crate::config::decode::list;
 use crate::diagnostic::{Diagnostic, hint};
@@ -71,7 +69,9 @@ impl Default for Templates {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(write_scalar);
         environment.set_debug(true);
-        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        // A text such as `${#1}` is no comment: what could not be written by accident begins one.
+        let syntax = SyntaxConfig::builder().comment_delimiters("\u{1}#", "#\u{1}").keep_trailing_newline(true).build();
+        if let Ok(syntax) = syntax {
             environment.set_syntax(syntax);
         }
         filters::add(&mut environment);
@@ -88,7 +88,7 @@ impl Templates {
         problems: &mut Vec<Diagnostic>,
     ) -> Template {
         let plain = Template { span: text.span, source: text.value.clone(), name: None, names: Vec::new() };
-        if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
+        if !["{{", "{%"].iter().any(|opening| text.contains(opening)) {
             return plain;
         }
         let length = text.chars().count();

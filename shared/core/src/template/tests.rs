@@ -265,5 +265,10 @@ fn no_template_makes_the_loading_panic() {
         &format!("{{{{ {} key }}}}", "not ".repeat(5000)),
         expect!["c.yaml:1:10: error: a template of 20010 characters; all overrides together have 8192 (shorten it)"],
     );
-    check("{% raw %}{{ a | b }}{% endraw %}{# {{ x | nope }} #}", expect!["{{ a | b }}"]);
+    check(
+        "{% raw %}{{ a | b }}{% endraw %}{# {{ x | nope }} #}",
+        expect![[r#"
+        c.yaml:1:53: error: unknown filter `nope` (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)
+        c.yaml:1:49: error: no event has a field `x` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#]],
+    );
 }

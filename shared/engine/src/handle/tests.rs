@@ -170,7 +170,7 @@ async fn fired(catch_up: &str, now: &str) -> String {
     let script = Script { answers: Mutex::new(vec![started("arn:1")]), asked: Mutex::new(Vec::new()) };
     let ports = Ports { launcher: script, payloads: Bucket::default() };
     let time = "2026-01-01T10:00:00Z".parse().expect("is a time");
-    let event = Firing::new("r", "arn:schedule/group/r", time).into_event();
+    let event = Firing::local("r", time).into_event();
     match handle(Ok(event), &config, &ports, now.parse().expect("is a time")).await {
         Ok(report) => match report.superseded_by {
             Some(next) => format!("superseded by {next}"),
@@ -185,7 +185,8 @@ async fn a_firing_that_comes_late_is_launched_unless_the_schedule_says_otherwise
     assert_eq!(fired("none", "2026-01-01T10:10:00Z").await, "1 launched");
     assert_eq!(fired("last", "2026-01-01T10:59:00Z").await, "1 launched");
     assert_eq!(fired("last", "2026-01-01T11:00:00Z").await, "superseded by 2026-01-01T11:00:00Z");
-    let missed = "MissedFiring: event r/2026-01-01T10:00:00Z: the firing comes over 10 minutes late, and its schedule does not catch up";
+    let missed =
+        "MissedFiring: event r/2026-01-01T10:00:00Z: the firing comes too late, and its schedule does not catch up";
     assert_eq!(fired("none", "2026-01-01T10:11:00Z").await, missed);
 }
 

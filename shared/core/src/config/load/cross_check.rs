@@ -8,10 +8,8 @@ use crate::config::test::Expect;
 use crate::config::{EventSource, Route, Task};
 use crate::diagnostic::{Diagnostic, hint};
 use crate::document::Spanned;
-use crate::event::Queue;
-use crate::template::{
-    ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, MESSAGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, all_fields,
-};
+use crate::event::{MESSAGE_FIELDS, Queue};
+use crate::template::{ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, all_fields};
 
 impl Loader<'_> {
     /// Warns of names that a route's events never have, in templates of the tasks that it runs.
@@ -40,6 +38,9 @@ impl Loader<'_> {
 
     pub(super) fn tests(&mut self, file: &ConfigFile) {
         let routes: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
+        let of_schedules = file.routes.iter().filter(|route| route.on.schedule.is_some());
+        let on_schedules: Vec<&str> = of_schedules.map(|route| route.name.as_str()).collect();
+        let queues = queues(file);
         let tasks: Vec<&str> = file.tasks.names().collect();
         for test in file.tests.iter().flatten() {
             let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
@@ -52,14 +53,14 @@ impl Loader<'_> {
                     let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
                     self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
                 }
-                self.known("route", &firing.route, &routes);
+                self.known("route on a schedule", &firing.route, &on_schedules);
             }
-            if let Some(message) = &test.message
-                && Queue::parse(&message.queue).is_none()
-            {
-                let problem =
-                    Diagnostic::error(message.queue.span, format!("`{}` names no queue", message.queue.value));
-                self.problems.push(problem.help("write the queue's name"));
+            if let Some(message) = &test.message {
+                let names: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+                let queue = Queue::parse(&message.queue);
+                if !queue.is_some_and(|queue| queues.iter().any(|known| known.is(&queue))) {
+                    self.missing("queue of a route", &message.queue, &names);
+                }
             }
             if let Some(Spanned { value: Expect::Launches(launches), .. }) = &test.expect {
                 for launch in launches {
@@ -70,23 +71,27 @@ impl Loader<'_> {
         }
     }
 
-    /// Reports a name that nothing bears.
+    /// Warns of a name that nothing bears.
     fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
         if !names.contains(&name.as_str()) {
-            let hint = hint(name, names.iter().copied());
-            let problem = Diagnostic::error(name.span, format!("unknown {what} `{}`{hint}", name.value));
-            self.problems.push(problem.help(format!("name a {what} of this config")));
+            self.missing(what, name, names);
         }
+    }
+
+    /// A test that cannot pass is no reason to refuse the config where it is in force: with another environment it may.
+    fn missing(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
+        let hint = hint(name, names.iter().copied());
+        let problem = Diagnostic::warning(name.span, format!("there is no {what} `{}`{hint}", name.value));
+        self.problems.push(problem.help("the test cannot pass; name one of this config"));
     }
 
     /// Warns of what `dev` is told about things that no route names.
     pub(super) fn local(&mut self, file: &ConfigFile) {
         let Some(local) = &file.local else { return };
-        let queues: Vec<String> =
-            file.routes.iter().filter_map(|route| Some(Queue::parse(route.on.queue.as_ref()?)?.name)).collect();
+        let queues = queues(file);
         for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
-            if !queues.contains(&name.value) {
-                let hint = hint(name, queues.iter().map(String::as_str));
+            if !queues.iter().any(|queue| queue.name == name.value) {
+                let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
                 let problem = Diagnostic::warning(name.span, format!("no route is on a queue `{}`{hint}", name.value));
                 self.problems.push(problem.help("remove it, or name it as a route does"));
             }
@@ -96,4 +101,9 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// The queues that routes are on.
+fn queues(file: &ConfigFile) -> Vec<Queue> {
+    file.routes.iter().filter_map(|route| Queue::parse(route.on.queue.as_ref()?)).collect()
 }

@@ -97,16 +97,36 @@ fn anything_else_is_text_as_it_stands() {
 }
 
 #[test]
-fn what_begins_like_json_must_be_json() {
+fn what_begins_with_a_brace_must_be_json() {
     check("{not json", expect!["error: the message's body is not JSON: expected a string, found `n` at byte 1"]);
     check(
-        "[1,",
-        expect!["error: the message's body is not JSON: expected a value, found the end of the text at byte 3"],
+        &"{\"a\":".repeat(100_000),
+        expect!["error: the message's body is not JSON: nested deeper than 512 levels at byte 2560"],
+    );
+    let nested = |levels| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    check(&nested(505), expect!["error: the event's `body` is nested deeper than 504 levels"]);
+    assert!(Message::decode(&record(&nested(504))).is_ok());
+}
+
+#[test]
+fn what_begins_with_a_bracket_is_json_or_text() {
+    check(
+        "[INFO] started",
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":"[INFO] started"}
+          m-1
+          message/jobs/m-1
+    "#]],
     );
     check(
-        &"[".repeat(100_000),
-        expect!["error: the message's body is not JSON: nested deeper than 512 levels at byte 512"],
+        "[1,",
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":"[1,"}
+          m-1
+          message/jobs/m-1
+    "#]],
     );
+    assert!(Message::decode(&record(&"[".repeat(1 << 20))).is_ok());
 }
 
 fn s3_record(name: &str, key: &str, more: &str) -> String {
