@@ -70,7 +70,7 @@ impl Explain {
                 }
             }
             if let Err(error) = config.matches(event) {
-                diagnostics::error(&error.to_string());
+                diagnostics::error(&format!("{}: {error}", event.id()));
                 failed = true;
             }
             explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));

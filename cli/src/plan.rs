@@ -53,7 +53,7 @@ impl Plan {
                     failed = true;
                     if json && asked.is_batch {
                         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                        shown.push(json!({ "event": { "id": event.id() }, "errors": errors }));
+                        shown.push(json!({ "event": event_as_json(event), "errors": errors }));
                     }
                     for error in errors {
                         let whose = match &event.kind {
@@ -101,6 +101,11 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         shown["run_task"] = json!(launch.request);
         shown
     };
+    let launches: Vec<Value> = plan.launches.iter().map(launch).collect();
+    json!({ "event": event_as_json(event), "routes": plan.routes, "launches": launches })
+}
+
+fn event_as_json(event: &Event) -> Value {
     let mut of_event = json!({ "id": event.id() });
     match (&event.kind, event.event_bridge()) {
         (EventKind::Message(message), of_body) => {
@@ -122,7 +127,7 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         _ => {}
     }
     of_event["identity"] = event.identity().to_string().into();
-    json!({ "event": of_event, "routes": plan.routes, "launches": plan.launches.iter().map(launch).collect::<Vec<_>>() })
+    of_event
 }
 
 fn print(event: &Event, plan: &EventPlan) {

@@ -72,8 +72,9 @@ impl Sample {
     }
 
     fn message(&self, config: &RoutingConfig, queue: &str, body: &Path) -> Result<Events, Failed> {
-        queue_of(config, queue)?;
-        let Some(queue) = Queue::parse(queue) else { return Err(Failed::Usage(format!("`{queue}` names no queue"))) };
+        let configured = queue_of(config, queue)?;
+        let asked = Queue::parse(queue).filter(|asked| asked.region.is_some() || asked.account.is_some());
+        let queue = asked.unwrap_or_else(|| configured.clone());
         let source = read(body)?;
         let record = Record {
             message_id: "00000000-0000-4000-8000-000000000000".to_owned(),

@@ -84,7 +84,7 @@ impl Test {
         if !self.update {
             return Err(Failed::Negative);
         }
-        update(&config, &tried)?;
+        update(&config, &tried, &folder)?;
         // What is no event cannot be written down as expected.
         match tried.iter().any(|tried| tried.result.is_err()) {
             true => Err(Failed::Negative),
@@ -114,18 +114,22 @@ struct Edit<'a> {
 }
 
 /// Writes what is into the files, at the places of what is expected; everything else in them stays as it stands.
-fn update(config: &RoutingConfig, tried: &[Tried<'_>]) -> Result<(), Failed> {
+fn update(config: &RoutingConfig, tried: &[Tried<'_>], folder: &Path) -> Result<(), Failed> {
     let mut edits: Vec<Edit<'_>> =
         tried.iter().filter(|tried| !tried.passed()).filter_map(|one| edit(config, one)).collect();
     edits.sort_by_key(|edit| edit.span);
-    // What is written must be a config: what would break it is left out.
-    let is_config = |edits: &[Edit<'_>]| parse(edited(config, edits)).is_ok();
+    // What is written must be a config whose tests' events are the same: what would change them is left out.
+    let keeps = |edits: &[Edit<'_>]| {
+        let Ok(config) = parse(edited(config, edits)) else { return false };
+        let results = config.tests.iter().map(|test| attempt(&config, test, folder).result);
+        results.eq(tried.iter().map(|tried| tried.result.clone()))
+    };
     let mut left_out = Vec::new();
-    if !is_config(&edits) {
+    if !keeps(&edits) {
         let mut kept: Vec<Edit<'_>> = Vec::new();
         for edit in edits {
             kept.push(edit);
-            if !is_config(&kept) {
+            if !keeps(&kept) {
                 left_out.extend(kept.pop());
             }
         }

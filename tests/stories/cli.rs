@@ -937,7 +937,7 @@ fn each_message_of_a_batch_is_planned_for_itself() {
     let printed: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
     let shown = |one: &Value| {
         let event = &one["event"];
-        let id = event["id"].as_str().or(event["message_id"].as_str()).expect("has an id").to_owned();
+        let id = event["message_id"].as_str().expect("has an id").to_owned();
         format!(
             "{id}: {} launches, {} errors",
             one["launches"].as_array().map_or(0, Vec::len),

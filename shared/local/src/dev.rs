@@ -118,11 +118,8 @@ pub async fn run(
     // Whole seconds, as schedules have them.
     let now = || Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
     let began = options.start_at.unwrap_or_else(now);
-    let clock = match options.start_at.is_some() || options.speed != 1.0 {
-        true => Clock::pretended(began, options.speed),
-        false => Clock::Real,
-    };
     let pretended = options.start_at.is_some() || options.speed != 1.0;
+    let clock = if pretended { Clock::pretended(began, options.speed) } else { Clock::Real };
     let timetable = Timetable::new(&options.config, &options.folder, began, pretended);
     if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() {
         return Err(DevError::NoSource);
@@ -165,7 +162,7 @@ pub async fn run(
         }
     }
     dev.introduce(options.once);
-    // A message that is taken once is not looked for again.
+    // With `once`, until each message has been received.
     let mut queues_are_open = !dev.queues.is_empty();
     if options.once {
         dev.fire_once(options.start_at).await;
@@ -238,9 +235,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
-    /// Fires what is due in the minute that begins at a time, or without one what was missed; then no schedule fires any more.
-    async fn fire_once(&mut self, minute: Option<Timestamp>) {
-        let Some(start) = minute else { return self.catch_up().await };
+    /// Fires what is due within a minute from a time, or without one what was missed; then no schedule fires any more.
+    async fn fire_once(&mut self, start: Option<Timestamp>) {
+        let Some(start) = start else { return self.catch_up().await };
         let end = start.checked_add(SignedDuration::from_secs(59)).unwrap_or(start);
         for due in self.timetable.take_due(end) {
             self.fire(due).await;
@@ -252,7 +249,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         for due in self.timetable.missed() {
             self.fire(due).await;
         }
-        self.remember(self.clock.now());
+        self.remember(self.timetable.began);
     }
 
     async fn fire_due(&mut self) {
@@ -268,8 +265,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         self.summary.events += 1;
         let firing = Firing::local(&route, scheduled_time).into_event();
         (self.show)(&Happening::Fired { route, scheduled_time });
-        // However fast the clock runs, nothing comes too late here.
-        let result = handle(Ok(firing), &self.config, &self.ports, scheduled_time).await;
+        // However fast a pretended clock runs, nothing comes too late by it.
+        let now = if matches!(self.clock, Clock::Real) { self.clock.now() } else { scheduled_time };
+        let result = handle(Ok(firing), &self.config, &self.ports, now).await;
         self.report(result);
     }
 
@@ -451,7 +449,9 @@ fn open_queues(config: &RoutingConfig, folder: &Path) -> Result<Vec<FolderQueue>
         let failed = |error| DevError::Queue { queue: queue.queue.name.clone(), folder: queue.folder.clone(), error };
         let opened = opened.map_err(failed)?;
         if queues.iter().any(|other| other.folder == opened) {
-            return Err(failed(io::Error::other("another queue has this folder; give each one its own")));
+            return Err(failed(io::Error::other(
+                "another queue of the config has this folder as well; here only one of them can be tried",
+            )));
         }
         queue.folder = opened;
         queues.push(queue);

@@ -90,6 +90,8 @@ impl FolderQueue {
         let named = settings.and_then(|settings: &LocalQueue| settings.folder.as_ref());
         let folder =
             project.join(named.map_or_else(|| format!("queues/{}", queue.name), |folder| folder.value.clone()));
+        // Without a slash at its end.
+        let folder: PathBuf = folder.components().collect();
         let mut dead_letter_folder = folder.clone().into_os_string();
         dead_letter_folder.push("-dead-letter");
         let timeout = settings.and_then(|settings| settings.visibility_timeout);

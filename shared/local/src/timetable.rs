@@ -23,8 +23,8 @@ pub struct Due {
 /// The coming firings of a config's schedules.
 #[derive(Debug)]
 pub struct Timetable {
-    /// The time that rates count from.
-    began: Timestamp,
+    /// The time that it begins at, and that rates count from.
+    pub began: Timestamp,
     entries: Vec<Entry>,
     /// What has fired is remembered here, for schedules that catch up.
     memory: Option<PathBuf>,

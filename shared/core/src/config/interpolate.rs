@@ -44,6 +44,8 @@ struct Scalar<'a> {
 impl Scalar<'_> {
     fn replaced(&self, problems: &mut Vec<Diagnostic>) -> String {
         let mut replaced = String::new();
+        // Where the texts of the config and of variables meet, and the reference there.
+        let mut borders: Vec<(usize, Range<usize>)> = Vec::new();
         let mut at = 0;
         while let Some(found) = self.text[at..].find(OPENING).map(|found| at + found) {
             let before = &self.text[at..found];
@@ -56,20 +58,26 @@ impl Scalar<'_> {
             }
             replaced.push_str(before);
             let end = self.text[inside..].find('}').map_or(self.text.len(), |close| inside + close + 1);
-            match self.value(found, end) {
-                Ok(value) if opens_template(&replaced, &value) || opens_template(&value, &self.text[end..]) => {
-                    problems.push(self.braces(found..end));
-                }
+            borders.push((replaced.len(), found..end));
+            match self.value(&replaced, found, end) {
                 Ok(value) => replaced.push_str(&value),
                 Err(problem) => problems.push(problem),
             }
+            borders.push((replaced.len(), found..end));
             at = end;
         }
-        replaced + &self.text[at..]
+        replaced.push_str(&self.text[at..]);
+        let opens = |at: usize| {
+            ["{{", "{%"].iter().any(|opening| replaced.as_bytes()[at - 1..].starts_with(opening.as_bytes()))
+        };
+        problems.extend(
+            borders.into_iter().find(|(at, _)| *at > 0 && opens(*at)).map(|(_, reference)| self.braces(reference)),
+        );
+        replaced
     }
 
-    /// What the reference from `start` to `end` stands for.
-    fn value(&self, start: usize, end: usize) -> Result<String, Diagnostic> {
+    /// What the reference from `start` to `end` stands for, after the text that was made of what is before it.
+    fn value(&self, before: &str, start: usize, end: usize) -> Result<String, Diagnostic> {
         let error = |message: String, help: String| {
             let span = self.source.place_within(self.span, self.text, start..end);
             Err(Diagnostic::error(span, message).help(help))
@@ -89,7 +97,7 @@ impl Scalar<'_> {
             let help = "write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`";
             return error(format!("`{name}` cannot name an environment variable"), help.into());
         }
-        if is_within_template(&self.text[..start]) {
+        if is_within_template(before) {
             let help = "a template is filled in from the event alone; put the variable before or after the braces";
             return error("an environment variable within a template".into(), help.into());
         }
@@ -115,11 +123,6 @@ impl Scalar<'_> {
         Diagnostic::error(span, message)
             .help("what a variable holds is never a template; write the template in the config")
     }
-}
-
-/// Whether a template begins where the one text ends and the other begins.
-fn opens_template(before: &str, after: &str) -> bool {
-    before.ends_with('{') && after.starts_with(['{', '%'])
 }
 
 fn is_within_template(before: &str) -> bool {

@@ -37,7 +37,10 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     let mut loader = Loader { source: &source, problems, templates: Templates::default() };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
-    loader.names_of_templates(&routes, &tasks);
+    // A task that is wrong is not among them, and the others have not the places that routes know.
+    if tasks.len() == file.tasks.0.len() {
+        loader.names_of_templates(&routes, &tasks);
+    }
     loader.tests(&file);
     loader.local(&file);
     let Loader { problems, templates, .. } = loader;

@@ -665,6 +665,8 @@ fn check_with_variables(text: &str, expected: Expect) {
         "COUNT" => Some("3".to_owned()),
         "BRACES" => Some("{{ key }}".to_owned()),
         "OPENING" => Some("{ key }}".to_owned()),
+        "BRACE" => Some("{".to_owned()),
+        "EMPTY" => Some(String::new()),
         _ => None,
     };
     let source = Source::new("c.yaml", text);
@@ -731,6 +733,22 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
         expect![
             "c.yaml:2:50: error: `${env:CLOSING:-{}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
         ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"${env:BRACE}${env:EMPTY}{ key }}\""),
+        expect![
+            "c.yaml:2:50: error: `${env:BRACE}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"{${env:EMPTY}{ key }}\""),
+        expect![
+            "c.yaml:2:51: error: `${env:EMPTY}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+        ],
+    );
+    check_with_variables(
+        &task("task_definition: t, reference_id: \"{${env:NAME}} ${env:BRACE} {{ key }}\""),
+        expect![[r#"t None Some("{production} { {{ key }}")"#]],
     );
 }
 
@@ -819,20 +837,15 @@ fn tests_name_one_event_and_what_there_is() {
     );
     check(
         &with_tests("  - { name: two, event: { source: a }, message: { queue: q, body: x } }"),
-        expect![[r#"
-            c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)
-            c.yaml:6:58: warning: there is no queue of a route `q` (the test cannot pass; name one of this config)"#]],
+        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
     );
     check(
         &with_tests("  - { name: a, firing: { route: s, time: soon } }"),
-        expect![[r#"
-            c.yaml:6:33: warning: there is no route on a schedule `s` (the test cannot pass; name one of this config)
-            c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"#]],
+        expect!["c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"],
     );
     check(
         &with_tests("  - { name: a, message: { queue: \"a b\", body: x }, expect: [{ route: s, task: u }] }"),
         expect![[r#"
-            c.yaml:6:34: warning: there is no queue of a route `a b` (the test cannot pass; name one of this config)
             c.yaml:6:70: warning: there is no route `s` (the test cannot pass; name one of this config)
             c.yaml:6:79: warning: there is no task `u` (the test cannot pass; name one of this config)
             valid: routes r"#]],
@@ -905,5 +918,16 @@ fn included_files_lie_below_the_config() {
         c.yaml:2:11: error: `../a.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
         c.yaml:2:22: error: `/b.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
         c.yaml:2:31: error: `s3://c/d.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)"#]],
+    );
+}
+
+#[test]
+fn an_error_in_a_task_is_the_only_thing_said_of_it() {
+    let config = "version: 1\ntasks: { t: { comand: [x] }, u: { task_definition: u, reference_id: \"{{ item }}\" } }\nroutes:\n  - { name: r, on: { queue: q }, run: t }\n  - { name: s, on: { queue: q }, run: u }\n";
+    check(
+        config,
+        expect![
+            "c.yaml:2:15: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+        ],
     );
 }

@@ -160,7 +160,10 @@ fn body(text: &str) -> Result<Node, DecodeError> {
     let body = match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
         Some(b'{') => json::parse(text).map_err(DecodeError::BodyNotJson)?,
         // Other texts begin so as well: `[INFO] ...`, `"Quoted" ...`.
-        Some(b'[' | b'"') => json::parse(text).unwrap_or_else(|_| Node::string(text)),
+        Some(b'[' | b'"') => {
+            let parsed = json::parse(text).ok().filter(|body| depth(body) <= BODY_DEPTH_MAX);
+            parsed.unwrap_or_else(|| Node::string(text))
+        }
         _ => Node::string(text),
     };
     if depth(&body) > BODY_DEPTH_MAX {

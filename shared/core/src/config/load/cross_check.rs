@@ -21,7 +21,7 @@ impl Loader<'_> {
                 EventSource::Schedule(_) => SCHEDULE_FIELDS.to_vec(),
                 EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
             });
-            let of_tasks = route.tasks.iter().flat_map(|task| tasks[*task].templates());
+            let of_tasks = route.tasks.iter().filter_map(|task| tasks.get(*task)).flat_map(Task::templates);
             for template in of_tasks.chain(&route.for_each).filter(|template| !template.allows_for_absence()) {
                 // What no event has was an error already.
                 let known = all_fields();
@@ -38,9 +38,6 @@ impl Loader<'_> {
 
     pub(super) fn tests(&mut self, file: &ConfigFile) {
         let routes: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
-        let of_schedules = file.routes.iter().filter(|route| route.on.schedule.is_some());
-        let on_schedules: Vec<&str> = of_schedules.map(|route| route.name.as_str()).collect();
-        let queues = queues(file);
         let tasks: Vec<&str> = file.tasks.names().collect();
         for test in file.tests.iter().flatten() {
             let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
@@ -48,19 +45,9 @@ impl Loader<'_> {
                 let message = "a test has exactly one of `event`, `message` and `firing`";
                 self.problems.push(Diagnostic::error(test.name.span, message).help("write one of them"));
             }
-            if let Some(firing) = &test.firing {
-                if firing.time.parse::<Timestamp>().is_err() {
-                    let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
-                    self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
-                }
-                self.known("route on a schedule", &firing.route, &on_schedules);
-            }
-            if let Some(message) = &test.message {
-                let names: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
-                let queue = Queue::parse(&message.queue);
-                if !queue.is_some_and(|queue| queues.iter().any(|known| known.is(&queue))) {
-                    self.missing("queue of a route", &message.queue, &names);
-                }
+            if let Some(firing) = test.firing.as_ref().filter(|firing| firing.time.parse::<Timestamp>().is_err()) {
+                let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
+                self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
             }
             if let Some(Spanned { value: Expect::Launches(launches), .. }) = &test.expect {
                 for launch in launches {
@@ -71,18 +58,14 @@ impl Loader<'_> {
         }
     }
 
-    /// Warns of a name that nothing bears.
+    /// Warns of an expected name that nothing bears. A test that cannot pass is no reason to refuse the config where it is in
+    /// force: with another environment it may.
     fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
         if !names.contains(&name.as_str()) {
-            self.missing(what, name, names);
+            let hint = hint(name, names.iter().copied());
+            let problem = Diagnostic::warning(name.span, format!("there is no {what} `{}`{hint}", name.value));
+            self.problems.push(problem.help("the test cannot pass; name one of this config"));
         }
-    }
-
-    /// A test that cannot pass is no reason to refuse the config where it is in force: with another environment it may.
-    fn missing(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
-        let hint = hint(name, names.iter().copied());
-        let problem = Diagnostic::warning(name.span, format!("there is no {what} `{}`{hint}", name.value));
-        self.problems.push(problem.help("the test cannot pass; name one of this config"));
     }
 
     /// Warns of what `dev` is told about things that no route names.
