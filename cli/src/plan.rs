@@ -69,13 +69,10 @@ impl Plan {
         }
         let undecoded = asked.undecoded.iter();
         shown.extend(undecoded.map(|(id, reason)| json!({ "event": { "message_id": id }, "errors": [reason] })));
-        match (self.json, asked.is_batch, shown.pop()) {
-            (true, true, last) => {
-                let events: Vec<Value> = shown.into_iter().chain(last).collect();
-                output::json(&json!({ "events": events }))?;
-            }
-            (true, false, Some(only)) => output::json(&only)?,
-            _ => {}
+        match (self.json, asked.is_batch) {
+            (true, true) => output::json(&json!({ "events": shown }))?,
+            (true, false) => shown.iter().try_for_each(output::json)?,
+            (false, _) => {}
         }
         if !self.json && asked.events.is_empty() && asked.undecoded.is_empty() {
             anstream::println!("it holds no event: nothing would start");

@@ -56,7 +56,7 @@ pub fn count(metric: Metric) {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let line = json!({
         "_aws": {
-            "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            "Timestamp": milliseconds(since_epoch),
             "CloudWatchMetrics": [{
                 "Namespace": "ecs-trigger",
                 "Dimensions": [["FunctionName"]],
@@ -76,7 +76,7 @@ pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
 
 /// Logs what became of an event, and of which message it is.
 fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&str>, duration: Duration) {
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = milliseconds(duration);
     match result {
         Ok(report) => launches(report, message_id, duration_ms),
         Err(EventError::Launch(report)) => launches(report, message_id, duration_ms),
@@ -98,7 +98,7 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
     let (message_id, queue) = (&record.message_id, &record.queue.name);
     match outcome {
         MessageOutcome::Done(reports) => {
-            reports.iter().for_each(|launched| report_event(&Ok(launched.clone()), Some(message_id), duration));
+            reports.iter().for_each(|report| launches(report, Some(message_id), milliseconds(duration)));
         }
         MessageOutcome::TestEvent => info!(message_id, queue, "S3 tries out a notification, nothing has happened"),
         MessageOutcome::HeldBack => {
@@ -116,6 +116,10 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
             }
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
@@ -141,49 +145,15 @@ fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
     }
     for launch in launches {
         let (route, task, index, client_token) = (&launch.route, &launch.task, launch.index, &launch.client_token);
+        macro_rules! tell {
+            ($level:ident, $($outcome:tt)*) => {
+                $level!(event_id, message_id, identity, route, task, index, client_token, duration_ms, $($outcome)*)
+            };
+        }
         match &launch.outcome {
-            Outcome::Launched { task_arns } => {
-                info!(
-                    event_id,
-                    message_id,
-                    identity,
-                    route,
-                    task,
-                    index,
-                    client_token,
-                    ?task_arns,
-                    duration_ms,
-                    "the task is launched"
-                );
-            }
-            Outcome::Duplicate { task_arns } => {
-                info!(
-                    event_id,
-                    message_id,
-                    identity,
-                    route,
-                    task,
-                    index,
-                    client_token,
-                    ?task_arns,
-                    duration_ms,
-                    "the task was launched already"
-                );
-            }
-            Outcome::Failed(reason) => {
-                error!(
-                    event_id,
-                    message_id,
-                    identity,
-                    route,
-                    task,
-                    index,
-                    client_token,
-                    %reason,
-                    duration_ms,
-                    "the task could not be launched"
-                );
-            }
+            Outcome::Launched { task_arns } => tell!(info, ?task_arns, "the task is launched"),
+            Outcome::Duplicate { task_arns } => tell!(info, ?task_arns, "the task was launched already"),
+            Outcome::Failed(reason) => tell!(error, %reason, "the task could not be launched"),
         }
     }
 }

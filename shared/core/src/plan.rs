@@ -9,6 +9,7 @@ mod render;
 use crate::config::RoutingConfig;
 use crate::event::Event;
 use crate::task_request::{EVENT_URI_VARIABLE, EnvironmentVariable, TaskRequest};
+use crate::template::Context;
 pub use error::{PlanError, PlanErrorReason};
 use render::Renderer;
 
@@ -51,8 +52,11 @@ impl Plan {
         let mut launches = Vec::new();
         let mut errors = Vec::new();
         let names = routes.iter().map(|route| route.name.clone()).collect();
+        let Some(first) = routes.first() else { return Ok(Self { routes: names, launches }) };
+        // Only a firing is seen by a schedule, and it takes one route at most.
+        let context = Context::new(event, first.schedule());
         for route in routes {
-            match Renderer::new(config, route, event).launches() {
+            match Renderer::new(config, route, event, &context).launches() {
                 Ok(of_route) => launches.extend(of_route),
                 Err((index, reason)) => errors.push(PlanError::Route { route: route.name.clone(), index, reason }),
             }

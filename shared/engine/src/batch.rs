@@ -77,9 +77,9 @@ async fn handle_message(
     for event in events {
         reports.push(handle(Ok(event), config, ports, now).await);
     }
-    match reports.iter().cloned().collect::<Result<Vec<LaunchReport>, EventError>>() {
-        Ok(reports) => MessageOutcome::Done(reports),
-        Err(_) => MessageOutcome::Failed(reports),
+    match reports.iter().all(Result::is_ok) {
+        true => MessageOutcome::Done(reports.into_iter().flatten().collect()),
+        false => MessageOutcome::Failed(reports),
     }
 }
 

@@ -9,6 +9,7 @@ use super::s3::S3Filter;
 use super::text::{Anything, Duration, Mapping, OneOrMany, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Spanned};
+use crate::schedule::CatchUp;
 
 record! {
     /// A route: events of one kind launch one task or several.
@@ -86,7 +87,7 @@ record! {
         /// What becomes of firings that an outage delays. `none`: one that comes over 10 minutes late starts nothing, and is
         /// dead-lettered with that reason. `last`: one that comes so late, and when the next is due, is skipped, so that after an
         /// outage only the last starts its task. Default: each starts its task, however late.
-        pub catch_up: Option<CatchUpConfig>,
+        pub catch_up: Option<CatchUp>,
         /// The name, ARN or URL of an SQS queue. Several routes may share a queue.
         #[schemars(example = &"jobs", example = &"arn:aws:sqs:eu-west-1:111122223333:jobs.fifo")]
         pub queue: Option<Spanned<String>>,
@@ -103,16 +104,6 @@ choice! {
         Enabled = "enabled",
         /// It does not, until this is changed.
         Disabled = "disabled",
-    }
-}
-
-choice! {
-    /// What becomes of missed firings.
-    pub enum CatchUpConfig {
-        /// They start nothing, and are dead-lettered.
-        None = "none",
-        /// The last of them starts its task.
-        Last = "last",
     }
 }
 

@@ -83,8 +83,8 @@ impl Decoded {
 impl Message {
     /// Reads a message: plain text, JSON, an event of EventBridge, a notification of S3, each also in an envelope of SNS.
     ///
-    /// A body that begins with `{` must be JSON; one that begins with `[` or `"` is JSON if it can be read as such. An S3 notification makes an event of EventBridge's form of each of
-    /// its records, the keys decoded.
+    /// A body that begins with `{` must be JSON; one that begins with `[` or `"` is JSON if it can be read as such. An S3
+    /// notification makes an event of EventBridge's form of each of its records, the keys decoded.
     ///
     /// # Errors
     /// The body is not what it seems to be.

@@ -25,7 +25,7 @@ pub(super) struct Renderer<'a> {
     route: &'a Route,
     event_id: String,
     identity: Identity,
-    context: Context,
+    context: &'a Context,
     /// What was made of templates that are the same for every element, by their places.
     of_event: RefCell<HashMap<Span, String>>,
     rendered_bytes: Cell<usize>,
@@ -41,13 +41,13 @@ struct Element {
 }
 
 impl<'a> Renderer<'a> {
-    pub(super) fn new(config: &'a RoutingConfig, route: &'a Route, event: &Event) -> Self {
+    pub(super) fn new(config: &'a RoutingConfig, route: &'a Route, event: &Event, context: &'a Context) -> Self {
         Self {
             config,
             route,
             event_id: event.id(),
             identity: event.identity(),
-            context: Context::new(event, route.schedule()),
+            context,
             of_event: RefCell::default(),
             rendered_bytes: Cell::new(0),
         }
@@ -83,7 +83,7 @@ impl<'a> Renderer<'a> {
         let Some(list) = &self.route.for_each else {
             return Ok(vec![Element { index: None, context: self.context.clone() }]);
         };
-        let items: Vec<Value> = list.elements(&self.config.templates, &self.context, &self.config.source)?;
+        let items: Vec<Value> = list.elements(&self.config.templates, self.context, &self.config.source)?;
         if items.len() > limits::TASKS_MAX as usize {
             return Err(PlanErrorReason::TooManyElements { length: items.len() });
         }
@@ -154,7 +154,6 @@ impl<'a> Renderer<'a> {
             within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "reference_id".to_owned())?;
             request.reference_id = Some(reference_id);
         }
-        let fixed = request.overrides.container_overrides.clone();
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container(container, templates, element)?;
             self.own_variables(element, container)?;
@@ -163,10 +162,10 @@ impl<'a> Renderer<'a> {
         if length <= limits::OVERRIDES_CHARACTERS_MAX {
             return Ok((request, false));
         }
-        if !self.route.large_payload || fixed.is_empty() {
+        if !self.route.large_payload || task.containers.is_empty() {
             return Err(PlanErrorReason::OverridesTooLong { length });
         }
-        request.overrides.container_overrides = fixed;
+        request.overrides.container_overrides = task.fixed.overrides.container_overrides.clone();
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container_without_event(container, templates, element)?;
             self.own_variables(element, container)?;

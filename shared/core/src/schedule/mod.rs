@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::decode::choice;
 use crate::document::Node;
 pub use cron::Cron;
 pub use expression::{ExpressionError, Rate, ScheduleExpression};
@@ -43,13 +44,14 @@ pub struct Schedule {
     pub catch_up: Option<CatchUp>,
 }
 
-/// What becomes of firings that an outage kept from being delivered in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CatchUp {
-    /// None of them starts anything; each is dead-lettered with that reason.
-    None,
-    /// The last of them starts its tasks, once; the ones before it start nothing.
-    Last,
+choice! {
+    /// What becomes of firings that an outage kept from being delivered in time.
+    pub enum CatchUp {
+        /// None of them starts anything; each is dead-lettered with that reason.
+        None = "none",
+        /// The last of them starts its tasks, once; the ones before it start nothing.
+        Last = "last",
+    }
 }
 
 /// Whether a firing that is delivered starts its tasks.

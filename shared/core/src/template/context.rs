@@ -30,7 +30,11 @@ pub(crate) fn all_fields() -> Vec<&'static str> {
 
 /// An event as templates see it.
 #[derive(Debug, Clone)]
-pub struct Context(Vec<(&'static str, Value)>);
+pub struct Context {
+    fields: Vec<(&'static str, Value)>,
+    /// The fields, as every template is given them.
+    value: Value,
+}
 
 impl Context {
     /// What templates see of `event`; of a firing, by the schedule that it is of.
@@ -46,18 +50,23 @@ impl Context {
                 }
             }
         }
-        Self(fields)
+        Self::of(fields)
+    }
+
+    fn of(fields: Vec<(&'static str, Value)>) -> Self {
+        let value = Value::from_pairs(fields.iter().cloned());
+        Self { fields, value }
     }
 
     /// The same, with an element of the event's list.
     pub(crate) fn with_element(&self, index: usize, item: &Value) -> Self {
-        let mut fields = self.0.clone();
+        let mut fields = self.fields.clone();
         fields.extend([("index", Value::from(index)), ("item", item.clone())]);
-        Self(fields)
+        Self::of(fields)
     }
 
     pub(super) fn value(&self) -> Value {
-        Value::from_pairs(self.0.iter().cloned())
+        self.value.clone()
     }
 }
 

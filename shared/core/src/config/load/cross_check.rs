@@ -14,6 +14,8 @@ use crate::template::{ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIEL
 impl Loader<'_> {
     /// Warns of names that a route's events never have, in templates of the tasks that it runs.
     pub(super) fn names_of_templates(&mut self, routes: &[Route], tasks: &[Task]) {
+        // What no event has was an error already.
+        let known = all_fields();
         for route in routes {
             let mut given = [EVENT_FIELDS, if route.for_each.is_some() { ELEMENT_FIELDS } else { &[] }].concat();
             given.extend(match route.on {
@@ -23,8 +25,6 @@ impl Loader<'_> {
             });
             let of_tasks = route.tasks.iter().filter_map(|task| tasks.get(*task)).flat_map(Task::templates);
             for template in of_tasks.chain(&route.for_each).filter(|template| !template.allows_for_absence()) {
-                // What no event has was an error already.
-                let known = all_fields();
                 let is_missing = |name: &&str| !given.contains(name) && known.contains(name);
                 let missing = template.names().iter().map(String::as_str).filter(is_missing);
                 for name in missing {

@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Loader;
-use crate::config::route::{CatchUpConfig, On, ScheduleState, Unmatched};
+use crate::config::route::{On, ScheduleState, Unmatched};
 use crate::config::text::Duration;
 use crate::config::{EventPattern, EventSource, MessageSource};
 use crate::diagnostic::{Diagnostic, hint};
@@ -13,7 +13,7 @@ use crate::document::{Entry, Kind, Node, Spanned};
 use crate::event::Queue;
 use crate::pattern::Pattern;
 use crate::pattern::lint::{lint, lint_message};
-use crate::schedule::{CatchUp, Schedule, ScheduleExpression, time_zone, time_zone_names};
+use crate::schedule::{Schedule, ScheduleExpression, time_zone, time_zone_names};
 
 impl Loader<'_> {
     pub(super) fn event_source(&mut self, on: &Spanned<On>) -> Option<EventSource> {
@@ -150,10 +150,7 @@ impl Loader<'_> {
             flexible_window_minutes: window,
             enabled: on.state != Some(ScheduleState::Disabled),
             input: on.input.as_ref().map(|input| input.0.clone()),
-            catch_up: on.catch_up.map(|catch_up| match catch_up {
-                CatchUpConfig::None => CatchUp::None,
-                CatchUpConfig::Last => CatchUp::Last,
-            }),
+            catch_up: on.catch_up,
         };
         let is_reversed = matches!((start, end), (Some(start), Some(end)) if end <= start);
         if !is_reversed && schedule.next_after(Timestamp::MIN, Timestamp::UNIX_EPOCH).is_none() {
