@@ -128,7 +128,9 @@ fn failed(error: DevError) -> Failed {
             diagnostics::error(&error.to_string());
             Failed::Config
         }
-        DevError::Bucket { .. } | DevError::Queue { .. } | DevError::Watch(_) => Failed::Io(error.to_string()),
+        DevError::Bucket { .. } | DevError::Queue { .. } | DevError::Ledger(_) | DevError::Watch(_) => {
+            Failed::Io(error.to_string())
+        }
     }
 }
 
@@ -194,6 +196,11 @@ fn print(happening: &Happening, once: bool) {
             println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
         }
         Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very event before{DIM:#}"),
+        Happening::Skipped { route, reason } => println!("  {DIM}{route} is skipped: {reason}{DIM:#}"),
+        Happening::Deferred { route, reason } => println!("  {DIM}{route} waits: {}{DIM:#}", printable(reason)),
+        Happening::EventDeadLettered { route, reason } => {
+            eprintln!("  {RED}dead letter{RED:#} of {route}: {}", printable(reason));
+        }
         Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
         Happening::EmptyList { routes } => {
             println!("  {DIM}the list of `for_each` is empty for {}{DIM:#}", routes.join(", "));
@@ -276,6 +283,11 @@ fn as_json(happening: &Happening) -> Value {
         }
         Happening::Ignored => json!({ "ignored": {} }),
         Happening::Duplicate { route } => json!({ "duplicate": { "route": route } }),
+        Happening::Skipped { route, reason } => json!({ "skipped": { "route": route, "reason": reason } }),
+        Happening::Deferred { route, reason } => json!({ "deferred": { "route": route, "reason": reason } }),
+        Happening::EventDeadLettered { route, reason } => {
+            json!({ "event_dead_lettered": { "route": route, "reason": reason } })
+        }
         Happening::Incomplete { bucket, key } => json!({ "incomplete": { "bucket": bucket, "key": key } }),
         Happening::EmptyList { routes } => json!({ "empty_list": { "routes": routes } }),
         Happening::Launched { route, task_name, tasks } => {

@@ -3,7 +3,9 @@
 //! Everything is made below `target/`, talks to 127.0.0.1 only, and is ended by its process id.
 
 mod binaries;
+pub mod ecs;
 mod emulator;
+pub mod simulation;
 
 pub use binaries::{binary, command, root};
 pub use emulator::Emulator;

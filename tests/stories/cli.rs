@@ -69,7 +69,7 @@ fn all_errors_are_drawn_at_once_with_carets() {
         2 | tasks: { t: { task_definition: t, comand: [x] } }
           |                                   ^^^^^^
           |
-          = help: the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`
+          = help: the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`
 
         error: missing key `bucket`
          --> ecs-trigger.yaml:4:26

@@ -386,6 +386,7 @@ fn sources() -> TempDir {
     let config = r#"
 version: 1
 storage: { bucket: state }
+ledger: off
 tasks:
   job: { task_definition: print, overrides: { container_overrides: [{ name: app, command: ["{{ body.job }}"] }] } }
   late: { task_definition: print, overrides: { container_overrides: [{ name: app, command: ["{{ scheduled.time }}"] }] } }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 const CONFIG: &str = r#"
 version: 1
 storage: { bucket: config, prefix: state }
+ledger: off
 tasks:
   resize:
     cluster: batch

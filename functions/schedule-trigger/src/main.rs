@@ -16,7 +16,8 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let handled = function.handle(Firing::decode(event.payload.get())).await;
+        let text = event.payload.get();
+        let handled = function.handle(text, Firing::decode(text), telemetry::deadline(event.context.deadline)).await;
         handled.map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })
     }))
     .await

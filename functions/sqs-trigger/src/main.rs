@@ -17,7 +17,8 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let handled = function.handle_batch(Delivery::batch(event.payload.get())).await;
+        let deadline = telemetry::deadline(event.context.deadline);
+        let handled = function.handle_batch(Delivery::batch(event.payload.get()), deadline).await;
         let goes_back = handled
             .map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })?;
         let mut response = SqsBatchResponse::default();

@@ -23,6 +23,11 @@ pub fn ecs(config: &SdkConfig) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(config)
 }
 
+/// A client of SQS.
+pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(config)
+}
+
 /// A client of S3. Behind an endpoint of one's own, buckets stand in the path, as no host name leads to them there.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let path_style = config.endpoint_url().is_some();

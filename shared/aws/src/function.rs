@@ -1,46 +1,75 @@
-//! What every function that launches tasks does around the engine: the config in force, the ports, the log.
+//! What every function does around the engine: the config in force, the ports, the log.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use tracing::Instrument;
-use trigger_core::event::{DecodeError, Event, Record};
-use trigger_engine::{EventError, MessageOutcome, Ports, handle, handle_batch};
+use trigger_core::config::RoutingConfig;
+use trigger_core::event::{DecodeError, Event, LifecycleEvent, Record};
+use trigger_engine::ports::Ports;
+use trigger_engine::{
+    Delivered, DriveError, EventError, MessageOutcome, Times, handle, handle_batch, handle_state_change, sweep,
+};
 
 use crate::config_source::ConfigSourceError;
-use crate::{ConfigCache, EcsLauncher, S3Payloads, clients, telemetry};
+use crate::dead_letters::DEAD_LETTER_QUEUE_VARIABLE;
+use crate::{Aws, ConfigCache, telemetry};
 
-/// A function that launches tasks.
+/// A function.
 #[derive(Debug)]
 pub struct Function {
     configs: Arc<ConfigCache>,
-    ports: Ports<EcsLauncher, S3Payloads>,
+    ports: Aws,
+}
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no config to go on with.
+    #[error(transparent)]
+    Config(#[from] ConfigSourceError),
+    /// The config has a ledger, and the environment no dead-letter queue.
+    #[error(
+        "the config has a ledger, which ends what cannot be launched in a dead-letter queue: set {DEAD_LETTER_QUEUE_VARIABLE} to \
+         the queue's URL, or write `ledger: off` in the config"
+    )]
+    NoDeadLetterQueue,
 }
 
 impl Function {
     /// Reads the config that the environment names, and makes the clients.
     ///
     /// # Errors
-    /// There is no config to go on with.
-    pub async fn start() -> Result<Self, ConfigSourceError> {
-        let sdk_config = clients::sdk_config().await;
-        let s3 = clients::s3(&sdk_config);
-        let configs = ConfigCache::load(s3.clone()).await?;
-        let launcher = EcsLauncher::new(clients::ecs(&sdk_config));
-        Ok(Self { configs, ports: Ports { launcher, payloads: S3Payloads::new(s3) } })
+    /// There is no config to go on with, or what it needs is not there.
+    pub async fn start() -> Result<Self, StartError> {
+        let (ports, s3) = Aws::new().await;
+        let configs = ConfigCache::load(s3).await?;
+        if configs.current().ledger().is_some() && ports.dead_letters().is_none() {
+            return Err(StartError::NoDeadLetterQueue);
+        }
+        Ok(Self { configs, ports })
     }
 
-    /// Handles a decoded event, and logs what became of it.
+    /// Handles an event that was delivered as `text`, and logs what became of it.
     ///
     /// # Errors
     /// The event must be delivered again: raised, it makes Lambda do that, and in the end dead-letter it.
-    pub async fn handle(&self, decoded: Result<Event, DecodeError>) -> Result<(), EventError> {
+    pub async fn handle(
+        &self,
+        text: &str,
+        event: Result<Event, DecodeError>,
+        deadline: Timestamp,
+    ) -> Result<(), EventError> {
         let (started, config) = (Instant::now(), self.configs.current());
         let handled = async {
-            let result = handle(decoded, &config, &self.ports, Timestamp::now()).await;
+            let delivered = Delivered { text, event, now: Timestamp::now(), deadline: Some(deadline) };
+            let result = handle(delivered, &config, &self.ports).await;
             telemetry::report(&result, started.elapsed());
-            result.map(drop)
+            match result {
+                Err(error) if !error.is_settled() => Err(error),
+                _ => Ok(()),
+            }
         };
         handled.instrument(telemetry::span(&config)).await
     }
@@ -49,7 +78,11 @@ impl Function {
     ///
     /// # Errors
     /// It is no batch, and names no message that could go back alone: raised, all go back.
-    pub async fn handle_batch(&self, decoded: Result<Vec<Record>, DecodeError>) -> Result<Vec<String>, EventError> {
+    pub async fn handle_batch(
+        &self,
+        decoded: Result<Vec<Record>, DecodeError>,
+        deadline: Timestamp,
+    ) -> Result<Vec<String>, EventError> {
         let (started, config) = (Instant::now(), self.configs.current());
         let handled = async {
             let records = decoded.map_err(EventError::Decode).inspect_err(|error| {
@@ -58,10 +91,37 @@ impl Function {
             let tell = |record: &Record, outcome: &MessageOutcome| {
                 telemetry::report_message(record, outcome, started.elapsed());
             };
-            let outcomes = handle_batch(&records, &config, &self.ports, Timestamp::now(), tell).await;
+            let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
+            let outcomes = handle_batch(&records, &config, &self.ports, times, tell).await;
             let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
             Ok(goes_back.map(|(record, _)| record.message_id.clone()).collect())
         };
         handled.instrument(telemetry::span(&config)).await
+    }
+
+    /// Sees to what comes after a launch, and logs what became of it.
+    ///
+    /// # Errors
+    /// It must be delivered again.
+    pub async fn look_after(&self, event: &LifecycleEvent, deadline: Timestamp) -> Result<(), DriveError> {
+        let config = self.configs.current();
+        let looked = async {
+            match event {
+                LifecycleEvent::TaskStateChange(change) => {
+                    let result = handle_state_change(change, config.ledger(), &self.ports, Some(deadline)).await;
+                    telemetry::report_state_change(change, &result);
+                    result.map(drop)
+                }
+                LifecycleEvent::Sweep => self.sweep(&config, deadline).await,
+            }
+        };
+        looked.instrument(telemetry::span(&config)).await
+    }
+
+    async fn sweep(&self, config: &RoutingConfig, deadline: Timestamp) -> Result<(), DriveError> {
+        let Some(storage) = config.ledger() else { return Ok(()) };
+        let result = sweep(storage, &self.ports, Some(deadline)).await;
+        telemetry::report_sweep(&result);
+        result.map(drop)
     }
 }

@@ -1,19 +1,25 @@
 //! The engine's ports on AWS.
 //!
-//! - [`clients`] - how the functions reach AWS; [`EcsLauncher`] - the launcher port by RunTask; [`S3Payloads`] - the payloads
-//!   port by S3;
+//! - [`clients`] - how the functions reach AWS; [`Aws`] - all ports: [`EcsLauncher`] by RunTask and its neighbours, [`S3Payloads`] and
+//!   [`S3Ledger`] by S3, [`SqsDeadLetters`] by SQS;
 //! - [`config_source`] - where the routing config is read from; [`ConfigCache`] - the version of it that is in force;
 //! - [`Function`] - all of it together, as the functions use it; [`telemetry`] - what they log.
 
 pub mod clients;
 mod config_cache;
 pub mod config_source;
+mod dead_letters;
 mod function;
+mod ledger;
 mod payloads;
 mod run_task;
 pub mod telemetry;
+mod world;
 
 pub use config_cache::{ConfigCache, MAX_AGE_VARIABLE};
-pub use function::Function;
+pub use dead_letters::{DEAD_LETTER_QUEUE_VARIABLE, SqsDeadLetters};
+pub use function::{Function, StartError};
+pub use ledger::S3Ledger;
 pub use payloads::S3Payloads;
 pub use run_task::EcsLauncher;
+pub use world::{Aws, SystemClock};

@@ -5,12 +5,14 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
+use aws_sdk_ecs::operation::stop_task::StopTaskError;
 use aws_sdk_ecs::types;
+use trigger_core::launch::{ContainerExit, Failure, Reply, SeenTask, Stopped, TaskStatus};
 use trigger_core::task_request::{
     CapacityProviderStrategyItem, ContainerOverride, EbsTagSpecification, EphemeralStorage, ManagedEbsVolume,
     NetworkConfiguration, PlacementConstraint, PlacementStrategy, Tag, TaskOverride, TaskRequest, VolumeConfiguration,
 };
-use trigger_engine::{Failure, LaunchError, Launched, Launcher};
+use trigger_engine::ports::{Launcher, Unanswered};
 
 /// Starts tasks on ECS.
 #[derive(Debug, Clone)]
@@ -26,66 +28,104 @@ impl EcsLauncher {
 }
 
 impl Launcher for EcsLauncher {
-    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
+    async fn run_task(&self, request: &TaskRequest) -> Reply {
         match run_task(&self.client, request).send().await {
-            Ok(output) => launched(output),
-            Err(error) => not_launched(error),
+            Ok(output) => tasks(&output),
+            Err(error) => no_tasks(&error),
         }
     }
+
+    async fn stop_task(&self, cluster: Option<&str>, task_arn: &str, reason: &str) -> Result<(), Unanswered> {
+        let stop = self.client.stop_task().set_cluster(cluster.map(str::to_owned)).task(task_arn).reason(reason);
+        match stop.send().await {
+            Err(error) if !is_unknown_task(&error) => Err(Unanswered(causes(&error))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn describe_tasks(&self, cluster: Option<&str>, task_arns: &[String]) -> Result<Vec<SeenTask>, Unanswered> {
+        let describe = self.client.describe_tasks().set_cluster(cluster.map(str::to_owned));
+        let described = describe.set_tasks(Some(task_arns.to_vec())).send().await;
+        let described = described.map_err(|error| Unanswered(causes(&error)))?;
+        let missing = described.failures().iter().filter(|failure| failure.reason() == Some("MISSING"));
+        let missing = missing.filter_map(|failure| failure.arn()).map(|arn| seen(arn, TaskStatus::Missing));
+        Ok(described.tasks().iter().filter_map(seen_task).chain(missing).collect())
+    }
+
+    async fn find_tasks(&self, cluster: Option<&str>, started_by: &str) -> Result<Vec<String>, Unanswered> {
+        let list = self.client.list_tasks().set_cluster(cluster.map(str::to_owned)).started_by(started_by);
+        let mut pages = list.into_paginator().items().send();
+        let mut task_arns = Vec::new();
+        while let Some(arn) = pages.next().await {
+            task_arns.push(arn.map_err(|error| Unanswered(causes(&error)))?);
+        }
+        Ok(task_arns)
+    }
+}
+
+/// A task that is not known any more has stopped long ago.
+fn is_unknown_task(error: &SdkError<StopTaskError>) -> bool {
+    error.as_service_error().is_some_and(|error| {
+        let message = error.message().unwrap_or_default();
+        error.code() == Some("InvalidParameterException") && message.contains("not found")
+    })
+}
+
+fn seen(arn: &str, status: TaskStatus) -> SeenTask {
+    SeenTask { arn: arn.to_owned(), attempt: None, status }
+}
+
+fn seen_task(task: &types::Task) -> Option<SeenTask> {
+    let arn = task.task_arn()?;
+    if task.last_status() != Some("STOPPED") {
+        return Some(seen(arn, TaskStatus::Alive));
+    }
+    let exit = |container: &types::Container| ContainerExit {
+        name: container.name().unwrap_or_default().to_owned(),
+        exit_code: container.exit_code(),
+        reason: container.reason().map(str::to_owned),
+    };
+    let stopped = Stopped {
+        stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
+        stopped_reason: task.stopped_reason().map(str::to_owned),
+        containers: task.containers().iter().map(exit).collect(),
+        vanished: false,
+    };
+    Some(seen(arn, TaskStatus::Stopped(stopped)))
 }
 
 /// A reply that is no error may still hold failures.
-fn launched(output: RunTaskOutput) -> Result<Launched, LaunchError> {
-    let task_arns: Vec<String> = output.tasks().iter().filter_map(|task| task.task_arn()).map(str::to_owned).collect();
-    let mut failures: Vec<Failure> = output
-        .failures()
-        .iter()
-        .map(|failure| Failure {
-            arn: failure.arn().map(str::to_owned),
-            reason: failure.reason().unwrap_or("no reason given").to_owned(),
-            detail: failure.detail().map(str::to_owned),
-        })
-        .collect();
-    if task_arns.is_empty() && failures.is_empty() {
-        failures.push(Failure {
-            arn: None,
-            reason: "the reply holds neither tasks nor failures".to_owned(),
-            detail: None,
-        });
+fn tasks(output: &RunTaskOutput) -> Reply {
+    let failure = |failure: &types::Failure| Failure {
+        arn: failure.arn().map(str::to_owned),
+        reason: failure.reason().unwrap_or("no reason given").to_owned(),
+        detail: failure.detail().map(str::to_owned),
+    };
+    Reply::Tasks {
+        task_arns: output.tasks().iter().filter_map(|task| task.task_arn()).map(str::to_owned).collect(),
+        failures: output.failures().iter().map(failure).collect(),
     }
-    if failures.is_empty() {
-        return Ok(Launched { task_arns, already: false });
-    }
-    Err(LaunchError::Failures { failures, task_arns })
 }
 
-fn not_launched(error: SdkError<RunTaskError>) -> Result<Launched, LaunchError> {
-    let no_reply = |message| Err(LaunchError::NoReply { message });
-    match &error {
-        SdkError::ServiceError(service) => match service.err() {
-            // The token is taken by a launch with other parameters, and these tasks are the proof: they run already.
-            RunTaskError::ConflictException(conflict) if !conflict.resource_ids().is_empty() => {
-                Ok(Launched { task_arns: conflict.resource_ids().to_vec(), already: true })
-            }
-            RunTaskError::ConflictException(_) => {
-                no_reply(format!("{}, but it names no tasks", describe(service.err())))
-            }
-            // A 5xx answer leaves open whether the tasks were started.
-            refusal if service.raw().status().is_server_error() => no_reply(describe(refusal)),
-            refusal => Err(LaunchError::Refused {
-                code: refusal.code().unwrap_or("an unknown error").to_owned(),
-                message: refusal.message().unwrap_or("no message").to_owned(),
-            }),
+fn no_tasks(error: &SdkError<RunTaskError>) -> Reply {
+    match error {
+        SdkError::ServiceError(service) => Reply::Error {
+            code: service.err().code().unwrap_or("an unknown error").to_owned(),
+            message: service.err().message().unwrap_or("no message").to_owned(),
+            resource_ids: match service.err() {
+                RunTaskError::ConflictException(conflict) => conflict.resource_ids().to_vec(),
+                _ => Vec::new(),
+            },
+            of_server: service.raw().status().is_server_error(),
         },
-        SdkError::ConstructionFailure(_) => {
-            Err(LaunchError::Refused { code: "ConstructionFailure".to_owned(), message: causes(&error) })
-        }
-        _ => no_reply(causes(&error)),
+        SdkError::ConstructionFailure(_) => Reply::Error {
+            code: "ConstructionFailure".to_owned(),
+            message: causes(error),
+            resource_ids: Vec::new(),
+            of_server: false,
+        },
+        _ => Reply::Nothing { message: causes(error) },
     }
-}
-
-fn describe(error: &RunTaskError) -> String {
-    format!("{}: {}", error.code().unwrap_or("an unknown error"), error.message().unwrap_or("no message"))
 }
 
 fn run_task(client: &Client, request: &TaskRequest) -> RunTaskFluentBuilder {

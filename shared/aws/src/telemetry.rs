@@ -5,12 +5,16 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use serde_json::json;
 use tracing::{Span, error, error_span, info, warn};
 use tracing_subscriber::EnvFilter;
 use trigger_core::config::RoutingConfig;
 use trigger_core::event::Record;
-use trigger_engine::{EventError, LaunchReport, MessageOutcome, Outcome};
+use trigger_core::event::TaskStateChange;
+use trigger_core::identity::LaunchKey;
+use trigger_core::launch::{self, Conclusion};
+use trigger_engine::{DriveError, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, SweepReport};
 
 /// How many bytes of a body that cannot be decoded are logged.
 const BODY_BYTES_MAX: usize = 256;
@@ -35,6 +39,12 @@ pub fn exit_code(served: Result<(), impl Display>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// When an invocation ends, as Lambda tells it: in milliseconds since 1970.
+pub fn deadline(milliseconds: u64) -> Timestamp {
+    let deadline = i64::try_from(milliseconds).ok().and_then(|deadline| Timestamp::from_millisecond(deadline).ok());
+    deadline.unwrap_or(Timestamp::MAX)
 }
 
 /// What is counted in CloudWatch.
@@ -90,6 +100,9 @@ fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&s
             error!(event_id, duration_ms, "the firing comes too late, and its schedule does not catch up");
         }
         Err(EventError::Decode(reason)) => error!(%reason, duration_ms, "the payload is no event"),
+        Err(EventError::DeadLettered(reason)) => {
+            error!(message_id, %reason, duration_ms, "the event is in the dead-letter queue");
+        }
     }
 }
 
@@ -110,6 +123,10 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
                     Err(EventError::Decode(reason)) => {
                         let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
                         error!(message_id, queue, %reason, body, "the message cannot be decoded, it goes back");
+                    }
+                    Err(EventError::DeadLettered(reason)) => {
+                        let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
+                        error!(message_id, queue, %reason, body, "the message is in the dead-letter queue");
                     }
                     result => report_event(result, Some(message_id), duration),
                 }
@@ -153,7 +170,55 @@ fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
         match &launch.outcome {
             Outcome::Launched { task_arns } => tell!(info, ?task_arns, "the task is launched"),
             Outcome::Duplicate { task_arns } => tell!(info, ?task_arns, "the task was launched already"),
-            Outcome::Failed(reason) => tell!(error, %reason, "the task could not be launched"),
+            Outcome::Skipped(skipped) => tell!(info, ?skipped, "the task is not launched, as the route wants it"),
+            Outcome::Deferred { until, reason } => {
+                tell!(warn, %until, %reason, "the launch is in the ledger, and goes on later");
+            }
+            Outcome::DeadLettered { reason } => tell!(error, %reason, "the event is in the dead-letter queue"),
+            Outcome::Failed { reason } => tell!(error, %reason, "the task could not be launched"),
         }
+    }
+}
+
+/// Logs what became of a task's state change.
+pub fn report_state_change(change: &TaskStateChange, result: &Result<StateChangeOutcome, DriveError>) {
+    let task_arn = &change.task_arn;
+    match result {
+        Ok(StateChangeOutcome::Ignored) => info!(task_arn, "the task is of no launch in the ledger, or still runs"),
+        Ok(StateChangeOutcome::Recorded { launch, conclusion: None }) => {
+            info!(task_arn, %launch, "the task has stopped, its launch goes on");
+        }
+        Ok(StateChangeOutcome::Recorded { launch, conclusion: Some(conclusion) }) => concluded(launch, conclusion),
+        Err(reason) => error!(task_arn, %reason, "how the task ended could not be recorded"),
+    }
+}
+
+/// Logs what a sweep came to.
+pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
+    match result {
+        Ok(SweepReport { launches, failed, is_cut_short }) => {
+            for (launch, conclusion) in launches {
+                match conclusion {
+                    Some(conclusion) => concluded(launch, conclusion),
+                    None => info!(%launch, "the launch was looked at, and goes on"),
+                }
+            }
+            failed
+                .iter()
+                .for_each(|(uri, reason)| error!(uri, %reason, "something that is due could not be looked at"));
+            if *is_cut_short {
+                warn!("there was more to do than there was time for; the next sweep goes on");
+            }
+        }
+        Err(reason) => error!(%reason, "it cannot be said what is due"),
+    }
+}
+
+fn concluded(launch: &LaunchKey, conclusion: &Conclusion) {
+    match &conclusion.outcome {
+        launch::Outcome::DeadLettered(reason) => {
+            error!(%launch, %reason, "the launch has ended, its event is in the dead-letter queue");
+        }
+        outcome => info!(%launch, ?outcome, "the launch has ended"),
     }
 }

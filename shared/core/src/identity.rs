@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// What a repeated delivery of the same event shares; no other event does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity(Vec<String>);
 
 impl Identity {
@@ -54,5 +55,56 @@ impl Launch<'_> {
             hasher.update(part);
         }
         format!("{:x}", hasher.finalize())
+    }
+}
+
+/// How many characters of the first client token name a launch: 128 bits.
+const ID_CHARACTERS: usize = 32;
+
+/// What a launch is called: in the ledger, and in what its tasks record as their starter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LaunchKey {
+    /// The route's name.
+    pub route: String,
+    /// The day of the event in UTC, `2026-01-31`.
+    pub date: String,
+    /// The beginning of the client token of the first attempt.
+    pub id: String,
+}
+
+impl LaunchKey {
+    /// The key of the launch whose first attempt has this client token.
+    pub fn new(route: &str, date: &str, client_token: &str) -> Self {
+        let id = client_token.get(..ID_CHARACTERS).unwrap_or(client_token).to_owned();
+        Self { route: route.to_owned(), date: date.to_owned(), id }
+    }
+
+    /// The key in `ROUTE/DATE/ID`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let (route, date, id) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_key = parts.next().is_none() && id.len() == ID_CHARACTERS && id.bytes().all(|b| b.is_ascii_hexdigit());
+        is_key.then_some(Self { route, date, id })
+    }
+
+    /// What the tasks of an attempt record as their starter, so that they lead back to their launch even where RunTask's reply
+    /// was lost. At most 124 characters.
+    pub fn started_by(&self, attempt: u32) -> String {
+        format!("{STARTED_BY_PREFIX}{self}/{attempt}")
+    }
+
+    /// The launch, and its attempt, of a task with this starter, if it was started by a launch in the ledger.
+    pub fn of_started_by(started_by: &str) -> Option<(Self, u32)> {
+        let (key, attempt) = started_by.strip_prefix(STARTED_BY_PREFIX)?.rsplit_once('/')?;
+        Some((Self::parse(key)?, attempt.parse().ok()?))
+    }
+}
+
+/// What the starter of every task begins with, unless the config says otherwise.
+pub const STARTED_BY_PREFIX: &str = "ecs-trigger/";
+
+impl fmt::Display for LaunchKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}", self.route, self.date, self.id)
     }
 }

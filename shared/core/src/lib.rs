@@ -25,6 +25,7 @@ pub mod expectation;
 #[cfg(test)]
 mod fixtures;
 pub mod identity;
+pub mod launch;
 pub mod limits;
 pub mod pattern;
 pub mod plan;

@@ -5,6 +5,10 @@
 pub const COUNT_MAX: u32 = 10;
 /// Tasks of one event that one route starts, over all calls: a limit of ours.
 pub const TASKS_MAX: u32 = 10_000;
+/// Rungs of a capacity ladder: a limit of ours.
+pub const RUNGS_MAX: usize = 10;
+/// How often a task is started that fails: a limit of ours.
+pub const RETRY_ATTEMPTS_MAX: u32 = 20;
 /// Characters of all overrides as JSON.
 pub const OVERRIDES_CHARACTERS_MAX: usize = 8192;
 /// Items of a capacity provider strategy.

@@ -7,8 +7,12 @@ mod error;
 mod render;
 
 use crate::config::RoutingConfig;
+use std::time::Duration;
+
 use crate::event::Event;
-use crate::task_request::{EVENT_URI_VARIABLE, EnvironmentVariable, TaskRequest};
+use crate::identity::LaunchKey;
+use crate::launch::{Concurrency, Retry, Sequence};
+use crate::task_request::{Capacity, EVENT_URI_VARIABLE, EnvironmentVariable, TaskRequest};
 use crate::template::Context;
 pub use error::{PlanError, PlanErrorReason};
 use render::Renderer;
@@ -37,6 +41,18 @@ pub struct PlannedLaunch {
     pub slices: u32,
     /// Where the event has to be put before, as it does not fit into the request.
     pub payload_uri: Option<String>,
+    /// What the launch is called.
+    pub key: LaunchKey,
+    /// The capacity that attempts try in turn; none: the call's own.
+    pub capacity: Vec<Capacity>,
+    /// How long a task may run.
+    pub timeout: Option<Duration>,
+    /// When a task that failed is started again.
+    pub retry: Option<Retry>,
+    /// How many run at once.
+    pub concurrency: Option<Concurrency>,
+    /// What orders the events of the object that it is about, if older ones are ignored.
+    pub sequence: Option<Sequence>,
     /// The call.
     pub request: TaskRequest,
 }

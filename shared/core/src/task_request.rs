@@ -4,12 +4,12 @@
 //! omitted: a literal 0 would replace the task definition's value.
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::decode::{choice, record};
 
 /// One RunTask call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
 pub struct TaskRequest {
@@ -20,7 +20,7 @@ pub struct TaskRequest {
     pub count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch_type: Option<LaunchType>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform_version: Option<String>,
@@ -28,13 +28,13 @@ pub struct TaskRequest {
     pub network_configuration: Option<NetworkConfiguration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_constraints: Vec<PlacementConstraint>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_strategy: Vec<PlacementStrategy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagate_tags: Option<PropagateTags>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
     pub started_by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,9 +43,9 @@ pub struct TaskRequest {
     pub enable_ecs_managed_tags: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volume_configurations: Vec<VolumeConfiguration>,
-    #[serde(skip_serializing_if = "TaskOverride::is_empty")]
+    #[serde(default, skip_serializing_if = "TaskOverride::is_empty")]
     pub overrides: TaskOverride,
     pub client_token: String,
 }
@@ -55,6 +55,46 @@ impl TaskRequest {
     pub fn family(&self) -> &str {
         let name = self.task_definition.rsplit('/').next().unwrap_or_default();
         name.split(':').next().unwrap_or_default()
+    }
+}
+
+/// What one attempt to launch asks for instead of the request's own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
+pub struct Capacity {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_configuration: Option<NetworkConfiguration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+}
+
+impl Capacity {
+    /// Puts it into a request. A launch type and a capacity provider strategy replace each other.
+    pub fn apply(&self, request: &mut TaskRequest) {
+        if self.launch_type.is_some() || !self.capacity_provider_strategy.is_empty() {
+            request.launch_type = self.launch_type;
+            request.capacity_provider_strategy.clone_from(&self.capacity_provider_strategy);
+        }
+        let replace = |own: &mut Option<String>, new: &Option<String>| {
+            if new.is_some() {
+                own.clone_from(new);
+            }
+        };
+        replace(&mut request.platform_version, &self.platform_version);
+        replace(&mut request.overrides.cpu, &self.cpu);
+        replace(&mut request.overrides.memory, &self.memory);
+        if self.network_configuration.is_some() {
+            request.network_configuration.clone_from(&self.network_configuration);
+        }
     }
 }
 
@@ -84,7 +124,7 @@ choice! {
 
 record! {
     /// One capacity provider and its share of the tasks.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct CapacityProviderStrategyItem ("a mapping with `capacity_provider`") {
         /// The capacity provider's name: `FARGATE`, `FARGATE_SPOT`, or one of the cluster's own.
@@ -101,7 +141,7 @@ record! {
 }
 
 /// The network of an awsvpc task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkConfiguration {
     /// RunTask knows this one kind.
@@ -111,7 +151,7 @@ pub struct NetworkConfiguration {
 record! {
     /// The network of a task whose task definition has the network mode `awsvpc` (always so on Fargate); RunTask refuses it
     /// for any other.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct AwsvpcConfiguration ("a mapping with `subnets`") {
         /// The subnets' ids, 1 to 16, of one VPC.
@@ -139,7 +179,7 @@ choice! {
 
 record! {
     /// A rule that a container instance must fulfil. Not on Fargate.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct PlacementConstraint ("a mapping with `type`") {
         /// The kind of rule.
@@ -164,7 +204,7 @@ choice! {
 
 record! {
     /// How ECS chooses among container instances. Not on Fargate.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct PlacementStrategy ("a mapping with `type`") {
         /// The way of choosing.
@@ -190,7 +230,7 @@ choice! {
 
 record! {
     /// A tag.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct Tag ("a mapping with `key` and `value`") {
         /// At most 128 characters, not starting with `aws:`.
@@ -202,7 +242,7 @@ record! {
 
 record! {
     /// A volume that the task definition leaves to the launch (`configuredAtLaunch`).
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct VolumeConfiguration ("a mapping with `name`") {
         /// The volume's name in the task definition.
@@ -215,7 +255,7 @@ record! {
 
 record! {
     /// An EBS volume that ECS creates for a task.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct ManagedEbsVolume ("a mapping with `role_arn`") {
         /// The role by which ECS manages the volume.
@@ -258,7 +298,7 @@ record! {
 
 record! {
     /// What becomes of a volume when its task has stopped.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct TerminationPolicy ("a mapping with `delete_on_termination`") {
         /// Whether the volume is deleted.
@@ -268,7 +308,7 @@ record! {
 
 record! {
     /// Tags of a volume.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct EbsTagSpecification ("a mapping with `resource_type`") {
         /// What is tagged.
@@ -291,7 +331,7 @@ choice! {
 }
 
 /// What this launch changes in the task definition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
 pub struct TaskOverride {
@@ -305,7 +345,7 @@ pub struct TaskOverride {
     pub execution_role_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_overrides: Vec<ContainerOverride>,
 }
 
@@ -318,7 +358,7 @@ impl TaskOverride {
 
 record! {
     /// The task's scratch space on Fargate.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct EphemeralStorage ("a mapping with `size_in_gib`") {
         /// The size in GiB, 21 to 200.
@@ -329,16 +369,16 @@ record! {
 }
 
 /// What this launch changes in one container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
 pub struct ContainerOverride {
     pub name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environment: Vec<EnvironmentVariable>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environment_files: Vec<EnvironmentFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
@@ -346,7 +386,7 @@ pub struct ContainerOverride {
     pub memory: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reservation: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_requirements: Vec<ResourceRequirement>,
 }
 
@@ -364,7 +404,7 @@ pub const INDEX_VARIABLE: &str = "ECS_TRIGGER_INDEX";
 pub const EVENT_URI_VARIABLE: &str = "ECS_TRIGGER_EVENT_URI";
 
 /// An environment variable of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentVariable {
     /// Its name.
     pub name: String,
@@ -374,7 +414,7 @@ pub struct EnvironmentVariable {
 
 record! {
     /// A file of environment variables in S3.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     pub struct EnvironmentFile ("a mapping with `value`") {
         /// The file's ARN: `arn:aws:s3:::bucket/file.env`.
         pub value: String,
@@ -394,7 +434,7 @@ choice! {
 
 record! {
     /// A resource that a container needs besides CPU and memory.
-    #[derive(Eq, Serialize)]
+    #[derive(Eq, Serialize, Deserialize)]
     pub struct ResourceRequirement ("a mapping with `type` and `value`") {
         /// The kind of resource.
         #[serde(rename = "type")]

@@ -4,14 +4,28 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use trigger_core::batch::rows;
 use trigger_core::config::RoutingConfig;
-use trigger_core::event::{Decoded, Message, Record};
+use trigger_core::event::{DecodeError, Decoded, Event, Message, Record};
 
-use crate::handle::{EventError, LaunchReport, Ports, handle};
-use crate::launcher::Launcher;
-use crate::payloads::Payloads;
+use crate::handle::{Delivered, EventError, LaunchReport, handle};
+use crate::ports::Ports;
 
 /// How many messages are worked off at once.
 const MESSAGES_AT_ONCE: usize = 10;
+
+/// The times of an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The time that says whether a firing comes too late.
+    pub now: Timestamp,
+    /// When the invocation ends.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Times {
+    fn of(self, record: &Record, event: Result<Event, DecodeError>) -> Delivered<'_> {
+        Delivered { text: &record.body, event, now: self.now, deadline: self.deadline }
+    }
+}
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +34,8 @@ pub enum MessageOutcome {
     Done(Vec<LaunchReport>),
     /// S3 tried out a notification configuration.
     TestEvent,
-    /// It must be delivered again: what became of each of its events.
+    /// Not all of its tasks were started: what became of each of its events. Unless all that is missing is in the dead-letter
+    /// queue, it must be delivered again.
     Failed(Vec<Result<LaunchReport, EventError>>),
     /// It must be delivered again, after an earlier message of its group that failed.
     HeldBack,
@@ -29,7 +44,13 @@ pub enum MessageOutcome {
 impl MessageOutcome {
     /// Whether the message has to stay in its queue.
     pub fn goes_back(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::HeldBack)
+        match self {
+            Self::Failed(results) => {
+                results.iter().any(|result| result.as_ref().is_err_and(|error| !error.is_settled()))
+            }
+            Self::HeldBack => true,
+            Self::Done(_) | Self::TestEvent => false,
+        }
     }
 }
 
@@ -39,8 +60,8 @@ impl MessageOutcome {
 pub async fn handle_batch(
     records: &[Record],
     config: &RoutingConfig,
-    ports: &Ports<impl Launcher, impl Payloads>,
-    now: Timestamp,
+    ports: &impl Ports,
+    times: Times,
     tell: impl Fn(&Record, &MessageOutcome),
 ) -> Vec<MessageOutcome> {
     let tell = &tell;
@@ -49,7 +70,7 @@ pub async fn handle_batch(
         for position in row {
             let outcome = match outcomes.last() {
                 Some((_, last)) if last.goes_back() => MessageOutcome::HeldBack,
-                _ => handle_message(&records[position], config, ports, now).await,
+                _ => handle_message(&records[position], config, ports, times).await,
             };
             tell(&records[position], &outcome);
             outcomes.push((position, outcome));
@@ -62,20 +83,15 @@ pub async fn handle_batch(
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-async fn handle_message(
-    record: &Record,
-    config: &RoutingConfig,
-    ports: &Ports<impl Launcher, impl Payloads>,
-    now: Timestamp,
-) -> MessageOutcome {
+async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
     let events = match Message::decode(record) {
         Ok(Decoded::Events(events)) => events,
         Ok(Decoded::TestEvent) => return MessageOutcome::TestEvent,
-        Err(error) => return MessageOutcome::Failed(vec![Err(EventError::Decode(error))]),
+        Err(error) => return MessageOutcome::Failed(vec![handle(times.of(record, Err(error)), config, ports).await]),
     };
     let mut reports = Vec::with_capacity(events.len());
     for event in events {
-        reports.push(handle(Ok(event), config, ports, now).await);
+        reports.push(handle(times.of(record, Ok(event)), config, ports).await);
     }
     match reports.iter().all(Result::is_ok) {
         true => MessageOutcome::Done(reports.into_iter().flatten().collect()),

@@ -7,23 +7,29 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use trigger_core::config::{Route, RoutingConfig};
 use trigger_core::event::{DecodeError, Event, EventKind};
+use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Skipped};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
 use trigger_core::schedule::Timeliness;
 
-use crate::launcher::{LaunchError, Launched, Launcher};
-use crate::payloads::Payloads;
+use crate::drive::{Driven, Driver, Rest};
+use crate::ports::{Clock, DeadLetters, Payloads, Ports};
 
-/// How many launches of one event are asked for at once. With as many messages of a batch as are handled at once, these are no
-/// more than RunTask takes in a second: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+/// How many launches of one event are driven at once.
 const LAUNCHES_AT_ONCE: usize = 4;
+/// How many bytes the copies of an event in the records of its launches may have; over that, one copy lies beside them.
+const COPIES_BYTES_MAX: usize = 1 << 20;
 
-/// The ports that an event's handling needs.
+/// An event as it was delivered.
 #[derive(Debug, Clone)]
-pub struct Ports<L, P> {
-    /// Starts tasks.
-    pub launcher: L,
-    /// Keeps events that do not fit into a launch.
-    pub payloads: P,
+pub struct Delivered<'a> {
+    /// The text: what a dead letter holds, if it is no event.
+    pub text: &'a str,
+    /// The event that the text is.
+    pub event: Result<Event, DecodeError>,
+    /// The time that says whether a firing comes too late.
+    pub now: Timestamp,
+    /// When the invocation ends.
+    pub deadline: Option<Timestamp>,
 }
 
 /// What became of an event: one outcome for each launch of the routes that it took.
@@ -66,13 +72,30 @@ pub enum Outcome {
         /// Their ARNs.
         task_arns: Vec<String>,
     },
-    /// An earlier delivery had started them.
+    /// An earlier delivery had started them, or had come to an end with them.
     Duplicate {
         /// Their ARNs.
         task_arns: Vec<String>,
     },
-    /// They were not all started, or nobody knows.
-    Failed(LaunchError),
+    /// Nothing is started, as the route wants it.
+    Skipped(Skipped),
+    /// It is in the ledger, and goes on from there.
+    Deferred {
+        /// When.
+        until: Timestamp,
+        /// What it waits for.
+        reason: String,
+    },
+    /// The event is in the dead-letter queue.
+    DeadLettered {
+        /// Why.
+        reason: String,
+    },
+    /// They were not all started, or nobody knows; the event must be delivered again.
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Why an event has to be delivered again, and in the end dead-lettered.
@@ -94,6 +117,8 @@ pub enum EventError {
     },
     /// Not all of its tasks were started.
     Launch(LaunchReport),
+    /// It is in the dead-letter queue, for this reason, and done with.
+    DeadLettered(Box<EventError>),
 }
 
 impl EventError {
@@ -104,6 +129,28 @@ impl EventError {
             Self::Plan { .. } => "PlanError",
             Self::Missed { .. } => "MissedFiring",
             Self::Launch(_) => "LaunchError",
+            Self::DeadLettered(error) => error.kind(),
+        }
+    }
+
+    /// Whether the event is in the dead-letter queue, and need not be delivered again.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::DeadLettered(_))
+    }
+
+    fn event_id(&self) -> Option<&str> {
+        match self {
+            Self::Decode(_) => None,
+            Self::Plan { event_id, .. } | Self::Missed { event_id } => Some(event_id),
+            Self::Launch(report) => Some(&report.event_id),
+            Self::DeadLettered(error) => error.event_id(),
+        }
+    }
+
+    fn route(&self) -> Option<&str> {
+        match self {
+            Self::Plan { errors, .. } => errors.iter().find_map(PlanError::route),
+            _ => None,
         }
     }
 }
@@ -123,29 +170,57 @@ impl fmt::Display for EventError {
             }
             Self::Launch(report) => {
                 let failed = report.launches.iter().filter_map(|launch| match &launch.outcome {
-                    Outcome::Failed(error) => Some(format!("the route `{}`: {error}", launch.route)),
+                    Outcome::Failed { reason } => Some(format!("the route `{}`: {reason}", launch.route)),
                     _ => None,
                 });
                 write!(formatter, "event {}: {}", report.event_id, failed.collect::<Vec<_>>().join("; "))
             }
+            Self::DeadLettered(error) => error.fmt(formatter),
         }
     }
 }
 
-/// Matches, renders, launches and reports one decoded event. `now` decides whether a firing comes too late.
+/// Matches, renders, launches and reports one decoded event.
 ///
 /// A launch that fails does not keep the event's others from theirs: delivered again, the event repeats every client token,
-/// so that only what is missing is started.
+/// so that only what is missing is started. What the ledger holds is not raised any more: it goes on from there.
 ///
 /// # Errors
-/// The event must be delivered again: at least one of its tasks was not started, as far as is known.
+/// The event must be delivered again: at least one of its tasks was not started, as far as is known. Or it is in the dead-letter
+/// queue, as another delivery would change nothing: [`EventError::is_settled`].
 pub async fn handle(
-    decoded: Result<Event, DecodeError>,
+    delivered: Delivered<'_>,
     config: &RoutingConfig,
-    ports: &Ports<impl Launcher, impl Payloads>,
-    now: Timestamp,
+    ports: &impl Ports,
 ) -> Result<LaunchReport, EventError> {
-    let event = decoded.map_err(EventError::Decode)?;
+    let text = delivered.text;
+    let error = match launch_all(delivered, config, ports).await {
+        Err(error @ (EventError::Decode(_) | EventError::Plan { .. } | EventError::Missed { .. })) => error,
+        result => return result,
+    };
+    let Some(queue) = ports.dead_letters() else { return Err(error) };
+    let letter = DeadLetter {
+        reason: error.to_string(),
+        event_id: error.event_id().map(str::to_owned),
+        route: error.route().map(str::to_owned),
+        launch: None,
+        config_etag: config.etag.clone(),
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        event: EventCopy::Text(text.to_owned()),
+    };
+    match queue.send(&letter).await {
+        Ok(()) => Err(EventError::DeadLettered(Box::new(error))),
+        Err(_) => Err(error),
+    }
+}
+
+async fn launch_all(
+    delivered: Delivered<'_>,
+    config: &RoutingConfig,
+    ports: &impl Ports,
+) -> Result<LaunchReport, EventError> {
+    let event = delivered.event.map_err(EventError::Decode)?;
     let mut report = LaunchReport {
         event_id: event.id(),
         identity: event.identity().to_string(),
@@ -154,26 +229,79 @@ pub async fn handle(
         launches: Vec::new(),
         superseded_by: None,
     };
-    match timeliness(&event, config, now) {
+    match timeliness(&event, config, delivered.now) {
         Timeliness::Due => {}
         Timeliness::Missed => return Err(EventError::Missed { event_id: report.event_id }),
         Timeliness::SupersededBy(next) => return Ok(LaunchReport { superseded_by: Some(next), ..report }),
     }
     let plan =
         Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
-    let refused = &store_payloads(&plan, &event, &ports.payloads).await;
+    let copy = copy_uri(&plan, &event, config);
+    let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
+    let driver = &Driver { ports, ledger: config.ledger(), deadline: delivered.deadline };
+    let (event, copy) = (&event, copy.as_deref());
     let launches = plan.launches.into_iter().map(|planned| async move {
-        match planned.payload_uri.as_ref().and_then(|uri| refused.get(uri)) {
-            Some(error) => outcome(planned, Outcome::Failed(error.clone())),
-            None => launch(planned, ports).await,
-        }
+        let needed = planned.payload_uri.as_deref().into_iter().chain(copy);
+        let outcome = match needed.filter_map(|uri| refused.get(uri)).next() {
+            Some(reason) => Outcome::Failed { reason: reason.clone() },
+            None => {
+                let now = ports.clock().now();
+                let record = LaunchRecord::new(&planned, event, copy, config.etag.as_deref(), now);
+                launch(driver, Driven::begin(record, now)).await
+            }
+        };
+        let PlannedLaunch { route, task, index, request, .. } = planned;
+        LaunchOutcome { route, task, index, client_token: request.client_token, outcome }
     });
     report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
     report.routes = plan.routes;
-    match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed(_))) {
+    match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. })) {
         true => Err(EventError::Launch(report)),
         false => Ok(report),
     }
+}
+
+/// Drives a launch until it rests, and says what that means for its event.
+async fn launch(driver: &Driver<'_, impl Ports>, mut driven: Driven) -> Outcome {
+    let rest = driver.drive(&mut driven).await;
+    let record = driven.protocol.record();
+    let is_remembered = driven.version.is_some();
+    let task_arns: Vec<String> = record.tasks.iter().map(|task| task.arn.clone()).collect();
+    let conclusion = record.ended.as_ref().or(record.concluding.as_ref());
+    let unsettled = match (&rest, conclusion.map(|conclusion| &conclusion.outcome), &record.given_up) {
+        (_, Some(launch::Outcome::Skipped(skipped)), _) => return Outcome::Skipped(*skipped),
+        (Ok(_), Some(launch::Outcome::DeadLettered(reason)), _) => {
+            return Outcome::DeadLettered { reason: reason.clone() };
+        }
+        (Err(error), ..) => error.to_string(),
+        (Ok(_), Some(_), _) if driven.has_launched => return Outcome::Launched { task_arns },
+        (Ok(_), Some(_), _) => return Outcome::Duplicate { task_arns },
+        (Ok(_), None, Some(GivenUp::Failed(reason))) => reason.clone(),
+        (Ok(_), None, _) if record.missing() == 0 && record.open_attempt().is_none() => {
+            return match driven.has_launched {
+                true => Outcome::Launched { task_arns },
+                false => Outcome::Duplicate { task_arns },
+            };
+        }
+        (Ok(rest), ..) => waiting_for(record, *rest),
+    };
+    match is_remembered {
+        true => Outcome::Deferred { until: record.due, reason: unsettled },
+        false => Outcome::Failed { reason: unsettled },
+    }
+}
+
+/// What a launch waits for.
+fn waiting_for(record: &LaunchRecord, rest: Rest) -> String {
+    if rest == Rest::OutOfTime {
+        return "the invocation ends before the launch could be recorded".to_owned();
+    }
+    if record.slot == Some(launch::Slot::Waiting) {
+        return "as many tasks of the route run as may".to_owned();
+    }
+    let last = record.attempts.last();
+    let reply = last.and_then(|last| last.reply.as_ref().or(last.undecided.as_ref().map(|undecided| &undecided.reply)));
+    reply.map_or_else(|| "it is being launched".to_owned(), ToString::to_string)
 }
 
 /// Whether the event starts its tasks, if it is a firing.
@@ -184,27 +312,27 @@ fn timeliness(event: &Event, config: &RoutingConfig, now: Timestamp) -> Timeline
     schedule.map_or(Timeliness::Due, |schedule| schedule.timeliness(firing.scheduled_time, now))
 }
 
-async fn launch(planned: PlannedLaunch, ports: &Ports<impl Launcher, impl Payloads>) -> LaunchOutcome {
-    let launched = match ports.launcher.launch(&planned.request).await {
-        Ok(Launched { task_arns, already: false }) => Outcome::Launched { task_arns },
-        Ok(Launched { task_arns, already: true }) => Outcome::Duplicate { task_arns },
-        Err(error) => Outcome::Failed(error),
-    };
-    outcome(planned, launched)
+/// Where a copy of the event lies that is too large to lie in the record of each launch.
+fn copy_uri(plan: &Plan, event: &Event, config: &RoutingConfig) -> Option<String> {
+    let first = plan.launches.first()?;
+    let is_large = plan.launches.len().saturating_mul(event.text.len()) > COPIES_BYTES_MAX;
+    config.ledger().filter(|_| is_large).map(|storage| storage.payload_uri(&first.request.client_token))
 }
 
-fn outcome(planned: PlannedLaunch, outcome: Outcome) -> LaunchOutcome {
-    let PlannedLaunch { route, task, index, request, .. } = planned;
-    LaunchOutcome { route, task, index, client_token: request.client_token, outcome }
-}
-
-/// Puts the event where its tasks are told to read it, before they are started; returns the places where it could not be put.
-async fn store_payloads(plan: &Plan, event: &Event, payloads: &impl Payloads) -> HashMap<String, LaunchError> {
-    let uris: BTreeSet<&String> = plan.launches.iter().filter_map(|planned| planned.payload_uri.as_ref()).collect();
+/// Puts the event where its tasks are told to read it, before they are started; returns the places where it could not be put, and
+/// why.
+async fn store_payloads(
+    plan: &Plan,
+    copy: Option<&str>,
+    event: &Event,
+    payloads: &impl Payloads,
+) -> HashMap<String, String> {
+    let of_launches = plan.launches.iter().filter_map(|planned| planned.payload_uri.as_deref());
+    let uris: BTreeSet<&str> = of_launches.chain(copy).collect();
     let mut refused = HashMap::new();
     for uri in uris {
         if let Err(error) = payloads.put(uri, &event.text).await {
-            refused.insert(uri.clone(), LaunchError::Payload { uri: uri.clone(), message: error.0 });
+            refused.insert(uri.to_owned(), format!("the event could not be put at {uri}: {error}"));
         }
     }
     refused

@@ -1,15 +1,18 @@
 //! Drives the core's decisions through ports: the one place that sequences I/O.
 //!
 //! [`handle`] tells the whole sentence: a decoded event is *matched*, *rendered*, *launched*, and its outcome *reported*;
-//! [`handle_batch`] tells it for each message of a batch. A port is a trait that AWS, this machine and the simulation
-//! implement: so far [`Launcher`] and [`Payloads`].
+//! [`handle_batch`] tells it for each message of a batch. [`handle_state_change`] and [`sweep`] see to what comes after a launch.
+//! A port is a trait that AWS, this machine and the simulation implement: see [`ports`].
 
 mod batch;
+mod drive;
 mod handle;
-mod launcher;
-mod payloads;
+mod lifecycle;
+pub mod ports;
+#[cfg(test)]
+mod scripted;
 
-pub use batch::{MessageOutcome, handle_batch};
-pub use handle::{EventError, LaunchOutcome, LaunchReport, Outcome, Ports, handle};
-pub use launcher::{Failure, LaunchError, Launched, Launcher};
-pub use payloads::{PayloadError, Payloads};
+pub use batch::{MessageOutcome, Times, handle_batch};
+pub use drive::DriveError;
+pub use handle::{Delivered, EventError, LaunchOutcome, LaunchReport, Outcome, handle};
+pub use lifecycle::{StateChangeOutcome, SweepReport, handle_state_change, sweep};

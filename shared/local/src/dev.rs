@@ -2,12 +2,13 @@
 
 mod happening;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,19 +20,28 @@ use trigger_core::config::RoutingConfig;
 use trigger_core::config::local::Local;
 use trigger_core::config::s3::BucketName;
 use trigger_core::event::{Event, Firing, Record};
-use trigger_engine::{EventError, LaunchReport, MessageOutcome, Outcome, Ports, handle, handle_batch};
+use trigger_core::identity::LaunchKey;
+use trigger_core::launch::{self, Conclusion, DueFor, Skipped};
+use trigger_engine::ports::Ledger;
+use trigger_engine::{
+    Delivered, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, Times, handle, handle_batch,
+    handle_state_change, sweep,
+};
 
 use crate::bucket::{Bucket, NotAnObject};
 use crate::clock::Clock;
 use crate::landing::{Landed, files_being_written, is_complete};
+use crate::payloads::STATE_FOLDER;
 use crate::queue::{FolderQueue, Look, Received};
 use crate::timetable::{Due, Timetable};
 use crate::watch::Watch;
-use crate::{FolderPayloads, LocalLauncher};
+use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, Here, LocalLauncher, Started};
 pub use happening::{ContainerExit, Happening, Stream};
 
 /// How many happenings may wait to be told: a process that writes faster than it is told waits as well.
 const HAPPENINGS_MAX: usize = 1000;
+/// How often it is looked what is due in the ledger.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often files are looked at that are not complete.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -89,6 +99,9 @@ pub enum DevError {
          folder under `local: buckets:`"
     )]
     NoSource,
+    /// What an earlier run left in the ledger cannot be removed.
+    #[error("the ledger of an earlier run cannot be removed: {0}")]
+    Ledger(io::Error),
     /// A queue's folder cannot be used.
     #[error("the folder {} of the queue `{queue}`: {error}", folder.display())]
     Queue {
@@ -139,17 +152,26 @@ pub async fn run(
         happenings,
         places: Arc::new(Semaphore::new(options.tasks_max)),
         stop: stopping,
-        launched: Arc::new(Mutex::new(HashMap::new())),
+        started: Arc::new(Mutex::new(Started::default())),
+        alive: Arc::default(),
+    };
+    let has_ledger = options.config.ledger().is_some();
+    let dead_letters = FolderDeadLetters { folder: options.folder.join(STATE_FOLDER).join("dead-letters") };
+    let ports = Here {
+        launcher,
+        ledger: FolderLedger::begin(&options.folder).map_err(DevError::Ledger)?,
+        payloads: FolderPayloads { project: options.folder },
+        dead_letters: has_ledger.then_some(dead_letters),
+        pace: Mutex::default(),
     };
     let mut waiting: Vec<(&Bucket, PathBuf)> = Vec::new();
     let mut dev = Dev {
         config: options.config,
-        ports: Ports { launcher, payloads: FolderPayloads { project: options.folder } },
+        ports,
         queues,
         timetable,
         clock,
         show: &mut show,
-        running: 0,
         told_incomplete: HashSet::new(),
         summary: Summary::default(),
     };
@@ -172,7 +194,8 @@ pub async fn run(
     let mut interrupted = std::pin::pin!(interrupted);
     let mut ending = options.once;
     let mut looks = interval(LOOK_INTERVAL);
-    while !ending || dev.running > 0 || !waiting.is_empty() || queues_are_open {
+    let mut sweeps = interval(SWEEP_INTERVAL);
+    while !ending || dev.is_busy(*stop.borrow()).await || !waiting.is_empty() || queues_are_open {
         let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
         tokio::select! {
             _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {
@@ -190,7 +213,8 @@ pub async fn run(
                 queues_are_open = false;
                 stop.send_replace(true);
             }
-            Some(happening) = told.recv() => dev.tell(&happening),
+            Some(happening) = told.recv() => dev.tell(&happening).await,
+            _ = sweeps.tick(), if has_ledger && !*stop.borrow() => dev.sweep().await,
             landed = next(&mut watch) => dev.landed(&buckets, landed?).await,
         }
     }
@@ -213,12 +237,11 @@ async fn pause(duration: Option<Duration>) {
 
 struct Dev<'a, S> {
     config: RoutingConfig,
-    ports: Ports<LocalLauncher, FolderPayloads>,
+    ports: Here,
     queues: Vec<FolderQueue>,
     timetable: Timetable,
     clock: Clock,
     show: &'a mut S,
-    running: usize,
     told_incomplete: HashSet<PathBuf>,
     summary: Summary,
 }
@@ -267,7 +290,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         (self.show)(&Happening::Fired { route, scheduled_time });
         // However fast a pretended clock runs, nothing comes too late by it.
         let now = if matches!(self.clock, Clock::Real) { self.clock.now() } else { scheduled_time };
-        let result = handle(Ok(firing), &self.config, &self.ports, now).await;
+        let text = firing.text.clone();
+        let delivered = Delivered { text: &text, event: Ok(firing), now, deadline: None };
+        let result = handle(delivered, &self.config, &self.ports).await;
         self.report(result);
     }
 
@@ -300,8 +325,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 
     async fn batch(&mut self, position: usize, received: Vec<Received>) {
         let records: Vec<Record> = received.iter().map(|received| received.record.clone()).collect();
-        let now = self.clock.now();
-        let outcomes = handle_batch(&records, &self.config, &self.ports, now, |_, _| {}).await;
+        let times = Times { now: self.clock.now(), deadline: None };
+        let outcomes = handle_batch(&records, &self.config, &self.ports, times, |_, _| {}).await;
         for (received, outcome) in received.into_iter().zip(outcomes) {
             self.summary.events += 1;
             let record = &received.record;
@@ -378,7 +403,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         };
         self.summary.events += 1;
         (self.show)(&Happening::Object { detail_type, bucket: bucket.name.clone(), key });
-        let result = handle(Event::decode(&event), &self.config, &self.ports, self.clock.now()).await;
+        let now = self.clock.now();
+        let delivered = Delivered { text: &event, event: Event::decode(&event), now, deadline: None };
+        let result = handle(delivered, &self.config, &self.ports).await;
         self.report(result);
     }
 
@@ -396,13 +423,81 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         for launch in report.launches {
             match launch.outcome {
                 Outcome::Launched { task_arns } => {
-                    self.running += task_arns.len();
                     let tasks = task_arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned).collect();
                     (self.show)(&Happening::Launched { route: launch.route, task_name: launch.task, tasks });
                 }
                 Outcome::Duplicate { .. } => (self.show)(&Happening::Duplicate { route: launch.route }),
-                Outcome::Failed(error) => self.refuse(format!("the route `{}`: {error}", launch.route)),
+                Outcome::Skipped(skipped) => {
+                    let reason = match skipped {
+                        Skipped::Full => "as many of its tasks run as may",
+                        Skipped::Older => "a later event of this object was launched before",
+                        Skipped::Superseded => "a later event takes its place",
+                    };
+                    (self.show)(&Happening::Skipped { route: launch.route, reason: reason.to_owned() });
+                }
+                Outcome::Deferred { reason, .. } => {
+                    (self.show)(&Happening::Deferred { route: launch.route, reason });
+                }
+                Outcome::DeadLettered { reason } => self.refuse(format!(
+                    "the route `{}`: {reason}; the event is in {STATE_FOLDER}/dead-letters",
+                    launch.route
+                )),
+                Outcome::Failed { reason } => self.refuse(format!("the route `{}`: {reason}", launch.route)),
             }
+        }
+        // They were told of just now.
+        self.ports.launcher.started().take_untold();
+    }
+
+    /// Whether a task runs, or a launch waits for something. When all is to stop, nothing is waited for but tasks.
+    async fn is_busy(&self, stops: bool) -> bool {
+        if self.ports.launcher.alive.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        let Some(storage) = self.config.ledger().filter(|_| !stops) else { return false };
+        let due = self.ports.ledger.list(&storage.due_prefix(), &storage.due_until(Timestamp::MAX)).await;
+        let is_launch = |uri: &String| storage.parse_due(uri).is_some_and(|due| matches!(due.what, DueFor::Launch(_)));
+        due.is_ok_and(|uris| uris.iter().any(is_launch))
+    }
+
+    /// Looks at what is due in the ledger.
+    async fn sweep(&mut self) {
+        let Some(storage) = self.config.ledger() else { return };
+        match sweep(storage, &self.ports, None).await {
+            Ok(report) => report.launches.iter().for_each(|(key, conclusion)| self.ended(key, conclusion.as_ref())),
+            Err(error) => self.refuse(error.to_string()),
+        }
+        self.tell_untold();
+    }
+
+    /// Tells the ledger that a task has stopped.
+    async fn stopped(&mut self, task: &str) {
+        let change = self.ports.launcher.started().state_change(task);
+        let (Some(change), Some(ledger)) = (change, self.config.ledger()) else { return };
+        match handle_state_change(&change, Some(ledger), &self.ports, None).await {
+            Ok(StateChangeOutcome::Recorded { launch, conclusion }) => self.ended(&launch, conclusion.as_ref()),
+            Ok(StateChangeOutcome::Ignored) => {}
+            Err(error) => self.refuse(error.to_string()),
+        }
+        self.tell_untold();
+    }
+
+    fn ended(&mut self, launch: &LaunchKey, conclusion: Option<&Conclusion>) {
+        if let Some(Conclusion { outcome: launch::Outcome::DeadLettered(reason), .. }) = conclusion {
+            let (route, reason) = (launch.route.clone(), reason.clone());
+            (self.show)(&Happening::EventDeadLettered { route, reason });
+        }
+    }
+
+    /// Tells of tasks that no event started just now: those that waited, and those that are started again.
+    fn tell_untold(&mut self) {
+        let untold = self.ports.launcher.started().take_untold();
+        for (started_by, tasks) in untold {
+            let Some((key, _)) = LaunchKey::of_started_by(&started_by) else { continue };
+            let route = self.config.routes.iter().find(|route| route.name == key.route);
+            let names = route.into_iter().flat_map(|route| self.config.tasks(route)).map(|task| task.name.as_str());
+            let task_name = names.collect::<Vec<_>>().join(", ");
+            (self.show)(&Happening::Launched { route: key.route, task_name, tasks });
         }
     }
 
@@ -411,9 +506,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         (self.show)(&Happening::Refused { reason });
     }
 
-    fn tell(&mut self, happening: &Happening) {
+    async fn tell(&mut self, happening: &Happening) {
         if let Happening::Stopped { containers, .. } = happening {
-            self.running -= 1;
+            self.ports.launcher.alive.fetch_sub(1, Ordering::Relaxed);
             // A container that is not essential was stopped with the task, in whatever state.
             match containers.iter().all(|exit| exit.code == 0 || !exit.essential) {
                 true => self.summary.succeeded += 1,
@@ -421,6 +516,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             }
         }
         (self.show)(happening);
+        if let Happening::Stopped { task, .. } = happening {
+            self.stopped(task).await;
+        }
     }
 }
 

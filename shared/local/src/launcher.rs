@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -12,13 +13,15 @@ use tokio::sync::{Semaphore, mpsc::Sender, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trigger_core::config::local::Local;
+use trigger_core::event::TaskStateChange;
+use trigger_core::launch::{Reply, SeenTask, Stopped, TaskStatus};
 use trigger_core::task_request::TaskRequest;
-use trigger_engine::{LaunchError, Launched, Launcher};
+use trigger_engine::ports::{Launcher, Unanswered};
 
 use crate::bucket::{ACCOUNT, Bucket, REGION};
 use crate::dev::{ContainerExit, Happening, Stream};
 use crate::payloads::with_local_event;
-use crate::process::{ContainerProcess, Surroundings, containers};
+use crate::process::{CannotRun, ContainerProcess, Surroundings, containers};
 use crate::supervise::CANNOT_START;
 
 /// Where a line is cut that does not end.
@@ -45,48 +48,136 @@ pub struct LocalLauncher {
     pub places: Arc<Semaphore>,
     /// Becomes true when every task is to stop.
     pub stop: watch::Receiver<bool>,
+    /// What was started.
+    pub started: Arc<Mutex<Started>>,
+    /// How many tasks were started whose end was not told yet.
+    pub alive: Arc<AtomicUsize>,
+}
+
+/// What was started.
+#[derive(Debug, Default)]
+pub struct Started {
     /// The tasks by client token: a repeated launch starts nothing.
-    pub launched: Arc<Mutex<HashMap<String, Vec<String>>>>,
+    by_token: HashMap<String, Vec<String>>,
+    tasks: HashMap<String, LocalTask>,
+    /// Calls whose tasks nobody was told of yet.
+    untold: Vec<(String, Vec<String>)>,
+}
+
+/// A task of this machine.
+#[derive(Debug)]
+struct LocalTask {
+    started_by: String,
+    stop: watch::Sender<bool>,
+    /// Why it is to be stopped, if it is.
+    stop_reason: Option<String>,
+    stopped: Option<Stopped>,
+}
+
+impl Started {
+    /// Calls since the last time, each with the starter and the ids of its tasks.
+    pub fn take_untold(&mut self) -> Vec<(String, Vec<String>)> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// How a task ended, as ECS would tell.
+    pub fn state_change(&self, id: &str) -> Option<TaskStateChange> {
+        let (arn, task) = self.tasks.iter().find(|(arn, _)| arn.rsplit('/').next() == Some(id))?;
+        let started_by = Some(task.started_by.clone());
+        Some(TaskStateChange { task_arn: arn.clone(), started_by, stopped: task.stopped.clone() })
+    }
 }
 
 impl Launcher for LocalLauncher {
-    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
-        let mut launched = self.launched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task_arns) = launched.get(&request.client_token) {
-            return Ok(Launched { task_arns: task_arns.clone(), already: true });
+    async fn run_task(&self, request: &TaskRequest) -> Reply {
+        let mut started = self.started();
+        if let Some(task_arns) = started.by_token.get(&request.client_token) {
+            // As a conflict would say it: nothing is started.
+            return Reply::Error {
+                code: "ConflictException".to_owned(),
+                message: "the client token was used before".to_owned(),
+                resource_ids: task_arns.clone(),
+                of_server: false,
+            };
         }
-        let tasks: Vec<(String, Vec<ContainerProcess>)> =
-            (0..request.count.unwrap_or(1)).map(|index| self.task(request, index)).collect::<Result<_, _>>()?;
+        let tasks: Result<Vec<_>, _> = (0..request.count.unwrap_or(1)).map(|index| self.task(request, index)).collect();
+        let tasks = match tasks {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                return Reply::Error {
+                    code: "InvalidParameterException".to_owned(),
+                    message: error.to_string(),
+                    resource_ids: Vec::new(),
+                    of_server: false,
+                };
+            }
+        };
         let cluster = request.cluster.as_deref().unwrap_or("default");
         let arn = |id: &String| format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
         let task_arns: Vec<String> = tasks.iter().map(|(id, _)| arn(id)).collect();
-        for (id, processes) in tasks {
-            tokio::spawn(self.clone().run(id, processes));
+        started.untold.push((request.started_by.clone(), tasks.iter().map(|(id, _)| id.clone()).collect()));
+        for ((id, processes), arn) in tasks.into_iter().zip(&task_arns) {
+            let (stop, _) = watch::channel(*self.stop.borrow());
+            let started_by = request.started_by.clone();
+            let task = LocalTask { started_by, stop: stop.clone(), stop_reason: None, stopped: None };
+            started.tasks.insert(arn.clone(), task);
+            self.alive.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(self.clone().run(id, arn.clone(), processes, stop));
         }
-        launched.insert(request.client_token.clone(), task_arns.clone());
-        Ok(Launched { task_arns, already: false })
+        started.by_token.insert(request.client_token.clone(), task_arns.clone());
+        Reply::Tasks { task_arns, failures: Vec::new() }
+    }
+
+    async fn stop_task(&self, _: Option<&str>, task_arn: &str, reason: &str) -> Result<(), Unanswered> {
+        if let Some(task) = self.started().tasks.get_mut(task_arn) {
+            task.stop_reason.get_or_insert_with(|| reason.to_owned());
+            task.stop.send_replace(true);
+        }
+        Ok(())
+    }
+
+    async fn describe_tasks(&self, _: Option<&str>, task_arns: &[String]) -> Result<Vec<SeenTask>, Unanswered> {
+        let started = self.started();
+        let seen = |arn: &String| {
+            let status = match started.tasks.get(arn) {
+                None => TaskStatus::Missing,
+                Some(LocalTask { stopped: None, .. }) => TaskStatus::Alive,
+                Some(LocalTask { stopped: Some(stopped), .. }) => TaskStatus::Stopped(stopped.clone()),
+            };
+            SeenTask { arn: arn.clone(), attempt: None, status }
+        };
+        Ok(task_arns.iter().map(seen).collect())
+    }
+
+    async fn find_tasks(&self, _: Option<&str>, started_by: &str) -> Result<Vec<String>, Unanswered> {
+        let started = self.started();
+        let runs = |(arn, task): (&String, &LocalTask)| {
+            (task.started_by == started_by && task.stopped.is_none()).then(|| arn.clone())
+        };
+        Ok(started.tasks.iter().filter_map(runs).collect())
     }
 }
 
 impl LocalLauncher {
-    fn task(&self, request: &TaskRequest, index: u32) -> Result<(String, Vec<ContainerProcess>), LaunchError> {
+    /// What was started.
+    pub fn started(&self) -> MutexGuard<'_, Started> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn task(&self, request: &TaskRequest, index: u32) -> Result<(String, Vec<ContainerProcess>), CannotRun> {
         let id = format!("{}{index}", request.client_token.get(..31).unwrap_or_default());
         let request = &with_local_event(request.clone(), &self.folder);
         let surroundings = Surroundings { folder: &self.folder, buckets: &self.buckets, docker: self.docker };
         let processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings);
-        let refused = |error: crate::process::CannotRun| LaunchError::Refused {
-            code: "InvalidParameterException".to_owned(),
-            message: error.to_string(),
-        };
-        Ok((id, processes.map_err(refused)?))
+        Ok((id, processes?))
     }
 
     /// Runs a task's containers until one that is essential ends, or all do, or every task is to stop.
-    async fn run(self, id: String, processes: Vec<ContainerProcess>) {
+    async fn run(self, id: String, arn: String, processes: Vec<ContainerProcess>, stop_task: watch::Sender<bool>) {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let started = Instant::now();
-        let (stop_task, stop) = watch::channel(*self.stop.borrow());
+        let stop = stop_task.subscribe();
         let mut running = JoinSet::new();
         for process in processes {
             running.spawn(self.clone().run_container(id.clone(), process, stop.clone()));
@@ -111,6 +202,9 @@ impl LocalLauncher {
             }
         }
         let duration = started.elapsed();
+        if let Some(task) = self.started().tasks.get_mut(&arn) {
+            task.stopped = Some(stopped_as(&containers, task.stop_reason.clone()));
+        }
         self.tell(Happening::Stopped { task: id, containers, duration }).await;
     }
 
@@ -172,6 +266,23 @@ impl LocalLauncher {
     async fn tell(&self, happening: Happening) {
         // Nobody listens any more only when `dev` itself is ending.
         let _ = self.happenings.send(happening).await;
+    }
+}
+
+/// How ECS would tell that a task has stopped.
+fn stopped_as(containers: &[ContainerExit], stop_reason: Option<String>) -> Stopped {
+    let code = if stop_reason.is_some() { "UserInitiated" } else { "EssentialContainerExited" };
+    let exit = |exit: &ContainerExit| trigger_core::launch::ContainerExit {
+        name: exit.container.clone(),
+        exit_code: Some(exit.code.into()),
+        reason: None,
+    };
+    Stopped {
+        stop_code: Some(code.to_owned()),
+        stopped_reason: stop_reason,
+        // What is not essential was stopped with the task, in whatever state.
+        containers: containers.iter().filter(|container| container.essential).map(exit).collect(),
+        vanished: false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use trigger_core::task_request::{EVENT_URI_VARIABLE, TaskRequest};
-use trigger_engine::{PayloadError, Payloads};
+use trigger_engine::ports::{PayloadError, Payloads};
 
 /// Where `dev` keeps its own files, below the project's folder.
 pub(crate) const STATE_FOLDER: &str = ".ecs-trigger";

@@ -11,9 +11,10 @@ use expect_test::{Expect, expect};
 use trigger_core::config::RoutingConfig;
 use trigger_core::document::Source;
 use trigger_core::event::Event;
+use trigger_core::launch::Reply;
 use trigger_core::plan::Plan;
 use trigger_core::task_request::TaskRequest;
-use trigger_engine::{LaunchError, Launched, Launcher};
+use trigger_engine::ports::Launcher;
 
 use super::EcsLauncher;
 
@@ -105,7 +106,7 @@ fn answer_once(status: u16, body: &'static str) -> (String, JoinHandle<String>) 
     (endpoint, server)
 }
 
-async fn launch(request: &TaskRequest, endpoint: &str) -> Result<Launched, LaunchError> {
+fn launcher(endpoint: &str) -> EcsLauncher {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -114,7 +115,11 @@ async fn launch(request: &TaskRequest, endpoint: &str) -> Result<Launched, Launc
         .http_client(crate::clients::https())
         .endpoint_url(endpoint)
         .build();
-    EcsLauncher::new(Client::from_conf(config)).launch(request).await
+    EcsLauncher::new(Client::from_conf(config))
+}
+
+async fn launch(request: &TaskRequest, endpoint: &str) -> Reply {
+    launcher(endpoint).run_task(request).await
 }
 
 /// What the SDK sends is, field by field, the plan that `ecs-trigger plan` shows.
@@ -131,11 +136,8 @@ async fn the_request_that_is_sent_is_the_request_that_is_planned() {
 /// Launches with an endpoint that gives this answer; shows what it is taken for.
 async fn check(status: u16, body: &'static str, expected: Expect) {
     let (endpoint, _) = answer_once(status, body);
-    let shown = match launch(&requests(SMALLEST).remove(0), &endpoint).await {
-        Ok(launched) => format!("{launched:?}"),
-        Err(error) => error.to_string(),
-    };
-    expected.assert_eq(&shown);
+    let reply = launch(&requests(SMALLEST).remove(0), &endpoint).await;
+    expected.assert_eq(&format!("{reply:?}"));
 }
 
 #[tokio::test]
@@ -143,7 +145,7 @@ async fn tasks_in_the_reply_are_launched() {
     check(
         200,
         r#"{"tasks":[{"taskArn":"arn:task/1"},{"taskArn":"arn:task/2"}],"failures":[]}"#,
-        expect![[r#"Launched { task_arns: ["arn:task/1", "arn:task/2"], already: false }"#]],
+        expect![[r#"Tasks { task_arns: ["arn:task/1", "arn:task/2"], failures: [] }"#]],
     )
     .await;
 }
@@ -153,50 +155,52 @@ async fn failures_in_the_reply_are_failures() {
     check(
         200,
         r#"{"failures":[{"reason":"RESOURCE:MEMORY","arn":"arn:instance/1"}]}"#,
-        expect!["ECS could not start every task: RESOURCE:MEMORY on arn:instance/1"],
+        expect![[r#"Tasks { task_arns: [], failures: [Failure { arn: Some("arn:instance/1"), reason: "RESOURCE:MEMORY", detail: None }] }"#]],
     )
     .await;
     check(
         200,
         r#"{"tasks":[{"taskArn":"arn:task/1"}],"failures":[{"reason":"AGENT","detail":"gone"}]}"#,
-        expect!["ECS could not start every task: AGENT (gone)"],
+        expect![[r#"Tasks { task_arns: ["arn:task/1"], failures: [Failure { arn: None, reason: "AGENT", detail: Some("gone") }] }"#]],
     )
     .await;
-    check(200, "{}", expect!["ECS could not start every task: the reply holds neither tasks nor failures"]).await;
+    check(200, "{}", expect!["Tasks { task_arns: [], failures: [] }"]).await;
 }
 
 #[tokio::test]
-async fn a_conflict_means_already_launched() {
+async fn a_conflict_brings_its_proof() {
     check(
         400,
         r#"{"__type":"ConflictException","message":"m","resourceIds":["arn:task/0"]}"#,
-        expect![[r#"Launched { task_arns: ["arn:task/0"], already: true }"#]],
+        expect![[
+            r#"Error { code: "ConflictException", message: "m", resource_ids: ["arn:task/0"], of_server: false }"#
+        ]],
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_conflict_that_names_no_tasks_proves_nothing() {
+async fn a_conflict_may_name_no_tasks() {
     check(
         400,
         r#"{"__type":"ConflictException","message":"m","resourceIds":[]}"#,
-        expect!["no reply to the launch: ConflictException: m, but it names no tasks"],
+        expect![[r#"Error { code: "ConflictException", message: "m", resource_ids: [], of_server: false }"#]],
     )
     .await;
 }
 
 #[tokio::test]
-async fn an_error_of_ours_is_refused() {
+async fn an_error_has_its_name() {
     check(
         400,
         r#"{"__type":"ClusterNotFoundException","message":"Cluster not found."}"#,
-        expect!["the launch was refused with ClusterNotFoundException: Cluster not found."],
+        expect![[r#"Error { code: "ClusterNotFoundException", message: "Cluster not found.", resource_ids: [], of_server: false }"#]],
     )
     .await;
     check(
         400,
         r#"{"__type":"SomethingNewException","message":"m"}"#,
-        expect!["the launch was refused with SomethingNewException: m"],
+        expect![[r#"Error { code: "SomethingNewException", message: "m", resource_ids: [], of_server: false }"#]],
     )
     .await;
 }
@@ -206,10 +210,10 @@ async fn an_error_of_the_servers_leaves_open_what_happened() {
     check(
         500,
         r#"{"__type":"ServerException","message":"try again"}"#,
-        expect!["no reply to the launch: ServerException: try again"],
+        expect![[r#"Error { code: "ServerException", message: "try again", resource_ids: [], of_server: true }"#]],
     )
     .await;
-    check(200, "not JSON", expect!["no reply to the launch: response error: type mismatch: expected object"]).await;
+    check(200, "not JSON", expect![[r#"Nothing { message: "response error: type mismatch: expected object" }"#]]).await;
 }
 
 #[tokio::test]
@@ -217,7 +221,87 @@ async fn without_an_answer_nobody_knows_what_happened() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("has an address"));
     let server = std::thread::spawn(move || drop(listener.accept()));
-    let error = launch(&requests(SMALLEST).remove(0), &endpoint).await.expect_err("nothing answers");
-    assert!(matches!(error, LaunchError::NoReply { .. }), "{error}");
+    let reply = launch(&requests(SMALLEST).remove(0), &endpoint).await;
+    assert!(matches!(reply, Reply::Nothing { .. }), "{reply:?}");
     server.join().expect("ends");
+}
+
+#[tokio::test]
+async fn a_task_that_is_looked_up_runs_or_has_stopped_or_is_unknown() {
+    let body = r#"{
+        "tasks": [
+            {"taskArn":"arn:task/1","lastStatus":"RUNNING"},
+            {"taskArn":"arn:task/2","lastStatus":"STOPPED","stopCode":"EssentialContainerExited","stoppedReason":"r",
+             "containers":[{"name":"app","exitCode":3},{"name":"never-ran","reason":"CannotPullContainerError"}]}
+        ],
+        "failures": [{"arn":"arn:task/3","reason":"MISSING"}]
+    }"#;
+    let (endpoint, server) = answer_once(200, body);
+    let arns = ["arn:task/1", "arn:task/2", "arn:task/3"].map(str::to_owned);
+    let seen = launcher(&endpoint).describe_tasks(Some("batch"), &arns).await.expect("is answered");
+    expect![[r#"
+        [
+            SeenTask {
+                arn: "arn:task/1",
+                attempt: None,
+                status: Alive,
+            },
+            SeenTask {
+                arn: "arn:task/2",
+                attempt: None,
+                status: Stopped(
+                    Stopped {
+                        stop_code: Some(
+                            "EssentialContainerExited",
+                        ),
+                        stopped_reason: Some(
+                            "r",
+                        ),
+                        containers: [
+                            ContainerExit {
+                                name: "app",
+                                exit_code: Some(
+                                    3,
+                                ),
+                                reason: None,
+                            },
+                            ContainerExit {
+                                name: "never-ran",
+                                exit_code: None,
+                                reason: Some(
+                                    "CannotPullContainerError",
+                                ),
+                            },
+                        ],
+                        vanished: false,
+                    },
+                ),
+            },
+            SeenTask {
+                arn: "arn:task/3",
+                attempt: None,
+                status: Missing,
+            },
+        ]"#]]
+    .assert_eq(&format!("{seen:#?}"));
+    expect![[r#"{"cluster":"batch","tasks":["arn:task/1","arn:task/2","arn:task/3"]}"#]]
+        .assert_eq(&server.join().expect("answers"));
+}
+
+#[tokio::test]
+async fn running_tasks_are_found_by_their_starter_alone() {
+    let (endpoint, server) = answer_once(200, r#"{"taskArns":["arn:task/1"]}"#);
+    let found = launcher(&endpoint).find_tasks(Some("batch"), "ecs-trigger/r/2026-01-01/1/0").await;
+    assert_eq!(found, Ok(vec!["arn:task/1".to_owned()]));
+    expect![[r#"{"cluster":"batch","startedBy":"ecs-trigger/r/2026-01-01/1/0"}"#]]
+        .assert_eq(&server.join().expect("answers"));
+}
+
+#[tokio::test]
+async fn a_task_that_is_gone_need_not_be_stopped() {
+    let gone = r#"{"__type":"InvalidParameterException","message":"The referenced task was not found."}"#;
+    let (endpoint, _) = answer_once(400, gone);
+    assert_eq!(launcher(&endpoint).stop_task(None, "arn:task/1", "why").await, Ok(()));
+    let (endpoint, _) = answer_once(400, r#"{"__type":"AccessDeniedException","message":"no"}"#);
+    assert!(launcher(&endpoint).stop_task(None, "arn:task/1", "why").await.is_err());
 }

@@ -1,14 +1,16 @@
 //! AWS's limits, held against a task's settings when the config is loaded.
 
+use super::launching::CapacityConfig;
 use super::task::{ContainerOverrideConfig, Overrides, TaskSettings};
 use super::text::{Mapping, Text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Span, Spanned};
+use crate::launch::RetryOn;
 use crate::limits;
 use crate::task_request::RESERVED_PREFIX;
 use crate::task_request::{
-    AssignPublicIp, AwsvpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, EnvironmentVariable,
-    LaunchType, NetworkConfiguration, PlacementConstraintType, Tag, TaskOverride, TaskRequest,
+    AssignPublicIp, AwsvpcConfiguration, Capacity, CapacityProviderStrategyItem, ContainerOverride,
+    EnvironmentVariable, LaunchType, NetworkConfiguration, PlacementConstraintType, Tag, TaskOverride, TaskRequest,
 };
 
 /// The request with everything filled in that no event changes; templates' places hold empty texts.
@@ -40,6 +42,38 @@ pub(super) fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSe
         overrides: settings.overrides.as_ref().map(fixed_overrides).unwrap_or_default(),
         client_token: String::new(),
     }
+}
+
+/// The capacity of each rung of a task's ladder.
+pub(super) fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
+    let rungs = settings.capacity.iter().flat_map(|rungs| &rungs.value);
+    let capacity = |rung: &Spanned<CapacityConfig>| Capacity {
+        launch_type: value(&rung.launch_type),
+        capacity_provider_strategy: values(rung.capacity_provider_strategy.as_ref()),
+        platform_version: value(&rung.platform_version),
+        network_configuration: value(&rung.network)
+            .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
+        cpu: value(&rung.cpu).map(|text| text.0),
+        memory: value(&rung.memory).map(|text| text.0),
+    };
+    rungs.map(capacity).collect()
+}
+
+/// A task's settings as one rung of its ladder has them.
+fn on_rung(settings: &TaskSettings, rung: &CapacityConfig) -> TaskSettings {
+    let mut on_rung = TaskSettings { capacity: None, ..settings.clone() };
+    if rung.launch_type.is_some() || rung.capacity_provider_strategy.is_some() {
+        on_rung.launch_type.clone_from(&rung.launch_type);
+        on_rung.capacity_provider_strategy.clone_from(&rung.capacity_provider_strategy);
+    }
+    on_rung.platform_version = rung.platform_version.clone().or(on_rung.platform_version);
+    on_rung.network = rung.network.clone().or(on_rung.network);
+    if rung.cpu.is_some() || rung.memory.is_some() {
+        let overrides = on_rung.overrides.get_or_insert_default();
+        overrides.cpu = rung.cpu.clone().or(overrides.cpu.take());
+        overrides.memory = rung.memory.clone().or(overrides.memory.take());
+    }
+    on_rung
 }
 
 fn fixed_overrides(overrides: &Overrides) -> TaskOverride {
@@ -83,6 +117,8 @@ fn names<T>(mapping: Option<&Mapping<T>>) -> impl Iterator<Item = String> {
 /// What AWS would refuse of a task, as far as it can be known before an event.
 pub(super) fn task(name: &Spanned<String>, settings: &TaskSettings) -> Vec<Diagnostic> {
     let mut problems = Problems(Vec::new());
+    problems.ladder(name, settings);
+    problems.launching(settings);
     problems.count(settings);
     problems.capacity(settings);
     problems.network(name, settings);
@@ -127,6 +163,47 @@ impl Problems {
         {
             let message = format!("count is {}; one event starts 1 to {} copies", count.value, limits::TASKS_MAX);
             self.add(count.span, message, "write a number from 1 to 10000");
+        }
+    }
+
+    /// Each rung is held against the same limits as a task without a ladder.
+    fn ladder(&mut self, name: &Spanned<String>, settings: &TaskSettings) {
+        let Some(ladder) = &settings.capacity else { return };
+        if ladder.is_empty() {
+            self.add(ladder.span, "a ladder without rungs", "name at least one capacity, or leave the key out");
+        }
+        if ladder.len() > limits::RUNGS_MAX {
+            let message = format!("{} rungs; a ladder has at most {}", ladder.len(), limits::RUNGS_MAX);
+            self.add(ladder.span, message, "remove some");
+        }
+        let own = [
+            ("launch_type", settings.launch_type.as_ref().map(|setting| setting.span)),
+            ("capacity_provider_strategy", settings.capacity_provider_strategy.as_ref().map(|setting| setting.span)),
+        ];
+        for (key, span) in own.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let message = format!("`{key}` and `capacity` exclude each other");
+            self.add(span.max(ladder.span), message, format!("make `{key}` the first rung of `capacity`"));
+        }
+        for rung in &ladder.value {
+            self.0.extend(task(name, &on_rung(settings, rung)));
+        }
+    }
+
+    fn launching(&mut self, settings: &TaskSettings) {
+        if let Some(timeout) = settings.timeout.as_ref().filter(|timeout| timeout.0.as_secs() == 0) {
+            self.add(timeout.span, "a timeout of less than a second", "write one such as `30m`");
+        }
+        let Some(retry) = &settings.retry else { return };
+        if !(1..=limits::RETRY_ATTEMPTS_MAX).contains(&retry.attempts.value) {
+            let message = format!("attempts is {}; a task is started 1 to 20 times", retry.attempts.value);
+            self.add(retry.attempts.span, message, "write a number from 1 to 20");
+        }
+        let of_exit_codes = retry.on.iter().flat_map(|on| &on.0).filter_map(|on| match on {
+            RetryOn::ExitCode(codes) => Some(codes),
+            _ => None,
+        });
+        if let Some(code) = of_exit_codes.flatten().find(|code| !(1..=255).contains(*code)) {
+            self.add(retry.span, format!("{code} is no exit code of a failure"), "write codes from 1 to 255");
         }
     }
 

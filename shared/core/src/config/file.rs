@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, record};
+use super::launching::LedgerConfig;
 use super::local::Local;
 use super::route::{RouteConfig, Storage};
 use super::task::TaskSettings;
@@ -60,8 +61,13 @@ record! {
         /// Further files with `tasks`, `routes` and `tests`, their paths relative to this one's folder (or key).
         #[schemars(extend("examples" = [["routes/imports.yaml"]]))]
         pub include: Option<Vec<Spanned<String>>>,
-        /// The bucket for what has to outlive a call: large payloads.
+        /// The bucket for what has to outlive a call: large payloads, and the ledger.
         pub storage: Option<Storage>,
+        /// Whether every launch is remembered in the bucket of `storage`. `off`: an event that is delivered again after the
+        /// client token's life (an hour after its tasks stopped, a day at most) starts its tasks again; what finds no capacity on
+        /// any rung is not tried later; and `timeout`, `retry`, `concurrency` and `ignore_older` cannot be used.
+        /// Default: `on` where there is `storage`, else `off`.
+        pub ledger: Option<Spanned<LedgerConfig>>,
         /// Settings that every task starts from. A task's own settings replace them; mappings (`tags`) are merged.
         pub defaults: Option<TaskSettings>,
         /// What can be launched, by name.

@@ -2,6 +2,7 @@
 
 mod cross_check;
 mod event_source;
+mod launching;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use crate::diagnostic::{Diagnostic, hint};
 use crate::document::{Part, Source, Span, Spanned, yaml};
 use crate::limits;
 use crate::template::{Template, Templates};
+use launching::remembers;
 
 /// The files that a config includes, as they are named in it: nothing where the text cannot be read.
 pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
@@ -41,6 +43,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     if tasks.len() == file.tasks.0.len() {
         loader.names_of_templates(&routes, &tasks);
     }
+    loader.needs_the_ledger(&file);
     loader.tests(&file);
     loader.local(&file);
     let Loader { problems, templates, .. } = loader;
@@ -49,6 +52,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     let of_queue =
         |name: &str| RouteMatcher::new(&routes, |route| route.queue().is_some_and(|queue| queue.name == name));
     let messages = queues.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), of_queue(&name))).collect();
+    let remembers = remembers(&file);
     let config = RoutingConfig {
         events,
         messages,
@@ -56,6 +60,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
         tasks,
         templates,
         local: file.local,
+        remembers,
         storage: file.storage,
         tests: file.tests.unwrap_or_default(),
         etag: None,
@@ -127,9 +132,15 @@ impl Loader<'_> {
             return None;
         };
         let containers = settings.overrides.as_ref().and_then(|overrides| overrides.container_overrides.as_deref());
+        let capacity = check::ladder(settings);
+        let mut fixed = check::fixed_request(task_definition, settings);
+        capacity.iter().take(1).for_each(|first| first.apply(&mut fixed));
         Some(Task {
             name: name.value.clone(),
-            fixed: check::fixed_request(task_definition, settings),
+            fixed,
+            capacity,
+            timeout: settings.timeout.as_ref().map(|timeout| timeout.value.0),
+            retry: settings.retry.as_ref().map(launching::retry),
             tags: self.template_values(settings.tags.as_ref()),
             started_by: settings.started_by.as_ref().map(|text| self.template(text)),
             reference_id: settings.reference_id.as_ref().map(|text| self.template(text)),
@@ -178,10 +189,15 @@ impl Loader<'_> {
                 let problem = Diagnostic::error(large.span, "there is no place for large payloads");
                 self.problems.push(problem.help("add `storage: { bucket: NAME }` to the file"));
             }
+            let concurrency =
+                route.concurrency.as_ref().and_then(|concurrency| self.concurrency(concurrency, route, file));
+            self.ignore_older(route);
+            let ignore_older = route.ignore_older.as_ref().is_some_and(|ignore| ignore.value);
             let on = self.event_source(&route.on);
             if let (Some(on), Some(tasks)) = (on, tasks) {
                 let (name, span) = (route.name.value.clone(), route.name.span);
-                routes.push(Route { name, span, on, tasks, for_each, large_payload: route.large_payload.is_some() });
+                let large_payload = route.large_payload.is_some();
+                routes.push(Route { name, span, on, tasks, for_each, concurrency, ignore_older, large_payload });
             }
         }
         routes

@@ -8,6 +8,7 @@ mod check;
 pub(crate) mod decode;
 pub mod file;
 mod interpolate;
+pub mod launching;
 mod load;
 pub mod local;
 pub mod route;
@@ -22,11 +23,12 @@ use std::collections::HashMap;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::{Node, Source, Span, Spanned};
 use crate::event::{Event, EventKind, Firing, Queue};
+use crate::launch::{Retry, WhenFull};
 use crate::pattern::Pattern;
 use crate::pattern::lint::overlaps;
 use crate::pattern::matcher::{MatchError, Matcher};
 use crate::schedule::Schedule;
-use crate::task_request::TaskRequest;
+use crate::task_request::{Capacity, TaskRequest};
 use crate::template::{Template, Templates};
 pub use interpolate::Variables;
 pub use load::includes;
@@ -47,8 +49,10 @@ pub struct RoutingConfig {
     pub warnings: Vec<Diagnostic>,
     /// How `dev` runs tasks here.
     pub local: Option<Local>,
-    /// Where large payloads go.
+    /// Where large payloads go, and the ledger lies.
     pub storage: Option<Storage>,
+    /// Whether launches are remembered there.
+    remembers: bool,
     /// Sample events and what they must start.
     pub tests: Vec<Spanned<TestConfig>>,
     /// Which version of the file this is: the ETag of the object it was read from.
@@ -94,7 +98,20 @@ pub struct Route {
     pub large_payload: bool,
     /// Picks a list of the event, each element of which launches the tasks.
     pub(crate) for_each: Option<Template>,
+    /// How many run at once.
+    pub(crate) concurrency: Option<RouteConcurrency>,
+    /// Whether an event is ignored if a later one of the same object was launched before.
+    pub(crate) ignore_older: bool,
     tasks: Vec<usize>,
+}
+
+/// How many tasks of a route run at once.
+#[derive(Debug)]
+pub(crate) struct RouteConcurrency {
+    pub(crate) max: u32,
+    /// Which launches are counted together.
+    pub(crate) key: Option<Template>,
+    pub(crate) when_full: WhenFull,
 }
 
 /// Where a route's events come from.
@@ -186,8 +203,14 @@ pub enum RouteError {
 pub struct Task {
     /// Its name under `tasks`.
     pub name: String,
-    /// What no event changes.
+    /// What no event changes, on the first rung of the ladder.
     pub(crate) fixed: TaskRequest,
+    /// The capacity ladder; none: the request's own.
+    pub capacity: Vec<Capacity>,
+    /// How long it may run.
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// When it is started again.
+    pub(crate) retry: Option<Retry>,
     /// Tags' values, by position.
     pub(crate) tags: Vec<Template>,
     /// None: `ecs-trigger/ROUTE`.
@@ -304,6 +327,11 @@ impl RoutingConfig {
         let patterns: Vec<_> =
             of_events.filter_map(|route| Some((route.name.as_str(), route.span, route.pattern()?))).collect();
         overlaps(&patterns)
+    }
+
+    /// Where launches are remembered, if they are.
+    pub fn ledger(&self) -> Option<&Storage> {
+        self.storage.as_ref().filter(|_| self.remembers)
     }
 
     /// What a route runs.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, choice, record};
+use super::launching::ConcurrencyConfig;
 use super::s3::S3Filter;
 use super::text::{Anything, Duration, Mapping, OneOrMany, Text};
 use crate::diagnostic::Diagnostic;
@@ -26,6 +27,11 @@ record! {
         /// most 10,000, launches the task of its own; templates see the element as `item` and its position as `index`.
         #[schemars(example = &"{{ body.items }}")]
         pub for_each: Option<Spanned<Text>>,
+        /// How many tasks of this route run at once. Default: any number.
+        pub concurrency: Option<Spanned<ConcurrencyConfig>>,
+        /// Whether an event about an object is ignored if a later one of the same object was launched before: S3 delivers events
+        /// in any order. Default: false.
+        pub ignore_older: Option<Spanned<bool>>,
         /// What to do when the rendered overrides have more than the 8192 characters that ECS takes. `s3`: the event is put
         /// into the bucket of `storage`; commands and environment variables with templates are left out, and the containers
         /// find the event by `ECS_TRIGGER_EVENT_URI`. Default: such an event is an error.
@@ -144,7 +150,8 @@ record! {
     pub struct Storage ("a mapping with `bucket`") {
         /// The bucket's name. The functions write into it; tasks must be allowed to read what they are pointed to.
         pub bucket: Spanned<super::s3::BucketName>,
-        /// What every key begins with. Default: nothing, so that payloads are `payloads/CLIENT_TOKEN.json`.
+        /// What every key begins with. Default: nothing, so that payloads are `payloads/CLIENT_TOKEN.json`, and the ledger's
+        /// launches `launches/ROUTE/DATE/ID.json`.
         #[schemars(example = &"ecs-trigger")]
         pub prefix: Option<String>,
     }
@@ -152,10 +159,15 @@ record! {
 
 impl Storage {
     /// The URI of a payload.
-    pub(crate) fn payload_uri(&self, client_token: &str) -> String {
+    pub fn payload_uri(&self, client_token: &str) -> String {
+        self.uri(&format!("payloads/{client_token}.json"))
+    }
+
+    /// The URI of what has this path below the prefix.
+    pub(crate) fn uri(&self, path: &str) -> String {
         let prefix = self.prefix.as_deref().unwrap_or_default().trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("s3://{}/{prefix}{slash}payloads/{client_token}.json", self.bucket.0)
+        format!("s3://{}/{prefix}{slash}{path}", self.bucket.0)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a route launches: RunTask's parameters, in the config's words.
 
 use super::decode::record;
-use super::text::{Mapping, Text};
+use super::launching::{CapacityConfig, RetryConfig};
+use super::text::{Duration, Mapping, Text};
 use crate::document::Spanned;
 use crate::task_request::{
     AwsvpcConfiguration, CapacityProviderStrategyItem, EnvironmentFile, EphemeralStorage, LaunchType,
@@ -23,6 +24,15 @@ record! {
         /// The capacity providers, at most 20. Not beside `launch_type`.
         #[schemars(length(min = 1, max = 20))]
         pub capacity_provider_strategy: Option<Spanned<Vec<Spanned<CapacityProviderStrategyItem>>>>,
+        /// A ladder of capacity: when there is none for a task on one rung, the next is tried; after the last, the first again in a
+        /// while. Instead of `launch_type` and `capacity_provider_strategy`.
+        #[schemars(length(min = 1, max = 10))]
+        pub capacity: Option<Spanned<Vec<Spanned<CapacityConfig>>>>,
+        /// How long a task may run, from its launch: then it is stopped, and has failed. Default: for ever.
+        #[schemars(example = &"2h")]
+        pub timeout: Option<Spanned<Duration>>,
+        /// When a task that failed is started again. Default: never.
+        pub retry: Option<Spanned<RetryConfig>>,
         /// The Fargate platform version. Default: `LATEST`.
         pub platform_version: Option<Spanned<String>>,
         /// The network of a task whose network mode is `awsvpc`: always so on Fargate.
@@ -56,6 +66,7 @@ record! {
 
 record! {
     /// What the launch changes in the task definition. All overrides together hold at most 8192 characters of JSON.
+    #[derive(Default)]
     pub struct Overrides ("a mapping") {
         /// The task's CPU: units (`1024`) or `1 vCPU`.
         pub cpu: Option<Spanned<Text>>,
@@ -101,11 +112,13 @@ record! {
 impl TaskSettings {
     /// These settings, and from `defaults` those that this does not have.
     pub(crate) fn over(self, defaults: &Self) -> Self {
-        // The two ways of naming capacity exclude each other, so that a task's choice of one unsets the defaults' other.
-        let chooses_capacity = self.launch_type.is_some() || self.capacity_provider_strategy.is_some();
+        // The ways of naming capacity exclude each other, so that a task's choice of one unsets the defaults' other.
+        let chooses_capacity =
+            self.launch_type.is_some() || self.capacity_provider_strategy.is_some() || self.capacity.is_some();
         let capacity = |own: bool| own || !chooses_capacity;
         let own_launch_type = self.launch_type.is_some();
         let own_strategy = self.capacity_provider_strategy.is_some();
+        let own_ladder = self.capacity.is_some();
         Self {
             cluster: self.cluster.or_else(|| defaults.cluster.clone()),
             task_definition: self.task_definition.or_else(|| defaults.task_definition.clone()),
@@ -116,6 +129,9 @@ impl TaskSettings {
             capacity_provider_strategy: self
                 .capacity_provider_strategy
                 .or_else(|| defaults.capacity_provider_strategy.clone().filter(|_| capacity(own_strategy))),
+            capacity: self.capacity.or_else(|| defaults.capacity.clone().filter(|_| capacity(own_ladder))),
+            timeout: self.timeout.or_else(|| defaults.timeout.clone()),
+            retry: self.retry.or_else(|| defaults.retry.clone()),
             platform_version: self.platform_version.or_else(|| defaults.platform_version.clone()),
             network: self.network.or_else(|| defaults.network.clone()),
             group: self.group.or_else(|| defaults.group.clone()),

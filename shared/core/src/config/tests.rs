@@ -44,7 +44,7 @@ fn every_error_is_reported_in_one_pass_in_order_of_place() {
         "version: 2\ntasks:\n  t:\n    comand: [x]\n    count: many\nroutes:\n  - name: a b\n    on: { s3: { bucket: b } }\n    run: u\n",
         expect![[r#"
             c.yaml:1:10: error: unknown version 2 (write `version: 1`)
-            c.yaml:4:5: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:4:5: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
             c.yaml:5:12: error: expected a whole number, found a string
             c.yaml:7:11: error: `a b` cannot be a route's name (use 1 to 64 letters, digits, `-` and `_`)
             c.yaml:9:10: error: unknown task `u` (define it under `tasks`, or run one of `t`)"#]],
@@ -58,7 +58,7 @@ fn one_error_does_not_hide_another() {
         expect![[r#"
             c.yaml:1:10: error: unknown version "1" (write `version: 1`)
             c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)
-            c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
             c.yaml:5:3: error: the task `u` names no task definition (add `task_definition: FAMILY` to it)
             c.yaml:7:20: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)
             c.yaml:7:29: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)"#]],
@@ -80,7 +80,7 @@ fn an_unknown_key_is_an_error_that_names_the_key_meant() {
     check(
         &with_task("    environment: {}"),
         expect![
-            "c.yaml:5:5: error: unknown key `environment` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+            "c.yaml:5:5: error: unknown key `environment` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
         ],
     );
     check(
@@ -927,7 +927,7 @@ fn an_error_in_a_task_is_the_only_thing_said_of_it() {
     check(
         config,
         expect![
-            "c.yaml:2:15: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+            "c.yaml:2:15: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
         ],
     );
 }

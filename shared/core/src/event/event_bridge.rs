@@ -1,5 +1,7 @@
 //! Events in EventBridge's form.
 
+use jiff::Timestamp;
+
 use super::fields::Fields;
 use super::{DecodeError, Envelope, S3DetailType, S3Event};
 use crate::document::Node;
@@ -21,6 +23,11 @@ impl EventBridgeEvent {
         let detail = event.object("detail")?;
         let s3 = S3DetailType::of(&envelope).map(|detail_type| S3Event::decode(detail_type, &detail)).transpose()?;
         Ok(Self { envelope, s3 })
+    }
+
+    pub(super) fn date(&self) -> String {
+        let time = self.envelope.time.parse::<Timestamp>().unwrap_or_default();
+        time.strftime("%Y-%m-%d").to_string()
     }
 
     pub(super) fn identity(&self) -> Identity {

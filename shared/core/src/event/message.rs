@@ -1,5 +1,7 @@
 //! A message of an SQS queue, whatever its body holds.
 
+use jiff::Timestamp;
+
 use super::fields::Fields;
 use super::notification::{self, Content};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
@@ -41,6 +43,11 @@ impl Record {
         self.attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
     }
 
+    /// When it was sent: the same at every delivery.
+    pub fn sent(&self) -> Option<Timestamp> {
+        self.attribute("SentTimestamp").and_then(|sent| Timestamp::from_millisecond(sent.parse().ok()?).ok())
+    }
+
     fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -57,6 +64,8 @@ pub struct Message {
     pub group_id: Option<String>,
     /// SNS's topic and message id, where SNS wrapped it: the same even if SNS sends it to the queue twice.
     pub sns: Option<(String, String)>,
+    /// When it was sent.
+    pub sent: Option<Timestamp>,
     /// The event that the body holds: EventBridge's, or one record of an S3 notification.
     pub event: Option<EventBridgeEvent>,
 }
@@ -97,6 +106,7 @@ impl Message {
             message_id: record.message_id.clone(),
             group_id: record.attribute("MessageGroupId").map(str::to_owned),
             sns: None,
+            sent: record.sent(),
             event: None,
         };
         let mut attributes = record.message_attributes.clone();

@@ -9,6 +9,7 @@ mod notification;
 mod queue;
 mod s3;
 mod schedule;
+mod task_state;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES}
 pub use queue::Queue;
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
 pub use schedule::{Firing, SCHEDULER_INPUT};
+pub use task_state::{LifecycleEvent, SWEEP_INPUT, TaskStateChange};
 
 use crate::document::{Node, json};
 use crate::identity::Identity;
@@ -102,6 +104,26 @@ impl Event {
             EventKind::Firing(firing) => firing.identity(),
             EventKind::Message(message) => message.identity(),
         }
+    }
+
+    /// The day on which it happened, in UTC: `2026-01-31`. A repeated delivery shares it.
+    ///
+    /// [?] S3 does not say that a notification which it sends twice bears one time. Only if it bore two, on both sides of midnight,
+    /// and came after the client token's life, would the ledger take it for another event.
+    pub fn date(&self) -> String {
+        match &self.kind {
+            EventKind::EventBridge(event) => event.date(),
+            EventKind::Firing(firing) => firing.scheduled_time.strftime("%Y-%m-%d").to_string(),
+            EventKind::Message(message) => match (&message.event, message.sent) {
+                (Some(event), _) => event.date(),
+                (None, sent) => sent.unwrap_or_default().strftime("%Y-%m-%d").to_string(),
+            },
+        }
+    }
+
+    /// S3's own event about an object, if it is one.
+    pub fn s3(&self) -> Option<&S3Event> {
+        self.event_bridge().and_then(|event| event.s3.as_ref())
     }
 
     /// The event of EventBridge's form that this is or that a message holds.

@@ -152,15 +152,21 @@ impl S3Event {
         })
     }
 
+    /// What orders the creations and deletions of one key.
+    pub fn sequencer(&self) -> Option<&str> {
+        match &self.change {
+            S3Change::Created { sequencer, .. } | S3Change::Deleted { sequencer, .. } => Some(sequencer),
+            _ => None,
+        }
+    }
+
     /// Bucket, key, version (or entity tag) and sequencer: a repeated notification shares them, but is not promised the
     /// same event id. Changes without a sequencer are told apart by S3's request id.
     pub(super) fn identity(&self, envelope: &Envelope) -> Identity {
         let object = &self.object;
         let version = object.version_id.as_deref().or(object.etag.as_deref()).unwrap_or_default();
-        let occasion = match &self.change {
-            S3Change::Created { sequencer, .. } | S3Change::Deleted { sequencer, .. } => sequencer,
-            _ => self.request_id.as_ref().unwrap_or(&envelope.id),
-        };
+        let request_id = || self.request_id.as_deref().unwrap_or(&envelope.id);
+        let occasion = self.sequencer().unwrap_or_else(request_id);
         Identity::new(["s3", &envelope.detail_type, &self.bucket, &object.key, version, occasion])
     }
 }

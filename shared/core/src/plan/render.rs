@@ -8,14 +8,15 @@ use minijinja::Value;
 
 use super::error::RENDERED_BYTES_MAX;
 use super::{PlanErrorReason, PlannedLaunch};
-use crate::config::{ContainerTemplates, Route, RoutingConfig, Task};
+use crate::config::{ContainerTemplates, Route, RouteConcurrency, RoutingConfig, Task};
 use crate::document::Span;
 use crate::event::Event;
-use crate::identity::{Identity, Launch};
+use crate::identity::{Identity, Launch, LaunchKey};
+use crate::launch::{Concurrency, Sequence, hashed_name};
 use crate::limits;
 use crate::task_request::{
-    ATTEMPT_VARIABLE, ContainerOverride, EVENT_ID_VARIABLE, EnvironmentVariable, INDEX_VARIABLE, ROUTE_VARIABLE,
-    TaskRequest,
+    ATTEMPT_VARIABLE, Capacity, ContainerOverride, EVENT_ID_VARIABLE, EnvironmentVariable, INDEX_VARIABLE,
+    ROUTE_VARIABLE, TaskRequest,
 };
 use crate::template::{Context, Template};
 
@@ -25,6 +26,10 @@ pub(super) struct Renderer<'a> {
     route: &'a Route,
     event_id: String,
     identity: Identity,
+    /// The day of the event.
+    date: String,
+    /// What orders the events of the object that it is about, if older ones are ignored.
+    sequence: Option<Sequence>,
     context: &'a Context,
     /// What was made of templates that are the same for every element, by their places.
     of_event: RefCell<HashMap<Span, String>>,
@@ -47,6 +52,11 @@ impl<'a> Renderer<'a> {
             route,
             event_id: event.id(),
             identity: event.identity(),
+            date: event.date(),
+            sequence: event.s3().filter(|_| route.ignore_older).and_then(|s3| {
+                let sequencer = s3.sequencer()?.to_owned();
+                Some(Sequence { name: hashed_name(&route.name, &[&s3.bucket, &s3.object.key]), sequencer })
+            }),
             context,
             of_event: RefCell::default(),
             rendered_bytes: Cell::new(0),
@@ -65,9 +75,10 @@ impl<'a> Renderer<'a> {
         // All calls point to one object, which is named by the first of them.
         let mut payload_uri: Option<String> = None;
         for element in &elements {
+            let concurrency = self.concurrency(element).map_err(|reason| (element.index, reason))?;
             for task in self.config.tasks(self.route) {
                 let (request, is_large) = self.request(task, element).map_err(|reason| (element.index, reason))?;
-                for mut planned in self.slices(task, element, &request) {
+                for mut planned in self.slices(task, element, &request, concurrency.as_ref()) {
                     if let Some(storage) = self.config.storage.as_ref().filter(|_| is_large) {
                         let uri = payload_uri.get_or_insert_with(|| storage.payload_uri(&planned.request.client_token));
                         planned.point_to(uri);
@@ -95,7 +106,14 @@ impl<'a> Renderer<'a> {
     }
 
     /// A request in calls of at most ten copies, each with a client token of its own.
-    fn slices(&self, task: &Task, element: &Element, request: &TaskRequest) -> impl Iterator<Item = PlannedLaunch> {
+    fn slices(
+        &self,
+        task: &Task,
+        element: &Element,
+        request: &TaskRequest,
+        concurrency: Option<&Concurrency>,
+    ) -> impl Iterator<Item = PlannedLaunch> {
+        let concurrency = concurrency.cloned();
         let copies = request.count;
         let slices = copies.unwrap_or(1).div_ceil(limits::COUNT_MAX).max(1);
         (0..slices).map(move |slice| {
@@ -111,9 +129,34 @@ impl<'a> Renderer<'a> {
                 slice,
             }
             .client_token();
-            let (route, task) = (self.route.name.clone(), task.name.clone());
-            PlannedLaunch { route, task, index: element.index, slice, slices, payload_uri: None, request }
+            let key = LaunchKey::new(&self.route.name, &self.date, &request.client_token);
+            if self.config.ledger().is_some() {
+                request.started_by = key.started_by(0);
+            }
+            PlannedLaunch {
+                route: self.route.name.clone(),
+                task: task.name.clone(),
+                index: element.index,
+                slice,
+                slices,
+                payload_uri: None,
+                key,
+                capacity: task.capacity.clone(),
+                timeout: task.timeout,
+                retry: task.retry.clone(),
+                concurrency: concurrency.clone(),
+                sequence: self.sequence.clone(),
+                request,
+            }
         })
+    }
+
+    /// Which launches are counted together with those of this element.
+    fn concurrency(&self, element: &Element) -> Result<Option<Concurrency>, PlanErrorReason> {
+        let Some(RouteConcurrency { max, key, when_full }) = &self.route.concurrency else { return Ok(None) };
+        let key = key.as_ref().map(|key| self.text(key, element)).transpose()?;
+        let slots = hashed_name(&self.route.name, &key.iter().map(String::as_str).collect::<Vec<_>>());
+        Ok(Some(Concurrency { slots, max: *max, when_full: *when_full }))
     }
 
     fn text(&self, template: &Template, element: &Element) -> Result<String, PlanErrorReason> {
@@ -158,7 +201,12 @@ impl<'a> Renderer<'a> {
             self.container(container, templates, element)?;
             self.own_variables(element, container)?;
         }
-        let length = length_as_json(&request);
+        let on_rung = |capacity: &Capacity| {
+            let mut request = request.clone();
+            capacity.apply(&mut request);
+            length_as_json(&request)
+        };
+        let length = task.capacity.iter().map(on_rung).max().unwrap_or_else(|| length_as_json(&request));
         if length <= limits::OVERRIDES_CHARACTERS_MAX {
             return Ok((request, false));
         }

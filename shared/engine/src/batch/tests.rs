@@ -1,51 +1,36 @@
 //! What becomes of a batch. One door: [`check`].
 
-use std::sync::Mutex;
-
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
 use trigger_core::config::RoutingConfig;
 use trigger_core::document::Source;
 use trigger_core::event::{Queue, Record};
-use trigger_core::task_request::TaskRequest;
+use trigger_core::launch::Reply;
 
-use super::{MessageOutcome, handle_batch};
-use crate::{LaunchError, Launched, Launcher, PayloadError, Payloads, Ports};
+use super::{MessageOutcome, Times, handle_batch};
+use crate::scripted::{Scripted, started};
 
-/// Launches every task, but those whose reference is `refused`; remembers the order.
-#[derive(Default)]
-struct Ecs {
-    launched: Mutex<Vec<String>>,
-    at_once: Mutex<(usize, usize)>,
+/// Launches every task, but those whose reference is `refused`.
+fn ecs() -> Scripted {
+    let ecs = Scripted::new(|request, before| match request.reference_id.as_deref() {
+        Some("refused") => Reply::Error {
+            code: "ClientException".to_owned(),
+            message: "no".to_owned(),
+            resource_ids: Vec::new(),
+            of_server: false,
+        },
+        _ => started([before + 1]),
+    });
+    Scripted { dawdles: true, ..ecs }
 }
 
-impl Launcher for Ecs {
-    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
-        let reference = request.reference_id.clone().unwrap_or_default();
-        let started = {
-            let mut at_once = self.at_once.lock().expect("not poisoned");
-            at_once.0 += 1;
-            at_once.1 = at_once.1.max(at_once.0);
-            at_once.0
-        };
-        // Others go on meanwhile; the later a launch began, the sooner it ends.
-        for _ in 0..60 - started.min(50) {
-            tokio::task::yield_now().await;
-        }
-        self.at_once.lock().expect("not poisoned").0 -= 1;
-        if reference == "refused" {
-            return Err(LaunchError::Refused { code: "ClientException".into(), message: "no".into() });
-        }
-        self.launched.lock().expect("not poisoned").push(reference);
-        Ok(Launched { task_arns: vec!["arn:1".into()], already: false })
-    }
+fn references(world: &Scripted) -> Vec<String> {
+    let asked = world.asked.lock().expect("not poisoned");
+    let references = asked.iter().map(|request| request.reference_id.clone().unwrap_or_default());
+    references.filter(|reference| reference != "refused").collect()
 }
 
-impl Payloads for () {
-    async fn put(&self, _: &str, _: &str) -> Result<(), PayloadError> {
-        Ok(())
-    }
-}
+const TIMES: Times = Times { now: Timestamp::UNIX_EPOCH, deadline: None };
 
 const CONFIG: &str = r#"
 version: 1
@@ -73,8 +58,8 @@ async fn check(messages: &[&str], expected: Expect) {
         }
     };
     let records: Vec<Record> = messages.iter().enumerate().map(record).collect();
-    let ports = Ports { launcher: Ecs::default(), payloads: () };
-    let outcomes = handle_batch(&records, &config, &ports, Timestamp::UNIX_EPOCH, |_, _| {}).await;
+    let ports = ecs();
+    let outcomes = handle_batch(&records, &config, &ports, TIMES, |_, _| {}).await;
     assert_eq!(outcomes.len(), records.len(), "every message has its outcome");
     let mut shown = String::new();
     for (record, outcome) in records.iter().zip(&outcomes) {
@@ -95,7 +80,7 @@ async fn check(messages: &[&str], expected: Expect) {
         };
         shown += &format!("{}: {outcome}\n", record.message_id);
     }
-    let launched = ports.launcher.launched.into_inner().expect("not poisoned").join(" ");
+    let launched = references(&ports).join(" ");
     expected.assert_eq(&format!("{shown}launched: {launched}"));
 }
 
@@ -117,7 +102,7 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
             m-1: goes back: the message's body is not JSON: expected a string, found `b` at byte 1
             m-2: done, launches: 1
             m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ body.job }}"
-            m-4: goes back: event m-4: the route `jobs`: the launch was refused with ClientException: no
+            m-4: goes back: event m-4: the route `jobs`: ClientException: no
             m-5: done, launches: 0
             m-6: done, launches: 0
             m-7: test event
@@ -143,7 +128,7 @@ async fn a_group_keeps_its_order_and_stops_at_its_first_failure() {
             m-0: done, launches: 1
             m-1: done, launches: 1
             m-2: done, launches: 1
-            m-3: goes back: event m-3: the route `ordered`: the launch was refused with ClientException: no
+            m-3: goes back: event m-3: the route `ordered`: ClientException: no
             m-4: done, launches: 1
             m-5: goes back after another
             m-6: goes back after another
@@ -177,9 +162,9 @@ async fn a_message_of_several_records_is_done_when_all_are() {
     check(
         &[&both, &good],
         expect![[r#"
-        m-0: goes back: 1 launched; event m-0: the route `objects`: the launch was refused with ClientException: no
-        m-1: done, launches: 1 and 1
-        launched: c a b d"#]],
+            m-0: goes back: 1 launched; event m-0: the route `objects`: ClientException: no
+            m-1: done, launches: 1 and 1
+            launched: c a b d"#]],
     )
     .await;
 }
@@ -196,9 +181,9 @@ async fn at_once(messages: usize, body: &str) -> usize {
         unreadable: None,
     };
     let records: Vec<Record> = (0..messages).map(record).collect();
-    let ports = Ports { launcher: Ecs::default(), payloads: () };
-    handle_batch(&records, &config, &ports, Timestamp::UNIX_EPOCH, |_, _| {}).await;
-    ports.launcher.at_once.into_inner().expect("not poisoned").1
+    let ports = ecs();
+    handle_batch(&records, &config, &ports, TIMES, |_, _| {}).await;
+    ports.at_once.into_inner().expect("not poisoned").1
 }
 
 #[tokio::test]

@@ -1,46 +1,29 @@
 //! What becomes of an event. One door: [`check`].
 
-use std::sync::Mutex;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
 use trigger_core::config::RoutingConfig;
 use trigger_core::document::Source;
-use trigger_core::event::{Event, Firing};
-use trigger_core::task_request::TaskRequest;
+use trigger_core::event::{DecodeError, Event, Firing};
+use trigger_core::launch::Reply;
 
-use super::{Ports, handle};
-use crate::{Failure, LaunchError, Launched, Launcher, PayloadError, Payloads};
+use super::{Delivered, EventError, LaunchReport, handle};
+use crate::scripted::{Scripted, no_memory, started};
 
-/// Answers launches in turn, and remembers what was asked for.
-struct Script {
-    answers: Mutex<Vec<Result<Launched, LaunchError>>>,
-    asked: Mutex<Vec<String>>,
+fn parse(config: impl Into<String>) -> RoutingConfig {
+    RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid")
 }
 
-impl Launcher for Script {
-    async fn launch(&self, request: &TaskRequest) -> Result<Launched, LaunchError> {
-        self.asked.lock().expect("not poisoned").push(request.task_definition.clone());
-        self.answers.lock().expect("not poisoned").remove(0)
-    }
-}
-
-/// Remembers what was put, or refuses it.
-#[derive(Default)]
-struct Bucket {
-    refuses: bool,
-    put: Mutex<Vec<String>>,
-}
-
-impl Payloads for Bucket {
-    async fn put(&self, uri: &str, event: &str) -> Result<(), PayloadError> {
-        if self.refuses {
-            return Err(PayloadError("AccessDenied".to_owned()));
-        }
-        let shown = format!("{} characters at {}", event.len(), uri.split('/').take(4).collect::<Vec<_>>().join("/"));
-        self.put.lock().expect("not poisoned").push(shown);
-        Ok(())
-    }
+async fn deliver(
+    config: &RoutingConfig,
+    world: &Scripted,
+    text: &str,
+    event: Result<Event, DecodeError>,
+    now: Timestamp,
+) -> Result<LaunchReport, EventError> {
+    handle(Delivered { text, event, now, deadline: None }, config, world).await
 }
 
 const CONFIG: &str = r#"
@@ -59,56 +42,62 @@ fn event(detail: &str) -> String {
     )
 }
 
-fn started(arn: &str) -> Result<Launched, LaunchError> {
-    Ok(Launched { task_arns: vec![arn.to_owned()], already: false })
+/// Replies in turn.
+fn replies(replies: Vec<Reply>) -> Scripted {
+    Scripted::new(move |_, before| replies[before].clone())
 }
 
-fn no_memory() -> LaunchError {
-    let failure =
-        Failure { arn: Some("i-1".into()), reason: "RESOURCE:MEMORY".into(), detail: Some("2 GiB free".into()) };
-    LaunchError::Failures { failures: vec![failure], task_arns: Vec::new() }
+/// Handles an event in a world; shows what was asked for and what came of it.
+async fn check(event: &str, world: Scripted, expected: Expect) {
+    check_with(&parse(CONFIG), event, &world, expected).await;
 }
 
-/// Handles an event with a launcher that gives these answers; shows what was asked for and what came of it.
-async fn check(event: &str, answers: Vec<Result<Launched, LaunchError>>, expected: Expect) {
-    let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
-    let script = Script { answers: Mutex::new(answers), asked: Mutex::new(Vec::new()) };
-    let ports = Ports { launcher: script, payloads: Bucket::default() };
-    let shown = match handle(Event::decode(event), &config, &ports, Timestamp::UNIX_EPOCH).await {
+async fn check_with(config: &RoutingConfig, event: &str, world: &Scripted, expected: Expect) {
+    let before = world.asked.lock().expect("not poisoned").len();
+    let shown = match deliver(config, world, event, Event::decode(event), Timestamp::UNIX_EPOCH).await {
         Ok(report) => {
             report.launches.iter().map(|launch| format!("{}: {:?}\n", launch.route, launch.outcome)).collect()
         }
-        Err(error) => format!("{}: {error}\n", error.kind()),
+        Err(error) => {
+            let settled = if error.is_settled() { " (dead-lettered)" } else { "" };
+            format!("{}: {error}{settled}\n", error.kind())
+        }
     };
-    let asked = ports.launcher.asked.into_inner().expect("not poisoned").join(", ");
-    expected.assert_eq(&format!("{shown}asked for: {asked}"));
+    let asked = world.asked.lock().expect("not poisoned");
+    let asked: Vec<&str> = asked[before..].iter().map(|request| request.task_definition.as_str()).collect();
+    expected.assert_eq(&format!("{shown}asked for: {}", asked.join(", ")));
 }
 
 #[tokio::test]
 async fn every_route_that_matches_is_launched() {
-    let answers = vec![started("arn:1"), started("arn:2")];
+    let answers = Scripted::that_starts();
     check(
         &event(r#"{"both":true,"reference":"x"}"#),
         answers,
         expect![[r#"
-        first: Launched { task_arns: ["arn:1"] }
-        second: Launched { task_arns: ["arn:2"] }
-        asked for: a, b"#]],
+            first: Launched { task_arns: ["arn:1"] }
+            second: Launched { task_arns: ["arn:2"] }
+            asked for: a, b"#]],
     )
     .await;
 }
 
 #[tokio::test]
 async fn an_event_without_a_route_starts_nothing_and_is_no_error() {
-    check(&event("{}").replace("app", "other"), vec![], expect!["asked for: "]).await;
+    check(&event("{}").replace("app", "other"), Scripted::that_starts(), expect!["asked for: "]).await;
 }
 
 #[tokio::test]
 async fn a_repeated_delivery_is_a_duplicate_and_no_error() {
-    let launched = Launched { task_arns: vec!["arn:1".into()], already: true };
+    let conflict = Reply::Error {
+        code: "ConflictException".to_owned(),
+        message: "m".to_owned(),
+        resource_ids: vec!["arn:1".to_owned()],
+        of_server: false,
+    };
     check(
         &event("{}"),
-        vec![Ok(launched)],
+        replies(vec![conflict]),
         expect![[r#"
         first: Duplicate { task_arns: ["arn:1"] }
         asked for: a"#]],
@@ -118,33 +107,33 @@ async fn a_repeated_delivery_is_a_duplicate_and_no_error() {
 
 #[tokio::test]
 async fn a_failed_launch_does_not_keep_the_other_routes_from_theirs_and_is_raised() {
-    let answers = vec![Err(no_memory()), started("arn:2")];
+    let answers = replies(vec![no_memory(), started([2])]);
     check(
         &event(r#"{"both":true,"reference":"x"}"#),
         answers,
         expect![[r#"
-        LaunchError: event e-1: the route `first`: ECS could not start every task: RESOURCE:MEMORY on i-1 (2 GiB free)
-        asked for: a, b"#]],
+            LaunchError: event e-1: the route `first`: ECS could not start every task: RESOURCE:MEMORY on i-1 (2 GiB free)
+            asked for: a, b"#]],
     )
     .await;
 }
 
 #[tokio::test]
 async fn a_launch_without_a_reply_is_raised() {
-    let no_reply = LaunchError::NoReply { message: "the connection was reset".into() };
+    let no_reply = Reply::Nothing { message: "the connection was reset".into() };
     check(
         &event("{}"),
-        vec![Err(no_reply)],
+        Scripted::new(move |_, _| no_reply.clone()),
         expect![[r#"
-        LaunchError: event e-1: the route `first`: no reply to the launch: the connection was reset
-        asked for: a"#]],
+            LaunchError: event e-1: the route `first`: no reply: the connection was reset
+            asked for: a, a, a"#]],
     )
     .await;
 }
 
 #[tokio::test]
 async fn a_missing_field_is_raised_and_nothing_is_launched() {
-    check(&event(r#"{"both":true}"#), vec![], expect![[r#"
+    check(&event(r#"{"both":true}"#), Scripted::that_starts(), expect![[r#"
         PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` in the template "{{ detail.reference }}"
         asked for: "#]]).await;
 }
@@ -153,7 +142,7 @@ async fn a_missing_field_is_raised_and_nothing_is_launched() {
 async fn what_is_no_event_is_raised() {
     check(
         "{}",
-        vec![],
+        Scripted::that_starts(),
         expect![[r#"
         DecodeError: the event's `time` is missing
         asked for: "#]],
@@ -166,12 +155,10 @@ async fn fired(catch_up: &str, now: &str) -> String {
     let config = format!(
         "version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes: [{{ name: r, on: {{ schedule: rate(1 hour), catch_up: {catch_up} }}, run: t }}]\n"
     );
-    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
-    let script = Script { answers: Mutex::new(vec![started("arn:1")]), asked: Mutex::new(Vec::new()) };
-    let ports = Ports { launcher: script, payloads: Bucket::default() };
+    let (config, world) = (parse(config), Scripted::that_starts());
     let time = "2026-01-01T10:00:00Z".parse().expect("is a time");
     let event = Firing::local("r", time).into_event();
-    match handle(Ok(event), &config, &ports, now.parse().expect("is a time")).await {
+    match deliver(&config, &world, "", Ok(event), now.parse().expect("is a time")).await {
         Ok(report) => match report.superseded_by {
             Some(next) => format!("superseded by {next}"),
             None => format!("{} launched", report.launches.len()),
@@ -190,31 +177,245 @@ async fn a_firing_that_comes_late_is_launched_unless_the_schedule_says_otherwise
     assert_eq!(fired("none", "2026-01-01T10:11:00Z").await, missed);
 }
 
-/// Handles an event of 9,000 characters with a bucket; shows what was put, what was launched, and the outcome.
-async fn large(payloads: Bucket) -> String {
+/// Handles an event of 9,000 characters; shows what was put, what was launched, and the outcome.
+async fn large(world: Scripted) -> String {
     let config = r#"
 version: 1
 storage: { bucket: state, prefix: ecs-trigger }
+ledger: off
 tasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app, command: ["{{ detail.text }}"] }] } } }
 routes: [{ name: r, on: { event_pattern: { source: [app] } }, run: t, large_payload: s3 }]
 "#;
-    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
-    let script = Script { answers: Mutex::new(vec![started("arn:1")]), asked: Mutex::new(Vec::new()) };
-    let ports = Ports { launcher: script, payloads };
-    let event = Event::decode(&event(&format!(r#"{{"text":"{}"}}"#, "x".repeat(9000))));
-    let outcome = match handle(event, &config, &ports, Timestamp::UNIX_EPOCH).await {
+    let text = event(&format!(r#"{{"text":"{}"}}"#, "x".repeat(9000)));
+    let outcome = match deliver(&parse(config), &world, &text, Event::decode(&text), Timestamp::UNIX_EPOCH).await {
         Ok(_) => "done".to_owned(),
         Err(error) => error.to_string().split("payloads/").next().expect("has a start").to_owned(),
     };
-    let put = ports.payloads.put.into_inner().expect("not poisoned");
-    let asked = ports.launcher.asked.into_inner().expect("not poisoned");
-    format!("put {put:?}, launched {asked:?}: {outcome}")
+    let asked = world.asked.into_inner().expect("not poisoned").len();
+    format!("put {:?}, {asked} launched: {outcome}", world.put.into_inner().expect("not poisoned"))
 }
 
 #[tokio::test]
 async fn an_event_that_does_not_fit_is_put_before_its_task_is_launched() {
-    expect![[r#"put ["9123 characters at s3://state/ecs-trigger"], launched ["t"]: done"#]]
-        .assert_eq(&large(Bucket::default()).await);
-    expect!["put [], launched []: event e-1: the route `r`: the event could not be put at s3://state/ecs-trigger/"]
-        .assert_eq(&large(Bucket { refuses: true, put: Mutex::default() }).await);
+    expect![[r#"put ["9123 characters at s3://state/ecs-trigger"], 1 launched: done"#]]
+        .assert_eq(&large(Scripted::that_starts()).await);
+    expect!["put [], 0 launched: event e-1: the route `r`: the event could not be put at s3://state/ecs-trigger/"]
+        .assert_eq(&large(Scripted { refuses_payloads: true, ..Scripted::that_starts() }).await);
+}
+
+const WITH_LEDGER: &str = r#"
+version: 1
+storage: { bucket: state }
+defaults: { network: { subnets: [subnet-1] } }
+tasks:
+  t:
+    task_definition: t
+    capacity:
+      - capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]
+      - launch_type: FARGATE
+routes:
+  - { name: r, on: { event_pattern: { source: [app] } }, run: t }
+  - { name: objects, on: { s3: { bucket: uploads } }, run: t, ignore_older: true }
+  - { name: single, on: { event_pattern: { source: [single] } }, run: t, concurrency: { max: 1, when_full: skip } }
+"#;
+
+#[tokio::test]
+async fn a_launch_in_the_ledger_is_not_made_again_however_late_the_event_comes_again() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
+    check_with(
+        &config,
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: Launched { task_arns: ["arn:1"] }
+        asked for: t"#]],
+    )
+    .await;
+    world.pass(Duration::from_secs(40 * 3600));
+    check_with(
+        &config,
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: Duplicate { task_arns: ["arn:1"] }
+        asked for: "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn without_capacity_the_next_rung_is_tried_and_after_the_last_the_launch_waits_in_the_ledger() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::new(|_, _| no_memory()));
+    check_with(&config, &event("{}"), &world, expect![[r#"
+        r: Deferred { until: 2026-01-01T10:01:00Z, reason: "ECS could not start every task: RESOURCE:MEMORY on i-1 (2 GiB free)" }
+        asked for: t, t"#]]).await;
+    let asked = world.asked.into_inner().expect("not poisoned");
+    assert_eq!(asked[0].capacity_provider_strategy[0].capacity_provider, "FARGATE_SPOT");
+    assert_eq!(asked[1].launch_type.expect("is the second rung").as_str(), "FARGATE");
+    assert_ne!(asked[0].client_token, asked[1].client_token, "a token that failed replays its failures");
+}
+
+#[tokio::test]
+async fn a_call_without_a_reply_is_repeated_with_its_token_for_a_while() {
+    let no_reply = Reply::Nothing { message: "timeout".to_owned() };
+    let world = Scripted::new(move |_, before| if before < 2 { no_reply.clone() } else { started([1]) });
+    check_with(
+        &parse(WITH_LEDGER),
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: Launched { task_arns: ["arn:1"] }
+        asked for: t, t, t"#]],
+    )
+    .await;
+    let asked = world.asked.into_inner().expect("not poisoned");
+    assert!(asked.iter().all(|request| *request == asked[0]), "the very same request each time");
+}
+
+#[tokio::test]
+async fn what_will_never_do_is_dead_lettered_with_its_event_at_once() {
+    let refused = Reply::Error {
+        code: "AccessDeniedException".to_owned(),
+        message: "not you".to_owned(),
+        resource_ids: Vec::new(),
+        of_server: false,
+    };
+    let world = Scripted { takes_letters: true, ..Scripted::new(move |_, _| refused.clone()) };
+    check_with(
+        &parse(WITH_LEDGER),
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: DeadLettered { reason: "AccessDeniedException: not you" }
+        asked for: t"#]],
+    )
+    .await;
+    let letter = world.letters.into_inner().expect("not poisoned").remove(0);
+    let message: serde_json::Value = serde_json::from_str(&letter.message()).expect("is JSON");
+    assert_eq!(message["route"], "r");
+    assert_eq!(message["event"]["detail-type"], "t", "the event as it was");
+    assert_eq!(message["attempts"][0]["reply"]["error"]["code"], "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn without_a_dead_letter_queue_it_is_raised() {
+    let refused = Reply::Error {
+        code: "AccessDeniedException".to_owned(),
+        message: "not you".to_owned(),
+        resource_ids: Vec::new(),
+        of_server: false,
+    };
+    check(
+        &event("{}"),
+        Scripted::new(move |_, _| refused.clone()),
+        expect![[r#"
+        LaunchError: event e-1: the route `first`: AccessDeniedException: not you
+        asked for: a"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_planned_is_dead_lettered_as_it_came() {
+    let world = Scripted { takes_letters: true, ..Scripted::that_starts() };
+    check_with(&parse(CONFIG), &event(r#"{"both":true}"#), &world, expect![[r#"
+        PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` in the template "{{ detail.reference }}" (dead-lettered)
+        asked for: "#]]).await;
+    check_with(
+        &parse(CONFIG),
+        "{",
+        &world,
+        expect![[r#"
+        DecodeError: the event is not JSON: expected a string, found the end of the text at byte 1 (dead-lettered)
+        asked for: "#]],
+    )
+    .await;
+    let letters = world.letters.into_inner().expect("not poisoned");
+    assert!(letters[0].message().contains(r#""event":{"id":"e-1""#), "{}", letters[0].message());
+    assert!(letters[1].message().contains(r#""event_text":"{""#), "{}", letters[1].message());
+}
+
+#[tokio::test]
+async fn an_event_whose_launch_cannot_be_recorded_is_raised_and_nothing_is_launched() {
+    let world = Scripted { remembers: false, ..Scripted::that_starts() };
+    check_with(
+        &parse(WITH_LEDGER),
+        &event("{}"),
+        &world,
+        expect![[r#"
+        LaunchError: event e-1: the route `r`: the ledger does not answer: SlowDown
+        asked for: "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_launch_that_finds_all_slots_taken_is_skipped_for_good() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
+    let of = |id: &str| event("{}").replace("app", "single").replace("e-1", id);
+    check_with(
+        &config,
+        &of("e-1"),
+        &world,
+        expect![[r#"
+        single: Launched { task_arns: ["arn:1"] }
+        asked for: t"#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &of("e-2"),
+        &world,
+        expect![[r#"
+        single: Skipped(Full)
+        asked for: "#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &of("e-2"),
+        &world,
+        expect![[r#"
+        single: Skipped(Full)
+        asked for: "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_of_an_object_is_ignored_after_a_later_one() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
+    let of = |sequencer: &str| {
+        let detail = format!(
+            r#"{{"bucket":{{"name":"uploads"}},"object":{{"key":"k","size":1,"sequencer":"{sequencer}"}},"reason":"PutObject"}}"#
+        );
+        event(&detail).replace(r#""app","detail-type":"t""#, r#""aws.s3","detail-type":"Object Created""#)
+    };
+    check_with(
+        &config,
+        &of("0A"),
+        &world,
+        expect![[r#"
+        objects: Launched { task_arns: ["arn:1"] }
+        asked for: t"#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &of("09F"),
+        &world,
+        expect![[r#"
+        objects: Skipped(Older)
+        asked for: "#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &of("0A1"),
+        &world,
+        expect![[r#"
+        objects: Launched { task_arns: ["arn:2"] }
+        asked for: t"#]],
+    )
+    .await;
 }

@@ -95,6 +95,27 @@ pub enum Happening {
         /// The route's name.
         route: String,
     },
+    /// Nothing is started, as the route wants it.
+    Skipped {
+        /// The route's name.
+        route: String,
+        /// Why.
+        reason: String,
+    },
+    /// The launch is in the ledger, and goes on later.
+    Deferred {
+        /// The route's name.
+        route: String,
+        /// What it waits for.
+        reason: String,
+    },
+    /// A launch has ended without its work being done; its event is among the dead letters.
+    EventDeadLettered {
+        /// The route's name.
+        route: String,
+        /// Why.
+        reason: String,
+    },
     /// A file is still being written, or was a moment ago; it is taken when it is complete.
     Incomplete {
         /// The bucket's name.

@@ -24,7 +24,10 @@ impl Loader<'_> {
                 EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
             });
             let of_tasks = route.tasks.iter().filter_map(|task| tasks.get(*task)).flat_map(Task::templates);
-            for template in of_tasks.chain(&route.for_each).filter(|template| !template.allows_for_absence()) {
+            let of_key = route.concurrency.as_ref().and_then(|concurrency| concurrency.key.as_ref());
+            for template in
+                of_tasks.chain(&route.for_each).chain(of_key).filter(|template| !template.allows_for_absence())
+            {
                 let is_missing = |name: &&str| !given.contains(name) && known.contains(name);
                 let missing = template.names().iter().map(String::as_str).filter(is_missing);
                 for name in missing {

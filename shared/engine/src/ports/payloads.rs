@@ -3,7 +3,7 @@
 use std::future::Future;
 
 /// Keeps an event where its tasks can read it: in S3, or in a folder of this machine.
-pub trait Payloads {
+pub trait Payloads: Sync {
     /// Puts an event's JSON at an `s3://` URI. Putting the same again changes nothing.
     ///
     /// # Errors

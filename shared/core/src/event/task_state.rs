@@ -1,0 +1,93 @@
+//! What comes after a launch: "ECS Task State Change", and the minute's sweep.
+
+use super::fields::Fields;
+use super::{DecodeError, Envelope};
+use crate::document::{Kind, Node, json};
+use crate::identity::LaunchKey;
+use crate::launch::{ContainerExit, Stopped};
+
+/// What the schedule of the sweep gives as its input.
+pub const SWEEP_INPUT: &str = r#"{"sweep":true}"#;
+
+/// What looks after launches is called for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LifecycleEvent {
+    /// A task's state changed.
+    TaskStateChange(TaskStateChange),
+    /// A minute has passed.
+    Sweep,
+}
+
+impl LifecycleEvent {
+    /// Decodes a state change, [`SWEEP_INPUT`], or the "Scheduled Event" of a rule with a schedule.
+    ///
+    /// # Errors
+    /// The text is none of these.
+    pub fn decode(text: &str) -> Result<Self, DecodeError> {
+        let node = json::parse(text)?;
+        let is_sweep =
+            node.get("sweep").is_some() || node.get("detail-type").and_then(Node::as_str) == Some("Scheduled Event");
+        if is_sweep { Ok(Self::Sweep) } else { TaskStateChange::decode(text).map(Self::TaskStateChange) }
+    }
+}
+
+/// A task's state changed. Delivered more than once, and in any order; but what has stopped stays so.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStateChange {
+    /// The task.
+    pub task_arn: String,
+    /// What it records as its starter.
+    pub started_by: Option<String>,
+    /// How it stopped, if it has.
+    pub stopped: Option<Stopped>,
+}
+
+impl TaskStateChange {
+    /// Decodes an event of EventBridge.
+    ///
+    /// # Errors
+    /// It is none, or not about a task's state.
+    pub fn decode(text: &str) -> Result<Self, DecodeError> {
+        let node = json::parse(text)?;
+        let event = Fields::root(&node)?;
+        let envelope = Envelope::decode(&event)?;
+        if envelope.detail_type != "ECS Task State Change" {
+            let problem = format!("must be `ECS Task State Change`, found `{}`", envelope.detail_type);
+            return Err(event.error("detail-type", problem));
+        }
+        let detail = event.object("detail")?;
+        let has_stopped = detail.string("lastStatus")? == "STOPPED";
+        Ok(Self {
+            task_arn: detail.string("taskArn")?,
+            started_by: detail.optional_string("startedBy")?,
+            stopped: has_stopped.then(|| stopped(&detail)).transpose()?,
+        })
+    }
+
+    /// The launch that started the task, and its attempt, if it is in the ledger.
+    pub fn launch(&self) -> Option<(LaunchKey, u32)> {
+        self.started_by.as_deref().and_then(LaunchKey::of_started_by)
+    }
+}
+
+fn stopped(detail: &Fields<'_>) -> Result<Stopped, DecodeError> {
+    let containers = match detail.node().get("containers") {
+        Some(_) => detail.objects("containers")?.iter().map(container).collect::<Result<_, _>>()?,
+        None => Vec::new(),
+    };
+    Ok(Stopped {
+        stop_code: detail.optional_string("stopCode")?,
+        stopped_reason: detail.optional_string("stoppedReason")?,
+        containers,
+        vanished: false,
+    })
+}
+
+fn container(fields: &Fields<'_>) -> Result<ContainerExit, DecodeError> {
+    let exit_code = match fields.node().get("exitCode") {
+        None | Some(Node { kind: Kind::Null, .. }) => None,
+        Some(_) => i32::try_from(fields.integer("exitCode")?).ok(),
+    };
+    Ok(ContainerExit { name: fields.string("name")?, exit_code, reason: fields.optional_string("reason")? })
+}

@@ -1,0 +1,79 @@
+//! How fast RunTask is called.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Calls a second at most: Fargate takes 20 RunTask calls a second, of an account and Region.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
+const RATE_MAX: f64 = 20.0;
+/// Calls a second at least.
+const RATE_MIN: f64 = 0.5;
+/// How many calls may be made at once after a pause.
+const BURST: f64 = 20.0;
+/// By how much the rate grows with each call that is not throttled.
+const GROWTH: f64 = 0.25;
+
+/// A bucket of tokens, one for each call. Others share the account's rate, so that it halves when ECS throttles, and grows again
+/// slowly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pace {
+    rate: f64,
+    tokens: f64,
+    at: Option<Timestamp>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rate: RATE_MAX, tokens: BURST, at: None }
+    }
+}
+
+impl Pace {
+    /// Takes a token; returns how long to wait before the call that it is for.
+    pub fn take(&mut self, now: Timestamp) -> SignedDuration {
+        let elapsed = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+        self.at = Some(self.at.map_or(now, |at| at.max(now)));
+        self.tokens = (self.tokens + elapsed * self.rate).min(BURST) - 1.0;
+        SignedDuration::try_from_secs_f64((-self.tokens / self.rate).max(0.0)).unwrap_or_default()
+    }
+
+    /// ECS took a call.
+    pub fn succeeded(&mut self) {
+        self.rate = (self.rate + GROWTH).min(RATE_MAX);
+    }
+
+    /// ECS throttled a call.
+    pub fn throttled(&mut self) {
+        self.rate = (self.rate / 2.0).max(RATE_MIN);
+        self.tokens = self.tokens.min(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The seconds that each of `calls` calls waits, made at once.
+    fn waits(pace: &mut Pace, calls: usize) -> Vec<f64> {
+        let now = Timestamp::UNIX_EPOCH;
+        (0..calls).map(|_| pace.take(now).as_secs_f64()).collect()
+    }
+
+    #[test]
+    fn a_burst_goes_at_once_and_the_rest_twenty_a_second() {
+        let waits = waits(&mut Pace::default(), 40);
+        assert!(waits[..20].iter().all(|wait| *wait == 0.0), "{waits:?}");
+        assert!((waits[39] - 1.0).abs() < 1e-6, "{waits:?}");
+    }
+
+    #[test]
+    fn throttling_halves_the_rate_and_success_restores_it_slowly() {
+        let mut pace = Pace::default();
+        pace.throttled();
+        pace.throttled();
+        assert!((waits(&mut pace, 5)[4] - 1.0).abs() < 1e-6);
+        (0..60).for_each(|_| pace.succeeded());
+        assert_eq!(pace.rate, RATE_MAX);
+        (0..20).for_each(|_| pace.throttled());
+        assert_eq!(pace.rate, RATE_MIN);
+    }
+}

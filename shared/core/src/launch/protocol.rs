@@ -1,0 +1,617 @@
+//! The steps of one launch, decided one at a time.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::dead_letter::DeadLetter;
+use super::fate::{Fate, StopReason, Stopped};
+use super::record::{
+    Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Skipped, Slot, Undecided, WhenFull,
+};
+use super::reply::{Reply, Verdict};
+use super::slots::Taken;
+use crate::task_request::TaskRequest;
+
+/// How long after the first call with a client token a repetition is certain to start nothing new. ECS keeps a token for an
+/// hour longer than its tasks, at most 24 hours; clocks may differ, and a call takes its time.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
+const TOKEN_SAFE: SignedDuration = SignedDuration::from_mins(45);
+/// After this no call is made with the token any more, so that what the last one started has got about when it is looked for.
+const LAST_CALL: SignedDuration = SignedDuration::from_mins(40);
+/// How long after it said so who calls RunTask may begin a call.
+const CALLING: SignedDuration = SignedDuration::from_secs(30);
+/// How long after that the call counts as abandoned: it has had its time, and clocks differ.
+const ABANDONED: SignedDuration = SignedDuration::from_mins(4);
+/// How long who reports a conclusion has for it, before somebody else does.
+const REPORTING: SignedDuration = SignedDuration::from_mins(2);
+/// How often tasks are looked up whose state change has not come. ECS shows a stopped task for an hour.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(20);
+/// How long ECS, eventually consistent, may not know a task yet that it has started.
+const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_mins(10);
+/// How soon a task that was asked to stop is looked at.
+const STOPPING: SignedDuration = SignedDuration::from_mins(3);
+/// How soon one that stands in line looks for itself. Whoever gives slots back wakes it before.
+const IN_LINE: SignedDuration = SignedDuration::from_mins(10);
+/// How long capacity is waited for.
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+/// How soon a launch is due at the earliest.
+const DUE_SOONEST: SignedDuration = SignedDuration::from_secs(30);
+/// How many attempts there are at most: their number has three digits at the end of `startedBy`.
+const ATTEMPTS_MAX: usize = 900;
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Write the record over the version that was read, before anything else.
+    Write,
+    /// Note that this is the latest launched event of its object, unless a later one was.
+    TakeTurn,
+    /// Take slots, or a place in the line.
+    TakeSlots,
+    /// Call RunTask with exactly this.
+    RunTask(Box<TaskRequest>),
+    /// Ask ECS to stop these tasks.
+    StopTasks(Vec<String>, StopReason),
+    /// Ask ECS how these tasks are.
+    DescribeTasks(Vec<String>),
+    /// Ask ECS for the running tasks with this starter.
+    FindTasks(String),
+    /// Send the event to the dead-letter queue.
+    DeadLetter(Box<DeadLetter>),
+    /// Give the slots back.
+    ReleaseSlots,
+    /// Nothing until then.
+    Wait(Timestamp),
+    /// It has ended.
+    Done,
+}
+
+/// What came of a step, or what else became known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Whether no later event of the object was launched.
+    Turn(bool),
+    /// Whether it has its slots.
+    Slots(Taken),
+    /// What came of RunTask.
+    Replied {
+        /// The attempt.
+        attempt: u32,
+        /// ECS's reply.
+        reply: Reply,
+    },
+    /// ECS was asked to stop these tasks.
+    StopAsked(Vec<String>),
+    /// How tasks are.
+    Seen(Vec<SeenTask>),
+    /// The tasks that run with the starter of an attempt.
+    Found {
+        /// The attempt.
+        attempt: u32,
+        /// The tasks.
+        task_arns: Vec<String>,
+    },
+    /// The event is in the dead-letter queue.
+    DeadLettered,
+    /// The slots were given back.
+    SlotsReleased,
+    /// A later launch takes its place.
+    Replaced,
+}
+
+/// How a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenTask {
+    /// Its ARN.
+    pub arn: String,
+    /// The attempt that started it, where that can be told.
+    pub attempt: Option<u32>,
+    /// How it is.
+    pub status: TaskStatus,
+}
+
+/// How a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskStatus {
+    /// It runs, or will.
+    Alive,
+    /// It stopped.
+    Stopped(Stopped),
+    /// ECS does not know it.
+    Missing,
+}
+
+/// A launch under way: its record, and what was done about it here.
+///
+/// Whoever drives it does what [`Protocol::next`] says, and tells what came of it by [`Protocol::hear`], until there is
+/// nothing to do.
+#[derive(Debug)]
+pub struct Protocol {
+    record: LaunchRecord,
+    is_written: bool,
+    /// What was heard since the record was read or written, to be heard again if somebody else wrote it meanwhile.
+    heard: Vec<Answer>,
+    done: Done,
+}
+
+/// What this drive of the launch has done, and does not do again.
+#[derive(Debug, Default)]
+struct Done {
+    /// It is we who call.
+    calls: bool,
+    slots: bool,
+    look: bool,
+    find: bool,
+    conclude: bool,
+    dead_letter: bool,
+    release: bool,
+}
+
+impl Protocol {
+    /// A launch that nobody recorded yet.
+    pub fn begin(record: LaunchRecord, now: Timestamp) -> Self {
+        let mut protocol = Self { record, is_written: false, heard: Vec::new(), done: Done::default() };
+        // Where nothing has to be asked before, one write records the launch and its first attempt.
+        if protocol.record.sequence.is_none() && protocol.record.concurrency.is_none() {
+            protocol.open(now);
+        }
+        protocol
+    }
+
+    /// A launch of the ledger.
+    pub fn resume(record: LaunchRecord) -> Self {
+        Self { record, is_written: true, heard: Vec::new(), done: Done::default() }
+    }
+
+    /// The record as it stands.
+    pub fn record(&self) -> &LaunchRecord {
+        &self.record
+    }
+
+    /// Notes that the record is in the ledger, due at this time.
+    pub fn written(&mut self, due: Timestamp) {
+        self.record.due = due;
+        self.is_written = true;
+        self.heard.clear();
+    }
+
+    /// Goes on with the record that somebody else wrote meanwhile, with what was heard since.
+    pub fn reload(&mut self, record: LaunchRecord, now: Timestamp) {
+        self.record = record;
+        self.is_written = true;
+        self.done.conclude = false;
+        self.done.calls = false;
+        for answer in std::mem::take(&mut self.heard) {
+            self.hear(answer, now);
+        }
+    }
+
+    /// Wants the record to be written, even if nothing else has changed.
+    pub fn touch(&mut self) {
+        self.is_written = false;
+    }
+
+    /// Wants the slots back of a launch that has ended.
+    pub fn reclaim(&mut self) {
+        self.done.slots = true;
+    }
+
+    /// When somebody else has to look at it: not at once, as who drives it is about to go on.
+    pub fn due(&self, now: Timestamp) -> Timestamp {
+        self.until(now).max(later(now, DUE_SOONEST))
+    }
+
+    /// When there is something to do again.
+    fn until(&self, now: Timestamp) -> Timestamp {
+        let record = &self.record;
+        let mut times = Vec::new();
+        if let Some(concluding) = &record.concluding {
+            times.push(later(concluding.at, REPORTING));
+        }
+        if let Some(attempt) = record.attempts.last().filter(|attempt| attempt.reply.is_none()) {
+            let abandoned = attempt.calling.map(|since| later(since, ABANDONED));
+            let again = attempt.undecided.as_ref().map(|undecided| undecided.again);
+            let again = abandoned.or(again).unwrap_or(now);
+            let is_over = now.duration_since(attempt.opened) >= LAST_CALL;
+            times.push(if is_over { later(attempt.opened, TOKEN_SAFE) } else { again });
+        } else if record.slot == Some(Slot::Waiting) {
+            let replaces = record.concurrency.as_ref().is_some_and(|it| it.when_full == WhenFull::Replace);
+            times.push(later(now, if replaces { STOPPING } else { IN_LINE }));
+        } else if record.missing() > 0 && record.given_up.is_none() {
+            times.push(record.not_before.unwrap_or_else(|| later(now, ABANDONED)));
+        }
+        for task in record.tasks.iter().filter(|task| task.is_alive()) {
+            times.push(later(now, if task.stop.is_some() { STOPPING } else { LOOK_EVERY }));
+            times.extend(record.timeout().filter(|_| task.stop.is_none()).map(|timeout| later(task.since, timeout)));
+        }
+        times.into_iter().min().unwrap_or_else(|| later(now, ABANDONED)).max(later(now, SignedDuration::from_secs(1)))
+    }
+
+    /// Decides what to do next.
+    pub fn next(&mut self, now: Timestamp) -> Step {
+        if !self.is_written {
+            return Step::Write;
+        }
+        if self.record.ended.is_some() {
+            // Slots that were taken after somebody else had ended it.
+            return if self.done.slots && !self.done.release { Step::ReleaseSlots } else { Step::Done };
+        }
+        if let Some(conclusion) = self.record.concluding.clone().or_else(|| self.conclusion(now)) {
+            return self.conclude(conclusion, now);
+        }
+        if let Some(step) = self.gate(now).or_else(|| self.stop(now)) {
+            return step;
+        }
+        if let Some(number) = self.record.open_attempt() {
+            if let Some(step) = self.call(number, now) {
+                return step;
+            }
+        } else if self.wants_attempt(now) {
+            self.open(now);
+            return Step::Write;
+        }
+        let is_due = self.record.due <= now;
+        let alive: Vec<String> = self.alive().map(|task| task.arn.clone()).collect();
+        if is_due && !alive.is_empty() && !self.done.look {
+            return Step::DescribeTasks(alive);
+        }
+        Step::Wait(self.until(now))
+    }
+
+    /// What has to be asked before the first attempt.
+    fn gate(&self, now: Timestamp) -> Option<Step> {
+        let record = &self.record;
+        if !record.attempts.is_empty() || record.given_up.is_some() {
+            return None;
+        }
+        if record.sequence.is_some() && !record.is_latest {
+            return Some(Step::TakeTurn);
+        }
+        if record.concurrency.is_none() || record.slot == Some(Slot::Held) {
+            return None;
+        }
+        Some(if self.done.slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
+    }
+
+    /// Stops what has to be stopped.
+    fn stop(&mut self, now: Timestamp) -> Option<Step> {
+        let is_replaced = self.record.given_up == Some(GivenUp::Replaced);
+        let timeout = self.record.timeout();
+        for task in self.record.tasks.iter_mut().filter(|task| task.is_alive() && task.stop.is_none()) {
+            if is_replaced {
+                task.stop = Some(StopReason::Replaced);
+            } else if timeout.is_some_and(|timeout| now.duration_since(task.since) >= timeout) {
+                task.stop = Some(StopReason::Timeout);
+            } else {
+                continue;
+            }
+            self.is_written = false;
+        }
+        if !self.is_written {
+            return Some(Step::Write);
+        }
+        let first = self.alive().find(|task| task.stop.is_some() && !task.stop_asked)?;
+        let reason = first.stop?;
+        let same = self.alive().filter(|task| task.stop == Some(reason) && !task.stop_asked);
+        Some(Step::StopTasks(same.map(|task| task.arn.clone()).collect(), reason))
+    }
+
+    /// Makes the open attempt's call, while that is safe.
+    fn call(&mut self, number: u32, now: Timestamp) -> Option<Step> {
+        let attempt = self.record.attempts.get(number as usize)?;
+        if now.duration_since(attempt.opened) >= TOKEN_SAFE {
+            if !self.done.find {
+                return Some(Step::FindTasks(self.record.key.started_by(number)));
+            }
+            let why = match &attempt.undecided {
+                Some(undecided) => format!("the last reply was: {}", undecided.reply),
+                None => "whoever called did not live to record the reply".to_owned(),
+            };
+            let why = format!(
+                "nobody knows whether the tasks of attempt {number}, of {}, were started, and asking again may start them twice; {why}",
+                attempt.opened
+            );
+            self.close(number, Reply::Nothing { message: "none was recorded".to_owned() });
+            self.record.given_up = Some(GivenUp::Failed(why));
+            self.is_written = false;
+            return Some(Step::Write);
+        }
+        let is_over = now.duration_since(attempt.opened) >= LAST_CALL;
+        if is_over || attempt.undecided.as_ref().is_some_and(|undecided| undecided.again > now) {
+            return None;
+        }
+        match attempt.calling.map(|since| now.duration_since(since)) {
+            Some(elapsed) if self.done.calls && elapsed < CALLING => {}
+            Some(elapsed) if !self.done.calls && elapsed < ABANDONED => return None,
+            _ => {
+                self.done.calls = true;
+                self.record.attempts[number as usize].calling = Some(now);
+                self.is_written = false;
+                return Some(Step::Write);
+            }
+        }
+        Some(Step::RunTask(Box::new(self.record.request_of(number, attempt))))
+    }
+
+    fn wants_attempt(&self, now: Timestamp) -> bool {
+        let record = &self.record;
+        record.given_up.is_none() && record.missing() > 0 && record.not_before.is_none_or(|time| time <= now)
+    }
+
+    /// Records the next attempt, before its call.
+    fn open(&mut self, now: Timestamp) {
+        let record = &mut self.record;
+        let rung = match record.attempts.last() {
+            Some(last) if is_short(last) => (last.rung + 1) % record.capacity.len().max(1),
+            _ => 0,
+        };
+        let client_token = record.client_token(u32::try_from(record.attempts.len()).unwrap_or(u32::MAX));
+        let count = record.missing();
+        let calling = Some(now);
+        record.attempts.push(Attempt { count, rung, client_token, opened: now, calling, reply: None, undecided: None });
+        self.done.calls = true;
+        record.not_before = None;
+        self.is_written = false;
+    }
+
+    /// What it came to, when nothing runs any more and nothing is to be started.
+    fn conclusion(&self, now: Timestamp) -> Option<Conclusion> {
+        let record = &self.record;
+        if self.alive().next().is_some() || record.open_attempt().is_some() {
+            return None;
+        }
+        if record.given_up.is_none() && record.missing() > 0 {
+            return None;
+        }
+        let judged = self.judged();
+        let fate = |task: &LaunchedTask| task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
+        let lasting = || record.tasks.iter().filter(|task| !task.retried);
+        let failed = lasting().filter(|task| fate(task).is_some_and(Fate::is_failure));
+        let mut reasons: Vec<String> =
+            failed.filter_map(|task| Some(format!("the task {}: {}", task.arn, task.stopped.as_ref()?))).collect();
+        let outcome = match &record.given_up {
+            Some(GivenUp::Skipped(skipped)) => Outcome::Skipped(*skipped),
+            Some(GivenUp::Failed(reason)) => {
+                reasons.insert(0, reason.clone());
+                Outcome::DeadLettered(reasons.join("; "))
+            }
+            _ if !reasons.is_empty() => Outcome::DeadLettered(reasons.join("; ")),
+            Some(GivenUp::Replaced) => Outcome::Replaced,
+            _ if lasting().any(|task| fate(task) == Some(Fate::Stopped)) => Outcome::Stopped,
+            _ => Outcome::Succeeded,
+        };
+        Some(Conclusion { at: now, outcome })
+    }
+
+    fn conclude(&mut self, conclusion: Conclusion, now: Timestamp) -> Step {
+        if let Outcome::DeadLettered(reason) = &conclusion.outcome
+            && !self.done.dead_letter
+        {
+            // Recorded first, so that of two who come to this only one sends it; and of those who find it abandoned, one.
+            if !self.done.conclude {
+                if self.record.concluding.is_some() && now.duration_since(conclusion.at) < REPORTING {
+                    return Step::Wait(self.until(now));
+                }
+                self.done.conclude = true;
+                self.record.concluding = Some(Conclusion { at: now, ..conclusion });
+                self.is_written = false;
+                return Step::Write;
+            }
+            return Step::DeadLetter(Box::new(DeadLetter::of_launch(&self.record, reason)));
+        }
+        if self.record.concurrency.is_some() && !self.done.release {
+            return Step::ReleaseSlots;
+        }
+        self.record.concluding = None;
+        self.record.ended = Some(conclusion);
+        self.is_written = false;
+        Step::Write
+    }
+
+    /// Takes in what came of a step, or what else became known. Heard twice, it changes nothing the second time.
+    pub fn hear(&mut self, answer: Answer, now: Timestamp) {
+        match &answer {
+            Answer::SlotsReleased => return self.done.release = true,
+            Answer::DeadLettered => return self.done.dead_letter = true,
+            _ if self.record.ended.is_some() => {
+                // Too late to matter, except that what was taken must be given back.
+                self.done.slots |= matches!(answer, Answer::Slots(Taken::Held | Taken::Waiting { .. }));
+                return;
+            }
+            // Somebody else got further meanwhile: with a turn and slots of the same launch.
+            Answer::Turn(_) | Answer::Slots(_) if !self.record.attempts.is_empty() => self.done.slots = true,
+            Answer::Turn(_) if self.record.is_latest => {}
+            Answer::Turn(true) => self.set(|record| record.is_latest = true),
+            Answer::Turn(false) => self.give_up(GivenUp::Skipped(Skipped::Older)),
+            Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.slots = true,
+            Answer::Slots(taken) => self.slots(taken),
+            Answer::Replied { attempt, reply } => self.replied(*attempt, reply, now),
+            Answer::StopAsked(arns) => {
+                for task in self.record.tasks.iter_mut().filter(|task| arns.contains(&task.arn) && !task.stop_asked) {
+                    task.stop_asked = true;
+                    self.is_written = false;
+                }
+            }
+            Answer::Seen(tasks) => {
+                self.done.look = true;
+                tasks.iter().for_each(|task| self.seen(task, now));
+            }
+            Answer::Found { attempt, task_arns } => {
+                self.done.find = true;
+                task_arns.iter().for_each(|arn| self.add_task(*attempt, arn, now));
+                self.close_if_complete(*attempt);
+            }
+            Answer::Replaced => self.give_up(GivenUp::Replaced),
+        }
+        if !self.is_written {
+            self.heard.push(answer);
+        }
+    }
+
+    fn slots(&mut self, taken: &Taken) {
+        self.done.slots = true;
+        match taken {
+            Taken::Held => self.set(|record| record.slot = Some(Slot::Held)),
+            Taken::Waiting { .. } => self.set(|record| record.slot = Some(Slot::Waiting)),
+            Taken::Full => self.give_up(GivenUp::Skipped(Skipped::Full)),
+            Taken::Superseded => self.give_up(GivenUp::Skipped(Skipped::Superseded)),
+            Taken::LineFull => self.give_up(GivenUp::Failed("too many launches wait for the route's slots".to_owned())),
+        }
+    }
+
+    fn replied(&mut self, number: u32, reply: &Reply, now: Timestamp) {
+        let Some(attempt) = self.record.attempts.get(number as usize).cloned() else { return };
+        if attempt.reply.is_some() {
+            return;
+        }
+        let verdict = reply.verdict(attempt.count);
+        if let Verdict::Later { .. } = verdict {
+            let times = attempt.undecided.map_or(0, |undecided| undecided.times) + 1;
+            let again = later(now, backoff(SignedDuration::from_secs(1), times, SignedDuration::from_mins(1)));
+            let undecided = Undecided { reply: reply.clone(), times, again };
+            let attempt = &mut self.record.attempts[number as usize];
+            attempt.undecided = Some(undecided);
+            attempt.calling = None;
+            self.done.calls = false;
+            self.is_written = false;
+            return;
+        }
+        reply.task_arns().iter().for_each(|arn| self.add_task(number, arn, now));
+        self.close(number, reply.clone());
+        match verdict {
+            Verdict::Permanent => self.give_up(GivenUp::Failed(reply.to_string())),
+            Verdict::AlreadyLaunched if self.record.missing() > 0 => self.give_up(GivenUp::Settled),
+            Verdict::NextRung => self.short_of_capacity(reply, now),
+            _ => {}
+        }
+    }
+
+    /// After the last rung, the first is tried again in a while: for a day.
+    fn short_of_capacity(&mut self, reply: &Reply, now: Timestamp) {
+        let record = &mut self.record;
+        let short = record.attempts.iter().rev().take_while(|attempt| is_short(attempt));
+        let since = short.clone().last().map_or(now, |first| first.opened);
+        if now.duration_since(since) >= GIVE_UP || record.attempts.len() >= ATTEMPTS_MAX {
+            let reason = format!("there was no capacity since {since}; the last reply was: {reply}");
+            return self.give_up(GivenUp::Failed(reason));
+        }
+        let rungs = record.capacity.len().max(1);
+        let last_rung = record.attempts.last().is_some_and(|last| last.rung + 1 >= rungs);
+        if last_rung {
+            let rounds = u32::try_from(short.count().div_ceil(rungs)).unwrap_or(u32::MAX);
+            let wait = backoff(SignedDuration::from_mins(1), rounds, SignedDuration::from_mins(15));
+            record.not_before = Some(later(now, wait));
+        }
+    }
+
+    fn seen(&mut self, seen: &SeenTask, now: Timestamp) {
+        if !self.record.tasks.iter().any(|task| task.arn == seen.arn) {
+            let Some(attempt) = seen.attempt.filter(|number| (*number as usize) < self.record.attempts.len()) else {
+                return;
+            };
+            self.add_task(attempt, &seen.arn, now);
+            self.close_if_complete(attempt);
+        }
+        let Some(task) = self.record.tasks.iter_mut().find(|task| task.arn == seen.arn && task.is_alive()) else {
+            return;
+        };
+        task.stopped = match &seen.status {
+            TaskStatus::Stopped(stopped) => Some(stopped.clone()),
+            TaskStatus::Missing if now.duration_since(task.since) >= UNKNOWN_AT_FIRST => {
+                Some(Stopped { vanished: true, ..Stopped::default() })
+            }
+            TaskStatus::Alive | TaskStatus::Missing => return,
+        };
+        let arn = task.arn.clone();
+        self.is_written = false;
+        self.retry(&arn, now);
+    }
+
+    /// Lets another task take the place of one that failed, if the config wants it.
+    fn retry(&mut self, arn: &str, now: Timestamp) {
+        let judged: Vec<String> = self.judged().into_iter().map(str::to_owned).collect();
+        let judged: Vec<&str> = judged.iter().map(String::as_str).collect();
+        let count = self.record.count();
+        let record = &mut self.record;
+        let Some(retry) = record.retry.as_ref().filter(|_| record.given_up.is_none()) else { return };
+        let retried = u32::try_from(record.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX);
+        if retried >= count.saturating_mul(retry.attempts.saturating_sub(1)) || record.attempts.len() >= ATTEMPTS_MAX {
+            return;
+        }
+        let Some(task) = record.tasks.iter_mut().find(|task| task.arn == arn) else { return };
+        let fate = task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
+        if fate.is_some_and(|fate| fate.is_retried(&retry.on)) {
+            task.retried = true;
+            let starts = retried / count.max(1) + 1;
+            let wait = backoff(SignedDuration::from_secs(retry.backoff_seconds), starts, SignedDuration::from_hours(1));
+            record.not_before = Some(later(now, wait));
+        }
+    }
+
+    fn add_task(&mut self, attempt: u32, arn: &str, now: Timestamp) {
+        if self.record.tasks.iter().all(|task| task.arn != arn) {
+            self.record.tasks.push(LaunchedTask {
+                arn: arn.to_owned(),
+                attempt,
+                since: now,
+                stop: None,
+                stop_asked: false,
+                stopped: None,
+                retried: false,
+            });
+            self.is_written = false;
+        }
+    }
+
+    /// Every task of an attempt is known: its reply is not needed any more.
+    fn close_if_complete(&mut self, number: u32) {
+        let of_attempt = self.record.tasks.iter().filter(|task| task.attempt == number);
+        let task_arns: Vec<String> = of_attempt.map(|task| task.arn.clone()).collect();
+        let Some(attempt) = self.record.attempts.get(number as usize) else { return };
+        if attempt.reply.is_none() && task_arns.len() >= attempt.count as usize {
+            self.close(number, Reply::Tasks { task_arns, failures: Vec::new() });
+        }
+    }
+
+    fn close(&mut self, number: u32, reply: Reply) {
+        let attempt = &mut self.record.attempts[number as usize];
+        attempt.reply = Some(reply);
+        attempt.undecided = None;
+        attempt.calling = None;
+        self.is_written = false;
+    }
+
+    fn give_up(&mut self, reason: GivenUp) {
+        if self.record.given_up.is_none() {
+            self.set(|record| record.given_up = Some(reason));
+        }
+    }
+
+    fn set(&mut self, change: impl FnOnce(&mut LaunchRecord)) {
+        change(&mut self.record);
+        self.is_written = false;
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &LaunchedTask> {
+        self.record.tasks.iter().filter(|task| task.is_alive())
+    }
+
+    /// The containers by which a task is judged: those that the config names.
+    fn judged(&self) -> Vec<&str> {
+        self.record.request.overrides.container_overrides.iter().map(|container| container.name.as_str()).collect()
+    }
+}
+
+/// Whether an attempt ended for want of capacity.
+fn is_short(attempt: &Attempt) -> bool {
+    attempt.reply.as_ref().is_some_and(|reply| reply.verdict(attempt.count) == Verdict::NextRung)
+}
+
+/// Twice as long each time, up to a limit.
+fn backoff(first: SignedDuration, times: u32, max: SignedDuration) -> SignedDuration {
+    let factor = 1_i32.checked_shl(times.saturating_sub(1)).unwrap_or(i32::MAX).max(1);
+    first.checked_mul(factor).unwrap_or(max).min(max)
+}
+
+fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(time)
+}

@@ -1,0 +1,433 @@
+//! Drives one launch: does what the protocol says, and tells it what came of that, until there is nothing to do.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use trigger_core::config::route::Storage;
+use trigger_core::identity::LaunchKey;
+use trigger_core::launch::{
+    Answer, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict,
+};
+
+use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
+
+/// How long before its end an invocation launches nothing any more, so that the replies can be recorded.
+const LAUNCH_MARGIN: SignedDuration = SignedDuration::from_secs(12);
+/// The longest pause that is waited for instead of left to the sweep.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
+/// How often a conditional write is tried again after others were faster.
+const WRITES_MAX: u32 = 40;
+/// How soon somebody looks after a launch that was handed its slots.
+const WAKING: SignedDuration = SignedDuration::from_mins(2);
+/// How often it is looked whether all who hold slots are still there.
+const SLOTS_EVERY: SignedDuration = SignedDuration::from_mins(15);
+/// How many tasks one call describes.
+const DESCRIBED_AT_ONCE: usize = 100;
+
+/// Why a launch could not be driven on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriveError {
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// ECS does not answer a question about tasks.
+    #[error(transparent)]
+    Ecs(#[from] Unanswered),
+    /// The dead-letter queue does not answer.
+    #[error(transparent)]
+    NotSent(#[from] NotSent),
+    /// There is no dead-letter queue for an event that ends here.
+    #[error("{0}")]
+    NoDeadLetterQueue(String),
+    /// Something in the ledger cannot be read.
+    #[error("{uri} in the ledger is not of our making: {reason}")]
+    Unreadable {
+        /// Where.
+        uri: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a drive came to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It has ended.
+    Ended,
+    /// Somebody has to look at it again then.
+    Waits(Timestamp),
+    /// There was no time left.
+    OutOfTime,
+}
+
+/// A launch under way, and its version in the ledger.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    /// The launch.
+    pub protocol: Protocol,
+    /// Its version, once it is in the ledger.
+    pub version: Option<String>,
+    /// Whether the ledger knew it before.
+    pub was_known: bool,
+    /// Whether a call of RunTask started tasks.
+    pub has_launched: bool,
+    /// Launches that were handed their slots, to be driven next.
+    woken: Vec<LaunchKey>,
+    /// Launches that have to make place.
+    replaced: Vec<LaunchKey>,
+}
+
+impl Driven {
+    /// A launch that nobody recorded yet, as far as is known.
+    pub(crate) fn begin(record: LaunchRecord, now: Timestamp) -> Self {
+        Self::new(Protocol::begin(record, now), None, false)
+    }
+
+    /// A launch of the ledger.
+    pub(crate) fn resume(record: LaunchRecord, version: String) -> Self {
+        Self::new(Protocol::resume(record), Some(version), true)
+    }
+
+    fn new(protocol: Protocol, version: Option<String>, was_known: bool) -> Self {
+        Self { protocol, version, was_known, has_launched: false, woken: Vec::new(), replaced: Vec::new() }
+    }
+
+    fn record(&self) -> &LaunchRecord {
+        self.protocol.record()
+    }
+}
+
+/// Drives launches in one world, with one ledger or none.
+#[derive(Debug)]
+pub(crate) struct Driver<'a, P> {
+    /// The world.
+    pub ports: &'a P,
+    /// Where launches are remembered, if they are.
+    pub ledger: Option<&'a Storage>,
+    /// When the invocation ends.
+    pub deadline: Option<Timestamp>,
+}
+
+impl<P: Ports> Driver<'_, P> {
+    /// Drives a launch until it rests, and then those that it woke or has to replace.
+    ///
+    /// # Errors
+    /// Something does not answer. What the ledger holds is taken up again when it is due.
+    pub(crate) async fn drive(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
+        let rest = self.drive_one(driven).await;
+        let mut work = others(driven);
+        while let Some((key, is_replaced)) = work.pop() {
+            // Whatever fails here is due in the ledger anyway.
+            let Ok(Some((record, version))) = self.read(&key).await else { continue };
+            let mut other = Driven::resume(record, version);
+            if is_replaced {
+                other.protocol.hear(Answer::Replaced, self.now());
+            }
+            let _ = self.drive_one(&mut other).await;
+            work.extend(others(&mut other));
+        }
+        rest
+    }
+
+    async fn drive_one(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
+        let mut is_paced = false;
+        loop {
+            let now = self.now();
+            let answer = match driven.protocol.next(now) {
+                Step::Done => return Ok(Rest::Ended),
+                Step::Write => {
+                    self.write(driven).await?;
+                    continue;
+                }
+                Step::Wait(until) => {
+                    let pause = until.duration_since(now);
+                    if pause > PATIENCE || self.is_late(pause) {
+                        return Ok(Rest::Waits(until));
+                    }
+                    self.ports.clock().sleep(unsigned(pause)).await;
+                    continue;
+                }
+                Step::RunTask(request) => {
+                    let pause = if is_paced { SignedDuration::ZERO } else { self.pace(|pace| pace.take(now)) };
+                    if self.is_late(pause) {
+                        return Ok(Rest::OutOfTime);
+                    }
+                    if pause > SignedDuration::ZERO {
+                        self.ports.clock().sleep(unsigned(pause)).await;
+                        is_paced = true;
+                        continue;
+                    }
+                    is_paced = false;
+                    let reply = self.ports.launcher().run_task(&request).await;
+                    driven.has_launched |= self.judge(&reply, request.count.unwrap_or(1));
+                    let attempt = driven.record().open_attempt().unwrap_or_default();
+                    Answer::Replied { attempt, reply }
+                }
+                Step::TakeTurn => Answer::Turn(self.take_turn(driven.record()).await?),
+                Step::TakeSlots => {
+                    let taken = self.take_slots(driven.record()).await?;
+                    if let Taken::Waiting { stop } = &taken {
+                        driven.replaced.extend(stop.iter().cloned());
+                    }
+                    Answer::Slots(taken)
+                }
+                Step::ReleaseSlots => {
+                    let woken = self.release_slots(driven.record(), &driven.record().key).await?;
+                    driven.woken.extend(woken);
+                    Answer::SlotsReleased
+                }
+                Step::StopTasks(arns, reason) => self.stop(driven.record(), arns, reason).await?,
+                Step::DescribeTasks(arns) => {
+                    let cluster = driven.record().request.cluster.as_deref();
+                    let mut seen = Vec::with_capacity(arns.len());
+                    for arns in arns.chunks(DESCRIBED_AT_ONCE) {
+                        seen.extend(self.ports.launcher().describe_tasks(cluster, arns).await?);
+                    }
+                    Answer::Seen(seen)
+                }
+                Step::FindTasks(started_by) => {
+                    let cluster = driven.record().request.cluster.as_deref();
+                    let task_arns = self.ports.launcher().find_tasks(cluster, &started_by).await?;
+                    Answer::Found { attempt: driven.record().open_attempt().unwrap_or_default(), task_arns }
+                }
+                Step::DeadLetter(letter) => {
+                    let Some(queue) = self.ports.dead_letters() else {
+                        return Err(DriveError::NoDeadLetterQueue(letter.reason));
+                    };
+                    queue.send(&letter).await?;
+                    Answer::DeadLettered
+                }
+            };
+            driven.protocol.hear(answer, self.now());
+        }
+    }
+
+    /// Adapts the pace to a reply; whether it started tasks.
+    fn judge(&self, reply: &Reply, asked: u32) -> bool {
+        match reply.verdict(asked) {
+            Verdict::Later { throttled: true } => self.pace(|pace| pace.throttled()),
+            _ => self.pace(|pace| pace.succeeded()),
+        }
+        matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
+    }
+
+    fn pace<T>(&self, change: impl FnOnce(&mut trigger_core::launch::Pace) -> T) -> T {
+        change(&mut self.ports.pace().lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    async fn stop(&self, record: &LaunchRecord, arns: Vec<String>, reason: StopReason) -> Result<Answer, Unanswered> {
+        for arn in &arns {
+            self.ports.launcher().stop_task(record.request.cluster.as_deref(), arn, reason.text()).await?;
+        }
+        Ok(Answer::StopAsked(arns))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports.clock().now()
+    }
+
+    /// Whether there would be no time left for a call after this pause.
+    fn is_late(&self, pause: SignedDuration) -> bool {
+        self.deadline.is_some_and(|deadline| deadline.duration_since(self.now()) < pause + LAUNCH_MARGIN)
+    }
+
+    /// The record of a launch, and its version.
+    pub(crate) async fn read(&self, key: &LaunchKey) -> Result<Option<(LaunchRecord, String)>, DriveError> {
+        let Some(storage) = self.ledger else { return Ok(None) };
+        let uri = storage.launch_uri(key);
+        let Some(Entry { text, version }) = self.ports.ledger().read(&uri).await? else { return Ok(None) };
+        Ok(Some((parse(&uri, &text)?, version)))
+    }
+
+    /// Writes the record over the version that was read. If somebody else has written it meanwhile, goes on with theirs.
+    pub(crate) async fn write(&self, driven: &mut Driven) -> Result<(), DriveError> {
+        let now = self.now();
+        let due = round_up(driven.protocol.due(now));
+        let record = driven.record();
+        let Some(storage) = self.ledger else {
+            driven.protocol.written(due);
+            return Ok(());
+        };
+        let (key, uri, has_ended) = (record.key.clone(), storage.launch_uri(&record.key), record.ended.is_some());
+        let is_due_in_time = driven.version.is_some() && record.due > now && record.due <= due;
+        let due = if has_ended || is_due_in_time { record.due } else { due };
+        if due != record.due || driven.version.is_none() {
+            self.note_due(storage, due, DueFor::Launch(key.clone())).await?;
+        }
+        let text = LaunchRecord { due, ..record.clone() }.to_json();
+        let expected = driven.version.clone().map_or(Expected::Nothing, Expected::Version);
+        match self.ports.ledger().write(&uri, &text, &expected).await {
+            Ok(version) => {
+                driven.version = Some(version);
+                driven.protocol.written(due);
+                if has_ended {
+                    // Left behind, the entry would only be found to be of something that has ended.
+                    let entry = Due { at: due, what: DueFor::Launch(key) };
+                    let _ = self.ports.ledger().delete(&storage.due_uri(&entry)).await;
+                }
+                Ok(())
+            }
+            Err(LedgerError::Changed) => {
+                let Some((record, version)) = self.read(&key).await? else {
+                    let reason = "it was removed".to_owned();
+                    return Err(DriveError::Unreadable { uri, reason });
+                };
+                driven.was_known |= driven.version.is_none();
+                driven.version = Some(version);
+                driven.protocol.reload(record, self.now());
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has somebody look at something then.
+    pub(crate) async fn note_due(&self, storage: &Storage, at: Timestamp, what: DueFor) -> Result<(), LedgerError> {
+        let uri = storage.due_uri(&Due { at, what });
+        self.ports.ledger().write(&uri, "", &Expected::Anything).await.map(drop)
+    }
+
+    /// Whether no later event of the object was launched.
+    async fn take_turn(&self, record: &LaunchRecord) -> Result<bool, DriveError> {
+        let (Some(storage), Some(sequence)) = (self.ledger, &record.sequence) else { return Ok(true) };
+        let uri = storage.sequence_uri(&sequence.name);
+        let own = LastLaunched { sequencer: sequence.sequencer.clone(), launch: record.key.to_string() };
+        self.update(&uri, |text| {
+            let last: Option<LastLaunched> = text.map(|text| parse(&uri, text)).transpose()?;
+            Ok(match last {
+                Some(last) if Sequence::is_before(&own.sequencer, &last.sequencer) => (false, None),
+                Some(last) if last.sequencer == own.sequencer => (true, None),
+                _ => (true, Some(to_json(&own))),
+            })
+        })
+        .await
+    }
+
+    async fn take_slots(&self, record: &LaunchRecord) -> Result<Taken, DriveError> {
+        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else { return Ok(Taken::Held) };
+        let uri = storage.slots_uri(&concurrency.slots);
+        let due = round_up(later(self.now(), SLOTS_EVERY));
+        let waited = record.slot.is_some();
+        let take = |slots: &mut Slots| slots.take(&record.key, record.count(), concurrency, waited);
+        // Known before it can be needed: an entry too many does no harm.
+        self.update_slots(&uri, |slots| {
+            let taken = take(slots);
+            let needs_due = slots.due.is_none_or(|known| known <= self.now());
+            if needs_due {
+                slots.due = Some(due);
+            }
+            (
+                taken,
+                needs_due
+                    .then_some(DueFor::Slots(concurrency.slots.clone()))
+                    .into_iter()
+                    .map(|what| Due { at: due, what })
+                    .collect(),
+            )
+        })
+        .await
+    }
+
+    /// Gives back the slots of a launch; returns those that were handed them.
+    pub(crate) async fn release_slots(
+        &self,
+        record: &LaunchRecord,
+        launch: &LaunchKey,
+    ) -> Result<Vec<LaunchKey>, DriveError> {
+        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else { return Ok(Vec::new()) };
+        let uri = storage.slots_uri(&concurrency.slots);
+        let due = round_up(later(self.now(), WAKING));
+        self.update_slots(&uri, |slots| {
+            let woken = slots.release(launch, concurrency.max);
+            let dues = woken.iter().map(|key| Due { at: due, what: DueFor::Launch(key.clone()) }).collect();
+            (woken, dues)
+        })
+        .await
+    }
+
+    /// Changes slots, after noting what will be due then.
+    async fn update_slots<T>(&self, uri: &str, change: impl Fn(&mut Slots) -> (T, Vec<Due>)) -> Result<T, DriveError> {
+        for turn in 0..WRITES_MAX {
+            let entry = self.ports.ledger().read(uri).await?;
+            let (mut slots, expected) = match entry {
+                Some(Entry { text, version }) => (parse(uri, &text)?, Expected::Version(version)),
+                None => (Slots::default(), Expected::Nothing),
+            };
+            let before = slots.clone();
+            let (result, dues) = change(&mut slots);
+            if slots.holders == before.holders && slots.waiting == before.waiting {
+                return Ok(result);
+            }
+            for due in dues {
+                let Some(storage) = self.ledger else { break };
+                self.note_due(storage, due.at, due.what).await?;
+            }
+            match self.ports.ledger().write(uri, &to_json(&slots), &expected).await {
+                Ok(_) => return Ok(result),
+                Err(LedgerError::Changed) => self.give_way(turn).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(LedgerError::Unavailable(format!("{uri} is written by too many at once")).into())
+    }
+
+    /// Reads a text, and writes what `change` makes of it, if that is something else.
+    async fn update<T>(
+        &self,
+        uri: &str,
+        change: impl Fn(Option<&str>) -> Result<(T, Option<String>), DriveError>,
+    ) -> Result<T, DriveError> {
+        for turn in 0..WRITES_MAX {
+            let entry = self.ports.ledger().read(uri).await?;
+            let (result, text) = change(entry.as_ref().map(|entry| entry.text.as_str()))?;
+            let Some(text) = text else { return Ok(result) };
+            let expected = entry.map_or(Expected::Nothing, |entry| Expected::Version(entry.version));
+            match self.ports.ledger().write(uri, &text, &expected).await {
+                Ok(_) => return Ok(result),
+                Err(LedgerError::Changed) => self.give_way(turn).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(LedgerError::Unavailable(format!("{uri} is written by too many at once")).into())
+    }
+
+    async fn give_way(&self, turn: u32) {
+        self.ports.clock().sleep(Duration::from_millis(u64::from(turn.min(10)) * 7)).await;
+    }
+}
+
+/// The last launched event of an object.
+#[derive(Serialize, Deserialize)]
+struct LastLaunched {
+    sequencer: String,
+    launch: String,
+}
+
+fn others(driven: &mut Driven) -> Vec<(LaunchKey, bool)> {
+    let replaced = std::mem::take(&mut driven.replaced).into_iter().map(|key| (key, true));
+    replaced.chain(std::mem::take(&mut driven.woken).into_iter().map(|key| (key, false))).collect()
+}
+
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(uri: &str, text: &str) -> Result<T, DriveError> {
+    serde_json::from_str(text)
+        .map_err(|error| DriveError::Unreadable { uri: uri.to_owned(), reason: error.to_string() })
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub(crate) fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(time)
+}
+
+/// Names of what is due have whole seconds.
+pub(crate) fn round_up(time: Timestamp) -> Timestamp {
+    let whole = Timestamp::from_second(time.as_second()).unwrap_or(time);
+    if whole < time { later(whole, SignedDuration::from_secs(1)) } else { whole }
+}
+
+fn unsigned(duration: SignedDuration) -> Duration {
+    Duration::try_from(duration).unwrap_or_default()
+}

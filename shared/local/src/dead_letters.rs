@@ -1,0 +1,24 @@
+//! The dead-letters port by a folder.
+
+use std::fs;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use trigger_core::launch::DeadLetter;
+use trigger_engine::ports::{DeadLetters, NotSent};
+
+/// Keeps dead letters as files.
+#[derive(Debug, Clone)]
+pub struct FolderDeadLetters {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl DeadLetters for FolderDeadLetters {
+    async fn send(&self, letter: &DeadLetter) -> Result<(), NotSent> {
+        let message = letter.message();
+        let path = self.folder.join(format!("{:.16}.json", format!("{:x}", Sha256::digest(&message))));
+        let written = fs::create_dir_all(&self.folder).and_then(|()| fs::write(&path, message));
+        written.map_err(|error| NotSent(format!("{}: {error}", path.display())))
+    }
+}

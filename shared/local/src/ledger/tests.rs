@@ -1,0 +1,42 @@
+//! The folder keeps S3's promises.
+
+use tempfile::tempdir;
+use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};
+
+use super::FolderLedger;
+
+#[tokio::test]
+async fn of_two_who_write_at_once_one_is_told_so() {
+    let folder = tempdir().expect("a folder");
+    let ledger = FolderLedger::begin(folder.path()).expect("can be used");
+    let uri = "s3://state/launches/r/2026-01-01/1.json";
+    assert_eq!(ledger.read(uri).await, Ok(None));
+    let first = ledger.write(uri, "one", &Expected::Nothing).await.expect("is written");
+    assert_eq!(ledger.write(uri, "two", &Expected::Nothing).await, Err(LedgerError::Changed));
+    let second = ledger.write(uri, "two", &Expected::Version(first.clone())).await.expect("is written");
+    assert_eq!(ledger.write(uri, "three", &Expected::Version(first)).await, Err(LedgerError::Changed));
+    assert_eq!(ledger.read(uri).await, Ok(Some(Entry { text: "two".to_owned(), version: second })));
+    assert_eq!(ledger.delete(uri).await, Ok(()));
+    assert_eq!(ledger.delete(uri).await, Ok(()), "gone is gone");
+}
+
+#[tokio::test]
+async fn what_is_due_is_listed_in_order_up_to_now() {
+    let folder = tempdir().expect("a folder");
+    let ledger = FolderLedger::begin(folder.path()).expect("can be used");
+    for name in ["2026-01-01T00:00:02Z/launch/c", "2026-01-01T00:00:01Z/launch/b", "2026-01-01T00:00:00Z/slots/a"] {
+        ledger.write(&format!("s3://state/due/{name}"), "", &Expected::Anything).await.expect("is written");
+    }
+    let listed = ledger.list("s3://state/due/", "s3://state/due/2026-01-01T00:00:01Z0").await.expect("can be read");
+    assert_eq!(listed, ["s3://state/due/2026-01-01T00:00:00Z/slots/a", "s3://state/due/2026-01-01T00:00:01Z/launch/b"]);
+}
+
+#[test]
+fn the_next_run_begins_with_an_empty_ledger() {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join(".ecs-trigger/ledger/state/launches/r.json");
+    std::fs::create_dir_all(file.parent().expect("is in a folder")).expect("can be made");
+    std::fs::write(&file, "{}").expect("can be written");
+    FolderLedger::begin(folder.path()).expect("can be used");
+    assert!(!file.exists());
+}

@@ -1,0 +1,90 @@
+//! Plays simulated histories: as many as asked, or one seed with everything that happens in it.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use clap::Parser;
+use e2e::simulation::{Configs, Tally, play};
+
+/// Play simulated histories of the launch protocol against the model of ECS. Exits with 1 if one breaks a promise.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many histories.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Play only this one, and print everything that happens in it.
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => one(seed),
+        None => many(arguments.from, arguments.seeds),
+    }
+}
+
+fn one(seed: u64) -> ExitCode {
+    let report = play(&Configs::default(), seed, None, true);
+    let mut out = stdout().lock();
+    for line in &report.history {
+        // A reader that has seen enough, such as `head`, is no error.
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
+    match report.violation {
+        Some(_) => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn many(from: u64, seeds: u64) -> ExitCode {
+    let next = AtomicU64::new(from);
+    let tally = Mutex::new(Tally::default());
+    let broken: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let configs = Configs::default();
+                let mut own = Tally::default();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + seeds {
+                        break;
+                    }
+                    let report = play(&configs, seed, None, false);
+                    own.add(report.tally);
+                    if let Some(violation) = report.violation {
+                        *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some((seed, violation));
+                        next.store(u64::MAX / 2, Ordering::Relaxed);
+                    }
+                    if seed.is_multiple_of(1000) && stderr().is_terminal() {
+                        eprint!("\r{} of {seeds} histories", seed - from);
+                    }
+                }
+                tally.lock().unwrap_or_else(PoisonError::into_inner).add(own);
+            });
+        }
+    });
+    println!("{seeds} histories from seed {from}: {:?}", tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+    match broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => {
+            println!("no promise was broken");
+            ExitCode::SUCCESS
+        }
+        Some((seed, violation)) => {
+            println!("seed {seed}: {violation}");
+            println!("play it again: cargo run -p e2e --bin simulation --profile simulation -- --seed {seed}");
+            ExitCode::FAILURE
+        }
+    }
+}
