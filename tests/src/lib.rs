@@ -5,7 +5,13 @@
 mod binaries;
 pub mod ecs;
 mod emulator;
+mod function;
+mod http;
+mod proxy;
 pub mod simulation;
 
 pub use binaries::{binary, command, root};
 pub use emulator::Emulator;
+pub use function::Function;
+pub use http::{Answer, Asked, Server};
+pub use proxy::Proxy;

@@ -1,1 +1,128 @@
-//! The model behind ECS's JSON protocol.
+//! The model behind ECS's JSON protocol, for the real binaries.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use trigger_core::launch::{ContainerExit, Reply, Stopped, TaskStatus};
+
+use super::{Behaviour, Ecs, Fortune};
+use crate::http::{Answer, Asked, Server};
+
+/// A running endpoint; it ends with this value.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where it answers.
+    pub endpoint: String,
+    ecs: Arc<Mutex<Ecs>>,
+    _server: Server,
+}
+
+impl Endpoint {
+    /// Puts an empty model behind an endpoint. Its tasks run until they are stopped, or [`Endpoint::finish`]ed.
+    pub fn start() -> Self {
+        let ecs = Ecs { behaviour: Behaviour { lag: SignedDuration::ZERO, ..Behaviour::default() }, ..Ecs::default() };
+        let ecs = Arc::new(Mutex::new(ecs));
+        let model = Arc::clone(&ecs);
+        let server = Server::start(move |asked| answer(&asked, &mut lock(&model)));
+        Self { endpoint: format!("http://{}", server.address), ecs, _server: server }
+    }
+
+    /// The model.
+    pub fn ecs(&self) -> MutexGuard<'_, Ecs> {
+        lock(&self.ecs)
+    }
+
+    /// Lets a task end with an exit code; returns the state change that EventBridge would deliver.
+    ///
+    /// # Panics
+    /// There is no such task, or it has ended.
+    pub fn finish(&self, arn: &str, exit_code: i32) -> String {
+        let mut ecs = self.ecs();
+        let stopped = Stopped {
+            stop_code: Some("EssentialContainerExited".to_owned()),
+            stopped_reason: Some("Essential container in task exited".to_owned()),
+            containers: vec![ContainerExit { name: "app".to_owned(), exit_code: Some(exit_code), reason: None }],
+            vanished: false,
+        };
+        let now = Timestamp::now();
+        let task = ecs.tasks.get_mut(arn).unwrap_or_else(|| panic!("no task {arn}"));
+        task.end_now(now, stopped);
+        ecs.pass(now + SignedDuration::from_secs(1));
+        let change = ecs.changes.drain(..).rfind(|change| change.is_stopped);
+        change.unwrap_or_else(|| panic!("{arn} has not ended")).event
+    }
+}
+
+fn lock(ecs: &Mutex<Ecs>) -> MutexGuard<'_, Ecs> {
+    ecs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer(asked: &Asked, ecs: &mut Ecs) -> Answer {
+    let now = Timestamp::now();
+    ecs.pass(now);
+    let body: Value = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
+    let ok = |body: Value| Answer { status: 200, body: body.to_string(), ..Answer::default() };
+    let arns = || -> Vec<String> {
+        body["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    match asked.target.as_deref().and_then(|target| target.rsplit('.').next()) {
+        Some("RunTask") => match serde_json::from_str(&asked.body) {
+            Ok(request) => reply(ecs.run_task(&request, now, for_long), ecs),
+            Err(error) => refused("InvalidParameterException", &error.to_string(), &[]),
+        },
+        Some("StopTask") => {
+            let known = ecs.stop_task(
+                body["task"].as_str().unwrap_or_default(),
+                body["reason"].as_str().unwrap_or_default(),
+                now,
+            );
+            match known {
+                true => ok(json!({ "task": { "taskArn": body["task"] } })),
+                false => refused("InvalidParameterException", "The referenced task was not found.", &[]),
+            }
+        }
+        Some("DescribeTasks") => {
+            let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+            for seen in ecs.describe_tasks(&arns(), now) {
+                match seen.status {
+                    TaskStatus::Missing => failures.push(json!({ "arn": seen.arn, "reason": "MISSING" })),
+                    _ => tasks.extend(ecs.tasks.get(&seen.arn).map(super::Task::as_json)),
+                }
+            }
+            ok(json!({ "tasks": tasks, "failures": failures }))
+        }
+        Some("ListTasks") => {
+            ok(json!({ "taskArns": ecs.list_tasks(body["startedBy"].as_str().unwrap_or_default(), now) }))
+        }
+        other => refused("UnknownOperationException", &format!("{other:?}"), &[]),
+    }
+}
+
+fn reply(reply: Reply, ecs: &Ecs) -> Answer {
+    match reply {
+        Reply::Tasks { task_arns, failures } => {
+            let tasks: Vec<Value> =
+                task_arns.iter().filter_map(|arn| ecs.tasks.get(arn)).map(super::Task::as_json).collect();
+            let body = json!({ "tasks": tasks, "failures": failures }).to_string();
+            Answer { status: 200, body, ..Answer::default() }
+        }
+        Reply::Error { code, message, resource_ids, .. } => refused(&code, &message, &resource_ids),
+        Reply::Nothing { message } => refused("ServerException", &message, &[]),
+    }
+}
+
+fn refused(code: &str, message: &str, resource_ids: &[String]) -> Answer {
+    let body = json!({ "__type": code, "message": message, "resourceIds": resource_ids }).to_string();
+    Answer { status: if code == "ServerException" { 500 } else { 400 }, body, ..Answer::default() }
+}
+
+/// Tasks of stories run until something is done about them.
+fn for_long() -> Fortune {
+    Fortune {
+        pending: SignedDuration::ZERO,
+        running: SignedDuration::from_hours(1000),
+        end: Stopped::default(),
+        stopping: SignedDuration::ZERO,
+    }
+}

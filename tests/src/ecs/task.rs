@@ -57,6 +57,12 @@ impl Task {
         }
     }
 
+    /// Lets it end now.
+    pub(super) fn end_now(&mut self, now: Timestamp, end: Stopped) {
+        self.fortune.running = now.duration_since(self.runs_from());
+        self.fortune.end = end;
+    }
+
     /// How it stopped, as far as has got about.
     pub(super) fn stopped_as_of(&self, now: Timestamp, lag: SignedDuration) -> Option<(Timestamp, Stopped)> {
         self.stopped.clone().filter(|(at, _)| now.duration_since(*at) >= lag)

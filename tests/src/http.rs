@@ -1,0 +1,94 @@
+//! A small HTTP server on this machine, for what stories stand in for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// What was asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The header `X-Amz-Target`, by which AWS's JSON protocol names the operation.
+    pub target: Option<String>,
+    /// The body.
+    pub body: String,
+}
+
+/// What is answered.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body: JSON.
+    pub body: String,
+}
+
+/// A running server; it ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it answers: `127.0.0.1:PORT`.
+    pub address: String,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// Serves on a free port. The handler may take as long as it wants.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub fn start(handler: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let runtime = Runtime::new().unwrap_or_else(|error| panic!("no runtime: {error}"));
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.unwrap_or_else(|error| panic!("no free port: {error}"));
+        let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).to_string();
+        let handler = Arc::new(handler);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let handler = Arc::clone(&handler);
+                let service = service_fn(move |request| answer(request, Arc::clone(&handler)));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A handler that still waits is left behind.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn answer<H: Fn(Asked) -> Answer + Send + Sync + 'static>(
+    request: Request<Incoming>,
+    handler: Arc<H>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let asked = Asked { method, path, target, body: String::from_utf8_lossy(&body).into_owned() };
+    let answer = tokio::task::spawn_blocking(move || handler(asked)).await.unwrap_or_default();
+    let mut response = Response::builder().status(if answer.status == 0 { 500 } else { answer.status });
+    response = response.header("content-type", "application/json");
+    for (name, value) in &answer.headers {
+        response = response.header(*name, value);
+    }
+    Ok(response.body(Full::from(answer.body)).unwrap_or_default())
+}

@@ -1,0 +1,62 @@
+//! Something between a function and the emulator that can strike at an exact moment.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+type Strike = Box<dyn FnMut(&str) -> bool + Send>;
+
+/// Passes everything on, until told to strike.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub endpoint: String,
+}
+
+impl Proxy {
+    /// Passes connections on to `address`. Before a request is passed on, `strikes` is asked with its first line; if it says so,
+    /// the request never arrives.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub fn start(address: &str, strikes: impl FnMut(&str) -> bool + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
+        let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
+        let (address, strikes) = (address.to_owned(), Arc::new(Mutex::new(Box::new(strikes) as Strike)));
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(&address) else { return };
+                let strikes = Arc::clone(&strikes);
+                thread::spawn(move || pass(&client, &server, &strikes));
+            }
+        });
+        Self { endpoint: format!("http://{own}") }
+    }
+}
+
+fn pass(client: &TcpStream, server: &TcpStream, strikes: &Mutex<Strike>) {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            copy(server, client, |_| true);
+            let _ = client.shutdown(Shutdown::Both);
+        });
+        copy(client, server, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let first = text.lines().next().unwrap_or_default();
+            !strikes.lock().unwrap_or_else(PoisonError::into_inner)(first)
+        });
+        let _ = server.shutdown(Shutdown::Both);
+        let _ = client.shutdown(Shutdown::Both);
+    });
+}
+
+/// Copies what comes, as long as `goes_on`. The head of a request comes in one piece.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, mut goes_on: impl FnMut(&[u8]) -> bool) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if !goes_on(&buffer[..length]) || to.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
