@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use trigger_core::event::{Event, EventKind};
+use trigger_core::launch::{Concurrency, Retry};
 use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
 
 use crate::config::{FILE_NAME, load};
@@ -96,6 +97,18 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
             shown["payload_uri"] = uri.as_str().into();
         }
         shown["run_task"] = json!(launch.request);
+        if !launch.capacity.is_empty() {
+            shown["capacity"] = json!(launch.capacity);
+        }
+        if let Some(timeout) = launch.timeout {
+            shown["timeout_seconds"] = timeout.as_secs().into();
+        }
+        if let Some(retry) = &launch.retry {
+            shown["retry"] = json!(retry);
+        }
+        if let Some(concurrency) = &launch.concurrency {
+            shown["concurrency"] = json!(concurrency);
+        }
         shown
     };
     let launches: Vec<Value> = plan.launches.iter().map(launch).collect();
@@ -154,5 +167,17 @@ fn print(event: &Event, plan: &EventPlan) {
             anstream::println!("the event does not fit into the overrides and would be put at {uri}");
         }
         anstream::println!("{:#}", json!(launch.request));
+        for capacity in launch.capacity.iter().skip(1) {
+            anstream::println!("without capacity for it, then with {}", json!(capacity));
+        }
+        if let Some(Concurrency { max, when_full, .. }) = &launch.concurrency {
+            anstream::println!("while {max} of its tasks run: {}", when_full.as_str());
+        }
+        if let Some(timeout) = launch.timeout {
+            anstream::println!("stopped after {} s", timeout.as_secs());
+        }
+        if let Some(Retry { attempts, .. }) = &launch.retry {
+            anstream::println!("started {attempts} times at most, if it fails");
+        }
     }
 }

@@ -30,6 +30,11 @@ pub(crate) struct Validate {
     json: bool,
 }
 
+/// What is not promised then.
+const WITHOUT_LEDGER: &str = "\
+the ledger is off: an event that is delivered again after its client token's life (an hour after its tasks stopped, a day at
+most) starts them again, and a launch without capacity on every rung ends as a failed event; `storage` turns the ledger on";
+
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let source = read(&self.config)?;
@@ -40,13 +45,20 @@ impl Validate {
             Err(problems) => problems,
         };
         if self.json {
-            output::json(&diagnostics::all_as_json(&source, parsed.is_ok(), problems))?;
+            let mut said = diagnostics::all_as_json(&source, parsed.is_ok(), problems);
+            if let Ok(config) = &parsed {
+                said["ledger"] = if config.ledger().is_some() { "on" } else { "off" }.into();
+            }
+            output::json(&said)?;
         } else {
             show(&source, problems);
         }
         let config = parsed.map_err(|_| Failed::Config)?;
         if !self.json {
             anstream::println!("{}: valid, with {}", source.name, counted(config.routes.len(), "route"));
+            if config.ledger().is_none() {
+                anstream::println!("{WITHOUT_LEDGER}");
+            }
         }
         Ok(())
     }

@@ -931,3 +931,111 @@ fn an_error_in_a_task_is_the_only_thing_said_of_it() {
         ],
     );
 }
+
+/// A valid config with a ledger, with `task` as the task's further settings and `route` as the route's.
+fn with_ledger(task: &str, route: &str) -> String {
+    format!(
+        "version: 1\nstorage: {{ bucket: state }}\ntasks:\n  t: {{ task_definition: family{task} }}\nroutes:\n  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t{route} }}\n"
+    )
+}
+
+#[test]
+fn a_ladder_a_timeout_retries_and_slots_are_valid_with_a_ledger() {
+    let ladder = ", network: { subnets: [s] }, capacity: [{ capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }] }, { launch_type: EC2, cpu: 512, memory: 1024 }]";
+    let task = format!(
+        "{ladder}, timeout: 2h, retry: {{ attempts: 3, on: [spot_interruption, {{ exit_code: 137 }}], backoff: 30s }}"
+    );
+    let route = ", ignore_older: true, concurrency: { max: 10, key: \"{{ key }}\", when_full: replace }";
+    check(&with_ledger(&task, route), expect!["valid: routes r"]);
+}
+
+#[test]
+fn each_rung_of_a_ladder_is_held_against_awss_limits() {
+    check(
+        &with_ledger(", capacity: []", ""),
+        expect!["c.yaml:4:43: error: a ladder without rungs (name at least one capacity, or leave the key out)"],
+    );
+    check(
+        &with_ledger(", launch_type: EC2, capacity: [{ launch_type: EC2 }]", ""),
+        expect![
+            "c.yaml:4:61: error: `launch_type` and `capacity` exclude each other (make `launch_type` the first rung of `capacity`)"
+        ],
+    );
+    check(
+        &with_ledger(", capacity: [{ launch_type: EC2 }, { launch_type: FARGATE, cpu: 256, memory: 9999 }]", ""),
+        expect![[r#"
+        c.yaml:4:3: error: the task `t` runs on Fargate, which needs a network (add `network: { subnets: [subnet-...] }`, here or under `defaults`)
+        c.yaml:4:95: error: Fargate has no task size of cpu 256 and memory 9999 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"#]],
+    );
+    check(
+        &with_ledger(", capacity: [{ launch_type: EC2, platform_version: LATEST }, { cluster: other }]", ""),
+        expect![[r#"
+        c.yaml:4:82: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
+        c.yaml:4:94: error: unknown key `cluster` (the keys here are `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `cpu` and `memory`)"#]],
+    );
+}
+
+#[test]
+fn retries_and_slots_have_borders() {
+    check(
+        &with_ledger(", timeout: 0s, retry: { attempts: 0, on: [spot, { exit_code: [0, 256] }] }", ""),
+        expect![[r#"
+        c.yaml:4:42: error: a timeout of less than a second (write one such as `30m`)
+        c.yaml:4:53: error: 0 is no exit code of a failure (write codes from 1 to 255)
+        c.yaml:4:65: error: attempts is 0; a task is started 1 to 20 times (write a number from 1 to 20)
+        c.yaml:4:73: error: unknown value `spot` (the values here are `spot_interruption`, `failed_to_start`, `timeout` and `any`)"#]],
+    );
+    check(
+        &with_ledger(", count: 20", ", concurrency: { max: 9, when_full: wait }"),
+        expect![[r#"
+        c.yaml:6:71: error: max is 9, and one call starts 10 tasks: it would wait for ever (write a number from 10)
+        c.yaml:6:85: error: unknown value `wait` (the values here are `queue`, `skip` and `replace`)"#]],
+    );
+    check(
+        &with_ledger(
+            ", retry: { attempts: 2, on: { exit_code: [0] } }",
+            ", concurrency: { max: 10, key: \"{{ nothing }}\" }",
+        ),
+        expect![[r#"
+        c.yaml:4:40: error: 0 is no exit code of a failure (write codes from 1 to 255)
+        c.yaml:6:84: error: no event has a field `nothing` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#]],
+    );
+}
+
+#[test]
+fn what_needs_the_ledger_says_so_and_the_ledger_needs_a_place() {
+    let config = with_ledger(", timeout: 1h, retry: { attempts: 2 }", ", concurrency: { max: 1 }, ignore_older: true");
+    check(
+        &config.replace("storage: { bucket: state }\n", ""),
+        expect![[r#"
+        c.yaml:3:42: error: `timeout` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
+        c.yaml:3:53: error: `retry` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
+        c.yaml:5:64: error: `concurrency` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
+        c.yaml:5:90: error: `ignore_older` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)"#]],
+    );
+    check(
+        &config.replace("storage: { bucket: state }\n", "ledger: on\n"),
+        expect!["c.yaml:2:9: error: there is no place for the ledger (add `storage: { bucket: NAME }` to the file)"],
+    );
+    check(
+        &with_ledger(", timeout: 1h", "").replace("tasks:", "ledger: off\ntasks:"),
+        expect!["c.yaml:5:42: error: `timeout` needs the ledger (remove `timeout`, or `ledger: off`)"],
+    );
+    check(
+        &with_ledger(", started_by: me", ""),
+        expect![
+            "c.yaml:4:45: error: with the ledger, a task records its launch as its starter (remove `started_by`; use `tags` or `reference_id` for marks of your own, or write `ledger: off`)"
+        ],
+    );
+    check(&with_ledger(", started_by: me", "").replace("tasks:", "ledger: off\ntasks:"), expect!["valid: routes r"]);
+}
+
+#[test]
+fn only_objects_are_in_an_order_of_their_own() {
+    check(
+        &with_ledger("", ", ignore_older: true").replace("s3: { bucket: b }", "schedule: rate(1 hour)"),
+        expect![
+            "c.yaml:6:70: error: `ignore_older` means something only for objects of S3 (remove it, or add `s3: ...` under `on`)"
+        ],
+    );
+}

@@ -152,3 +152,6 @@ impl fmt::Display for Stopped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -615,3 +615,6 @@ fn backoff(first: SignedDuration, times: u32, max: SignedDuration) -> SignedDura
 fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     time.checked_add(duration).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,3 +393,17 @@ impl LaunchRecord {
         self.timeout_seconds.map(SignedDuration::from_secs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Sequence;
+
+    #[test]
+    fn sequencers_of_different_lengths_compare_as_s3_says() {
+        for (earlier, later) in [("0001", "0002"), ("0001", "00011"), ("00019", "0002"), ("0A", "0B"), ("0a", "0B")] {
+            assert!(Sequence::is_before(earlier, later), "{earlier} {later}");
+            assert!(!Sequence::is_before(later, earlier), "{later} {earlier}");
+        }
+        assert!(!Sequence::is_before("0002", "000200"), "the same place");
+    }
+}

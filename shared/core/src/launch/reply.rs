@@ -162,3 +162,6 @@ fn of_error(code: &str, message: &str) -> Verdict {
         LATER
     }
 }
+
+#[cfg(test)]
+mod tests;

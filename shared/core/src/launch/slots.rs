@@ -129,3 +129,6 @@ impl Slots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What a stopped task came to. One door: [`check`].
+
+use super::{ContainerExit, Fate, StopReason, Stopped};
+use crate::launch::RetryOn;
+
+/// A task of the containers `app` and `sidecar`, of which `app` is judged.
+#[track_caller]
+fn check(stop_code: &str, exit_codes: [Option<i32>; 2], stop: Option<StopReason>, expected: Fate) {
+    let exit =
+        |(name, exit_code): (&str, Option<i32>)| ContainerExit { name: name.to_owned(), exit_code, reason: None };
+    let stopped = Stopped {
+        stop_code: Some(stop_code.to_owned()),
+        stopped_reason: None,
+        containers: ["app", "sidecar"].into_iter().zip(exit_codes).map(exit).collect(),
+        vanished: false,
+    };
+    assert_eq!(stopped.fate(stop, &["app"]), expected, "{stopped}");
+}
+
+#[test]
+fn stop_codes_and_exit_codes_decide() {
+    let exited = "EssentialContainerExited";
+    check(exited, [Some(0), Some(0)], None, Fate::Succeeded);
+    check(exited, [Some(3), Some(0)], None, Fate::ExitCode(3));
+    check(exited, [None, Some(0)], None, Fate::Failed);
+    check("TaskFailedToStart", [None, None], None, Fate::FailedToStart);
+    check("SpotInterruption", [Some(137), Some(137)], None, Fate::SpotInterruption);
+    check("TerminationNotice", [Some(143), Some(143)], None, Fate::SpotInterruption);
+    check("InfrastructureHealth", [Some(0), Some(0)], None, Fate::Failed);
+    check("UserInitiated", [Some(137), Some(137)], None, Fate::Stopped);
+    check("SomethingNew", [Some(0), Some(0)], None, Fate::Succeeded);
+}
+
+#[test]
+fn a_sidecar_that_is_killed_with_its_task_is_no_failure() {
+    check("EssentialContainerExited", [Some(0), Some(143)], None, Fate::Succeeded);
+}
+
+#[test]
+fn what_we_stopped_ends_for_our_reason_unless_it_was_faster() {
+    check("UserInitiated", [Some(137), None], Some(StopReason::Timeout), Fate::Timeout);
+    check("UserInitiated", [Some(137), None], Some(StopReason::Replaced), Fate::Replaced);
+    check("EssentialContainerExited", [Some(0), None], Some(StopReason::Timeout), Fate::Succeeded);
+}
+
+#[test]
+fn a_task_is_started_again_for_the_failures_that_are_named() {
+    let spot = [RetryOn::SpotInterruption];
+    assert!(Fate::SpotInterruption.is_retried(&spot));
+    assert!(!Fate::ExitCode(1).is_retried(&spot));
+    let codes = [RetryOn::ExitCode(vec![75, 137])];
+    assert!(Fate::ExitCode(137).is_retried(&codes));
+    assert!(!Fate::ExitCode(1).is_retried(&codes));
+    let any = [RetryOn::Any];
+    assert!([Fate::Timeout, Fate::FailedToStart, Fate::Failed].iter().all(|fate| fate.is_retried(&any)));
+    assert!([Fate::Succeeded, Fate::Stopped, Fate::Replaced].iter().all(|fate| !fate.is_retried(&any)));
+    assert!(!Fate::Vanished.is_retried(&any), "it may have done its work");
+}

@@ -1,0 +1,248 @@
+//! The steps of a launch. One door: [`Story`]. (What happens under crashes and duplicates is the simulation's.)
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Answer, Protocol, SeenTask, Step, TaskStatus};
+use crate::config::RoutingConfig;
+use crate::document::Source;
+use crate::event::Event;
+use crate::launch::{ContainerExit, LaunchRecord, Outcome, Reply, Stopped, Taken};
+use crate::plan::Plan;
+
+/// A launch of one route, driven step by step.
+struct Story {
+    protocol: Protocol,
+    now: Timestamp,
+}
+
+impl Story {
+    /// The launch of a task with these settings by a route with these.
+    fn of(task: &str, route: &str) -> Self {
+        let config = format!(
+            "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: t, {task} }} }}\nroutes: [{{ name: r, on: {{ event_pattern: {{ source: [app] }} }}, run: t, {route} }}]\n"
+        );
+        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+        let event = r#"{"id":"e","source":"app","detail-type":"t","account":"1","time":"2026-01-01T00:00:00Z","region":"r","detail":{}}"#;
+        let event = Event::decode(event).expect("is an event");
+        let planned = Plan::new(&config, &event).expect("can be planned").launches.remove(0);
+        let now = "2026-01-01T00:00:00Z".parse().expect("is a time");
+        Self { protocol: Protocol::begin(LaunchRecord::new(&planned, &event, None, None, now), now), now }
+    }
+
+    /// The next step, after every write.
+    fn next(&mut self) -> String {
+        loop {
+            match self.protocol.next(self.now) {
+                Step::Write => self.protocol.written(self.now + SignedDuration::from_hours(1)),
+                Step::RunTask(request) => {
+                    return format!(
+                        "RunTask x{} as {}",
+                        request.count.unwrap_or(1),
+                        self.number(&request.client_token)
+                    );
+                }
+                Step::Wait(until) => return format!("wait {}", until.duration_since(self.now)),
+                Step::DeadLetter(letter) => return format!("dead letter: {}", letter.reason),
+                step => return format!("{step:?}"),
+            }
+        }
+    }
+
+    /// Which attempt has this token.
+    fn number(&self, token: &str) -> String {
+        let attempts = &self.protocol.record().attempts;
+        let number = attempts.iter().position(|attempt| attempt.client_token == token);
+        number.map_or_else(|| "?".to_owned(), |number| format!("attempt {number}"))
+    }
+
+    fn hear(&mut self, answer: Answer) -> String {
+        self.protocol.hear(answer, self.now);
+        self.next()
+    }
+
+    fn replied(&mut self, started: usize, failed: usize) -> String {
+        let attempt = self.protocol.record().open_attempt().expect("is asked for");
+        let failure = crate::launch::Failure { arn: None, reason: "RESOURCE:CPU".to_owned(), detail: None };
+        let before = self.protocol.record().tasks.len();
+        let reply = Reply::Tasks {
+            task_arns: (before..before + started).map(|number| format!("arn:{number}")).collect(),
+            failures: vec![failure; failed],
+        };
+        self.hear(Answer::Replied { attempt, reply })
+    }
+
+    fn stopped(&mut self, arn: &str, code: &str, exit_code: i32) -> String {
+        let containers = vec![ContainerExit { name: "app".to_owned(), exit_code: Some(exit_code), reason: None }];
+        let stopped = Stopped { stop_code: Some(code.to_owned()), containers, ..Stopped::default() };
+        let seen = SeenTask { arn: arn.to_owned(), attempt: Some(0), status: TaskStatus::Stopped(stopped) };
+        self.hear(Answer::Seen(vec![seen]))
+    }
+
+    fn pass(&mut self, minutes: i64) -> String {
+        self.now += SignedDuration::from_mins(minutes);
+        self.next()
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.protocol.record().ended.as_ref().map(|ended| ended.outcome.clone())
+    }
+}
+
+const EXITED: &str = "EssentialContainerExited";
+
+#[test]
+fn a_task_is_started_runs_and_is_done() {
+    let mut story = Story::of("", "");
+    assert_eq!(story.next(), "RunTask x1 as attempt 0");
+    assert_eq!(story.replied(1, 0), "wait PT20M");
+    assert_eq!(story.stopped("arn:0", EXITED, 0), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(story.stopped("arn:0", EXITED, 1), "Done", "what has ended stays so");
+}
+
+#[test]
+fn only_what_is_missing_is_asked_for_again_on_the_next_rung() {
+    let ladder = "count: 5, network: { subnets: [s] }, capacity: [{ launch_type: FARGATE }, { launch_type: EC2 }]";
+    let mut story = Story::of(ladder, "");
+    assert_eq!(story.next(), "RunTask x5 as attempt 0");
+    assert_eq!(story.replied(3, 2), "RunTask x2 as attempt 1");
+    assert_eq!(story.replied(1, 1), "wait PT1M", "after the last rung it waits");
+    assert_eq!(story.pass(1), "RunTask x1 as attempt 2");
+    assert_eq!(story.protocol.record().attempts[2].rung, 0, "and begins anew");
+    assert_eq!(story.replied(1, 0), "wait PT20M");
+}
+
+#[test]
+fn capacity_is_waited_for_a_day() {
+    let mut story = Story::of("", "");
+    story.next();
+    for _ in 0..200 {
+        let step = story.replied(0, 1);
+        if step.starts_with("dead letter") {
+            assert!(step.starts_with("dead letter: there was no capacity since 2026-01-01T00:00:00Z"), "{step}");
+            assert!(story.now >= "2026-01-02T00:00:00Z".parse().expect("is a time"));
+            return;
+        }
+        assert!(story.pass(15).starts_with("RunTask"));
+    }
+    panic!("it never gave up");
+}
+
+#[test]
+fn a_token_in_doubt_is_not_used_when_ecs_may_have_forgotten_it() {
+    let mut story = Story::of("", "");
+    story.next();
+    let nothing = || Answer::Replied { attempt: 0, reply: Reply::Nothing { message: "timeout".to_owned() } };
+    assert_eq!(story.hear(nothing()), "wait PT1S");
+    assert_eq!(story.pass(30), "RunTask x1 as attempt 0");
+    assert_eq!(story.hear(nothing()), "wait PT2S");
+    assert_eq!(story.pass(11), "wait PT4M", "what the last call started must have got about");
+    assert!(story.pass(4).starts_with("FindTasks"));
+    let found = Answer::Found { attempt: 0, task_arns: vec!["arn:0".to_owned()] };
+    assert_eq!(story.hear(found), "wait PT20M");
+}
+
+#[test]
+fn what_stays_in_doubt_is_dead_lettered() {
+    let mut story = Story::of("", "");
+    story.next();
+    story.pass(45);
+    let step = story.hear(Answer::Found { attempt: 0, task_arns: Vec::new() });
+    assert!(step.starts_with("dead letter: nobody knows whether the tasks of attempt 0"), "{step}");
+    assert_eq!(story.hear(Answer::DeadLettered), "Done");
+}
+
+#[test]
+fn a_task_that_stopped_before_the_reply_was_recorded_is_known_by_its_starter() {
+    let mut story = Story::of("", "");
+    story.next();
+    assert_eq!(story.stopped("arn:7", EXITED, 0), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn a_failed_task_is_started_again_as_often_as_may_be_then_dead_lettered() {
+    let mut story = Story::of("retry: { attempts: 3, on: [{ exit_code: [75] }], backoff: 1m }", "");
+    story.next();
+    story.replied(1, 0);
+    assert_eq!(story.stopped("arn:0", EXITED, 75), "wait PT1M");
+    assert_eq!(story.pass(1), "RunTask x1 as attempt 1");
+    story.replied(1, 0);
+    assert_eq!(story.stopped("arn:1", EXITED, 75), "wait PT2M", "twice as long");
+    assert_eq!(story.pass(2), "RunTask x1 as attempt 2");
+    story.replied(1, 0);
+    assert_eq!(
+        story.stopped("arn:2", EXITED, 75),
+        "dead letter: the task arn:2: EssentialContainerExited; app: exit code 75"
+    );
+}
+
+#[test]
+fn a_failure_that_is_not_named_is_dead_lettered_at_once() {
+    let mut story = Story::of("retry: { attempts: 3, on: spot_interruption }", "");
+    story.next();
+    story.replied(1, 0);
+    assert_eq!(
+        story.stopped("arn:0", EXITED, 1),
+        "dead letter: the task arn:0: EssentialContainerExited; app: exit code 1"
+    );
+}
+
+#[test]
+fn a_task_that_runs_too_long_is_stopped_and_has_failed() {
+    let mut story = Story::of("timeout: 10m", "");
+    story.next();
+    assert_eq!(story.replied(1, 0), "wait PT10M");
+    assert_eq!(story.pass(10), r#"StopTasks(["arn:0"], Timeout)"#);
+    assert_eq!(story.hear(Answer::StopAsked(vec!["arn:0".to_owned()])), "wait PT3M");
+    assert!(story.stopped("arn:0", "UserInitiated", 137).starts_with("dead letter: the task arn:0: UserInitiated"));
+}
+
+#[test]
+fn slots_come_before_the_first_call_and_go_back_after_the_last_task() {
+    let mut story = Story::of("", "concurrency: { max: 1 }");
+    assert_eq!(story.next(), "TakeSlots");
+    assert_eq!(story.hear(Answer::Slots(Taken::Held)), "RunTask x1 as attempt 0");
+    story.replied(1, 0);
+    assert_eq!(story.stopped("arn:0", EXITED, 0), "ReleaseSlots");
+    assert_eq!(story.hear(Answer::SlotsReleased), "Done");
+}
+
+#[test]
+fn a_launch_that_is_replaced_stops_its_tasks_and_starts_no_more() {
+    let mut story = Story::of("", "concurrency: { max: 1, when_full: replace }");
+    story.next();
+    story.hear(Answer::Slots(Taken::Held));
+    story.replied(1, 0);
+    assert_eq!(story.hear(Answer::Replaced), r#"StopTasks(["arn:0"], Replaced)"#);
+    story.hear(Answer::StopAsked(vec!["arn:0".to_owned()]));
+    assert_eq!(story.stopped("arn:0", "UserInitiated", 137), "ReleaseSlots");
+    story.hear(Answer::SlotsReleased);
+    assert_eq!(story.outcome(), Some(Outcome::Replaced));
+}
+
+#[test]
+fn a_task_that_ecs_knows_no_more_is_never_started_again() {
+    let mut story = Story::of("retry: { attempts: 3 }", "");
+    story.next();
+    story.replied(1, 0);
+    story.now += SignedDuration::from_mins(5);
+    let missing =
+        || Answer::Seen(vec![SeenTask { arn: "arn:0".to_owned(), attempt: None, status: TaskStatus::Missing }]);
+    assert_eq!(story.hear(missing()), "wait PT20M", "at first it may only not have got about");
+    story.now += SignedDuration::from_mins(60);
+    assert!(story.hear(missing()).starts_with("dead letter: the task arn:0: ECS knows it no more"));
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written() {
+    let mut story = Story::of(
+        "count: 2, timeout: 1h, retry: { attempts: 2, on: [any, { exit_code: 3 }] }",
+        "concurrency: { max: 2 }",
+    );
+    story.next();
+    story.hear(Answer::Slots(Taken::Held));
+    story.replied(1, 1);
+    let record = story.protocol.record();
+    assert_eq!(LaunchRecord::parse(&record.to_json()).expect("can be read"), *record);
+}

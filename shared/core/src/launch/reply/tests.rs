@@ -1,0 +1,103 @@
+//! What a reply means. One door: [`check`].
+
+use super::{Failure, Reply, Verdict};
+
+/// A reply with this many tasks, and failures of these reasons.
+fn tasks(count: usize, failures: &[&str]) -> Reply {
+    let failure = |reason: &&str| Failure { arn: None, reason: (*reason).to_owned(), detail: None };
+    Reply::Tasks {
+        task_arns: (0..count).map(|task| format!("arn:{task}")).collect(),
+        failures: failures.iter().map(failure).collect(),
+    }
+}
+
+fn error(code: &str, message: &str) -> Reply {
+    Reply::Error { code: code.to_owned(), message: message.to_owned(), resource_ids: Vec::new(), of_server: false }
+}
+
+const LATER: Verdict = Verdict::Later { throttled: false };
+const SLOWER: Verdict = Verdict::Later { throttled: true };
+
+#[track_caller]
+fn check(reply: &Reply, expected: &Verdict) {
+    assert_eq!(reply.verdict(2), *expected, "{reply}");
+}
+
+#[test]
+fn all_tasks_are_launched_and_fewer_are_asked_for_again_on_the_next_rung() {
+    check(&tasks(2, &[]), &Verdict::Launched);
+    check(&tasks(1, &["RESOURCE:MEMORY"]), &Verdict::NextRung);
+    check(&tasks(1, &[]), &Verdict::NextRung);
+    // A reply that says nothing at all proves nothing.
+    check(&tasks(0, &[]), &LATER);
+}
+
+#[test]
+fn every_failure_is_definite() {
+    let known = [
+        "RESOURCE:CPU",
+        "RESOURCE:MEMORY",
+        "RESOURCE:PORTS",
+        "RESOURCE:ENI",
+        "RESOURCE:GPU",
+        "RESOURCE:FARGATE",
+        "AGENT",
+        "LOCATION",
+        "ATTRIBUTE",
+        "MISSING",
+        "INACTIVE",
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        "SOMETHING:NEW",
+    ];
+    for reason in known {
+        check(&tasks(0, &[reason, reason]), &Verdict::NextRung);
+    }
+}
+
+#[test]
+fn a_conflict_is_a_launch_if_it_names_its_tasks() {
+    let conflict = |resource_ids: &[&str]| Reply::Error {
+        code: "ConflictException".to_owned(),
+        message: "m".to_owned(),
+        resource_ids: resource_ids.iter().map(|&id| id.to_owned()).collect(),
+        of_server: false,
+    };
+    check(&conflict(&["arn:1"]), &Verdict::AlreadyLaunched);
+    check(&conflict(&[]), &LATER);
+}
+
+#[test]
+fn errors_by_their_names_and_what_they_say() {
+    for (code, message, expected) in [
+        ("AccessDeniedException", "User is not authorized", Verdict::Permanent),
+        ("BlockedException", "Your account is blocked", Verdict::Permanent),
+        ("ClientException", "TaskDefinition is inactive", Verdict::Permanent),
+        ("ClusterNotFoundException", "Cluster not found.", Verdict::Permanent),
+        ("InvalidParameterException", "Count should be between 1 and 10", Verdict::Permanent),
+        ("PlatformTaskDefinitionIncompatibilityException", "m", Verdict::Permanent),
+        ("PlatformUnknownException", "m", Verdict::Permanent),
+        ("UnsupportedFeatureException", "m", Verdict::Permanent),
+        ("ThrottlingException", "Rate exceeded", SLOWER),
+        ("RequestLimitExceeded", "m", SLOWER),
+        // As Amazon EC2's own limits reach us.
+        ("InvalidParameterException", "... Rate exceeded (Service: AmazonEC2; ErrorCode: Throttling)", SLOWER),
+        ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", LATER),
+        ("ClientException", "The cluster has too many tasks in PROVISIONING", LATER),
+        ("ClientException", "Capacity is unavailable at this time. Please try again later", Verdict::NextRung),
+        ("InvalidParameterException", "No Container Instances were found in your cluster.", Verdict::NextRung),
+        ("ExpiredTokenException", "The security token included in the request is expired", LATER),
+        ("SomethingNewException", "m", LATER),
+    ] {
+        check(&error(code, message), &expected);
+    }
+}
+
+#[test]
+fn what_fails_on_the_way_leaves_open_what_happened() {
+    check(&Reply::Nothing { message: "timeout".to_owned() }, &LATER);
+    for code in ["ServerException", "AccessDeniedException"] {
+        let of_server =
+            Reply::Error { code: code.to_owned(), message: "m".to_owned(), resource_ids: Vec::new(), of_server: true };
+        check(&of_server, &LATER);
+    }
+}
