@@ -80,8 +80,8 @@ pub(crate) struct Driven {
 
 impl Driven {
     /// A launch that nobody recorded yet, as far as is known.
-    pub(crate) fn begin(record: LaunchRecord, now: Timestamp) -> Self {
-        Self::new(Protocol::begin(record, now), None, false)
+    pub(crate) fn begin(record: LaunchRecord) -> Self {
+        Self::new(Protocol::begin(record), None, false)
     }
 
     /// A launch of the ledger.

@@ -247,7 +247,7 @@ async fn launch_all(
             None => {
                 let now = ports.clock().now();
                 let record = LaunchRecord::new(&planned, event, copy, config.etag.as_deref(), now);
-                launch(driver, Driven::begin(record, now)).await
+                launch(driver, Driven::begin(record)).await
             }
         };
         let PlannedLaunch { route, task, index, request, .. } = planned;

@@ -188,3 +188,6 @@ impl<P: Ports> Sweep<'_, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ pub(crate) struct Scripted {
     pub(crate) put: Mutex<Vec<String>>,
     pub(crate) refuses_payloads: bool,
     pub(crate) ledger: Mutex<BTreeMap<String, (String, usize)>>,
+    /// What was asked of the ledger, by its kind.
+    pub(crate) requests: Mutex<Vec<&'static str>>,
     /// Whether the ledger answers.
     pub(crate) remembers: bool,
     pub(crate) letters: Mutex<Vec<DeadLetter>>,
@@ -45,6 +47,7 @@ impl Scripted {
             put: Mutex::default(),
             refuses_payloads: false,
             ledger: Mutex::default(),
+            requests: Mutex::default(),
             remembers: true,
             letters: Mutex::default(),
             takes_letters: false,
@@ -60,6 +63,15 @@ impl Scripted {
     /// A world in which every call starts its tasks: `arn:1`, `arn:2`, ...
     pub(crate) fn that_starts() -> Self {
         Self::new(|request, before| started((0..request.count.unwrap_or(1)).map(|task| before + 1 + task as usize)))
+    }
+
+    fn note(&self, request: &'static str) {
+        self.requests.lock().expect("not poisoned").push(request);
+    }
+
+    /// What was asked of the ledger since the last time.
+    pub(crate) fn take_requests(&self) -> String {
+        std::mem::take(&mut *self.requests.lock().expect("not poisoned")).join(" ")
     }
 
     pub(crate) fn pass(&self, duration: Duration) {
@@ -159,11 +171,13 @@ impl Payloads for Scripted {
 
 impl Ledger for Scripted {
     async fn read(&self, uri: &str) -> Result<Option<Entry>, LedgerError> {
+        self.note("read");
         let ledger = self.ledger.lock().expect("not poisoned");
         Ok(ledger.get(uri).map(|(text, version)| Entry { text: text.clone(), version: version.to_string() }))
     }
 
     async fn write(&self, uri: &str, text: &str, expected: &Expected) -> Result<String, LedgerError> {
+        self.note("write");
         if !self.remembers {
             return Err(LedgerError::Unavailable("SlowDown".to_owned()));
         }
@@ -183,11 +197,13 @@ impl Ledger for Scripted {
     }
 
     async fn delete(&self, uri: &str) -> Result<(), LedgerError> {
+        self.note("delete");
         self.ledger.lock().expect("not poisoned").remove(uri);
         Ok(())
     }
 
     async fn list(&self, prefix: &str, until: &str) -> Result<Vec<String>, LedgerError> {
+        self.note("list");
         let ledger = self.ledger.lock().expect("not poisoned");
         Ok(ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri.clone()).collect())
     }

@@ -148,13 +148,8 @@ struct Done {
 
 impl Protocol {
     /// A launch that nobody recorded yet.
-    pub fn begin(record: LaunchRecord, now: Timestamp) -> Self {
-        let mut protocol = Self { record, is_written: false, heard: Vec::new(), done: Done::default() };
-        // Where nothing has to be asked before, one write records the launch and its first attempt.
-        if protocol.record.sequence.is_none() && protocol.record.concurrency.is_none() {
-            protocol.open(now);
-        }
-        protocol
+    pub fn begin(record: LaunchRecord) -> Self {
+        Self { record, is_written: false, heard: Vec::new(), done: Done::default() }
     }
 
     /// A launch of the ledger.
@@ -229,6 +224,7 @@ impl Protocol {
     /// Decides what to do next.
     pub fn next(&mut self, now: Timestamp) -> Step {
         if !self.is_written {
+            self.settle(now);
             return Step::Write;
         }
         if self.record.ended.is_some() {
@@ -255,6 +251,25 @@ impl Protocol {
             return Step::DescribeTasks(alive);
         }
         Step::Wait(self.until(now))
+    }
+
+    /// Decides what needs no answer, so that it is written together with what was heard.
+    fn settle(&mut self, now: Timestamp) {
+        if self.record.ended.is_some() || self.record.concluding.is_some() {
+            return;
+        }
+        match self.conclusion(now) {
+            Some(conclusion @ Conclusion { outcome: Outcome::DeadLettered(_), .. }) => {
+                self.done.conclude = true;
+                self.record.concluding = Some(conclusion);
+            }
+            Some(conclusion) if self.record.concurrency.is_none() => self.record.ended = Some(conclusion),
+            Some(_) => {}
+            None if self.gate(now).is_none() && self.record.open_attempt().is_none() && self.wants_attempt(now) => {
+                self.open(now);
+            }
+            None => {}
+        }
     }
 
     /// What has to be asked before the first attempt.

@@ -26,7 +26,7 @@ impl Story {
         let event = Event::decode(event).expect("is an event");
         let planned = Plan::new(&config, &event).expect("can be planned").launches.remove(0);
         let now = "2026-01-01T00:00:00Z".parse().expect("is a time");
-        Self { protocol: Protocol::begin(LaunchRecord::new(&planned, &event, None, None, now), now), now }
+        Self { protocol: Protocol::begin(LaunchRecord::new(&planned, &event, None, None, now)), now }
     }
 
     /// The next step, after every write.
