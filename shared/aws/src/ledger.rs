@@ -57,9 +57,10 @@ impl Ledger for S3Ledger {
         deleted.map(drop).map_err(|error| unavailable(uri, &error))
     }
 
-    async fn list(&self, prefix: &str, until: &str) -> Result<Vec<String>, LedgerError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
         let (bucket, key) = place(prefix).ok_or_else(|| no_place(prefix))?;
-        let listed = self.client.list_objects_v2().bucket(bucket).prefix(key).send().await;
+        let after = after.and_then(place).map(|(_, key)| key.to_owned());
+        let listed = self.client.list_objects_v2().bucket(bucket).prefix(key).set_start_after(after).send().await;
         let listed = listed.map_err(|error| unavailable(prefix, &error))?;
         // In the order of their names, a thousand at most.
         let uris = listed.contents().iter().filter_map(|object| Some(format!("s3://{bucket}/{}", object.key()?)));

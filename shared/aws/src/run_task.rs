@@ -2,10 +2,10 @@
 
 use crate::clients::causes;
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
-use aws_sdk_ecs::operation::stop_task::StopTaskError;
 use aws_sdk_ecs::types;
 use trigger_core::launch::{ContainerExit, Failure, Reply, SeenTask, Stopped, TaskStatus};
 use trigger_core::task_request::{
@@ -29,7 +29,9 @@ impl EcsLauncher {
 
 impl Launcher for EcsLauncher {
     async fn run_task(&self, request: &TaskRequest) -> Reply {
-        match run_task(&self.client, request).send().await {
+        // The protocol repeats calls itself, as it has to know of each whether it may have started something.
+        let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
+        match run_task(&self.client, request).customize().config_override(once).send().await {
             Ok(output) => tasks(&output),
             Err(error) => no_tasks(&error),
         }
@@ -38,15 +40,20 @@ impl Launcher for EcsLauncher {
     async fn stop_task(&self, cluster: Option<&str>, task_arn: &str, reason: &str) -> Result<(), Unanswered> {
         let stop = self.client.stop_task().set_cluster(cluster.map(str::to_owned)).task(task_arn).reason(reason);
         match stop.send().await {
-            Err(error) if !is_unknown_task(&error) => Err(Unanswered(causes(&error))),
+            Err(error) if !is_unknown(&error) => Err(Unanswered(causes(&error))),
             _ => Ok(()),
         }
     }
 
     async fn describe_tasks(&self, cluster: Option<&str>, task_arns: &[String]) -> Result<Vec<SeenTask>, Unanswered> {
         let describe = self.client.describe_tasks().set_cluster(cluster.map(str::to_owned));
-        let described = describe.set_tasks(Some(task_arns.to_vec())).send().await;
-        let described = described.map_err(|error| Unanswered(causes(&error)))?;
+        let described = match describe.set_tasks(Some(task_arns.to_vec())).send().await {
+            Ok(described) => described,
+            Err(error) if is_unknown(&error) => {
+                return Ok(task_arns.iter().map(|arn| seen(arn, TaskStatus::Missing)).collect());
+            }
+            Err(error) => return Err(Unanswered(causes(&error))),
+        };
         let missing = described.failures().iter().filter(|failure| failure.reason() == Some("MISSING"));
         let missing = missing.filter_map(|failure| failure.arn()).map(|arn| seen(arn, TaskStatus::Missing));
         Ok(described.tasks().iter().filter_map(seen_task).chain(missing).collect())
@@ -57,18 +64,24 @@ impl Launcher for EcsLauncher {
         let mut pages = list.into_paginator().items().send();
         let mut task_arns = Vec::new();
         while let Some(arn) = pages.next().await {
-            task_arns.push(arn.map_err(|error| Unanswered(causes(&error)))?);
+            match arn {
+                Ok(arn) => task_arns.push(arn),
+                Err(error) if is_unknown(&error) => break,
+                Err(error) => return Err(Unanswered(causes(&error))),
+            }
         }
         Ok(task_arns)
     }
 }
 
-/// A task that is not known any more has stopped long ago.
-fn is_unknown_task(error: &SdkError<StopTaskError>) -> bool {
-    error.as_service_error().is_some_and(|error| {
-        let message = error.message().unwrap_or_default();
-        error.code() == Some("InvalidParameterException") && message.contains("not found")
-    })
+/// A task that is not known any more has stopped long ago; and so have all of a cluster that is gone.
+fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let message = error.message().unwrap_or_default();
+    match error.code() {
+        Some("ClusterNotFoundException") => true,
+        Some("InvalidParameterException") => message.contains("not found"),
+        _ => false,
+    }
 }
 
 fn seen(arn: &str, status: TaskStatus) -> SeenTask {

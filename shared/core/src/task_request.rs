@@ -58,7 +58,7 @@ impl TaskRequest {
     }
 }
 
-/// What one attempt to launch asks for instead of the request's own.
+/// The capacity that one attempt to launch asks for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
@@ -78,23 +78,16 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Puts it into a request. A launch type and a capacity provider strategy replace each other.
+    /// Puts it into a request, instead of whatever capacity that asks for.
     pub fn apply(&self, request: &mut TaskRequest) {
-        if self.launch_type.is_some() || !self.capacity_provider_strategy.is_empty() {
-            request.launch_type = self.launch_type;
-            request.capacity_provider_strategy.clone_from(&self.capacity_provider_strategy);
-        }
-        let replace = |own: &mut Option<String>, new: &Option<String>| {
-            if new.is_some() {
-                own.clone_from(new);
-            }
-        };
-        replace(&mut request.platform_version, &self.platform_version);
-        replace(&mut request.overrides.cpu, &self.cpu);
-        replace(&mut request.overrides.memory, &self.memory);
-        if self.network_configuration.is_some() {
-            request.network_configuration.clone_from(&self.network_configuration);
-        }
+        let Self { launch_type, capacity_provider_strategy, platform_version, network_configuration, cpu, memory } =
+            self.clone();
+        request.launch_type = launch_type;
+        request.capacity_provider_strategy = capacity_provider_strategy;
+        request.platform_version = platform_version;
+        request.network_configuration = network_configuration;
+        request.overrides.cpu = cpu;
+        request.overrides.memory = memory;
     }
 }
 

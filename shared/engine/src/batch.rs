@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use trigger_core::batch::rows;
 use trigger_core::config::RoutingConfig;
 use trigger_core::event::{DecodeError, Decoded, Event, Message, Record};
+use trigger_core::launch::Redrive;
 
 use crate::handle::{Delivered, EventError, LaunchReport, handle};
 use crate::ports::Ports;
@@ -84,6 +85,14 @@ pub async fn handle_batch(
 }
 
 async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
+    let record = &match Redrive::parse(&record.body) {
+        // Goes on with its launch, whatever the routes of this queue are.
+        Some(Redrive::Launch(_)) => {
+            return of_reports(vec![handle(times.of(record, Err(DecodeError::UnknownDelivery)), config, ports).await]);
+        }
+        Some(Redrive::Event(body)) => Record { body, ..record.clone() },
+        None => record.clone(),
+    };
     let events = match Message::decode(record) {
         Ok(Decoded::Events(events)) => events,
         Ok(Decoded::TestEvent) => return MessageOutcome::TestEvent,
@@ -93,6 +102,10 @@ async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Po
     for event in events {
         reports.push(handle(times.of(record, Ok(event)), config, ports).await);
     }
+    of_reports(reports)
+}
+
+fn of_reports(reports: Vec<Result<LaunchReport, EventError>>) -> MessageOutcome {
     match reports.iter().all(Result::is_ok) {
         true => MessageOutcome::Done(reports.into_iter().flatten().collect()),
         false => MessageOutcome::Failed(reports),

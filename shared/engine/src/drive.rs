@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use trigger_core::config::route::Storage;
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict,
+    Answer, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict, later,
 };
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
 
-/// How long before its end an invocation launches nothing any more, so that the replies can be recorded.
-const LAUNCH_MARGIN: SignedDuration = SignedDuration::from_secs(12);
+/// How long before its end an invocation launches nothing any more, so that the replies can be recorded; a third of it, if it is
+/// short.
+const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(12);
+/// The longest wait for ECS's rate.
+const PACE_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// The longest pause that is waited for instead of left to the sweep.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// How often a conditional write is tried again after others were faster.
@@ -21,7 +24,7 @@ const WRITES_MAX: u32 = 40;
 /// How soon somebody looks after a launch that was handed its slots.
 const WAKING: SignedDuration = SignedDuration::from_mins(2);
 /// How often it is looked whether all who hold slots are still there.
-const SLOTS_EVERY: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const SLOTS_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// How many tasks one call describes.
 const DESCRIBED_AT_ONCE: usize = 100;
 
@@ -105,18 +108,37 @@ pub(crate) struct Driver<'a, P> {
     pub ports: &'a P,
     /// Where launches are remembered, if they are.
     pub ledger: Option<&'a Storage>,
-    /// When the invocation ends.
-    pub deadline: Option<Timestamp>,
+    /// When the last call may begin.
+    latest: Option<Timestamp>,
 }
 
-impl<P: Ports> Driver<'_, P> {
+impl<'a, P: Ports> Driver<'a, P> {
+    /// Drives launches in an invocation that ends then.
+    pub(crate) fn new(ports: &'a P, ledger: Option<&'a Storage>, deadline: Option<Timestamp>) -> Self {
+        let latest = deadline.map(|deadline| {
+            let now = ports.clock().now();
+            let margin = (deadline.duration_since(now) / 3).min(MARGIN_MAX);
+            deadline.checked_sub(margin).unwrap_or(deadline)
+        });
+        Self { ports, ledger, latest }
+    }
+
     /// Drives a launch until it rests, and then those that it woke or has to replace.
     ///
     /// # Errors
     /// Something does not answer. What the ledger holds is taken up again when it is due.
     pub(crate) async fn drive(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
         let rest = self.drive_one(driven).await;
-        let mut work = others(driven);
+        self.drive_others(others(driven)).await;
+        rest
+    }
+
+    /// Drives launches that were handed their slots.
+    pub(crate) async fn wake(&self, woken: Vec<LaunchKey>) {
+        self.drive_others(woken.into_iter().map(|key| (key, false)).collect()).await;
+    }
+
+    async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) {
         while let Some((key, is_replaced)) = work.pop() {
             // Whatever fails here is due in the ledger anyway.
             let Ok(Some((record, version))) = self.read(&key).await else { continue };
@@ -127,7 +149,6 @@ impl<P: Ports> Driver<'_, P> {
             let _ = self.drive_one(&mut other).await;
             work.extend(others(&mut other));
         }
-        rest
     }
 
     async fn drive_one(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
@@ -149,10 +170,17 @@ impl<P: Ports> Driver<'_, P> {
                     continue;
                 }
                 Step::RunTask(request) => {
-                    let pause = if is_paced { SignedDuration::ZERO } else { self.pace(|pace| pace.take(now)) };
-                    if self.is_late(pause) {
+                    let time_left = self.latest.map_or(PACE_MAX, |latest| latest.duration_since(now).min(PACE_MAX));
+                    let pause = match is_paced {
+                        _ if time_left <= SignedDuration::ZERO => None,
+                        true => Some(SignedDuration::ZERO),
+                        false => self.pace(|pace| pace.take(now, time_left)),
+                    };
+                    let Some(pause) = pause else {
+                        driven.protocol.leave();
+                        self.write(driven).await?;
                         return Ok(Rest::OutOfTime);
-                    }
+                    };
                     if pause > SignedDuration::ZERO {
                         self.ports.clock().sleep(unsigned(pause)).await;
                         is_paced = true;
@@ -173,11 +201,15 @@ impl<P: Ports> Driver<'_, P> {
                     Answer::Slots(taken)
                 }
                 Step::ReleaseSlots => {
-                    let woken = self.release_slots(driven.record(), &driven.record().key).await?;
-                    driven.woken.extend(woken);
+                    if let Some(concurrency) = &driven.record().concurrency {
+                        let woken = self.release_slots(&concurrency.slots, &driven.record().key).await?;
+                        driven.woken.extend(woken);
+                    }
                     Answer::SlotsReleased
                 }
-                Step::StopTasks(arns, reason) => self.stop(driven.record(), arns, reason).await?,
+                Step::StopTasks(arns, reason) => {
+                    self.stop(driven.record(), arns, reason).await.unwrap_or(Answer::NotStopped)
+                }
                 Step::DescribeTasks(arns) => {
                     let cluster = driven.record().request.cluster.as_deref();
                     let mut seen = Vec::with_capacity(arns.len());
@@ -206,7 +238,7 @@ impl<P: Ports> Driver<'_, P> {
     /// Adapts the pace to a reply; whether it started tasks.
     fn judge(&self, reply: &Reply, asked: u32) -> bool {
         match reply.verdict(asked) {
-            Verdict::Later { throttled: true } => self.pace(|pace| pace.throttled()),
+            Verdict::Busy { throttled: true } => self.pace(|pace| pace.throttled()),
             _ => self.pace(|pace| pace.succeeded()),
         }
         matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
@@ -228,8 +260,8 @@ impl<P: Ports> Driver<'_, P> {
     }
 
     /// Whether there would be no time left for a call after this pause.
-    fn is_late(&self, pause: SignedDuration) -> bool {
-        self.deadline.is_some_and(|deadline| deadline.duration_since(self.now()) < pause + LAUNCH_MARGIN)
+    pub(crate) fn is_late(&self, pause: SignedDuration) -> bool {
+        self.latest.is_some_and(|latest| latest.duration_since(self.now()) <= pause)
     }
 
     /// The record of a launch, and its version.
@@ -237,7 +269,10 @@ impl<P: Ports> Driver<'_, P> {
         let Some(storage) = self.ledger else { return Ok(None) };
         let uri = storage.launch_uri(key);
         let Some(Entry { text, version }) = self.ports.ledger().read(&uri).await? else { return Ok(None) };
-        Ok(Some((parse(&uri, &text)?, version)))
+        match LaunchRecord::parse(&text) {
+            Ok(record) => Ok(Some((record, version))),
+            Err(reason) => Err(DriveError::Unreadable { uri, reason }),
+        }
     }
 
     /// Writes the record over the version that was read. If somebody else has written it meanwhile, goes on with theirs.
@@ -330,16 +365,12 @@ impl<P: Ports> Driver<'_, P> {
     }
 
     /// Gives back the slots of a launch; returns those that were handed them.
-    pub(crate) async fn release_slots(
-        &self,
-        record: &LaunchRecord,
-        launch: &LaunchKey,
-    ) -> Result<Vec<LaunchKey>, DriveError> {
-        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else { return Ok(Vec::new()) };
-        let uri = storage.slots_uri(&concurrency.slots);
+    pub(crate) async fn release_slots(&self, name: &str, launch: &LaunchKey) -> Result<Vec<LaunchKey>, DriveError> {
+        let Some(storage) = self.ledger else { return Ok(Vec::new()) };
+        let uri = storage.slots_uri(name);
         let due = round_up(later(self.now(), WAKING));
         self.update_slots(&uri, |slots| {
-            let woken = slots.release(launch, concurrency.max);
+            let woken = slots.release(launch);
             let dues = woken.iter().map(|key| Due { at: due, what: DueFor::Launch(key.clone()) }).collect();
             (woken, dues)
         })
@@ -416,10 +447,6 @@ pub(crate) fn parse<T: for<'de> Deserialize<'de>>(uri: &str, text: &str) -> Resu
 
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-pub(crate) fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
-    time.checked_add(duration).unwrap_or(time)
 }
 
 /// Names of what is due have whole seconds.

@@ -6,8 +6,9 @@ use std::fmt;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use trigger_core::config::{Route, RoutingConfig};
-use trigger_core::event::{DecodeError, Event, EventKind};
-use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Skipped};
+use trigger_core::event::{DecodeError, Event, EventKind, Firing};
+use trigger_core::identity::LaunchKey;
+use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Redrive, Skipped};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
 use trigger_core::schedule::Timeliness;
 
@@ -194,6 +195,14 @@ pub async fn handle(
     ports: &impl Ports,
 ) -> Result<LaunchReport, EventError> {
     let text = delivered.text;
+    match Redrive::parse(text) {
+        Some(Redrive::Launch(key)) => return launch_again(&key, config, ports, delivered.deadline).await,
+        Some(Redrive::Event(text)) if delivered.event.is_err() => {
+            let event = Event::decode(&text).or_else(|_| Firing::decode(&text));
+            return Box::pin(handle(Delivered { text: &text, event, ..delivered }, config, ports)).await;
+        }
+        _ => {}
+    }
     let error = match launch_all(delivered, config, ports).await {
         Err(error @ (EventError::Decode(_) | EventError::Plan { .. } | EventError::Missed { .. })) => error,
         result => return result,
@@ -209,9 +218,59 @@ pub async fn handle(
         tasks: Vec::new(),
         event: EventCopy::Text(text.to_owned()),
     };
+    // One that has no room for the event would lose it.
+    if !letter.holds_event() {
+        return Err(error);
+    }
     match queue.send(&letter).await {
         Ok(()) => Err(EventError::DeadLettered(Box::new(error))),
         Err(_) => Err(error),
+    }
+}
+
+/// Goes on with a launch whose dead letter somebody has sent again.
+async fn launch_again(
+    key: &LaunchKey,
+    config: &RoutingConfig,
+    ports: &impl Ports,
+    deadline: Option<Timestamp>,
+) -> Result<LaunchReport, EventError> {
+    let driver = &Driver::new(ports, config.ledger(), deadline);
+    let mut report = LaunchReport {
+        event_id: key.to_string(),
+        identity: key.to_string(),
+        config_etag: config.etag.clone(),
+        routes: vec![key.route.clone()],
+        launches: Vec::new(),
+        superseded_by: None,
+    };
+    let outcome_of = |task: &str, client_token: &str, index, outcome| LaunchOutcome {
+        route: key.route.clone(),
+        task: task.to_owned(),
+        index,
+        client_token: client_token.to_owned(),
+        outcome,
+    };
+    let failed = |reason: String| outcome_of("", &key.id, None, Outcome::Failed { reason });
+    match driver.read(key).await {
+        Ok(Some((record, version))) => {
+            let mut driven = Driven::resume(record, version);
+            driven.protocol.reopen();
+            let record = driven.protocol.record();
+            let (task, token, index) = (record.task.clone(), record.client_token(0), record.index);
+            report.event_id.clone_from(&record.event_id);
+            report.identity = record.identity.to_string();
+            let outcome = launch(driver, driven).await;
+            report.launches.push(outcome_of(&task, &token, index, outcome));
+        }
+        Ok(None) => {
+            report.launches.push(failed(format!("the launch {key} is not in the ledger; send its event again")))
+        }
+        Err(error) => report.launches.push(failed(error.to_string())),
+    }
+    match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. })) {
+        true => Err(EventError::Launch(report)),
+        false => Ok(report),
     }
 }
 
@@ -238,7 +297,7 @@ async fn launch_all(
         Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
     let copy = copy_uri(&plan, &event, config);
     let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
-    let driver = &Driver { ports, ledger: config.ledger(), deadline: delivered.deadline };
+    let driver = &Driver::new(ports, config.ledger(), delivered.deadline);
     let (event, copy) = (&event, copy.as_deref());
     let launches = plan.launches.into_iter().map(|planned| async move {
         let needed = planned.payload_uri.as_deref().into_iter().chain(copy);

@@ -5,17 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::config::route::Storage;
 use trigger_core::event::TaskStateChange;
 use trigger_core::identity::LaunchKey;
-use trigger_core::launch::{Answer, Conclusion, Due, DueFor, SeenTask, Slots, TaskStatus};
+use trigger_core::launch::{Answer, Conclusion, Due, DueFor, SeenTask, Slots, TaskStatus, later};
 
-use crate::drive::{DriveError, Driven, Driver, Rest, later, parse, round_up, to_json};
+use crate::drive::{DriveError, Driven, Driver, Rest, SLOTS_EVERY, parse, round_up, to_json};
 use crate::ports::{Clock, Entry, Expected, Ledger, LedgerError, Ports};
 
 /// How many due launches are looked at at once.
 const LOOKS_AT_ONCE: usize = 8;
 /// How long an entry of a launch that is not in the ledger is kept: its writer may be slow.
 const ORPHANED: SignedDuration = SignedDuration::from_mins(15);
-/// How long before its end a sweep begins nothing any more.
-const SWEEP_MARGIN: SignedDuration = SignedDuration::from_secs(15);
 
 /// What became of a task's state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub async fn handle_state_change(
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<StateChangeOutcome, DriveError> {
-    let driver = Driver { ports, ledger, deadline };
+    let driver = Driver::new(ports, ledger, deadline);
     let (Some((key, attempt)), Some(stopped)) = (change.launch(), &change.stopped) else {
         return Ok(StateChangeOutcome::Ignored);
     };
@@ -76,22 +74,32 @@ pub async fn sweep(
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<SweepReport, DriveError> {
-    let driver = Driver { ports, ledger: Some(storage), deadline };
+    let driver = Driver::new(ports, Some(storage), deadline);
     let sweep = Sweep { driver: &driver, storage };
-    let now = ports.clock().now();
-    let uris = ports.ledger().list(&storage.due_prefix(), &storage.due_until(now)).await?;
-    let looks = uris.into_iter().map(|uri| sweep.look(uri));
-    let looks: Vec<Look> = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect().await;
+    let (prefix, until) = (storage.due_prefix(), storage.due_until(ports.clock().now()));
     let mut report = SweepReport::default();
-    for look in looks {
-        match look {
-            Look::Launch(key, conclusion) => report.launches.push((key, conclusion)),
-            Look::Nothing => {}
-            Look::Failed(uri, error) => report.failed.push((uri, error)),
-            Look::NoTime => report.is_cut_short = true,
-        }
+    let mut after = None;
+    // Page by page, so that what cannot be looked at does not keep the rest from its turn.
+    while !report.is_cut_short {
+        let uris = ports.ledger().list(&prefix, after.as_deref(), &until).await?;
+        let Some(last) = uris.last().cloned() else { break };
+        let looks = uris.into_iter().map(|uri| sweep.look(uri));
+        let looks: Vec<Look> = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        looks.into_iter().for_each(|look| report.add(look));
+        after = Some(last);
     }
     Ok(report)
+}
+
+impl SweepReport {
+    fn add(&mut self, look: Look) {
+        match look {
+            Look::Launch(key, conclusion) => self.launches.push((key, conclusion)),
+            Look::Nothing => {}
+            Look::Failed(uri, error) => self.failed.push((uri, error)),
+            Look::NoTime => self.is_cut_short = true,
+        }
+    }
 }
 
 enum Look {
@@ -108,8 +116,7 @@ struct Sweep<'a, P> {
 
 impl<P: Ports> Sweep<'_, P> {
     async fn look(&self, uri: String) -> Look {
-        let now = self.driver.ports.clock().now();
-        if self.driver.deadline.is_some_and(|deadline| deadline.duration_since(now) < SWEEP_MARGIN) {
+        if self.driver.is_late(SignedDuration::ZERO) {
             return Look::NoTime;
         }
         let looked = match self.storage.parse_due(&uri) {
@@ -156,15 +163,17 @@ impl<P: Ports> Sweep<'_, P> {
             return Ok(ports.ledger().delete(uri).await?);
         };
         let slots: Slots = parse(&slots_uri, &text)?;
-        let holding = slots.holders.iter().map(|holder| &holder.launch);
-        for key in holding.chain(slots.waiting.iter().map(|waiter| &waiter.launch)) {
-            let Some((record, version)) = self.driver.read(key).await? else { continue };
-            if record.ended.is_none() {
-                continue;
+        // Who waits looks after itself, when it is due.
+        for key in slots.holders.iter().map(|holder| &holder.launch) {
+            if self.driver.is_late(SignedDuration::ZERO) {
+                return Ok(());
             }
-            let mut driven = Driven::resume(record, version);
-            driven.protocol.reclaim();
-            self.driver.drive(&mut driven).await?;
+            // One that cannot be read keeps its slots, and nobody else's.
+            let Ok(read) = self.driver.read(key).await else { continue };
+            if read.is_none_or(|(record, _)| record.ended.is_some()) {
+                let woken = self.driver.release_slots(&name, key).await?;
+                self.driver.wake(woken).await;
+            }
         }
         self.slots_due_again(uri, &slots_uri, name).await
     }
@@ -176,7 +185,7 @@ impl<P: Ports> Sweep<'_, P> {
         let mut slots: Slots = parse(slots_uri, &text)?;
         slots.due = None;
         if !slots.holders.is_empty() || !slots.waiting.is_empty() {
-            let due = round_up(later(ports.clock().now(), SignedDuration::from_mins(15)));
+            let due = round_up(later(ports.clock().now(), SLOTS_EVERY));
             self.driver.note_due(self.storage, due, DueFor::Slots(name)).await?;
             slots.due = Some(due);
         }

@@ -202,10 +202,11 @@ impl Ledger for Scripted {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, until: &str) -> Result<Vec<String>, LedgerError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
         self.note("list");
         let ledger = self.ledger.lock().expect("not poisoned");
-        Ok(ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri.clone()).collect())
+        let uris = ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri);
+        Ok(uris.filter(|uri| after.is_none_or(|after| uri.as_str() > after)).take(2).cloned().collect())
     }
 }
 

@@ -455,7 +455,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             return true;
         }
         let Some(storage) = self.config.ledger().filter(|_| !stops) else { return false };
-        let due = self.ports.ledger.list(&storage.due_prefix(), &storage.due_until(Timestamp::MAX)).await;
+        let due = self.ports.ledger.list(&storage.due_prefix(), None, &storage.due_until(Timestamp::MAX)).await;
         let is_launch = |uri: &String| storage.parse_due(uri).is_some_and(|due| matches!(due.what, DueFor::Launch(_)));
         due.is_ok_and(|uris| uris.iter().any(is_launch))
     }
@@ -516,7 +516,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             }
         }
         (self.show)(happening);
-        if let Happening::Stopped { task, .. } = happening {
+        if let Happening::Stopped { task, .. } = happening
+            && !*self.ports.launcher.stop.borrow()
+        {
             self.stopped(task).await;
         }
     }

@@ -80,10 +80,11 @@ impl Ledger for FolderLedger {
         }
     }
 
-    async fn list(&self, prefix: &str, until: &str) -> Result<Vec<String>, LedgerError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
         let uri = |path: PathBuf| Some(format!("s3://{}", path.strip_prefix(&self.folder).ok()?.to_str()?));
         let files = Self::files(&self.path(prefix)).into_iter().filter_map(uri);
-        let mut uris: Vec<String> = files.filter(|uri| uri.as_str() <= until).collect();
+        let is_asked = |uri: &String| uri.as_str() <= until && after.is_none_or(|after| uri.as_str() > after);
+        let mut uris: Vec<String> = files.filter(is_asked).collect();
         uris.sort_unstable();
         uris.truncate(1000);
         Ok(uris)

@@ -235,10 +235,10 @@ impl Ledger for Simulated {
         deleted.await.map_err(unavailable)
     }
 
-    async fn list(&self, prefix: &str, until: &str) -> Result<Vec<String>, LedgerError> {
+    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
         let listed = self.call(|world| {
-            let uris = world.ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri.clone());
-            uris.take(1000).collect()
+            let uris = world.ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri);
+            uris.filter(|uri| after.is_none_or(|after| uri.as_str() > after)).take(3).cloned().collect()
         });
         listed.await.map_err(unavailable)
     }

@@ -99,6 +99,7 @@ async fn what_is_due_is_listed_up_to_now() {
     let contents = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).concat();
     let body = format!("<ListBucketResult>{contents}</ListBucketResult>");
     let (ledger, _) = answer_once(200, "", body.leak());
-    let listed = ledger.list("s3://state/due/", "s3://state/due/2026-01-01T00:00:01Z0").await.expect("is answered");
+    let listed =
+        ledger.list("s3://state/due/", None, "s3://state/due/2026-01-01T00:00:01Z0").await.expect("is answered");
     assert_eq!(listed, [format!("s3://state/{}", keys[0]), format!("s3://state/{}", keys[1])]);
 }

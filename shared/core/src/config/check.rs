@@ -44,17 +44,21 @@ pub(super) fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSe
     }
 }
 
-/// The capacity of each rung of a task's ladder.
+/// The capacity of each rung of a task's ladder, each complete: what a rung leaves open, the task says.
 pub(super) fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
     let rungs = settings.capacity.iter().flat_map(|rungs| &rungs.value);
-    let capacity = |rung: &Spanned<CapacityConfig>| Capacity {
-        launch_type: value(&rung.launch_type),
-        capacity_provider_strategy: values(rung.capacity_provider_strategy.as_ref()),
-        platform_version: value(&rung.platform_version),
-        network_configuration: value(&rung.network)
-            .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
-        cpu: value(&rung.cpu).map(|text| text.0),
-        memory: value(&rung.memory).map(|text| text.0),
+    let capacity = |rung: &Spanned<CapacityConfig>| {
+        let settings = on_rung(settings, rung);
+        let overrides = settings.overrides.unwrap_or_default();
+        Capacity {
+            launch_type: value(&settings.launch_type),
+            capacity_provider_strategy: values(settings.capacity_provider_strategy.as_ref()),
+            platform_version: value(&settings.platform_version),
+            network_configuration: value(&settings.network)
+                .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
+            cpu: value(&overrides.cpu).map(|text| text.0),
+            memory: value(&overrides.memory).map(|text| text.0),
+        }
     };
     rungs.map(capacity).collect()
 }

@@ -34,7 +34,8 @@ record! {
     /// When a task that failed is started again. Tasks are judged by the containers that `container_overrides` names, or else by
     /// all of theirs. One that is not started again, or too often, is dead-lettered with its exit codes.
     pub struct RetryConfig ("a mapping with `attempts`") {
-        /// How often each task is started at most, 1 to 20: `1` is never again.
+        /// How often a task is started at most, 1 to 20: `1` is never again. Copies of one launch share what they have: ten copies
+        /// with `attempts: 2` are started again ten times together.
         #[schemars(range(min = 1, max = 20))]
         pub attempts: Spanned<u32>,
         /// After which failures: `spot_interruption`, `failed_to_start`, `timeout`, `{ exit_code: [137] }`, `any`. Default: any.

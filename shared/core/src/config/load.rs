@@ -67,6 +67,8 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
         warnings: Vec::new(),
         source,
     };
+    let mut problems = problems;
+    problems.extend(launching::loops(&config));
     (Some(config), problems)
 }
 

@@ -1039,3 +1039,37 @@ fn only_objects_are_in_an_order_of_their_own() {
         ],
     );
 }
+
+#[test]
+fn a_route_must_not_take_what_its_own_launches_write() {
+    check(
+        &with_ledger("", "").replace("bucket: b", "bucket: state"),
+        expect![
+            "c.yaml:6:13: error: the route takes events of the objects that its own launches write, and so would launch for ever (give `storage` another bucket, or the route a prefix that `storage` does not have)"
+        ],
+    );
+    check(&with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: in/ }"), expect!["valid: routes r"]);
+    check(
+        &with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: launches/ }"),
+        expect![
+            "c.yaml:6:13: error: the route takes events of the objects that its own launches write, and so would launch for ever (give `storage` another bucket, or the route a prefix that `storage` does not have)"
+        ],
+    );
+}
+
+#[test]
+fn tasks_of_one_event_do_not_skip_each_other() {
+    check(&with_ledger(", count: 5", ", concurrency: { max: 5, when_full: skip }"), expect!["valid: routes r"]);
+    check(
+        &with_ledger(", count: 20", ", concurrency: { max: 10, when_full: skip }"),
+        expect![
+            "c.yaml:6:71: error: one event may start more than 10 tasks, which would skip each other (raise `max`, or write `when_full: queue`)"
+        ],
+    );
+    check(
+        &with_ledger("", ", for_each: \"{{ detail.x }}\", concurrency: { max: 10, when_full: replace }"),
+        expect![
+            "c.yaml:6:99: error: one event may start more than 10 tasks, which would replace each other (raise `max`, or write `when_full: queue`)"
+        ],
+    );
+}

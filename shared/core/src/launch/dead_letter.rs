@@ -1,7 +1,9 @@
 //! What is sent to the dead-letter queue: the event, and everything that is known about why.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::identity::LaunchKey;
 
 use super::record::{Attempt, EventCopy, LaunchRecord, LaunchedTask};
 
@@ -32,8 +34,9 @@ pub struct DeadLetter {
     pub event: EventCopy,
 }
 
-/// The longest message that SQS takes, in bytes, with some room.
-const BYTES_MAX: usize = 1_000_000;
+/// The longest message that SQS takes, in bytes.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+const BYTES_MAX: usize = 1 << 20;
 
 impl DeadLetter {
     pub(super) fn of_launch(record: &LaunchRecord, reason: &str) -> Self {
@@ -51,7 +54,7 @@ impl DeadLetter {
 
     /// The message: JSON, in which an event that is JSON stands as it is, so that it can be taken out and sent again.
     ///
-    /// What does not fit into a message is left out: the attempts first, and at last the event's text.
+    /// What does not fit into a message is left out: the attempts first, and at last the event's text ([`Self::holds_event`]).
     pub fn message(&self) -> String {
         let whole = self.to_json();
         if whole.len() <= BYTES_MAX {
@@ -66,9 +69,17 @@ impl DeadLetter {
         Self { event: EventCopy::Text(note), ..fewer }.to_json()
     }
 
+    /// Whether the message has room for the event.
+    pub fn holds_event(&self) -> bool {
+        let smallest = Self { attempts: Vec::new(), tasks: Vec::new(), ..self.clone() };
+        smallest.to_json().len() <= BYTES_MAX
+    }
+
     fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Message<'a> {
+            /// By which it is known when it is sent again.
+            dead_letter: u32,
             #[serde(flatten)]
             rest: &'a serde_json::Map<String, serde_json::Value>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +91,7 @@ impl DeadLetter {
         }
         let Ok(serde_json::Value::Object(mut rest)) = serde_json::to_value(self) else { return String::new() };
         rest.remove("event");
-        let mut message = Message { rest: &rest, event: None, event_text: None, event_uri: None };
+        let mut message = Message { dead_letter: 1, rest: &rest, event: None, event_text: None, event_uri: None };
         match &self.event {
             EventCopy::Uri(uri) => message.event_uri = Some(uri),
             EventCopy::Text(text) => match serde_json::from_str(text) {
@@ -89,5 +100,38 @@ impl DeadLetter {
             },
         }
         serde_json::to_string(&message).unwrap_or_default()
+    }
+}
+
+/// A dead letter that somebody sends again, to have its event tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redrive {
+    /// A launch of the ledger.
+    Launch(LaunchKey),
+    /// An event of which nothing was launched: as it was delivered.
+    Event(String),
+}
+
+impl Redrive {
+    /// Reads a message, if it is a dead letter of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(rename = "dead_letter")]
+            _version: u32,
+            launch: Option<String>,
+            #[serde(borrow)]
+            event: Option<&'a RawValue>,
+            event_text: Option<String>,
+        }
+        // Most are none: they need not be read twice.
+        if !text.contains("\"dead_letter\"") {
+            return None;
+        }
+        let message: Message<'_> = serde_json::from_str(text).ok()?;
+        match message.launch {
+            Some(launch) => LaunchKey::parse(&launch).map(Self::Launch),
+            None => message.event_text.or_else(|| Some(message.event?.get().to_owned())).map(Self::Event),
+        }
     }
 }

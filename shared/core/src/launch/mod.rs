@@ -26,11 +26,11 @@ mod record;
 mod reply;
 mod slots;
 
-pub use dead_letter::DeadLetter;
+pub use dead_letter::{DeadLetter, Redrive};
 pub use fate::{ContainerExit, Fate, StopReason, Stopped};
 pub use pace::Pace;
 pub use places::{Due, DueFor, hashed_name};
-pub use protocol::{Answer, Protocol, SeenTask, Step, TaskStatus};
+pub use protocol::{Answer, Protocol, SeenTask, Step, TaskStatus, later};
 pub use record::{
     Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Retry, RetryOn,
     Sequence, Skipped, Slot, Undecided, WhenFull,

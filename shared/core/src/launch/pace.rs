@@ -28,12 +28,16 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes a token; returns how long to wait before the call that it is for.
-    pub fn take(&mut self, now: Timestamp) -> SignedDuration {
+    /// Takes a token; returns how long to wait before the call that it is for. None is taken, and none returned, if that were longer
+    /// than `longest`.
+    pub fn take(&mut self, now: Timestamp, longest: SignedDuration) -> Option<SignedDuration> {
         let elapsed = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
-        self.tokens = (self.tokens + elapsed * self.rate).min(BURST) - 1.0;
-        SignedDuration::try_from_secs_f64((-self.tokens / self.rate).max(0.0)).unwrap_or_default()
+        self.tokens = (self.tokens + elapsed * self.rate).min(BURST);
+        let wait = ((1.0 - self.tokens) / self.rate).max(0.0);
+        let wait = SignedDuration::try_from_secs_f64(wait).ok().filter(|wait| *wait <= longest)?;
+        self.tokens -= 1.0;
+        Some(wait)
     }
 
     /// ECS took a call.
@@ -55,7 +59,7 @@ mod tests {
     /// The seconds that each of `calls` calls waits, made at once.
     fn waits(pace: &mut Pace, calls: usize) -> Vec<f64> {
         let now = Timestamp::UNIX_EPOCH;
-        (0..calls).map(|_| pace.take(now).as_secs_f64()).collect()
+        (0..calls).filter_map(|_| Some(pace.take(now, SignedDuration::from_secs(60))?.as_secs_f64())).collect()
     }
 
     #[test]
@@ -63,6 +67,14 @@ mod tests {
         let waits = waits(&mut Pace::default(), 40);
         assert!(waits[..20].iter().all(|wait| *wait == 0.0), "{waits:?}");
         assert!((waits[39] - 1.0).abs() < 1e-6, "{waits:?}");
+    }
+
+    #[test]
+    fn who_cannot_wait_takes_nothing() {
+        let mut pace = Pace::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let taken = (0..1000).filter(|_| pace.take(now, SignedDuration::from_secs(1)).is_some()).count();
+        assert_eq!(taken, 40, "the burst, and a second's");
     }
 
     #[test]

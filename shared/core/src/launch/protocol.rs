@@ -81,6 +81,8 @@ pub enum Answer {
     },
     /// ECS was asked to stop these tasks.
     StopAsked(Vec<String>),
+    /// ECS could not be asked to stop tasks.
+    NotStopped,
     /// How tasks are.
     Seen(Vec<SeenTask>),
     /// The tasks that run with the starter of an attempt.
@@ -138,6 +140,10 @@ pub struct Protocol {
 struct Done {
     /// It is we who call.
     calls: bool,
+    /// We have called.
+    called: bool,
+    /// ECS would not stop tasks.
+    stop: bool,
     slots: bool,
     look: bool,
     find: bool,
@@ -212,7 +218,7 @@ impl Protocol {
             let replaces = record.concurrency.as_ref().is_some_and(|it| it.when_full == WhenFull::Replace);
             times.push(later(now, if replaces { STOPPING } else { IN_LINE }));
         } else if record.missing() > 0 && record.given_up.is_none() {
-            times.push(record.not_before.unwrap_or_else(|| later(now, ABANDONED)));
+            times.push(record.not_before.unwrap_or(now));
         }
         for task in record.tasks.iter().filter(|task| task.is_alive()) {
             times.push(later(now, if task.stop.is_some() { STOPPING } else { LOOK_EVERY }));
@@ -275,13 +281,13 @@ impl Protocol {
     /// What has to be asked before the first attempt.
     fn gate(&self, now: Timestamp) -> Option<Step> {
         let record = &self.record;
-        if !record.attempts.is_empty() || record.given_up.is_some() {
+        if record.given_up.is_some() || record.open_attempt().is_some() {
             return None;
         }
-        if record.sequence.is_some() && !record.is_latest {
+        if record.attempts.is_empty() && record.sequence.is_some() && !record.is_latest {
             return Some(Step::TakeTurn);
         }
-        if record.concurrency.is_none() || record.slot == Some(Slot::Held) {
+        if record.concurrency.is_none() || record.slot == Some(Slot::Held) || record.missing() == 0 {
             return None;
         }
         Some(if self.done.slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
@@ -303,6 +309,9 @@ impl Protocol {
         }
         if !self.is_written {
             return Some(Step::Write);
+        }
+        if self.done.stop {
+            return None;
         }
         let first = self.alive().find(|task| task.stop.is_some() && !task.stop_asked)?;
         let reason = first.stop?;
@@ -337,9 +346,13 @@ impl Protocol {
         match attempt.calling.map(|since| now.duration_since(since)) {
             Some(elapsed) if self.done.calls && elapsed < CALLING => {}
             Some(elapsed) if !self.done.calls && elapsed < ABANDONED => return None,
-            _ => {
+            caller => {
+                // Whoever called before us may have started tasks.
+                let is_taken_over = caller.is_some() && !self.done.calls;
                 self.done.calls = true;
-                self.record.attempts[number as usize].calling = Some(now);
+                let attempt = &mut self.record.attempts[number as usize];
+                attempt.in_doubt |= is_taken_over;
+                attempt.calling = Some(now);
                 self.is_written = false;
                 return Some(Step::Write);
             }
@@ -362,8 +375,18 @@ impl Protocol {
         let client_token = record.client_token(u32::try_from(record.attempts.len()).unwrap_or(u32::MAX));
         let count = record.missing();
         let calling = Some(now);
-        record.attempts.push(Attempt { count, rung, client_token, opened: now, calling, reply: None, undecided: None });
+        record.attempts.push(Attempt {
+            count,
+            rung,
+            client_token,
+            opened: now,
+            in_doubt: false,
+            calling,
+            reply: None,
+            undecided: None,
+        });
         self.done.calls = true;
+        self.done.called = false;
         record.not_before = None;
         self.is_written = false;
     }
@@ -426,6 +449,7 @@ impl Protocol {
     pub fn hear(&mut self, answer: Answer, now: Timestamp) {
         match &answer {
             Answer::SlotsReleased => return self.done.release = true,
+            Answer::NotStopped => return self.done.stop = true,
             Answer::DeadLettered => return self.done.dead_letter = true,
             _ if self.record.ended.is_some() => {
                 // Too late to matter, except that what was taken must be given back.
@@ -433,13 +457,16 @@ impl Protocol {
                 return;
             }
             // Somebody else got further meanwhile: with a turn and slots of the same launch.
-            Answer::Turn(_) | Answer::Slots(_) if !self.record.attempts.is_empty() => self.done.slots = true,
+            Answer::Turn(_) if !self.record.attempts.is_empty() => {}
             Answer::Turn(_) if self.record.is_latest => {}
             Answer::Turn(true) => self.set(|record| record.is_latest = true),
             Answer::Turn(false) => self.give_up(GivenUp::Skipped(Skipped::Older)),
             Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.slots = true,
             Answer::Slots(taken) => self.slots(taken),
-            Answer::Replied { attempt, reply } => self.replied(*attempt, reply, now),
+            Answer::Replied { attempt, reply } => {
+                self.done.called = true;
+                self.replied(*attempt, reply, now);
+            }
             Answer::StopAsked(arns) => {
                 for task in self.record.tasks.iter_mut().filter(|task| arns.contains(&task.arn) && !task.stop_asked) {
                     task.stop_asked = true;
@@ -479,16 +506,10 @@ impl Protocol {
             return;
         }
         let verdict = reply.verdict(attempt.count);
-        if let Verdict::Later { .. } = verdict {
-            let times = attempt.undecided.map_or(0, |undecided| undecided.times) + 1;
-            let again = later(now, backoff(SignedDuration::from_secs(1), times, SignedDuration::from_mins(1)));
-            let undecided = Undecided { reply: reply.clone(), times, again };
-            let attempt = &mut self.record.attempts[number as usize];
-            attempt.undecided = Some(undecided);
-            attempt.calling = None;
-            self.done.calls = false;
-            self.is_written = false;
-            return;
+        // While an earlier call may have started them, an error of a later one proves nothing.
+        let proves_nothing = attempt.in_doubt && !reply.is_of_token();
+        if proves_nothing || matches!(verdict, Verdict::Busy { .. } | Verdict::InDoubt) {
+            return self.undecided(number, reply, verdict == Verdict::InDoubt, now);
         }
         reply.task_arns().iter().for_each(|arn| self.add_task(number, arn, now));
         self.close(number, reply.clone());
@@ -498,6 +519,62 @@ impl Protocol {
             Verdict::NextRung => self.short_of_capacity(reply, now),
             _ => {}
         }
+    }
+
+    /// The same call again, in a while.
+    fn undecided(&mut self, number: u32, reply: &Reply, in_doubt: bool, now: Timestamp) {
+        let attempt = &mut self.record.attempts[number as usize];
+        let (times, since) = attempt.undecided.as_ref().map_or((1, now), |before| (before.times + 1, before.since));
+        let again = later(now, backoff(SignedDuration::from_secs(1), times, SignedDuration::from_mins(1)));
+        attempt.undecided = Some(Undecided { reply: reply.clone(), times, since, again });
+        attempt.in_doubt |= in_doubt;
+        attempt.calling = None;
+        self.done.calls = false;
+        self.is_written = false;
+        if attempt.in_doubt {
+            return;
+        }
+        attempt.opened = now;
+        if now.duration_since(since) >= GIVE_UP {
+            self.close(number, reply.clone());
+            self.give_up(GivenUp::Failed(format!(
+                "ECS would not start tasks since {since}; the last reply was: {reply}"
+            )));
+        }
+    }
+
+    /// Leaves the call to somebody else, as there is no time left for it.
+    pub fn leave(&mut self) {
+        let Some(number) = self.record.open_attempt().filter(|_| self.done.calls && !self.done.called) else { return };
+        let attempt = &mut self.record.attempts[number as usize];
+        if attempt.undecided.is_none() && !attempt.in_doubt {
+            // Nobody has ever called.
+            self.record.attempts.pop();
+        } else {
+            attempt.calling = None;
+        }
+        self.done.calls = false;
+        self.is_written = false;
+    }
+
+    /// Begins a launch anew that ended in a dead letter, as somebody wants it who sends that letter again: what is missing is asked
+    /// for, with new tokens.
+    pub fn reopen(&mut self) {
+        let has_failed = |conclusion: &Conclusion| matches!(conclusion.outcome, Outcome::DeadLettered(_));
+        if !self.record.ended.as_ref().is_some_and(has_failed) {
+            return;
+        }
+        let judged: Vec<String> = self.judged().into_iter().map(str::to_owned).collect();
+        let judged: Vec<&str> = judged.iter().map(String::as_str).collect();
+        for task in &mut self.record.tasks {
+            let fate = task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
+            task.retried |= fate.is_some_and(Fate::is_failure);
+        }
+        self.record.ended = None;
+        self.record.given_up = None;
+        self.record.slot = None;
+        self.record.not_before = None;
+        self.is_written = false;
     }
 
     /// After the last rung, the first is tried again in a while: for a day.
@@ -627,7 +704,8 @@ fn backoff(first: SignedDuration, times: u32, max: SignedDuration) -> SignedDura
     first.checked_mul(factor).unwrap_or(max).min(max)
 }
 
-fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+/// A time, later by a duration; at most the last there is.
+pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     time.checked_add(duration).unwrap_or(time)
 }
 

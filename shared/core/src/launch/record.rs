@@ -11,6 +11,9 @@ use crate::identity::{Identity, Launch, LaunchKey};
 use crate::plan::PlannedLaunch;
 use crate::task_request::{ATTEMPT_VARIABLE, Capacity, TaskRequest};
 
+/// The version of a record's form.
+const VERSION: u32 = 1;
+
 /// One launch: what is to be started, what was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRecord {
@@ -101,8 +104,11 @@ pub struct Attempt {
     pub rung: usize,
     /// RunTask's idempotency key.
     pub client_token: String,
-    /// When it was recorded, before the first call.
+    /// When it was recorded, before the first call; later, if since then it is certain that no call started anything.
     pub opened: Timestamp,
+    /// Whether a call may have started tasks that nobody knows of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// Since when somebody calls: nobody else does for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling: Option<Timestamp>,
@@ -121,6 +127,8 @@ pub struct Undecided {
     pub reply: Reply,
     /// How many there were of this attempt.
     pub times: u32,
+    /// When the first came.
+    pub since: Timestamp,
     /// When to call again.
     pub again: Timestamp,
 }
@@ -291,7 +299,7 @@ impl LaunchRecord {
     /// The record of a launch that was never made. `event`: where the event's JSON is, if it is not to be in the record.
     pub fn new(planned: &PlannedLaunch, event: &Event, uri: Option<&str>, etag: Option<&str>, now: Timestamp) -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             key: planned.key.clone(),
             task: planned.task.clone(),
             index: planned.index,
@@ -322,9 +330,13 @@ impl LaunchRecord {
     /// Reads a record.
     ///
     /// # Errors
-    /// It is none of ours, or of a later version.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// It is none of ours, or of another version.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match record.version {
+            VERSION => Ok(record),
+            version => Err(format!("a record of version {version}, this reads version {VERSION}")),
+        }
     }
 
     /// The record as it lies in the ledger.

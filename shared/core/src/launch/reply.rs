@@ -82,11 +82,13 @@ pub enum Verdict {
     AlreadyLaunched,
     /// Some or all were definitely not started, for want of capacity: the next attempt asks for what is missing.
     NextRung,
-    /// They may have been started, or may be later: the same call again, with the same client token.
-    Later {
-        /// Whether we called too often.
+    /// They were definitely not started, as there are too many calls or tasks: the same call again, later.
+    Busy {
+        /// Whether it is calls that there are too many of.
         throttled: bool,
     },
+    /// Nobody knows whether they were started: the same call again, with the same client token.
+    InDoubt,
     /// They were not started, and trying again changes nothing.
     Permanent,
 }
@@ -109,8 +111,10 @@ const PERMANENT: [&str; 11] = [
 
 /// Words by which an error says that there were too many calls. Amazon EC2's reach us within an `InvalidParameterException`,
 /// whose name says nothing of it.
-const THROTTLED: [&str; 5] =
-    ["throttl", "rate exceeded", "too many requests", "toomanyrequests", "requestlimitexceeded"];
+const THROTTLED: [&str; 3] = ["rate exceeded", "errorcode: throttling", "too many requests"];
+
+/// Names of errors that say so.
+const THROTTLING: [&str; 3] = ["throttl", "toomanyrequests", "requestlimitexceeded"];
 
 /// Words by which a `ClientException` says that a quota is used up: the tasks that hold it end.
 const QUOTA: [&str; 4] = ["quota", "limit", "exceeded", "provisioning"];
@@ -119,20 +123,25 @@ const QUOTA: [&str; 4] = ["quota", "limit", "exceeded", "provisioning"];
 const CAPACITY: [&str; 2] = ["capacity is unavailable", "no container instances were found"];
 
 impl Reply {
-    /// What the reply means, if `asked` tasks were asked for. What nobody knows yet is [`Verdict::Later`].
+    /// What the reply means, if `asked` tasks were asked for.
     pub fn verdict(&self, asked: u32) -> Verdict {
         match self {
-            Self::Tasks { task_arns, failures } if task_arns.is_empty() && failures.is_empty() => LATER,
+            Self::Tasks { task_arns, failures } if task_arns.is_empty() && failures.is_empty() => Verdict::InDoubt,
             Self::Tasks { task_arns, .. } if task_arns.len() >= asked as usize => Verdict::Launched,
             Self::Tasks { .. } => Verdict::NextRung,
-            Self::Nothing { .. } | Self::Error { of_server: true, .. } => LATER,
+            Self::Nothing { .. } | Self::Error { of_server: true, .. } => Verdict::InDoubt,
             Self::Error { code, resource_ids, .. } if code == "ConflictException" => match resource_ids.is_empty() {
                 // Without its proof a conflict says nothing.
-                true => LATER,
+                true => Verdict::InDoubt,
                 false => Verdict::AlreadyLaunched,
             },
             Self::Error { code, message, .. } => of_error(code, &message.to_lowercase()),
         }
+    }
+
+    /// Whether it is about this very token: no error that ECS gives before it looks at the token.
+    pub(super) fn is_of_token(&self) -> bool {
+        matches!(self, Self::Tasks { .. }) || !self.task_arns().is_empty()
     }
 
     /// The tasks that run, as far as the reply tells.
@@ -145,21 +154,19 @@ impl Reply {
     }
 }
 
-const LATER: Verdict = Verdict::Later { throttled: false };
-
 fn of_error(code: &str, message: &str) -> Verdict {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let named = code.to_lowercase();
-    if says(&THROTTLED) || THROTTLED.iter().any(|word| named.contains(word)) {
-        Verdict::Later { throttled: true }
+    if says(&THROTTLED) || THROTTLING.iter().any(|word| named.contains(word)) {
+        Verdict::Busy { throttled: true }
     } else if says(&CAPACITY) {
         Verdict::NextRung
     } else if code == "ClientException" && says(&QUOTA) {
-        LATER
+        Verdict::Busy { throttled: false }
     } else if PERMANENT.contains(&code) {
         Verdict::Permanent
     } else {
-        LATER
+        Verdict::InDoubt
     }
 }
 

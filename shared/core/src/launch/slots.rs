@@ -20,6 +20,9 @@ pub struct Slots {
     /// Launches that wait, the first in line first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiter>,
+    /// How many tasks may run.
+    #[serde(default)]
+    pub max: u32,
     /// When the sweep looks whether every holder is still there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -69,6 +72,7 @@ impl Slots {
     ///
     /// `waited`: whether the launch was told before that it stands in line.
     pub fn take(&mut self, launch: &LaunchKey, tasks: u32, concurrency: &Concurrency, waited: bool) -> Taken {
+        self.max = concurrency.max;
         if self.holders.iter().any(|holder| holder.launch == *launch) {
             return Taken::Held;
         }
@@ -87,7 +91,7 @@ impl Slots {
             when_full => {
                 self.waiting.push(Waiter { launch: launch.clone(), tasks });
                 if when_full == WhenFull::Replace {
-                    self.make_place(concurrency.max);
+                    self.make_place();
                 }
             }
         }
@@ -96,11 +100,11 @@ impl Slots {
     }
 
     /// Gives a launch's slots back, or its place in the line, and hands what is free to the next in line: these.
-    pub fn release(&mut self, launch: &LaunchKey, max: u32) -> Vec<LaunchKey> {
+    pub fn release(&mut self, launch: &LaunchKey) -> Vec<LaunchKey> {
         self.holders.retain(|holder| holder.launch != *launch);
         self.waiting.retain(|waiter| waiter.launch != *launch);
         let mut woken = Vec::new();
-        while self.waiting.first().is_some_and(|next| self.used() + next.tasks <= max) {
+        while self.waiting.first().is_some_and(|next| self.used() + next.tasks <= self.max) {
             let Waiter { launch, tasks } = self.waiting.remove(0);
             woken.push(launch.clone());
             self.holders.push(Holder { launch, tasks, stopping: false });
@@ -115,7 +119,8 @@ impl Slots {
 
     /// Lets the later ones have the slots of the oldest: those in line that do not fit any more leave it, oldest first, and as
     /// many holders as the others need are to be stopped.
-    fn make_place(&mut self, max: u32) {
+    fn make_place(&mut self) {
+        let max = self.max;
         let waiting = |slots: &Self| slots.waiting.iter().map(|waiter| waiter.tasks).sum::<u32>();
         while self.waiting.len() > 1 && waiting(self) > max {
             self.waiting.remove(0);

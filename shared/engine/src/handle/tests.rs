@@ -419,3 +419,108 @@ async fn an_event_of_an_object_is_ignored_after_a_later_one() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_dead_letter_that_is_sent_again_has_its_launch_made() {
+    let denied = Reply::Error {
+        code: "AccessDeniedException".to_owned(),
+        message: "not you".to_owned(),
+        resource_ids: Vec::new(),
+        of_server: false,
+    };
+    let answers = move |_: &_, before| if before == 0 { denied.clone() } else { started([1]) };
+    let (config, world) = (parse(WITH_LEDGER), Scripted { takes_letters: true, ..Scripted::new(answers) });
+    check_with(
+        &config,
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: DeadLettered { reason: "AccessDeniedException: not you" }
+        asked for: t"#]],
+    )
+    .await;
+    let letter = world.letters.lock().expect("not poisoned")[0].message();
+    // The event alone is only delivered twice.
+    check_with(
+        &config,
+        &event("{}"),
+        &world,
+        expect![[r#"
+        r: DeadLettered { reason: "AccessDeniedException: not you" }
+        asked for: "#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &letter,
+        &world,
+        expect![[r#"
+        r: Launched { task_arns: ["arn:1"] }
+        asked for: t"#]],
+    )
+    .await;
+    check_with(
+        &config,
+        &letter,
+        &world,
+        expect![[r#"
+        r: Duplicate { task_arns: ["arn:1"] }
+        asked for: "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_an_event_that_was_no_event_is_handled_as_that() {
+    let (config, world) = (parse(CONFIG), Scripted::that_starts());
+    let letter = format!(r#"{{"dead_letter":1,"reason":"was broken","event":{}}}"#, event("{}"));
+    check_with(
+        &config,
+        &letter,
+        &world,
+        expect![[r#"
+        first: Launched { task_arns: ["arn:1"] }
+        asked for: a"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_after_a_call_without_a_reply_does_not_prove_that_nothing_was_started() {
+    let denied = Reply::Error {
+        code: "AccessDeniedException".to_owned(),
+        message: "not any more".to_owned(),
+        resource_ids: Vec::new(),
+        of_server: false,
+    };
+    let answers = move |_: &_, before| match before {
+        0 => Reply::Nothing { message: "timeout".to_owned() },
+        1 => denied.clone(),
+        _ => started([1]),
+    };
+    check_with(
+        &parse(WITH_LEDGER),
+        &event("{}"),
+        &Scripted::new(answers),
+        expect![[r#"
+        r: Launched { task_arns: ["arn:1"] }
+        asked for: t, t, t"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn without_time_for_a_call_the_launch_is_recorded_for_the_sweep() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
+    let now = "2026-01-01T10:00:00Z".parse().expect("is a time");
+    let text = event("{}");
+    let delivered = Delivered { text: &text, event: Event::decode(&text), now, deadline: Some(now) };
+    let report = handle(delivered, &config, &world).await.expect("the ledger has it");
+    expect![[
+        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "the invocation ends before the launch could be recorded" }"#
+    ]]
+    .assert_eq(&format!("{:?}", report.launches[0].outcome));
+    let ledger = world.ledger.lock().expect("not poisoned");
+    let record = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
+    assert!(record.1.0.contains(r#""attempts":[]"#), "nobody has called: {}", record.1.0);
+}

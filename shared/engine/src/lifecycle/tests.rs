@@ -83,7 +83,7 @@ async fn a_look_at_a_task_that_still_runs_costs_a_read_and_two_writes() {
     world.take_requests();
     world.pass(Duration::from_secs(300));
     assert_eq!(swept(&config, &world).await, (1, 0));
-    assert_eq!(world.take_requests(), "list read write write delete");
+    assert_eq!(world.take_requests(), "list read write write delete list");
 }
 
 #[tokio::test]
@@ -157,7 +157,11 @@ async fn slots_of_a_launch_that_has_ended_are_taken_back() {
         let (uri, (text, _)) = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
         let mut record = LaunchRecord::parse(text).expect("is a record");
         let has_slot = record.slot == Some(trigger_core::launch::Slot::Held);
-        let uri = if has_slot { uri.clone() } else { ledger.keys().rfind(|uri| uri.contains("/launches/")).expect("is").clone() };
+        let uri = if has_slot {
+            uri.clone()
+        } else {
+            ledger.keys().rfind(|uri| uri.contains("/launches/")).expect("is").clone()
+        };
         record = LaunchRecord::parse(&ledger[&uri].0).expect("is a record");
         let at = record.created;
         record.ended = Some(trigger_core::launch::Conclusion { at, outcome: Outcome::Succeeded });

@@ -29,11 +29,16 @@ pub trait Ledger: Sync {
     /// It cannot be said whether it was removed.
     fn delete(&self, uri: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// The URIs that begin with `prefix` and do not sort behind `until`: the first thousand.
+    /// The URIs that begin with `prefix`, sort behind `after` and not behind `until`: the first thousand, in order.
     ///
     /// # Errors
     /// It cannot be said.
-    fn list(&self, prefix: &str, until: &str) -> impl Future<Output = Result<Vec<String>, LedgerError>> + Send;
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        until: &str,
+    ) -> impl Future<Output = Result<Vec<String>, LedgerError>> + Send;
 }
 
 /// A text that was remembered.

@@ -27,7 +27,8 @@ async fn what_is_due_is_listed_in_order_up_to_now() {
     for name in ["2026-01-01T00:00:02Z/launch/c", "2026-01-01T00:00:01Z/launch/b", "2026-01-01T00:00:00Z/slots/a"] {
         ledger.write(&format!("s3://state/due/{name}"), "", &Expected::Anything).await.expect("is written");
     }
-    let listed = ledger.list("s3://state/due/", "s3://state/due/2026-01-01T00:00:01Z0").await.expect("can be read");
+    let listed =
+        ledger.list("s3://state/due/", None, "s3://state/due/2026-01-01T00:00:01Z0").await.expect("can be read");
     assert_eq!(listed, ["s3://state/due/2026-01-01T00:00:00Z/slots/a", "s3://state/due/2026-01-01T00:00:01Z/launch/b"]);
 }
 

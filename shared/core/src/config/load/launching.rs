@@ -4,9 +4,10 @@ use super::Loader;
 use crate::config::file::ConfigFile;
 use crate::config::launching::{ConcurrencyConfig, LedgerConfig, RetryConfig};
 use crate::config::route::RouteConfig;
-use crate::config::{RouteConcurrency, task::TaskSettings};
+use crate::config::{RouteConcurrency, RoutingConfig, task::TaskSettings};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Span, Spanned};
+use crate::event::Event;
 use crate::launch::{Retry, RetryOn, WhenFull};
 use crate::limits;
 
@@ -28,6 +29,45 @@ pub(super) fn retry(config: &Spanned<RetryConfig>) -> Retry {
     }
 }
 
+/// Routes that would take the objects which every launch writes, and so launch for ever.
+pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
+    let Some(storage) = &config.storage else { return Vec::new() };
+    let written = [
+        "due/2026-01-01T00:00:00Z/launch/r/2026-01-01/0",
+        "launches/r/2026-01-01/0.json",
+        "payloads/0.json",
+        "slots/r/0.json",
+        "sequences/r/0.json",
+    ];
+    let is_written = |path: &&&str| config.ledger().is_some() || path.starts_with("payloads");
+    let mut looping: Vec<Span> = Vec::new();
+    for path in written.iter().filter(is_written) {
+        let key = storage.uri(path);
+        let key = key.split('/').skip(3).collect::<Vec<_>>().join("/");
+        let event = serde_json::json!({
+            "version": "0", "id": "00000000-0000-0000-0000-000000000000", "detail-type": "Object Created", "source": "aws.s3",
+            "account": "000000000000", "time": "2026-01-01T00:00:00Z", "region": "us-east-1",
+            "resources": [format!("arn:aws:s3:::{}", storage.bucket.0)],
+            "detail": {
+                "version": "0", "bucket": { "name": storage.bucket.0 }, "reason": "PutObject",
+                "object": { "key": key, "size": 1, "etag": "0", "sequencer": "0" },
+            },
+        });
+        let routes = Event::decode(&event.to_string()).ok().and_then(|event| {
+            config.matches(&event).ok().map(|routes| routes.iter().map(|route| route.span).collect::<Vec<_>>())
+        });
+        looping.extend(routes.into_iter().flatten());
+    }
+    looping.sort_unstable();
+    looping.dedup();
+    let problem = |span| {
+        let message = "the route takes events of the objects that its own launches write, and so would launch for ever";
+        Diagnostic::error(span, message)
+            .help("give `storage` another bucket, or the route a prefix that `storage` does not have")
+    };
+    looping.into_iter().map(problem).collect()
+}
+
 impl Loader<'_> {
     pub(super) fn concurrency(
         &mut self,
@@ -37,18 +77,27 @@ impl Loader<'_> {
     ) -> Option<RouteConcurrency> {
         let max = config.max.value;
         let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
-        let of_call = |run: &Spanned<String>| {
+        let count = |run: &Spanned<String>| {
             let count = file.tasks.get(run).and_then(|task| task.count.as_ref()).or(default);
-            count.map_or(1, |count| count.value.min(limits::COUNT_MAX))
+            count.map_or(1, |count| count.value)
         };
-        let largest = route.run.0.iter().map(of_call).max().unwrap_or(1);
+        let largest = route.run.0.iter().map(|run| count(run).min(limits::COUNT_MAX)).max().unwrap_or(1);
         if max < largest {
             let message = format!("max is {max}, and one call starts {largest} tasks: it would wait for ever");
             let problem = Diagnostic::error(config.max.span, message);
             self.problems.push(problem.help(format!("write a number from {largest}")));
         }
+        let when_full = config.when_full.unwrap_or(WhenFull::Queue);
+        let of_event: u64 = route.run.0.iter().map(|run| u64::from(count(run))).sum();
+        let of_many = route.for_each.is_some() && config.key.is_none();
+        if when_full != WhenFull::Queue && (of_event > u64::from(max) || of_many) {
+            let word = when_full.as_str();
+            let message = format!("one event may start more than {max} tasks, which would {word} each other");
+            self.problems
+                .push(Diagnostic::error(config.max.span, message).help("raise `max`, or write `when_full: queue`"));
+        }
         let key = config.key.as_ref().map(|text| self.template(text));
-        Some(RouteConcurrency { max, key, when_full: config.when_full.unwrap_or(WhenFull::Queue) })
+        Some(RouteConcurrency { max, key, when_full })
     }
 
     /// Reports `ignore_older` where events are in no order.

@@ -15,8 +15,9 @@ fn error(code: &str, message: &str) -> Reply {
     Reply::Error { code: code.to_owned(), message: message.to_owned(), resource_ids: Vec::new(), of_server: false }
 }
 
-const LATER: Verdict = Verdict::Later { throttled: false };
-const SLOWER: Verdict = Verdict::Later { throttled: true };
+const IN_DOUBT: Verdict = Verdict::InDoubt;
+const FULL: Verdict = Verdict::Busy { throttled: false };
+const SLOWER: Verdict = Verdict::Busy { throttled: true };
 
 #[track_caller]
 fn check(reply: &Reply, expected: &Verdict) {
@@ -29,7 +30,7 @@ fn all_tasks_are_launched_and_fewer_are_asked_for_again_on_the_next_rung() {
     check(&tasks(1, &["RESOURCE:MEMORY"]), &Verdict::NextRung);
     check(&tasks(1, &[]), &Verdict::NextRung);
     // A reply that says nothing at all proves nothing.
-    check(&tasks(0, &[]), &LATER);
+    check(&tasks(0, &[]), &IN_DOUBT);
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn a_conflict_is_a_launch_if_it_names_its_tasks() {
         of_server: false,
     };
     check(&conflict(&["arn:1"]), &Verdict::AlreadyLaunched);
-    check(&conflict(&[]), &LATER);
+    check(&conflict(&[]), &IN_DOUBT);
 }
 
 #[test]
@@ -79,14 +80,15 @@ fn errors_by_their_names_and_what_they_say() {
         ("UnsupportedFeatureException", "m", Verdict::Permanent),
         ("ThrottlingException", "Rate exceeded", SLOWER),
         ("RequestLimitExceeded", "m", SLOWER),
+        ("InvalidParameterException", "Override for container named throttler is not a container", Verdict::Permanent),
         // As Amazon EC2's own limits reach us.
         ("InvalidParameterException", "... Rate exceeded (Service: AmazonEC2; ErrorCode: Throttling)", SLOWER),
-        ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", LATER),
-        ("ClientException", "The cluster has too many tasks in PROVISIONING", LATER),
+        ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", FULL),
+        ("ClientException", "The cluster has too many tasks in PROVISIONING", FULL),
         ("ClientException", "Capacity is unavailable at this time. Please try again later", Verdict::NextRung),
         ("InvalidParameterException", "No Container Instances were found in your cluster.", Verdict::NextRung),
-        ("ExpiredTokenException", "The security token included in the request is expired", LATER),
-        ("SomethingNewException", "m", LATER),
+        ("ExpiredTokenException", "The security token included in the request is expired", IN_DOUBT),
+        ("SomethingNewException", "m", IN_DOUBT),
     ] {
         check(&error(code, message), &expected);
     }
@@ -94,10 +96,10 @@ fn errors_by_their_names_and_what_they_say() {
 
 #[test]
 fn what_fails_on_the_way_leaves_open_what_happened() {
-    check(&Reply::Nothing { message: "timeout".to_owned() }, &LATER);
+    check(&Reply::Nothing { message: "timeout".to_owned() }, &IN_DOUBT);
     for code in ["ServerException", "AccessDeniedException"] {
         let of_server =
             Reply::Error { code: code.to_owned(), message: "m".to_owned(), resource_ids: Vec::new(), of_server: true };
-        check(&of_server, &LATER);
+        check(&of_server, &IN_DOUBT);
     }
 }

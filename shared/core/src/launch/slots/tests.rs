@@ -26,7 +26,7 @@ impl Line {
     }
 
     fn release(&mut self, name: &str) -> Vec<String> {
-        let woken = self.slots.release(&key(name), self.concurrency.max);
+        let woken = self.slots.release(&key(name));
         woken.into_iter().map(|key| key.id).collect()
     }
 }
