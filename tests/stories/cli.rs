@@ -49,10 +49,12 @@ fn a_valid_config_is_said_to_be_valid() {
         &["validate", "examples/quickstart"],
         "",
         expect![[r#"
-        exit 0
-        examples/quickstart/ecs-trigger.yaml: valid, with 1 route
-        --
-    "#]],
+            exit 0
+            examples/quickstart/ecs-trigger.yaml: valid, with 1 route
+            the ledger is off: an event that is delivered again after its client token's life (an hour after its tasks stopped, a day at
+            most) starts them again, and a launch without capacity on every rung ends as a failed event; `storage` turns the ledger on
+            --
+        "#]],
     );
 }
 
