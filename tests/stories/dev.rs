@@ -503,3 +503,65 @@ fn a_schedule_catches_up_with_what_it_missed_while_dev_did_not_run() {
     again.signal(Signal::INT);
     assert_eq!(again.until("summary")["events"], 0, "it has caught up");
 }
+
+/// A project with a ledger, whose tasks run this shell script with their key.
+fn with_ledger(script: &str, concurrency: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        r#"
+version: 1
+storage: {{ bucket: state }}
+tasks:
+  t: {{ task_definition: t, overrides: {{ container_overrides: [{{ name: app, command: ["{{{{ key }}}}"] }}] }} }}
+routes:
+  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t, concurrency: {concurrency} }}
+local:
+  task_definitions: {{ t: {{ container_definitions: {{ app: {{ entry_point: [sh, -c, '{script}', sh] }} }} }} }}
+"#
+    );
+    fs::write(folder.path().join("ecs-trigger.yaml"), config).expect("is written");
+    fs::create_dir_all(folder.path().join("buckets/b")).expect("is made");
+    folder
+}
+
+#[test]
+fn launches_that_find_all_slots_taken_run_one_after_the_other() {
+    // A task that finds another's folder was not alone.
+    let script = r#"mkdir running || echo "not alone"; echo "$1"; rmdir running"#;
+    let project = with_ledger(script, "{ max: 1 }");
+    for key in ["a", "b", "c"] {
+        put(&project, key, "x");
+    }
+    let (code, happenings) = once(&project);
+    let mut lines = output(&happenings);
+    lines.sort_unstable();
+    assert_eq!((code, lines), (Some(0), vec!["a", "b", "c"]));
+    assert_eq!(happenings.iter().filter(|happening| happening.get("deferred").is_some()).count(), 2);
+}
+
+#[test]
+fn a_launch_that_finds_all_slots_taken_is_skipped_if_the_route_wants_it() {
+    let project = with_ledger("sleep 1", "{ max: 1, when_full: skip }");
+    for key in ["a", "b"] {
+        put(&project, key, "x");
+    }
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(0));
+    assert_eq!(happenings.iter().filter(|happening| happening.get("skipped").is_some()).count(), 1);
+}
+
+#[test]
+fn a_task_that_fails_leaves_its_event_among_the_dead_letters_and_its_history_in_the_ledger() {
+    let project = with_ledger("exit 3", "{ max: 1 }");
+    put(&project, "a", "x");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    assert!(happenings.iter().any(|happening| happening.get("event_dead_lettered").is_some()));
+    let letters: Vec<_> =
+        fs::read_dir(project.path().join(".ecs-trigger/dead-letters")).expect("is a folder").collect();
+    let letter = fs::read_to_string(letters[0].as_ref().expect("is a file").path()).expect("is text");
+    let letter: Value = serde_json::from_str(&letter).expect("is JSON");
+    assert_eq!((letters.len(), &letter["event"]["detail"]["object"]["key"]), (1, &"a".into()));
+    let records = project.path().join(".ecs-trigger/ledger/state/launches/r");
+    assert_eq!(fs::read_dir(records).expect("is a folder").count(), 1);
+}

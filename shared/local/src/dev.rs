@@ -21,7 +21,7 @@ use trigger_core::config::local::Local;
 use trigger_core::config::s3::BucketName;
 use trigger_core::event::{Event, Firing, Record};
 use trigger_core::identity::LaunchKey;
-use trigger_core::launch::{self, Conclusion, DueFor, Skipped};
+use trigger_core::launch::{self, Conclusion, DueFor, LaunchRecord, Skipped};
 use trigger_engine::ports::Ledger;
 use trigger_engine::{
     Delivered, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, Times, handle, handle_batch,
@@ -456,8 +456,16 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
         let Some(storage) = self.config.ledger().filter(|_| !stops) else { return false };
         let due = self.ports.ledger.list(&storage.due_prefix(), None, &storage.due_until(Timestamp::MAX)).await;
-        let is_launch = |uri: &String| storage.parse_due(uri).is_some_and(|due| matches!(due.what, DueFor::Launch(_)));
-        due.is_ok_and(|uris| uris.iter().any(is_launch))
+        for due in due.unwrap_or_default().iter().filter_map(|uri| storage.parse_due(uri)) {
+            let DueFor::Launch(key) = due.what else { continue };
+            let entry = self.ports.ledger.read(&storage.launch_uri(&key)).await.ok().flatten();
+            let record = entry.and_then(|entry| LaunchRecord::parse(&entry.text).ok());
+            // What is left of one that has ended is nothing to wait for.
+            if record.is_some_and(|record| record.ended.is_none()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Looks at what is due in the ledger.

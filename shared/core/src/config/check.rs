@@ -202,6 +202,10 @@ impl Problems {
             let message = format!("attempts is {}; a task is started 1 to 20 times", retry.attempts.value);
             self.add(retry.attempts.span, message, "write a number from 1 to 20");
         }
+        let on_timeout = retry.on.iter().flat_map(|on| &on.0).any(|on| *on == RetryOn::Timeout);
+        if on_timeout && settings.timeout.is_none() {
+            self.add(retry.span, "a retry on `timeout`, and the task has none", "add `timeout: ...` to the task");
+        }
         let of_exit_codes = retry.on.iter().flat_map(|on| &on.0).filter_map(|on| match on {
             RetryOn::ExitCode(codes) => Some(codes),
             _ => None,

@@ -1003,6 +1003,14 @@ fn retries_and_slots_have_borders() {
 }
 
 #[test]
+fn a_retry_on_timeout_needs_a_timeout() {
+    check(
+        &with_ledger(", retry: { attempts: 2, on: timeout }", ""),
+        expect!["c.yaml:4:40: error: a retry on `timeout`, and the task has none (add `timeout: ...` to the task)"],
+    );
+}
+
+#[test]
 fn what_needs_the_ledger_says_so_and_the_ledger_needs_a_place() {
     let config = with_ledger(", timeout: 1h, retry: { attempts: 2 }", ", concurrency: { max: 1 }, ignore_older: true");
     check(
