@@ -87,6 +87,11 @@ pub(crate) fn started(numbers: impl IntoIterator<Item = usize>) -> Reply {
     }
 }
 
+/// An error of ECS.
+pub(crate) fn refused(code: &str, message: &str) -> Reply {
+    Reply::Error { code: code.to_owned(), message: message.to_owned(), resource_ids: Vec::new(), of_server: false }
+}
+
 /// A reply without tasks, for want of memory.
 pub(crate) fn no_memory() -> Reply {
     let detail = Some("2 GiB free".to_owned());

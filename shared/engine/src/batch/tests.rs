@@ -5,20 +5,14 @@ use jiff::Timestamp;
 use trigger_core::config::RoutingConfig;
 use trigger_core::document::Source;
 use trigger_core::event::{Queue, Record};
-use trigger_core::launch::Reply;
 
 use super::{MessageOutcome, Times, handle_batch};
-use crate::scripted::{Scripted, started};
+use crate::scripted::{Scripted, refused, started};
 
 /// Launches every task, but those whose reference is `refused`.
 fn ecs() -> Scripted {
     let ecs = Scripted::new(|request, before| match request.reference_id.as_deref() {
-        Some("refused") => Reply::Error {
-            code: "ClientException".to_owned(),
-            message: "no".to_owned(),
-            resource_ids: Vec::new(),
-            of_server: false,
-        },
+        Some("refused") => refused("ClientException", "no"),
         _ => started([before + 1]),
     });
     Scripted { dawdles: true, ..ecs }

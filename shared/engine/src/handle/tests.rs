@@ -10,7 +10,7 @@ use trigger_core::event::{DecodeError, Event, Firing};
 use trigger_core::launch::Reply;
 
 use super::{Delivered, EventError, LaunchReport, handle};
-use crate::scripted::{Scripted, no_memory, started};
+use crate::scripted::{Scripted, no_memory, refused, started};
 
 fn parse(config: impl Into<String>) -> RoutingConfig {
     RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid")
@@ -274,13 +274,8 @@ async fn a_call_without_a_reply_is_repeated_with_its_token_for_a_while() {
 
 #[tokio::test]
 async fn what_will_never_do_is_dead_lettered_with_its_event_at_once() {
-    let refused = Reply::Error {
-        code: "AccessDeniedException".to_owned(),
-        message: "not you".to_owned(),
-        resource_ids: Vec::new(),
-        of_server: false,
-    };
-    let world = Scripted { takes_letters: true, ..Scripted::new(move |_, _| refused.clone()) };
+    let denied = refused("AccessDeniedException", "not you");
+    let world = Scripted { takes_letters: true, ..Scripted::new(move |_, _| denied.clone()) };
     check_with(
         &parse(WITH_LEDGER),
         &event("{}"),
@@ -299,15 +294,10 @@ async fn what_will_never_do_is_dead_lettered_with_its_event_at_once() {
 
 #[tokio::test]
 async fn without_a_dead_letter_queue_it_is_raised() {
-    let refused = Reply::Error {
-        code: "AccessDeniedException".to_owned(),
-        message: "not you".to_owned(),
-        resource_ids: Vec::new(),
-        of_server: false,
-    };
+    let denied = refused("AccessDeniedException", "not you");
     check(
         &event("{}"),
-        Scripted::new(move |_, _| refused.clone()),
+        Scripted::new(move |_, _| denied.clone()),
         expect![[r#"
         LaunchError: event e-1: the route `first`: AccessDeniedException: not you
         asked for: a"#]],
@@ -422,12 +412,7 @@ async fn an_event_of_an_object_is_ignored_after_a_later_one() {
 
 #[tokio::test]
 async fn a_dead_letter_that_is_sent_again_has_its_launch_made() {
-    let denied = Reply::Error {
-        code: "AccessDeniedException".to_owned(),
-        message: "not you".to_owned(),
-        resource_ids: Vec::new(),
-        of_server: false,
-    };
+    let denied = refused("AccessDeniedException", "not you");
     let answers = move |_: &_, before| if before == 0 { denied.clone() } else { started([1]) };
     let (config, world) = (parse(WITH_LEDGER), Scripted { takes_letters: true, ..Scripted::new(answers) });
     check_with(
@@ -487,12 +472,7 @@ async fn a_dead_letter_of_an_event_that_was_no_event_is_handled_as_that() {
 
 #[tokio::test]
 async fn an_error_after_a_call_without_a_reply_does_not_prove_that_nothing_was_started() {
-    let denied = Reply::Error {
-        code: "AccessDeniedException".to_owned(),
-        message: "not any more".to_owned(),
-        resource_ids: Vec::new(),
-        of_server: false,
-    };
+    let denied = refused("AccessDeniedException", "not any more");
     let answers = move |_: &_, before| match before {
         0 => Reply::Nothing { message: "timeout".to_owned() },
         1 => denied.clone(),
