@@ -109,6 +109,9 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         if let Some(concurrency) = &launch.concurrency {
             shown["concurrency"] = json!(concurrency);
         }
+        if let Some(sequence) = &launch.sequence {
+            shown["ignore_older"] = json!(sequence);
+        }
         shown
     };
     let launches: Vec<Value> = plan.launches.iter().map(launch).collect();
@@ -171,13 +174,22 @@ fn print(event: &Event, plan: &EventPlan) {
             anstream::println!("without capacity for it, then with {}", json!(capacity));
         }
         if let Some(Concurrency { max, when_full, .. }) = &launch.concurrency {
-            anstream::println!("while {max} of its tasks run: {}", when_full.as_str());
+            anstream::println!(
+                "if {max} of its tasks run already, `when_full: {}` says what becomes of it",
+                when_full.as_str()
+            );
         }
         if let Some(timeout) = launch.timeout {
             anstream::println!("stopped after {} s", timeout.as_secs());
         }
-        if let Some(Retry { attempts, .. }) = &launch.retry {
-            anstream::println!("started {attempts} times at most, if it fails");
+        if let Some(Retry { attempts, on, backoff_seconds }) = &launch.retry {
+            anstream::println!(
+                "started {attempts} times at most, {backoff_seconds} s after it failed by {}",
+                json!(on)
+            );
+        }
+        if launch.sequence.is_some() {
+            anstream::println!("ignored, if a later event of the same object was launched before");
         }
     }
 }

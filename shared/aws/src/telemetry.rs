@@ -185,10 +185,11 @@ pub fn report_state_change(change: &TaskStateChange, result: &Result<StateChange
     let task_arn = &change.task_arn;
     match result {
         Ok(StateChangeOutcome::Ignored) => info!(task_arn, "the task is of no launch in the ledger, or still runs"),
-        Ok(StateChangeOutcome::Recorded { launch, conclusion: None }) => {
-            info!(task_arn, %launch, "the task has stopped, its launch goes on");
+        Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
+            info!(task_arn, %launch, "the task has stopped");
+            conclusion.iter().for_each(|conclusion| concluded(launch, conclusion));
+            others.iter().for_each(|(launch, conclusion)| looked_at(launch, conclusion.as_ref()));
         }
-        Ok(StateChangeOutcome::Recorded { launch, conclusion: Some(conclusion) }) => concluded(launch, conclusion),
         Err(reason) => error!(task_arn, %reason, "how the task ended could not be recorded"),
     }
 }
@@ -197,12 +198,7 @@ pub fn report_state_change(change: &TaskStateChange, result: &Result<StateChange
 pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
     match result {
         Ok(SweepReport { launches, failed, is_cut_short }) => {
-            for (launch, conclusion) in launches {
-                match conclusion {
-                    Some(conclusion) => concluded(launch, conclusion),
-                    None => info!(%launch, "the launch was looked at, and goes on"),
-                }
-            }
+            launches.iter().for_each(|(launch, conclusion)| looked_at(launch, conclusion.as_ref()));
             failed
                 .iter()
                 .for_each(|(uri, reason)| error!(uri, %reason, "something that is due could not be looked at"));
@@ -211,6 +207,13 @@ pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
             }
         }
         Err(reason) => error!(%reason, "it cannot be said what is due"),
+    }
+}
+
+fn looked_at(launch: &LaunchKey, conclusion: Option<&Conclusion>) {
+    match conclusion {
+        Some(conclusion) => concluded(launch, conclusion),
+        None => info!(%launch, "the launch was looked at, and goes on"),
     }
 }
 

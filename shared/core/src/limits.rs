@@ -7,6 +7,8 @@ pub const COUNT_MAX: u32 = 10;
 pub const TASKS_MAX: u32 = 10_000;
 /// Rungs of a capacity ladder: a limit of ours.
 pub const RUNGS_MAX: usize = 10;
+/// Seconds before a task is started again: a limit of ours.
+pub const BACKOFF_SECONDS_MAX: u64 = 3600;
 /// How often a task is started that fails: a limit of ours.
 pub const RETRY_ATTEMPTS_MAX: u32 = 20;
 /// Characters of all overrides as JSON.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use trigger_core::config::route::Storage;
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict, later,
+    Answer, Conclusion, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict,
+    later,
 };
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
@@ -17,7 +18,7 @@ use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, Ledger
 const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(12);
 /// The longest wait for ECS's rate.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// The longest pause that is waited for instead of left to the sweep.
+/// The longest pause before a call that is waited for instead of left to the sweep.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 /// How often a conditional write is tried again after others were faster.
 const WRITES_MAX: u32 = 40;
@@ -79,6 +80,8 @@ pub(crate) struct Driven {
     woken: Vec<LaunchKey>,
     /// Launches that have to make place.
     replaced: Vec<LaunchKey>,
+    /// Other launches that were driven because of this one, and what they have come to.
+    pub(crate) others: Vec<(LaunchKey, Option<Conclusion>)>,
 }
 
 impl Driven {
@@ -93,7 +96,15 @@ impl Driven {
     }
 
     fn new(protocol: Protocol, version: Option<String>, was_known: bool) -> Self {
-        Self { protocol, version, was_known, has_launched: false, woken: Vec::new(), replaced: Vec::new() }
+        Self {
+            protocol,
+            version,
+            was_known,
+            has_launched: false,
+            woken: Vec::new(),
+            replaced: Vec::new(),
+            others: Vec::new(),
+        }
     }
 
     fn record(&self) -> &LaunchRecord {
@@ -129,7 +140,7 @@ impl<'a, P: Ports> Driver<'a, P> {
     /// Something does not answer. What the ledger holds is taken up again when it is due.
     pub(crate) async fn drive(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
         let rest = self.drive_one(driven).await;
-        self.drive_others(others(driven)).await;
+        driven.others = self.drive_others(others(driven)).await;
         rest
     }
 
@@ -138,7 +149,8 @@ impl<'a, P: Ports> Driver<'a, P> {
         self.drive_others(woken.into_iter().map(|key| (key, false)).collect()).await;
     }
 
-    async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) {
+    async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) -> Vec<(LaunchKey, Option<Conclusion>)> {
+        let mut driven = Vec::new();
         while let Some((key, is_replaced)) = work.pop() {
             // Whatever fails here is due in the ledger anyway.
             let Ok(Some((record, version))) = self.read(&key).await else { continue };
@@ -148,7 +160,9 @@ impl<'a, P: Ports> Driver<'a, P> {
             }
             let _ = self.drive_one(&mut other).await;
             work.extend(others(&mut other));
+            driven.push((key, other.protocol.record().ended.clone()));
         }
+        driven
     }
 
     async fn drive_one(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
@@ -163,7 +177,8 @@ impl<'a, P: Ports> Driver<'a, P> {
                 }
                 Step::Wait(until) => {
                     let pause = until.duration_since(now);
-                    if pause > PATIENCE || self.is_late(pause) {
+                    let is_for_call = driven.record().open_attempt().is_some();
+                    if !is_for_call || pause > PATIENCE || self.is_late(pause) {
                         return Ok(Rest::Waits(until));
                     }
                     self.ports.clock().sleep(unsigned(pause)).await;

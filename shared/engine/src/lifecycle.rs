@@ -26,6 +26,8 @@ pub enum StateChangeOutcome {
         launch: LaunchKey,
         /// What the launch came to, if it has ended.
         conclusion: Option<Conclusion>,
+        /// The launches that went on because of that, and what they came to, if they have ended.
+        others: Vec<(LaunchKey, Option<Conclusion>)>,
     },
 }
 
@@ -50,7 +52,8 @@ pub async fn handle_state_change(
     let seen = SeenTask { arn: change.task_arn.clone(), attempt: Some(attempt), status };
     driven.protocol.hear(Answer::Seen(vec![seen]), ports.clock().now());
     driver.drive(&mut driven).await?;
-    Ok(StateChangeOutcome::Recorded { launch: key, conclusion: driven.protocol.record().ended.clone() })
+    let conclusion = driven.protocol.record().ended.clone();
+    Ok(StateChangeOutcome::Recorded { launch: key, conclusion, others: driven.others })
 }
 
 /// What a sweep came to.
@@ -94,7 +97,7 @@ pub async fn sweep(
 impl SweepReport {
     fn add(&mut self, look: Look) {
         match look {
-            Look::Launch(key, conclusion) => self.launches.push((key, conclusion)),
+            Look::Launches(launches) => self.launches.extend(launches),
             Look::Nothing => {}
             Look::Failed(uri, error) => self.failed.push((uri, error)),
             Look::NoTime => self.is_cut_short = true,
@@ -103,7 +106,7 @@ impl SweepReport {
 }
 
 enum Look {
-    Launch(LaunchKey, Option<Conclusion>),
+    Launches(Vec<(LaunchKey, Option<Conclusion>)>),
     Nothing,
     Failed(String, DriveError),
     NoTime,
@@ -152,7 +155,8 @@ impl<P: Ports> Sweep<'_, P> {
         if record.ended.is_some() || self.storage.due_uri(&entry) != uri {
             ports.ledger().delete(uri).await?;
         }
-        Ok(Look::Launch(key, record.ended.clone()))
+        let own = (key, record.ended.clone());
+        Ok(Look::Launches(std::iter::once(own).chain(driven.others).collect()))
     }
 
     /// Takes slots back from launches that have ended or are not in the ledger.

@@ -428,12 +428,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                 }
                 Outcome::Duplicate { .. } => (self.show)(&Happening::Duplicate { route: launch.route }),
                 Outcome::Skipped(skipped) => {
-                    let reason = match skipped {
-                        Skipped::Full => "as many of its tasks run as may",
-                        Skipped::Older => "a later event of this object was launched before",
-                        Skipped::Superseded => "a later event takes its place",
-                    };
-                    (self.show)(&Happening::Skipped { route: launch.route, reason: reason.to_owned() });
+                    let reason = why_skipped(skipped).to_owned();
+                    (self.show)(&Happening::Skipped { route: launch.route, reason });
                 }
                 Outcome::Deferred { reason, .. } => {
                     (self.show)(&Happening::Deferred { route: launch.route, reason });
@@ -483,7 +479,10 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         let change = self.ports.launcher.started().state_change(task);
         let (Some(change), Some(ledger)) = (change, self.config.ledger()) else { return };
         match handle_state_change(&change, Some(ledger), &self.ports, None).await {
-            Ok(StateChangeOutcome::Recorded { launch, conclusion }) => self.ended(&launch, conclusion.as_ref()),
+            Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
+                self.ended(&launch, conclusion.as_ref());
+                others.iter().for_each(|(launch, conclusion)| self.ended(launch, conclusion.as_ref()));
+            }
             Ok(StateChangeOutcome::Ignored) => {}
             Err(error) => self.refuse(error.to_string()),
         }
@@ -491,9 +490,16 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     }
 
     fn ended(&mut self, launch: &LaunchKey, conclusion: Option<&Conclusion>) {
-        if let Some(Conclusion { outcome: launch::Outcome::DeadLettered(reason), .. }) = conclusion {
-            let (route, reason) = (launch.route.clone(), reason.clone());
-            (self.show)(&Happening::EventDeadLettered { route, reason });
+        let route = launch.route.clone();
+        match conclusion.map(|conclusion| &conclusion.outcome) {
+            Some(launch::Outcome::DeadLettered(reason)) => {
+                self.summary.refused += 1;
+                (self.show)(&Happening::EventDeadLettered { route, reason: reason.clone() });
+            }
+            Some(launch::Outcome::Skipped(skipped)) => {
+                (self.show)(&Happening::Skipped { route, reason: why_skipped(*skipped).to_owned() });
+            }
+            _ => {}
         }
     }
 
@@ -529,6 +535,14 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         {
             self.stopped(task).await;
         }
+    }
+}
+
+fn why_skipped(skipped: Skipped) -> &'static str {
+    match skipped {
+        Skipped::Full => "as many of its tasks run as may",
+        Skipped::Older => "a later event of this object was launched before",
+        Skipped::Superseded => "a later event takes its place",
     }
 }
 

@@ -189,6 +189,12 @@ impl Problems {
             self.add(span.max(ladder.span), message, format!("make `{key}` the first rung of `capacity`"));
         }
         for rung in &ladder.value {
+            let CapacityConfig { launch_type, capacity_provider_strategy, platform_version, network, cpu, memory } =
+                &rung.value;
+            let chooses = launch_type.is_some() || capacity_provider_strategy.is_some() || network.is_some();
+            if !chooses && platform_version.is_none() && cpu.is_none() && memory.is_none() {
+                self.add(rung.span, "a rung that asks for nothing", "write `launch_type: ...`, for one");
+            }
             self.0.extend(task(name, &on_rung(settings, rung)));
         }
     }
@@ -201,6 +207,9 @@ impl Problems {
         if !(1..=limits::RETRY_ATTEMPTS_MAX).contains(&retry.attempts.value) {
             let message = format!("attempts is {}; a task is started 1 to 20 times", retry.attempts.value);
             self.add(retry.attempts.span, message, "write a number from 1 to 20");
+        }
+        if let Some(backoff) = retry.backoff.filter(|backoff| backoff.0.as_secs() > limits::BACKOFF_SECONDS_MAX) {
+            self.add(retry.span, format!("a backoff of {} s", backoff.0.as_secs()), "wait an hour at most");
         }
         let on_timeout = retry.on.iter().flat_map(|on| &on.0).any(|on| *on == RetryOn::Timeout);
         if on_timeout && settings.timeout.is_none() {

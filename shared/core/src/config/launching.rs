@@ -40,7 +40,8 @@ record! {
         pub attempts: Spanned<u32>,
         /// After which failures: `spot_interruption`, `failed_to_start`, `timeout`, `{ exit_code: [137] }`, `any`. Default: any.
         pub on: Option<OneOrMany<RetryOn>>,
-        /// How long to wait before the second start; twice as long before each further one, an hour at most. Default: 10s.
+        /// How long to wait before the second start; twice as long before each further one, an hour at most; and until
+        /// the next sweep, which comes once a minute. Default: 10s.
         #[schemars(example = &"30s")]
         pub backoff: Option<Duration>,
     }

@@ -970,8 +970,9 @@ fn each_rung_of_a_ladder_is_held_against_awss_limits() {
     check(
         &with_ledger(", capacity: [{ launch_type: EC2, platform_version: LATEST }, { cluster: other }]", ""),
         expect![[r#"
-        c.yaml:4:82: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
-        c.yaml:4:94: error: unknown key `cluster` (the keys here are `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `cpu` and `memory`)"#]],
+            c.yaml:4:82: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
+            c.yaml:4:92: error: a rung that asks for nothing (write `launch_type: ...`, for one)
+            c.yaml:4:94: error: unknown key `cluster` (the keys here are `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `cpu` and `memory`)"#]],
     );
 }
 

@@ -32,8 +32,8 @@ pub use pace::Pace;
 pub use places::{Due, DueFor, hashed_name};
 pub use protocol::{Answer, Protocol, SeenTask, Step, TaskStatus, later};
 pub use record::{
-    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Retry, RetryOn,
-    Sequence, Skipped, Slot, Undecided, WhenFull,
+    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Retry,
+    RetryOn, Sequence, Skipped, Slot, Undecided, WhenFull,
 };
 pub use reply::{Failure, Reply, Verdict};
 pub use slots::{Holder, Slots, Taken, WAITING_MAX, Waiter};

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::dead_letter::DeadLetter;
 use super::fate::{Fate, StopReason, Stopped};
 use super::record::{
-    Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Skipped, Slot, Undecided, WhenFull,
+    Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Skipped, Slot, Undecided, WhenFull,
 };
 use super::reply::{Reply, Verdict};
 use super::slots::Taken;
@@ -368,7 +368,8 @@ impl Protocol {
     /// Records the next attempt, before its call.
     fn open(&mut self, now: Timestamp) {
         let record = &mut self.record;
-        let rung = match record.attempts.last() {
+        let before = record.reopened.unwrap_or_default().attempts;
+        let rung = match record.attempts.iter().skip(before).last() {
             Some(last) if is_short(last) => (last.rung + 1) % record.capacity.len().max(1),
             _ => 0,
         };
@@ -570,6 +571,8 @@ impl Protocol {
             let fate = task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
             task.retried |= fate.is_some_and(Fate::is_failure);
         }
+        let retried = u32::try_from(self.record.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX);
+        self.record.reopened = Some(Reopened { attempts: self.record.attempts.len(), retried });
         self.record.ended = None;
         self.record.given_up = None;
         self.record.slot = None;
@@ -580,7 +583,8 @@ impl Protocol {
     /// After the last rung, the first is tried again in a while: for a day.
     fn short_of_capacity(&mut self, reply: &Reply, now: Timestamp) {
         let record = &mut self.record;
-        let short = record.attempts.iter().rev().take_while(|attempt| is_short(attempt));
+        let before = record.reopened.unwrap_or_default().attempts;
+        let short = record.attempts.iter().skip(before).rev().take_while(|attempt| is_short(attempt));
         let since = short.clone().last().map_or(now, |first| first.opened);
         if now.duration_since(since) >= GIVE_UP || record.attempts.len() >= ATTEMPTS_MAX {
             let reason = format!("there was no capacity since {since}; the last reply was: {reply}");
@@ -626,6 +630,7 @@ impl Protocol {
         let record = &mut self.record;
         let Some(retry) = record.retry.as_ref().filter(|_| record.given_up.is_none()) else { return };
         let retried = u32::try_from(record.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX);
+        let retried = retried.saturating_sub(record.reopened.unwrap_or_default().retried);
         if retried >= count.saturating_mul(retry.attempts.saturating_sub(1)) || record.attempts.len() >= ATTEMPTS_MAX {
             return;
         }

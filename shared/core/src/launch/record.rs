@@ -69,6 +69,9 @@ pub struct LaunchRecord {
     /// Every task that was started.
     #[serde(default)]
     pub tasks: Vec<LaunchedTask>,
+    /// How many attempts and retries there were when its dead letter was sent again: what came before counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened: Option<Reopened>,
     /// No attempt is made before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -161,6 +164,15 @@ impl LaunchedTask {
     pub fn is_alive(&self) -> bool {
         self.stopped.is_none()
     }
+}
+
+/// Where a launch stood when its dead letter was sent again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reopened {
+    /// How many attempts there were.
+    pub attempts: usize,
+    /// How many tasks had others in their places.
+    pub retried: u32,
 }
 
 /// When a task that failed is started again.
@@ -319,6 +331,7 @@ impl LaunchRecord {
             is_latest: false,
             attempts: Vec::new(),
             tasks: Vec::new(),
+            reopened: None,
             not_before: None,
             given_up: None,
             due: now,

@@ -246,3 +246,23 @@ fn a_record_is_read_as_it_was_written() {
     let record = story.protocol.record();
     assert_eq!(LaunchRecord::parse(&record.to_json()).expect("can be read"), *record);
 }
+
+#[test]
+fn a_dead_letter_that_is_sent_again_has_a_day_for_capacity_and_all_its_retries() {
+    let mut story = Story::of("retry: { attempts: 2, backoff: 1m }", "");
+    story.next();
+    story.replied(1, 0);
+    story.stopped("arn:0", EXITED, 1);
+    story.pass(1);
+    story.replied(1, 0);
+    assert!(story.stopped("arn:1", EXITED, 1).starts_with("dead letter"));
+    story.hear(Answer::DeadLettered);
+    let mut again = Story { protocol: Protocol::resume(story.protocol.record().clone()), now: story.now };
+    again.now += SignedDuration::from_hours(48);
+    again.protocol.reopen();
+    assert_eq!(again.next(), "RunTask x1 as attempt 2");
+    assert_eq!(again.replied(0, 1), "wait PT1M", "capacity is waited for anew");
+    assert_eq!(again.pass(1), "RunTask x1 as attempt 3");
+    again.replied(1, 0);
+    assert_eq!(again.stopped("arn:2", EXITED, 1), "wait PT1M", "and retried anew");
+}
