@@ -72,8 +72,6 @@ pub(crate) struct Driven {
     pub protocol: Protocol,
     /// Its version, once it is in the ledger.
     pub version: Option<String>,
-    /// Whether the ledger knew it before.
-    pub was_known: bool,
     /// Whether a call of RunTask started tasks.
     pub has_launched: bool,
     /// Launches that were handed their slots, to be driven next.
@@ -87,24 +85,16 @@ pub(crate) struct Driven {
 impl Driven {
     /// A launch that nobody recorded yet, as far as is known.
     pub(crate) fn begin(record: LaunchRecord) -> Self {
-        Self::new(Protocol::begin(record), None, false)
+        Self::new(Protocol::begin(record), None)
     }
 
     /// A launch of the ledger.
     pub(crate) fn resume(record: LaunchRecord, version: String) -> Self {
-        Self::new(Protocol::resume(record), Some(version), true)
+        Self::new(Protocol::resume(record), Some(version))
     }
 
-    fn new(protocol: Protocol, version: Option<String>, was_known: bool) -> Self {
-        Self {
-            protocol,
-            version,
-            was_known,
-            has_launched: false,
-            woken: Vec::new(),
-            replaced: Vec::new(),
-            others: Vec::new(),
-        }
+    fn new(protocol: Protocol, version: Option<String>) -> Self {
+        Self { protocol, version, has_launched: false, woken: Vec::new(), replaced: Vec::new(), others: Vec::new() }
     }
 
     fn record(&self) -> &LaunchRecord {
@@ -323,7 +313,6 @@ impl<'a, P: Ports> Driver<'a, P> {
                     let reason = "it was removed".to_owned();
                     return Err(DriveError::Unreadable { uri, reason });
                 };
-                driven.was_known |= driven.version.is_none();
                 driven.version = Some(version);
                 driven.protocol.reload(record, self.now());
                 Ok(())

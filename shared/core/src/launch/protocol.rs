@@ -11,6 +11,9 @@ use super::reply::{Reply, Verdict};
 use super::slots::Taken;
 use crate::task_request::TaskRequest;
 
+// The life of an attempt, from when it is recorded: calls begin within 30 s, or whoever calls says so anew; after 4 min without a word
+// somebody else calls; after 40 min nobody does; after 45 min its tasks are searched for, and it is closed.
+
 /// How long after the first call with a client token a repetition is certain to start nothing new. ECS keeps a token for an
 /// hour longer than its tasks, at most 24 hours; clocks may differ, and a call takes its time.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
@@ -135,21 +138,21 @@ pub struct Protocol {
     done: Done,
 }
 
-/// What this drive of the launch has done, and does not do again.
+/// What this drive of the launch has done, and does not do again. None of it is in the record.
 #[derive(Debug, Default)]
 struct Done {
-    /// It is we who call.
-    calls: bool,
-    /// We have called.
-    called: bool,
-    /// ECS would not stop tasks.
-    stop: bool,
-    slots: bool,
-    look: bool,
-    find: bool,
-    conclude: bool,
-    dead_letter: bool,
-    release: bool,
+    /// The record says that somebody calls: it is we.
+    is_caller: bool,
+    /// We have called for the open attempt.
+    has_called: bool,
+    /// The record says that somebody reports the conclusion: it is we.
+    is_reporter: bool,
+    asked_for_slots: bool,
+    released_slots: bool,
+    looked: bool,
+    searched: bool,
+    stop_failed: bool,
+    sent_letter: bool,
 }
 
 impl Protocol {
@@ -179,8 +182,8 @@ impl Protocol {
     pub fn reload(&mut self, record: LaunchRecord, now: Timestamp) {
         self.record = record;
         self.is_written = true;
-        self.done.conclude = false;
-        self.done.calls = false;
+        self.done.is_reporter = false;
+        self.done.is_caller = false;
         for answer in std::mem::take(&mut self.heard) {
             self.hear(answer, now);
         }
@@ -193,7 +196,7 @@ impl Protocol {
 
     /// Wants the slots back of a launch that has ended.
     pub fn reclaim(&mut self) {
-        self.done.slots = true;
+        self.done.asked_for_slots = true;
     }
 
     /// When somebody else has to look at it: not at once, as who drives it is about to go on.
@@ -235,7 +238,11 @@ impl Protocol {
         }
         if self.record.ended.is_some() {
             // Slots that were taken after somebody else had ended it.
-            return if self.done.slots && !self.done.release { Step::ReleaseSlots } else { Step::Done };
+            return if self.done.asked_for_slots && !self.done.released_slots {
+                Step::ReleaseSlots
+            } else {
+                Step::Done
+            };
         }
         if let Some(conclusion) = self.record.concluding.clone().or_else(|| self.conclusion(now)) {
             return self.conclude(conclusion, now);
@@ -253,7 +260,7 @@ impl Protocol {
         }
         let is_due = self.record.due <= now;
         let alive: Vec<String> = self.alive().map(|task| task.arn.clone()).collect();
-        if is_due && !alive.is_empty() && !self.done.look {
+        if is_due && !alive.is_empty() && !self.done.looked {
             return Step::DescribeTasks(alive);
         }
         Step::Wait(self.until(now))
@@ -266,7 +273,7 @@ impl Protocol {
         }
         match self.conclusion(now) {
             Some(conclusion @ Conclusion { outcome: Outcome::DeadLettered(_), .. }) => {
-                self.done.conclude = true;
+                self.done.is_reporter = true;
                 self.record.concluding = Some(conclusion);
             }
             Some(conclusion) if self.record.concurrency.is_none() => self.record.ended = Some(conclusion),
@@ -290,7 +297,7 @@ impl Protocol {
         if record.concurrency.is_none() || record.slot == Some(Slot::Held) || record.missing() == 0 {
             return None;
         }
-        Some(if self.done.slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
+        Some(if self.done.asked_for_slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
     }
 
     /// Stops what has to be stopped.
@@ -310,7 +317,7 @@ impl Protocol {
         if !self.is_written {
             return Some(Step::Write);
         }
-        if self.done.stop {
+        if self.done.stop_failed {
             return None;
         }
         let first = self.alive().find(|task| task.stop.is_some() && !task.stop_asked)?;
@@ -323,20 +330,13 @@ impl Protocol {
     fn call(&mut self, number: u32, now: Timestamp) -> Option<Step> {
         let attempt = self.record.attempts.get(number as usize)?;
         if now.duration_since(attempt.opened) >= TOKEN_SAFE {
-            if !self.done.find {
+            if !self.done.searched {
                 return Some(Step::FindTasks(self.record.key.started_by(number)));
             }
-            let why = match &attempt.undecided {
-                Some(undecided) => format!("the last reply was: {}", undecided.reply),
-                None => "whoever called did not live to record the reply".to_owned(),
-            };
-            let why = format!(
-                "nobody knows whether the tasks of attempt {number}, of {}, were started, and asking again may start them twice; {why}",
-                attempt.opened
-            );
+            let why = in_doubt(number, attempt);
             self.close(number, Reply::Nothing { message: "none was recorded".to_owned() });
-            self.record.given_up = Some(GivenUp::Failed(why));
-            self.is_written = false;
+            // Even of one that was to be replaced, somebody must know.
+            self.set(|record| record.given_up = Some(GivenUp::Failed(why)));
             return Some(Step::Write);
         }
         let is_over = now.duration_since(attempt.opened) >= LAST_CALL;
@@ -344,12 +344,12 @@ impl Protocol {
             return None;
         }
         match attempt.calling.map(|since| now.duration_since(since)) {
-            Some(elapsed) if self.done.calls && elapsed < CALLING => {}
-            Some(elapsed) if !self.done.calls && elapsed < ABANDONED => return None,
+            Some(elapsed) if self.done.is_caller && elapsed < CALLING => {}
+            Some(elapsed) if !self.done.is_caller && elapsed < ABANDONED => return None,
             caller => {
                 // Whoever called before us may have started tasks.
-                let is_taken_over = caller.is_some() && !self.done.calls;
-                self.done.calls = true;
+                let is_taken_over = caller.is_some() && !self.done.is_caller;
+                self.done.is_caller = true;
                 let attempt = &mut self.record.attempts[number as usize];
                 attempt.in_doubt |= is_taken_over;
                 attempt.calling = Some(now);
@@ -386,8 +386,8 @@ impl Protocol {
             reply: None,
             undecided: None,
         });
-        self.done.calls = true;
-        self.done.called = false;
+        self.done.is_caller = true;
+        self.done.has_called = false;
         record.not_before = None;
         self.is_written = false;
     }
@@ -423,21 +423,21 @@ impl Protocol {
 
     fn conclude(&mut self, conclusion: Conclusion, now: Timestamp) -> Step {
         if let Outcome::DeadLettered(reason) = &conclusion.outcome
-            && !self.done.dead_letter
+            && !self.done.sent_letter
         {
             // Recorded first, so that of two who come to this only one sends it; and of those who find it abandoned, one.
-            if !self.done.conclude {
+            if !self.done.is_reporter {
                 if self.record.concluding.is_some() && now.duration_since(conclusion.at) < REPORTING {
                     return Step::Wait(self.until(now));
                 }
-                self.done.conclude = true;
+                self.done.is_reporter = true;
                 self.record.concluding = Some(Conclusion { at: now, ..conclusion });
                 self.is_written = false;
                 return Step::Write;
             }
             return Step::DeadLetter(Box::new(DeadLetter::of_launch(&self.record, reason)));
         }
-        if self.record.concurrency.is_some() && !self.done.release {
+        if self.record.concurrency.is_some() && !self.done.released_slots {
             return Step::ReleaseSlots;
         }
         self.record.concluding = None;
@@ -449,12 +449,12 @@ impl Protocol {
     /// Takes in what came of a step, or what else became known. Heard twice, it changes nothing the second time.
     pub fn hear(&mut self, answer: Answer, now: Timestamp) {
         match &answer {
-            Answer::SlotsReleased => return self.done.release = true,
-            Answer::NotStopped => return self.done.stop = true,
-            Answer::DeadLettered => return self.done.dead_letter = true,
+            Answer::SlotsReleased => return self.done.released_slots = true,
+            Answer::NotStopped => return self.done.stop_failed = true,
+            Answer::DeadLettered => return self.done.sent_letter = true,
             _ if self.record.ended.is_some() => {
                 // Too late to matter, except that what was taken must be given back.
-                self.done.slots |= matches!(answer, Answer::Slots(Taken::Held | Taken::Waiting { .. }));
+                self.done.asked_for_slots |= matches!(answer, Answer::Slots(Taken::Held | Taken::Waiting { .. }));
                 return;
             }
             // Somebody else got further meanwhile: with a turn and slots of the same launch.
@@ -462,10 +462,10 @@ impl Protocol {
             Answer::Turn(_) if self.record.is_latest => {}
             Answer::Turn(true) => self.set(|record| record.is_latest = true),
             Answer::Turn(false) => self.give_up(GivenUp::Skipped(Skipped::Older)),
-            Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.slots = true,
+            Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.asked_for_slots = true,
             Answer::Slots(taken) => self.slots(taken),
             Answer::Replied { attempt, reply } => {
-                self.done.called = true;
+                self.done.has_called = true;
                 self.replied(*attempt, reply, now);
             }
             Answer::StopAsked(arns) => {
@@ -475,11 +475,11 @@ impl Protocol {
                 }
             }
             Answer::Seen(tasks) => {
-                self.done.look = true;
+                self.done.looked = true;
                 tasks.iter().for_each(|task| self.seen(task, now));
             }
             Answer::Found { attempt, task_arns } => {
-                self.done.find = true;
+                self.done.searched = true;
                 task_arns.iter().for_each(|arn| self.add_task(*attempt, arn, now));
                 self.close_if_complete(*attempt);
             }
@@ -491,7 +491,7 @@ impl Protocol {
     }
 
     fn slots(&mut self, taken: &Taken) {
-        self.done.slots = true;
+        self.done.asked_for_slots = true;
         match taken {
             Taken::Held => self.set(|record| record.slot = Some(Slot::Held)),
             Taken::Waiting { .. } => self.set(|record| record.slot = Some(Slot::Waiting)),
@@ -530,7 +530,7 @@ impl Protocol {
         attempt.undecided = Some(Undecided { reply: reply.clone(), times, since, again });
         attempt.in_doubt |= in_doubt;
         attempt.calling = None;
-        self.done.calls = false;
+        self.done.is_caller = false;
         self.is_written = false;
         if attempt.in_doubt {
             return;
@@ -546,7 +546,9 @@ impl Protocol {
 
     /// Leaves the call to somebody else, as there is no time left for it.
     pub fn leave(&mut self) {
-        let Some(number) = self.record.open_attempt().filter(|_| self.done.calls && !self.done.called) else { return };
+        let Some(number) = self.record.open_attempt().filter(|_| self.done.is_caller && !self.done.has_called) else {
+            return;
+        };
         let attempt = &mut self.record.attempts[number as usize];
         if attempt.undecided.is_none() && !attempt.in_doubt {
             // Nobody has ever called.
@@ -554,7 +556,7 @@ impl Protocol {
         } else {
             attempt.calling = None;
         }
-        self.done.calls = false;
+        self.done.is_caller = false;
         self.is_written = false;
     }
 
@@ -696,6 +698,18 @@ impl Protocol {
     fn judged(&self) -> Vec<&str> {
         self.record.request.overrides.container_overrides.iter().map(|container| container.name.as_str()).collect()
     }
+}
+
+/// Why an attempt is given up whose result nobody knows.
+fn in_doubt(number: u32, attempt: &Attempt) -> String {
+    let why = match &attempt.undecided {
+        Some(undecided) => format!("the last reply was: {}", undecided.reply),
+        None => "whoever called did not live to record the reply".to_owned(),
+    };
+    let opened = attempt.opened;
+    format!(
+        "nobody knows whether the tasks of attempt {number}, of {opened}, were started, and asking again may start them twice; {why}"
+    )
 }
 
 /// Whether an attempt ended for want of capacity.
