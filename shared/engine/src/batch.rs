@@ -85,13 +85,17 @@ pub async fn handle_batch(
 }
 
 async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
-    let record = &match Redrive::parse(&record.body) {
+    let unwrapped;
+    let record = match Redrive::parse(&record.body) {
         // Goes on with its launch, whatever the routes of this queue are.
         Some(Redrive::Launch(_)) => {
             return of_reports(vec![handle(times.of(record, Err(DecodeError::UnknownDelivery)), config, ports).await]);
         }
-        Some(Redrive::Event(body)) => Record { body, ..record.clone() },
-        None => record.clone(),
+        Some(Redrive::Event(body)) => {
+            unwrapped = Record { body, ..record.clone() };
+            &unwrapped
+        }
+        None => record,
     };
     let events = match Message::decode(record) {
         Ok(Decoded::Events(events)) => events,

@@ -50,6 +50,13 @@ pub struct LaunchReport {
     pub superseded_by: Option<Timestamp>,
 }
 
+impl LaunchReport {
+    /// Whether a launch failed, so that the event must be delivered again.
+    fn has_failed(&self) -> bool {
+        self.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. }))
+    }
+}
+
 /// What became of one launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchOutcome {
@@ -268,10 +275,7 @@ async fn launch_again(
         }
         Err(error) => report.launches.push(failed(error.to_string())),
     }
-    match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. })) {
-        true => Err(EventError::Launch(report)),
-        false => Ok(report),
-    }
+    if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
 }
 
 async fn launch_all(
@@ -314,10 +318,7 @@ async fn launch_all(
     });
     report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
     report.routes = plan.routes;
-    match report.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. })) {
-        true => Err(EventError::Launch(report)),
-        false => Ok(report),
-    }
+    if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
 }
 
 /// Drives a launch until it rests, and says what that means for its event.

@@ -60,7 +60,7 @@ impl DeadLetter {
         if whole.len() <= BYTES_MAX {
             return whole;
         }
-        let fewer = Self { attempts: Vec::new(), tasks: Vec::new(), ..self.clone() };
+        let fewer = self.without_history();
         let message = fewer.to_json();
         if message.len() <= BYTES_MAX {
             return message;
@@ -71,8 +71,11 @@ impl DeadLetter {
 
     /// Whether the message has room for the event.
     pub fn holds_event(&self) -> bool {
-        let smallest = Self { attempts: Vec::new(), tasks: Vec::new(), ..self.clone() };
-        smallest.to_json().len() <= BYTES_MAX
+        self.without_history().to_json().len() <= BYTES_MAX
+    }
+
+    fn without_history(&self) -> Self {
+        Self { attempts: Vec::new(), tasks: Vec::new(), ..self.clone() }
     }
 
     fn to_json(&self) -> String {

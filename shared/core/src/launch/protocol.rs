@@ -401,10 +401,8 @@ impl Protocol {
         if record.given_up.is_none() && record.missing() > 0 {
             return None;
         }
-        let judged = self.judged();
-        let fate = |task: &LaunchedTask| task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
         let lasting = || record.tasks.iter().filter(|task| !task.retried);
-        let failed = lasting().filter(|task| fate(task).is_some_and(Fate::is_failure));
+        let failed = lasting().filter(|task| record.fate(task).is_some_and(Fate::is_failure));
         let mut reasons: Vec<String> =
             failed.filter_map(|task| Some(format!("the task {}: {}", task.arn, task.stopped.as_ref()?))).collect();
         let outcome = match &record.given_up {
@@ -415,7 +413,7 @@ impl Protocol {
             }
             _ if !reasons.is_empty() => Outcome::DeadLettered(reasons.join("; ")),
             Some(GivenUp::Replaced) => Outcome::Replaced,
-            _ if lasting().any(|task| fate(task) == Some(Fate::Stopped)) => Outcome::Stopped,
+            _ if lasting().any(|task| record.fate(task) == Some(Fate::Stopped)) => Outcome::Stopped,
             _ => Outcome::Succeeded,
         };
         Some(Conclusion { at: now, outcome })
@@ -567,14 +565,14 @@ impl Protocol {
         if !self.record.ended.as_ref().is_some_and(has_failed) {
             return;
         }
-        let judged: Vec<String> = self.judged().into_iter().map(str::to_owned).collect();
-        let judged: Vec<&str> = judged.iter().map(String::as_str).collect();
-        for task in &mut self.record.tasks {
-            let fate = task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
-            task.retried |= fate.is_some_and(Fate::is_failure);
+        let record = &self.record;
+        let failed: Vec<bool> =
+            record.tasks.iter().map(|task| record.fate(task).is_some_and(Fate::is_failure)).collect();
+        for (task, failed) in self.record.tasks.iter_mut().zip(failed) {
+            task.retried |= failed;
         }
-        let retried = u32::try_from(self.record.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX);
-        self.record.reopened = Some(Reopened { attempts: self.record.attempts.len(), retried });
+        let (attempts, retried) = (self.record.attempts.len(), self.record.retried());
+        self.record.reopened = Some(Reopened { attempts, retried });
         self.record.ended = None;
         self.record.given_up = None;
         self.record.slot = None;
@@ -626,20 +624,16 @@ impl Protocol {
 
     /// Lets another task take the place of one that failed, if the config wants it.
     fn retry(&mut self, arn: &str, now: Timestamp) {
-        let judged: Vec<String> = self.judged().into_iter().map(str::to_owned).collect();
-        let judged: Vec<&str> = judged.iter().map(String::as_str).collect();
-        let count = self.record.count();
         let record = &mut self.record;
+        let count = record.count();
         let Some(retry) = record.retry.as_ref().filter(|_| record.given_up.is_none()) else { return };
-        let retried = u32::try_from(record.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX);
-        let retried = retried.saturating_sub(record.reopened.unwrap_or_default().retried);
+        let retried = record.retried().saturating_sub(record.reopened.unwrap_or_default().retried);
         if retried >= count.saturating_mul(retry.attempts.saturating_sub(1)) || record.attempts.len() >= ATTEMPTS_MAX {
             return;
         }
-        let Some(task) = record.tasks.iter_mut().find(|task| task.arn == arn) else { return };
-        let fate = task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged));
-        if fate.is_some_and(|fate| fate.is_retried(&retry.on)) {
-            task.retried = true;
+        let Some(position) = record.tasks.iter().position(|task| task.arn == arn) else { return };
+        if record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
+            record.tasks[position].retried = true;
             let starts = retried / count.max(1) + 1;
             let wait = backoff(SignedDuration::from_secs(retry.backoff_seconds), starts, SignedDuration::from_hours(1));
             record.not_before = Some(later(now, wait));
@@ -692,11 +686,6 @@ impl Protocol {
 
     fn alive(&self) -> impl Iterator<Item = &LaunchedTask> {
         self.record.tasks.iter().filter(|task| task.is_alive())
-    }
-
-    /// The containers by which a task is judged: those that the config names.
-    fn judged(&self) -> Vec<&str> {
-        self.record.request.overrides.container_overrides.iter().map(|container| container.name.as_str()).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::fate::{StopReason, Stopped};
+use super::fate::{Fate, StopReason, Stopped};
 use super::reply::Reply;
 use crate::config::decode::choice;
 use crate::event::Event;
@@ -360,6 +360,18 @@ impl LaunchRecord {
     /// How many tasks it starts.
     pub fn count(&self) -> u32 {
         self.request.count.unwrap_or(1)
+    }
+
+    /// What a task has come to, if it has stopped: judged by the containers that the config names.
+    pub fn fate(&self, task: &LaunchedTask) -> Option<Fate> {
+        let containers = &self.request.overrides.container_overrides;
+        let judged: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+        task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged))
+    }
+
+    /// How many tasks have others in their places.
+    pub fn retried(&self) -> u32 {
+        u32::try_from(self.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX)
     }
 
     /// The number of the last attempt, if it has no reply yet.
