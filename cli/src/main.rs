@@ -1,6 +1,6 @@
 //! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
 //!
-//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`schema`], [`dev`], [`send`],
+//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`scaling`], [`schema`], [`dev`], [`send`],
 //! [`completions`]. Results go to standard output, messages to standard error, and [`exit`] says what the exit codes mean.
 
 mod completions;
@@ -14,6 +14,7 @@ mod output;
 mod pattern;
 mod plan;
 mod sample;
+mod scaling;
 mod schedule;
 mod schema;
 mod send;
@@ -40,6 +41,7 @@ enum Verb {
     Explain(explain::Explain),
     Pattern(pattern::Pattern),
     Schedule(schedule::Schedule),
+    Scaling(scaling::Scaling),
     Schema(schema::PrintSchema),
     Dev(dev::Dev),
     Send(send::Send),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Pattern(verb) => verb.run(),
+        Verb::Scaling(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Schedule(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),

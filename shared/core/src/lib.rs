@@ -29,6 +29,7 @@ pub mod launch;
 pub mod limits;
 pub mod pattern;
 pub mod plan;
+pub mod scaling;
 pub mod schedule;
 pub mod task_request;
 pub mod template;

@@ -104,6 +104,21 @@ impl Decode for u32 {
     }
 }
 
+impl Decode for i32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            Kind::Number(text) | Kind::String(text) if json::is_number(text) => text.parse().ok().or_else(|| {
+                let message = format!("expected a whole number from {} to {}, found {text}", i32::MIN, i32::MAX);
+                problems.push(Diagnostic::error(node.span, message));
+                None
+            }),
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
 /// A value of any type, kept as it stands.
 impl Decode for Node {
     const EXPECTED: &'static str = "a value";

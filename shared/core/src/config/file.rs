@@ -11,8 +11,9 @@ use super::route::{RouteConfig, Storage};
 use super::task::TaskSettings;
 use super::test::TestConfig;
 use super::text::Mapping;
+use super::workers::WorkerConfig;
 use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Spanned, json};
+use crate::document::{Kind, Node, Span, Spanned, json};
 
 /// The version of the config's format.
 pub const CONFIG_VERSION: u32 = 1;
@@ -55,10 +56,11 @@ impl JsonSchema for Version {
 record! {
     /// The routing config of ecs-trigger: which events start which ECS tasks. In any text, `${env:NAME}` or
     /// `${env:NAME:-default}` is replaced by an environment variable when the config is loaded; `$${env:` is taken literally.
+    #[schemars(extend("anyOf" = [{ "required": ["tasks", "routes"] }, { "required": ["workers"] }]))]
     pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`") {
         /// The version of this file's format: 1.
         pub version: Version,
-        /// Further files with `tasks`, `routes` and `tests`, their paths relative to this one's folder (or key).
+        /// Further files with `tasks`, `routes`, `workers` and `tests`, their paths relative to this one's folder (or key).
         #[schemars(extend("examples" = [["routes/imports.yaml"]]))]
         pub include: Option<Vec<Spanned<String>>>,
         /// The bucket for what has to outlive a call: large payloads, and the ledger.
@@ -71,9 +73,11 @@ record! {
         /// Settings that every task starts from. A task's own settings replace them; mappings (`tags`) are merged.
         pub defaults: Option<TaskSettings>,
         /// What can be launched, by name.
-        pub tasks: Mapping<Spanned<TaskSettings>>,
+        pub tasks: Option<Mapping<Spanned<TaskSettings>>>,
         /// Which events launch it. Every route that matches an event launches its task.
-        pub routes: Vec<RouteConfig>,
+        pub routes: Option<Vec<RouteConfig>>,
+        /// Which queues have workers of their own, and how many.
+        pub workers: Option<Vec<Spanned<WorkerConfig>>>,
         /// Sample events and what they must start: `ecs-trigger test` tries them.
         pub tests: Option<Vec<Spanned<TestConfig>>>,
         /// How `ecs-trigger dev` runs the tasks on this machine. Without meaning on AWS.
@@ -83,29 +87,55 @@ record! {
 
 record! {
     /// A file that the config includes.
-    pub struct IncludedFile ("a mapping with `tasks`, `routes` or `tests`") {
+    pub struct IncludedFile ("a mapping with `tasks`, `routes`, `workers` or `tests`") {
         /// The version of this file's format: 1. May be left out.
         pub version: Option<Version>,
         /// Further tasks.
         pub tasks: Option<Mapping<Spanned<TaskSettings>>>,
         /// Further routes.
         pub routes: Option<Vec<RouteConfig>>,
+        /// Further workers.
+        pub workers: Option<Vec<Spanned<WorkerConfig>>>,
         /// Further tests.
         pub tests: Option<Vec<Spanned<TestConfig>>>,
     }
 }
 
 impl ConfigFile {
+    /// What can be launched, by name.
+    pub(crate) fn tasks(&self) -> &Mapping<Spanned<TaskSettings>> {
+        static NONE: Mapping<Spanned<TaskSettings>> = Mapping(Vec::new());
+        self.tasks.as_ref().unwrap_or(&NONE)
+    }
+
+    /// Which events launch it.
+    pub(crate) fn routes(&self) -> &[RouteConfig] {
+        self.routes.as_deref().unwrap_or_default()
+    }
+
+    /// Reports what every file without workers has to have.
+    pub(crate) fn check_whole(&self, start: Span, problems: &mut Vec<Diagnostic>) {
+        if self.workers.is_some() {
+            return;
+        }
+        let missing = [("tasks", self.tasks.is_none(), "a mapping"), ("routes", self.routes.is_none(), "a list")];
+        for (key, _, expected) in missing.into_iter().filter(|(_, is_missing, _)| *is_missing) {
+            let problem = Diagnostic::error(Span::new(start.start, start.start), format!("missing key `{key}`"));
+            problems.push(problem.help(format!("add `{key}: ...`, {expected}")));
+        }
+    }
+
     /// Adds what an included file holds.
     pub(crate) fn add(&mut self, file: IncludedFile, problems: &mut Vec<Diagnostic>) {
         let tasks = file.tasks.unwrap_or_default();
-        for (name, _) in tasks.0.iter().filter(|(name, _)| self.tasks.get(name).is_some()) {
+        for (name, _) in tasks.0.iter().filter(|(name, _)| self.tasks().get(name).is_some()) {
             let problem = Diagnostic::error(name.span, format!("a task named `{}` stands in another file", name.value));
             problems.push(problem.help("give each task its own name"));
         }
-        let new = tasks.0.into_iter().filter(|(name, _)| self.tasks.get(name).is_none()).collect();
-        self.tasks.extend(Mapping(new));
-        self.routes.extend(file.routes.unwrap_or_default());
+        let new = tasks.0.into_iter().filter(|(name, _)| self.tasks().get(name).is_none()).collect();
+        self.tasks.get_or_insert_default().extend(Mapping(new));
+        self.routes.get_or_insert_default().extend(file.routes.unwrap_or_default());
+        self.workers.get_or_insert_default().extend(file.workers.unwrap_or_default());
         self.tests.get_or_insert_default().extend(file.tests.unwrap_or_default());
     }
 }

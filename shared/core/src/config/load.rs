@@ -3,6 +3,7 @@
 mod cross_check;
 mod event_source;
 mod launching;
+mod workers;
 
 use std::collections::BTreeSet;
 
@@ -40,9 +41,10 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
     // A task that is wrong is not among them, and the others have not the places that routes know.
-    if tasks.len() == file.tasks.0.len() {
+    if tasks.len() == file.tasks().0.len() {
         loader.names_of_templates(&routes, &tasks);
     }
+    let workers = loader.workers(&file, &tasks, &routes);
     loader.needs_the_ledger(&file);
     loader.tests(&file);
     loader.local(&file);
@@ -57,6 +59,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
         events,
         messages,
         routes,
+        workers,
         tasks,
         templates,
         local: file.local,
@@ -81,7 +84,8 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
         node
     };
     let mut parts = source.parts();
-    let mut file = ConfigFile::decode(&parts.next().and_then(|part| parse(part, problems))?, problems)?;
+    let node = parts.next().and_then(|part| parse(part, problems))?;
+    let mut file = ConfigFile::decode(&node, problems)?;
     for path in file.include.clone().unwrap_or_default() {
         if !lies_below(&path) {
             let problem = Diagnostic::error(path.span, format!("`{}` leads out of this file's folder", path.value));
@@ -98,6 +102,7 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
         let included = parse(part, problems).and_then(|node| IncludedFile::decode(&node, problems));
         included.into_iter().for_each(|included| file.add(included, problems));
     }
+    file.check_whole(node.span, problems);
     Some(file)
 }
 
@@ -110,7 +115,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn tasks(&mut self, file: &ConfigFile) -> Vec<Task> {
-        file.tasks
+        file.tasks()
             .0
             .iter()
             .filter_map(|(name, settings)| {
@@ -178,10 +183,10 @@ impl Loader<'_> {
     }
 
     fn routes(&mut self, file: &ConfigFile) -> Vec<Route> {
-        let task_names: Vec<&str> = file.tasks.names().collect();
+        let task_names: Vec<&str> = file.tasks().names().collect();
         let mut seen: Vec<&str> = Vec::new();
         let mut routes = Vec::new();
-        for route in &file.routes {
+        for route in file.routes() {
             self.check_name(route, &seen);
             seen.push(&route.name);
             let tasks = self.run(route, &task_names);
@@ -209,7 +214,7 @@ impl Loader<'_> {
     fn copies(&mut self, route: &RouteConfig, file: &ConfigFile) {
         let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
         let copies = |run: &Spanned<String>| {
-            let count = file.tasks.get(run).and_then(|task| task.count.as_ref()).or(default);
+            let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
             count.map_or(1, |count| u64::from(count.value))
         };
         let tasks = route.run.0.iter().map(copies).sum::<u64>();

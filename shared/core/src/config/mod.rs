@@ -17,6 +17,7 @@ mod schema;
 pub mod task;
 pub mod test;
 pub mod text;
+pub mod workers;
 
 use std::collections::HashMap;
 
@@ -27,6 +28,7 @@ use crate::launch::{Retry, WhenFull};
 use crate::pattern::Pattern;
 use crate::pattern::lint::overlaps;
 use crate::pattern::matcher::{MatchError, Matcher};
+use crate::scaling::ScalingPolicy;
 use crate::schedule::Schedule;
 use crate::task_request::{Capacity, TaskRequest};
 use crate::template::{Template, Templates};
@@ -45,6 +47,8 @@ pub struct RoutingConfig {
     pub source: Source,
     /// The routes, in the order of the files.
     pub routes: Vec<Route>,
+    /// The workers of queues, in the order of the files.
+    pub workers: Vec<Worker>,
     /// What is odd, but works.
     pub warnings: Vec<Diagnostic>,
     /// How `dev` runs tasks here.
@@ -229,6 +233,37 @@ impl Task {
     }
 }
 
+/// The workers of a queue.
+#[derive(Debug)]
+pub struct Worker {
+    /// The name by which commands and logs know it.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// The queues whose messages they take.
+    pub queues: Vec<Queue>,
+    /// What they are.
+    pub runs_as: RunsAs,
+    /// How many there are.
+    pub policy: ScalingPolicy,
+    /// After how long without a message one ends that is no service's task.
+    pub idle_exit: std::time::Duration,
+}
+
+/// What workers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsAs {
+    /// The tasks of a service.
+    Service {
+        /// Its cluster. None: `default`.
+        cluster: Option<String>,
+        /// Its name or ARN.
+        service: String,
+    },
+    /// Tasks of their own, by the position of the config's task.
+    Task(usize),
+}
+
 /// The templates of one container override.
 #[derive(Debug)]
 pub(crate) struct ContainerTemplates {
@@ -332,6 +367,11 @@ impl RoutingConfig {
     /// Where launches are remembered, if they are.
     pub fn ledger(&self) -> Option<&Storage> {
         self.storage.as_ref().filter(|_| self.remembers)
+    }
+
+    /// The workers of this name.
+    pub fn worker(&self, name: &str) -> Option<&Worker> {
+        self.workers.iter().find(|worker| worker.name == name)
     }
 
     /// What a route runs.

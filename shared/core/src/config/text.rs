@@ -118,7 +118,7 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^([0-9]+ ?(s|m|h) ?)+$" })
+        json_schema!({ "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)? ?(ms|s|m|h) ?)+$" })
     }
 }
 

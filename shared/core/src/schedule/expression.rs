@@ -71,6 +71,16 @@ impl ScheduleExpression {
     }
 }
 
+impl ScheduleExpression {
+    /// Parses the six fields of a cron expression alone.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_cron_fields(text: &str) -> Result<Self, ExpressionError> {
+        Cron::parse(Word { at: 0, text }).map(|cron| Self::Cron(Box::new(cron)))
+    }
+}
+
 impl Rate {
     /// The first multiple of the interval after `after`, counted from `anchor`, which is itself one.
     pub(super) fn next_after(self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {

@@ -40,8 +40,8 @@ impl Loader<'_> {
     }
 
     pub(super) fn tests(&mut self, file: &ConfigFile) {
-        let routes: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
-        let tasks: Vec<&str> = file.tasks.names().collect();
+        let routes: Vec<&str> = file.routes().iter().map(|route| route.name.as_str()).collect();
+        let tasks: Vec<&str> = file.tasks().names().collect();
         for test in file.tests.iter().flatten() {
             let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
             if given.iter().filter(|given| **given).count() != 1 && self.is_read_whole(test.span) {
@@ -78,8 +78,11 @@ impl Loader<'_> {
         for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
             if !queues.iter().any(|queue| queue.name == name.value) {
                 let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
-                let problem = Diagnostic::warning(name.span, format!("no route is on a queue `{}`{hint}", name.value));
-                self.problems.push(problem.help("remove it, or name it as a route does"));
+                let problem = Diagnostic::warning(
+                    name.span,
+                    format!("no route is on a queue `{}`, and no worker{hint}", name.value),
+                );
+                self.problems.push(problem.help("remove it, or name it as a route or worker does"));
             }
             if let Some(count) = queue.max_receive_count.as_ref().filter(|count| count.value == 0) {
                 let problem = Diagnostic::error(count.span, "a message is received at least once");
@@ -89,7 +92,9 @@ impl Loader<'_> {
     }
 }
 
-/// The queues that routes are on.
+/// The queues that routes are on, and workers.
 fn queues(file: &ConfigFile) -> Vec<Queue> {
-    file.routes.iter().filter_map(|route| Queue::parse(route.on.queue.as_ref()?)).collect()
+    let of_routes = file.routes().iter().filter_map(|route| route.on.queue.as_ref());
+    let of_workers = file.workers.iter().flatten().flat_map(|worker| &worker.queue.0);
+    of_routes.chain(of_workers).filter_map(|queue| Queue::parse(queue)).collect()
 }

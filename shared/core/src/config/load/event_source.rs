@@ -13,7 +13,7 @@ use crate::document::{Entry, Kind, Node, Spanned};
 use crate::event::Queue;
 use crate::pattern::Pattern;
 use crate::pattern::lint::{lint, lint_message};
-use crate::schedule::{Schedule, ScheduleExpression, time_zone, time_zone_names};
+use crate::schedule::{ExpressionError, Schedule, ScheduleExpression, time_zone, time_zone_names};
 
 impl Loader<'_> {
     pub(super) fn event_source(&mut self, on: &Spanned<On>) -> Option<EventSource> {
@@ -94,43 +94,53 @@ impl Loader<'_> {
             Some((node, buckets)) => Some(self.event_pattern(node, buckets, lint_message)?),
             None => None,
         };
-        let Some(parsed) = Queue::parse(queue) else {
-            let problem = Diagnostic::error(queue.span, format!("`{}` names no queue", queue.value));
+        let queue = self.queue_named(queue)?;
+        let unmatched = on.unmatched.unwrap_or(Unmatched::Ignore);
+        Some(EventSource::Queue(MessageSource { queue, pattern, unmatched }))
+    }
+
+    pub(super) fn queue_named(&mut self, text: &Spanned<String>) -> Option<Queue> {
+        let Some(queue) = Queue::parse(text) else {
+            let problem = Diagnostic::error(text.span, format!("`{}` names no queue", text.value));
             self.problems.push(problem.help(
                 "write its name (letters, digits, `-` and `_`, at most 80; a FIFO queue's ends in `.fifo`), its ARN, or its URL",
             ));
             return None;
         };
-        if !parsed.has_legal_place() {
-            let problem = Diagnostic::error(queue.span, format!("`{}` is in no Region or account of AWS", queue.value));
+        if !queue.has_legal_place() {
+            let problem = Diagnostic::error(text.span, format!("`{}` is in no Region or account of AWS", text.value));
             self.problems.push(problem.help("an account has 12 digits; the queue's name alone is enough"));
         }
-        let unmatched = on.unmatched.unwrap_or(Unmatched::Ignore);
-        Some(EventSource::Queue(MessageSource { queue: parsed, pattern, unmatched }))
+        Some(queue)
+    }
+
+    pub(super) fn timezone(&mut self, name: Option<&Spanned<String>>) -> Option<TimeZone> {
+        let Some(name) = name else { return Some(TimeZone::UTC) };
+        let zone = time_zone(name);
+        if zone.is_none() {
+            let names = time_zone_names();
+            let hint = hint(name, names.iter().map(String::as_str));
+            let problem = Diagnostic::error(name.span, format!("unknown time zone `{}`{hint}", name.value));
+            self.problems.push(problem.help("write an IANA name such as `Europe/Berlin`, or `UTC`"));
+        }
+        zone
+    }
+
+    pub(super) fn expression(
+        &mut self,
+        text: &Spanned<String>,
+        parsed: Result<ScheduleExpression, ExpressionError>,
+    ) -> Option<ScheduleExpression> {
+        let report = |error: ExpressionError| {
+            let span = self.source.place_within(text.span, text, error.part);
+            self.problems.push(Diagnostic::error(span, error.message).help(error.help));
+        };
+        parsed.map_err(report).ok()
     }
 
     fn schedule(&mut self, on: &On, text: &Spanned<String>) -> Option<Schedule> {
-        let timezone = match &on.timezone {
-            None => Some(TimeZone::UTC),
-            Some(name) => {
-                let zone = time_zone(name);
-                if zone.is_none() {
-                    let names = time_zone_names();
-                    let hint = hint(name, names.iter().map(String::as_str));
-                    let problem = Diagnostic::error(name.span, format!("unknown time zone `{}`{hint}", name.value));
-                    self.problems.push(problem.help("write an IANA name such as `Europe/Berlin`, or `UTC`"));
-                }
-                zone
-            }
-        };
-        let expression = match ScheduleExpression::parse(text) {
-            Ok(expression) => Some(expression),
-            Err(error) => {
-                let span = self.source.place_within(text.span, text, error.part);
-                self.problems.push(Diagnostic::error(span, error.message).help(error.help));
-                None
-            }
-        };
+        let timezone = self.timezone(on.timezone.as_ref());
+        let expression = self.expression(text, ScheduleExpression::parse(text));
         let window = on.flexible_window.as_ref().and_then(|window| self.window_minutes(window));
         let timezone = timezone?;
         let start = on.start.as_ref().and_then(|time| self.time(time, &timezone));

@@ -78,7 +78,7 @@ impl Loader<'_> {
         let max = config.max.value;
         let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
         let count = |run: &Spanned<String>| {
-            let count = file.tasks.get(run).and_then(|task| task.count.as_ref()).or(default);
+            let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
             count.map_or(1, |count| count.value)
         };
         let largest = route.run.0.iter().map(|run| count(run).min(limits::COUNT_MAX)).max().unwrap_or(1);
@@ -111,7 +111,7 @@ impl Loader<'_> {
     /// Reports what cannot be had without the ledger, and with it.
     pub(super) fn needs_the_ledger(&mut self, file: &ConfigFile) {
         let settings: Vec<&TaskSettings> =
-            file.defaults.iter().chain(file.tasks.0.iter().map(|(_, task)| &task.value)).collect();
+            file.defaults.iter().chain(file.tasks().0.iter().map(|(_, task)| &task.value)).collect();
         if remembers(file) {
             for started_by in settings.iter().filter_map(|settings| settings.started_by.as_ref()) {
                 let message = "with the ledger, a task records its launch as its starter";
@@ -132,7 +132,7 @@ impl Loader<'_> {
             let timeout = settings.timeout.as_ref().map(|setting| ("timeout", setting.span));
             timeout.into_iter().chain(settings.retry.as_ref().map(|setting| ("retry", setting.span)))
         });
-        let of_routes = file.routes.iter().flat_map(|route| {
+        let of_routes = file.routes().iter().flat_map(|route| {
             let concurrency = route.concurrency.as_ref().map(|setting| ("concurrency", setting.span));
             let ignore = route.ignore_older.as_ref().filter(|ignore| ignore.value);
             concurrency.into_iter().chain(ignore.map(|setting| ("ignore_older", setting.span)))

@@ -1,0 +1,139 @@
+//! As many workers as keep messages from waiting longer than is acceptable.
+//!
+//! Scaled out is by the work that will still wait when workers that are asked for now are ready; scaled in is to what the
+//! offered load will need then, with a margin for its noise. Both have the same threshold, half the acceptable latency, so that
+//! a scale-in never causes a scale-out while the load is constant.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::observation::Seen;
+use super::rule::whole;
+use super::{Demand, Memory, Mode, Numbers, ScalingPolicy};
+
+/// The windows over which the offered load is seen: seconds.
+const SHORT_WINDOW: f64 = 60.0;
+const LONG_WINDOW: f64 = 300.0;
+/// Waiting work that is worth less than this part of what the workers do in the acceptable latency does not keep them.
+const NEGLIGIBLE: f64 = 0.05;
+
+/// As many workers as keep messages from waiting longer than is acceptable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyRule {
+    /// How long a message may wait. It can be kept where it is at least twice the start delay and tick together.
+    pub acceptable_latency: Duration,
+    /// How long fewer workers must be enough before there are fewer.
+    pub scale_in_hold: Duration,
+    /// How long there is between two scale-ins, except to half or less.
+    pub scale_in_every: Duration,
+    /// How many standard deviations of the load's noise are kept as a margin.
+    pub stability: f64,
+}
+
+impl LatencyRule {
+    pub(super) fn demand(
+        &self,
+        seen: &Seen,
+        memory: &mut Memory,
+        policy: &ScalingPolicy,
+        now: Timestamp,
+        numbers: &mut Numbers,
+    ) -> Demand {
+        let state = State::new(self, seen, memory, policy);
+        let (out, load, backlog) = state.out(memory);
+        numbers.offered_load = Some(load);
+        numbers.backlog_seconds = Some(backlog);
+        let hold = self.scale_in_hold.as_secs_f64();
+        let mut kept = state.kept(memory);
+        if memory.had_messages(hold, now) {
+            kept = kept.max(1);
+        }
+        Demand { out, kept: memory.most_kept(kept, hold, now) }
+    }
+}
+
+/// The quantities of the law, in messages, workers and seconds.
+struct State<'a> {
+    rule: &'a LatencyRule,
+    visible: f64,
+    in_flight: f64,
+    running: f64,
+    pending: f64,
+    desired: f64,
+    /// Messages that one worker works on at once.
+    concurrency: f64,
+    /// How long a message is in flight.
+    service_time: f64,
+    /// How long until workers that are asked for now are ready, and it is decided again.
+    horizon: f64,
+    /// How long what waits may take to drain.
+    drain: f64,
+    mode: Mode,
+}
+
+impl<'a> State<'a> {
+    fn new(rule: &'a LatencyRule, seen: &Seen, memory: &Memory, policy: &ScalingPolicy) -> Self {
+        Self {
+            rule,
+            visible: seen.visible as f64,
+            in_flight: seen.in_flight as f64,
+            running: f64::from(seen.running),
+            pending: f64::from(seen.pending),
+            desired: f64::from(seen.desired),
+            concurrency: f64::from(policy.concurrency),
+            service_time: memory.service_time(policy),
+            horizon: memory.start_delay(policy) + policy.tick.as_secs_f64(),
+            drain: rule.acceptable_latency.as_secs_f64() / 2.0,
+            mode: policy.mode,
+        }
+    }
+
+    /// How many workers are wanted at least; with the offered load, and the seconds of work that will still wait.
+    fn out(&self, memory: &Memory) -> (u32, f64, f64) {
+        let Self { visible, in_flight, running, pending, concurrency, service_time, horizon, drain, .. } = *self;
+        let messages = visible + in_flight;
+        let window = self.rule.acceptable_latency.as_secs_f64().clamp(SHORT_WINDOW, LONG_WINDOW);
+        let load = memory
+            .offered_load(window, service_time)
+            .unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
+        // Workers that start now are there for about half of the time.
+        let done = concurrency * (running + pending / 2.0) * horizon;
+        let backlog = (visible * service_time + load * horizon - done).max(0.0);
+        if messages == 0.0 {
+            return (0, load, backlog);
+        }
+        let mut workers = 0;
+        if backlog > drain * concurrency * (running + pending) {
+            let needed = load.max(backlog / drain) / concurrency;
+            // No more workers than there are messages for.
+            let useful = (messages + load / service_time * horizon) / concurrency;
+            workers = whole(needed).min(whole(useful));
+        }
+        (workers.max(1), load, backlog)
+    }
+
+    /// How many workers are enough.
+    fn kept(&self, memory: &Memory) -> u32 {
+        let Self { visible, in_flight, running, desired, concurrency, service_time, horizon, drain, .. } = *self;
+        if self.mode == Mode::RunTask {
+            return 0;
+        }
+        let left = (-horizon / service_time).exp();
+        let load_then = |window: f64| {
+            let load = memory.offered_load(window, service_time).unwrap_or_else(|| {
+                let by_minutes = memory.offered_load_by_minutes(service_time);
+                by_minutes.map_or(in_flight.max(desired * concurrency), |load| load.max(in_flight))
+            });
+            let noise = (2.0 * load * service_time / window).sqrt();
+            in_flight * left + load * (1.0 - left) + self.rule.stability * (1.0 - left) * noise
+        };
+        let load = load_then(SHORT_WINDOW).min(load_then(LONG_WINDOW));
+        let waiting = visible * service_time;
+        let mut workers = whole((load + waiting / drain) / concurrency).max(whole(in_flight / concurrency));
+        if waiting > NEGLIGIBLE * 2.0 * drain * concurrency * running {
+            workers = workers.max(whole(desired));
+        }
+        workers
+    }
+}

@@ -1,0 +1,221 @@
+//! What a policy remembers from tick to tick. Losing it costs little: nothing is scaled in for most of a minute.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::decision::Action;
+use super::observation::Seen;
+use super::{Minute, Observation, ScalingDecision, ScalingPolicy, StartDelay};
+
+/// How far back samples are kept: seconds.
+const SAMPLES_SECONDS: f64 = 300.0;
+/// How many samples make a slope.
+const SAMPLES_MIN: usize = 3;
+/// How long the samples of a slope must span: seconds, or a part of the window.
+const SPAN_MIN: f64 = 45.0;
+const SPAN_SHARE: f64 = 0.7;
+/// How much of what was known about service times is left after another minute.
+const DECAY: f64 = 0.97;
+/// How many messages' experience is never forgotten.
+const EXPERIENCE_MIN: f64 = 20.0;
+/// How many tasks' start delays are kept.
+const START_DELAYS_MAX: usize = 20;
+/// How many minutes tell the rate of arrivals after a cold start.
+const ARRIVAL_MINUTES_MAX: usize = 5;
+const ARRIVAL_MINUTES_MIN: usize = 3;
+
+/// What a policy remembers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Memory {
+    /// What times are counted from: that of the first decision.
+    origin: Option<Timestamp>,
+    /// The last five minutes, the latest last.
+    samples: VecDeque<Sample>,
+    /// Seconds that messages were in flight, and how many of them were done with.
+    service: Option<Experience>,
+    /// How long the last tasks took to start: seconds.
+    start_delays: VecDeque<f64>,
+    /// How many messages were sent in each of the last minutes.
+    sent: VecDeque<f64>,
+    /// When it was scaled in last: seconds.
+    last_scale_in: Option<f64>,
+    /// When there were messages last: seconds.
+    last_message: Option<f64>,
+    /// Since when nothing, reading after reading, was seen of messages: how many readings.
+    zero_readings: u32,
+    /// What would have been kept at each tick of the hold.
+    kept: VecDeque<(f64, u32)>,
+    /// What tells that more workers would not help.
+    pub(super) blocked: super::blocked::Signs,
+    /// When a worker was asked for last: seconds.
+    pub(super) last_order: Option<f64>,
+    /// When a step was made last: seconds.
+    pub(super) last_step: Option<f64>,
+}
+
+/// One tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Sample {
+    /// Seconds.
+    at: f64,
+    /// All messages.
+    messages: f64,
+    /// Those that are worked on.
+    in_flight: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Experience {
+    seconds: f64,
+    messages: f64,
+}
+
+impl Memory {
+    /// This memory, or none of it if the clock was set back behind it.
+    pub(super) fn starting_at(self, now: Timestamp) -> Self {
+        let last = self.samples.back().map_or(0.0, |sample| sample.at);
+        match self.origin {
+            Some(origin) if now.duration_since(origin).as_secs_f64() >= last => self,
+            _ => Self { origin: Some(now), ..Self::default() },
+        }
+    }
+
+    /// Seconds since the first decision.
+    pub(super) fn seconds(&self, now: Timestamp) -> f64 {
+        self.origin.map_or(0.0, |origin| now.duration_since(origin).as_secs_f64())
+    }
+
+    /// Takes in what does not concern this very moment.
+    pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy) {
+        let prior = policy.msg_processing_time;
+        let mut known =
+            self.service.unwrap_or(Experience { seconds: prior.seconds * prior.messages, messages: prior.messages });
+        for Minute { sent, deleted, in_flight } in &observation.minutes {
+            self.sent.extend(sent.filter(|sent| is_count(*sent)));
+            let (Some(deleted), Some(in_flight)) = (deleted, in_flight) else { continue };
+            if !is_count(*deleted) || !is_count(*in_flight) || (*deleted == 0.0 && *in_flight == 0.0) {
+                continue;
+            }
+            if known.messages * DECAY >= EXPERIENCE_MIN {
+                known = Experience { seconds: known.seconds * DECAY, messages: known.messages * DECAY };
+            }
+            known.seconds += in_flight * 60.0;
+            known.messages += deleted;
+        }
+        self.service = Some(known);
+        truncate_front(&mut self.sent, ARRIVAL_MINUTES_MAX);
+        self.start_delays.extend(observation.start_delays.iter().copied().filter(|delay| is_count(*delay)));
+        truncate_front(&mut self.start_delays, START_DELAYS_MAX);
+    }
+
+    /// Takes in a reading.
+    pub(super) fn see(&mut self, seen: &Seen, now: Timestamp) {
+        let at = self.seconds(now);
+        let (messages, in_flight) = (seen.messages() as f64, seen.in_flight as f64);
+        self.samples.push_back(Sample { at, messages, in_flight });
+        while self.samples.front().is_some_and(|sample| sample.at < at - SAMPLES_SECONDS) {
+            self.samples.pop_front();
+        }
+        match seen.messages() {
+            0 => self.zero_readings = self.zero_readings.saturating_add(1),
+            _ => {
+                self.zero_readings = 0;
+                self.last_message = Some(at);
+            }
+        }
+    }
+
+    /// How long a message is in flight, on average: seconds.
+    pub fn service_time(&self, policy: &ScalingPolicy) -> f64 {
+        let known = self.service.filter(|known| known.messages > 0.0 && known.seconds > 0.0);
+        known.map_or(policy.msg_processing_time.seconds, |known| known.seconds / known.messages).max(1e-3)
+    }
+
+    /// How long a task takes to start, on average: seconds.
+    pub fn start_delay(&self, policy: &ScalingPolicy) -> f64 {
+        match policy.start_delay {
+            StartDelay::Fixed(seconds) => seconds,
+            StartDelay::Learned(prior) if self.start_delays.is_empty() => prior,
+            StartDelay::Learned(_) => self.start_delays.iter().sum::<f64>() / self.start_delays.len() as f64,
+        }
+    }
+
+    /// How many messages are worked on at once where none wait: the offered load in Erlang, of the last `window` seconds. None
+    /// where too little was seen.
+    ///
+    /// What comes in either is worked on or adds to the queue, so that in-flight messages plus the queue's growth, weighed with
+    /// the time that a message takes, are what came in: no counter of arrivals is needed.
+    pub(super) fn offered_load(&self, window: f64, service_time: f64) -> Option<f64> {
+        let last = self.samples.back()?.at;
+        let first = self.samples.iter().position(|sample| sample.at >= last - window)?;
+        let samples = self.samples.range(first..);
+        let count = samples.len();
+        let span = last - self.samples.get(first)?.at;
+        if count < SAMPLES_MIN || span < SPAN_MIN.min(SPAN_SHARE * window) {
+            return None;
+        }
+        let count = count as f64;
+        let mean = |of: fn(&Sample) -> f64| samples.clone().map(of).sum::<f64>() / count;
+        let (at, messages, in_flight) =
+            (mean(|sample| sample.at), mean(|sample| sample.messages), mean(|sample| sample.in_flight));
+        let (mut covariance, mut variance) = (0.0, 0.0);
+        for sample in samples {
+            covariance += (sample.at - at) * (sample.messages - messages);
+            variance += (sample.at - at).powi(2);
+        }
+        let slope = if variance > 0.0 { covariance / variance } else { 0.0 };
+        Some((in_flight + service_time * slope).max(0.0))
+    }
+
+    /// The offered load by CloudWatch's last minutes, if there are enough.
+    pub(super) fn offered_load_by_minutes(&self, service_time: f64) -> Option<f64> {
+        let enough = self.sent.len() >= ARRIVAL_MINUTES_MIN;
+        enough.then(|| self.sent.iter().sum::<f64>() / self.sent.len() as f64 / 60.0 * service_time)
+    }
+
+    /// Whether there was a message within `hold` seconds, or only one reading says that there is none: it may lag.
+    pub(super) fn had_messages(&self, hold: f64, now: Timestamp) -> bool {
+        let now = self.seconds(now);
+        self.zero_readings < 2 || self.last_message.is_some_and(|last| now - last <= hold)
+    }
+
+    /// The most that any tick of the last `hold` seconds would have kept, this one among them.
+    pub(super) fn most_kept(&mut self, kept: u32, hold: f64, now: Timestamp) -> u32 {
+        let now = self.seconds(now);
+        self.kept.push_back((now, kept));
+        while self.kept.front().is_some_and(|(at, _)| now - at > hold) {
+            self.kept.pop_front();
+        }
+        self.kept.iter().map(|(_, kept)| *kept).max().unwrap_or(kept)
+    }
+
+    /// Whether it may be scaled in again: once in `every` seconds, or where at most half is needed.
+    pub(super) fn may_scale_in(&self, desired: u32, kept: u32, every: f64, now: Timestamp) -> bool {
+        kept <= desired / 2 || self.last_scale_in.is_none_or(|last| self.seconds(now) - last >= every)
+    }
+
+    pub(super) fn scaled_in(&mut self, now: Timestamp) {
+        self.last_scale_in = Some(self.seconds(now));
+    }
+
+    /// Remembers what was decided.
+    pub(super) fn ordered(&mut self, decision: &ScalingDecision, seen: &Seen, now: Timestamp) {
+        let is_order = match decision.action {
+            Action::Launch(count) => count > 0,
+            Action::SetDesired(count) => count > seen.desired,
+            Action::Hold => false,
+        };
+        if is_order {
+            self.last_order = Some(self.seconds(now));
+        }
+    }
+}
+
+fn is_count(number: f64) -> bool {
+    number.is_finite() && number >= 0.0
+}
+
+fn truncate_front<T>(deque: &mut VecDeque<T>, length: usize) {
+    deque.drain(..deque.len().saturating_sub(length));
+}

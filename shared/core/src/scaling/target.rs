@@ -1,0 +1,34 @@
+//! One worker for so many messages that wait: the backlog per task.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::observation::Seen;
+use super::rule::whole;
+use super::{Demand, Memory, ScalingPolicy};
+
+/// One worker for so many messages that wait. Unlike a target tracking policy, tasks that start are counted, one message always
+/// starts a worker, and workers that are busy are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TargetRule {
+    /// Messages that wait for each worker.
+    pub backlog_per_task: u32,
+    /// How long fewer workers must be enough before there are fewer.
+    pub scale_in_hold: Duration,
+}
+
+impl TargetRule {
+    pub(super) fn demand(&self, seen: &Seen, memory: &mut Memory, policy: &ScalingPolicy, now: Timestamp) -> Demand {
+        let mut wanted = whole(seen.visible as f64 / f64::from(self.backlog_per_task.max(1)));
+        if seen.messages() > 0 {
+            wanted = wanted.max(1);
+        }
+        let hold = self.scale_in_hold.as_secs_f64();
+        let mut kept = wanted.max(seen.busy(policy.concurrency));
+        if memory.had_messages(hold, now) {
+            kept = kept.max(1);
+        }
+        Demand { out: wanted, kept: memory.most_kept(kept, hold, now) }
+    }
+}
