@@ -1,6 +1,6 @@
 //! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
 //!
-//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`scaling`], [`schema`], [`dev`], [`send`],
+//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`scaling`], [`simulate`], [`schema`], [`dev`], [`send`],
 //! [`completions`]. Results go to standard output, messages to standard error, and [`exit`] says what the exit codes mean.
 
 mod completions;
@@ -13,11 +13,13 @@ mod files;
 mod output;
 mod pattern;
 mod plan;
+mod plot;
 mod sample;
 mod scaling;
 mod schedule;
 mod schema;
 mod send;
+mod simulate;
 mod test;
 mod validate;
 
@@ -43,6 +45,7 @@ enum Verb {
     Schedule(schedule::Schedule),
     Scaling(scaling::Scaling),
     Schema(schema::PrintSchema),
+    Simulate(simulate::Simulate),
     Dev(dev::Dev),
     Send(send::Send),
     Completions(completions::Completions),
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Scaling(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Schedule(verb) => verb.run(),
+        Verb::Simulate(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),

@@ -1,0 +1,214 @@
+//! When messages come, and how long each takes.
+
+use std::fmt;
+
+use fastrand::Rng;
+
+use crate::random::{exponential, log_normal};
+
+const MINUTE: f64 = 60.0;
+const HOUR: f64 = 3600.0;
+
+/// Messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// What it is called.
+    pub name: String,
+    /// When each message comes, in order, and how long a worker works on it: seconds.
+    pub messages: Vec<Message>,
+    /// How long it lasts: seconds.
+    pub duration: f64,
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Message {
+    /// When it comes: seconds.
+    pub at: f64,
+    /// How long a worker works on it: seconds.
+    pub work: f64,
+}
+
+impl Workload {
+    /// The work of all messages: seconds.
+    pub fn work(&self) -> f64 {
+        self.messages.iter().map(|message| message.work).sum()
+    }
+
+    /// How long a worker works on a message, on average: seconds.
+    pub fn mean_work(&self) -> f64 {
+        if self.messages.is_empty() { 0.0 } else { self.work() / self.messages.len() as f64 }
+    }
+}
+
+/// A workload that is made up from a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generator {
+    /// A constant 40 Erlang.
+    Steady,
+    /// From 2 to 40 Erlang at once, and back.
+    Step,
+    /// Batches of log-normal size, every 20 minutes on average.
+    Batches,
+    /// Bursts: 40 Erlang for about 5 minutes, 1 for about 20 (a Markov-modulated Poisson process).
+    Bursts,
+    /// One message in 10 minutes.
+    Sparse,
+    /// Jobs of 10 minutes, in groups.
+    LongJobs,
+    /// A day: from 2 to 30 Erlang and back.
+    Daily,
+    /// 500 messages on the hour.
+    Hourly,
+    /// Requests of very different size that come in clusters.
+    Clusters,
+}
+
+impl Generator {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Steady,
+        Self::Step,
+        Self::Batches,
+        Self::Bursts,
+        Self::Sparse,
+        Self::LongJobs,
+        Self::Daily,
+        Self::Hourly,
+        Self::Clusters,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Step => "step",
+            Self::Batches => "batches",
+            Self::Bursts => "bursts",
+            Self::Sparse => "sparse",
+            Self::LongJobs => "long-jobs",
+            Self::Daily => "daily",
+            Self::Hourly => "hourly",
+            Self::Clusters => "clusters",
+        }
+    }
+
+    /// The generator of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|generator| generator.name() == name)
+    }
+
+    /// Whether its load jumps: what slow policies miss.
+    pub fn is_bursty(self) -> bool {
+        !matches!(self, Self::Steady | Self::Daily | Self::Sparse)
+    }
+
+    /// How long its messages take, on average, if nothing else is asked for: seconds.
+    pub fn usual_work(self) -> f64 {
+        match self {
+            Self::LongJobs => 600.0,
+            Self::Clusters => 3.0,
+            _ => 5.0,
+        }
+    }
+
+    /// How long its messages may wait, if nothing else is asked for: seconds.
+    pub fn usual_latency(self) -> f64 {
+        match self {
+            Self::LongJobs => 600.0,
+            _ => 120.0,
+        }
+    }
+
+    /// Messages that take `work` seconds on average.
+    pub fn generate(self, work: f64, seed: u64) -> Workload {
+        let rng = &mut Rng::with_seed(seed);
+        let (times, duration) = self.times(work, rng);
+        let sigma = if self == Self::Clusters { 1.0 } else { 0.5 };
+        let messages = times.into_iter().map(|at| Message { at, work: log_normal(rng, work, sigma) }).collect();
+        Workload { name: self.name().to_owned(), messages, duration }
+    }
+
+    fn times(self, work: f64, rng: &mut Rng) -> (Vec<f64>, f64) {
+        match self {
+            Self::Steady => (poisson(rng, 2.0 * HOUR, |_| 40.0 / work), 2.0 * HOUR),
+            Self::Step => {
+                let load = |at: f64| if (0.5 * HOUR..1.5 * HOUR).contains(&at) { 40.0 } else { 2.0 };
+                (poisson(rng, 2.5 * HOUR, |at| load(at) / work), 2.5 * HOUR)
+            }
+            Self::Daily => {
+                let load = |at: f64| 16.0 - 14.0 * (std::f64::consts::TAU * at / (24.0 * HOUR)).cos();
+                (poisson(rng, 24.0 * HOUR, |at| load(at) / work), 24.0 * HOUR)
+            }
+            Self::Sparse => (poisson(rng, 48.0 * HOUR, |_| 1.0 / (10.0 * MINUTE)), 48.0 * HOUR),
+            Self::Bursts => {
+                let duration = 6.0 * HOUR;
+                let mut changes = vec![];
+                let (mut at, mut is_high) = (exponential(rng, 20.0 * MINUTE), true);
+                while at < duration {
+                    let lasts = exponential(rng, if is_high { 5.0 } else { 20.0 } * MINUTE);
+                    changes.push((at, at + lasts, is_high));
+                    (at, is_high) = (at + lasts, !is_high);
+                }
+                let load = |at: f64| {
+                    let is_high = changes.iter().any(|(start, end, is_high)| *is_high && (*start..*end).contains(&at));
+                    if is_high { 40.0 } else { 1.0 }
+                };
+                (poisson(rng, duration, |at| load(at) / work), duration)
+            }
+            Self::Batches => {
+                let duration = 8.0 * HOUR;
+                let starts = poisson(rng, duration - 0.5 * HOUR, |_| 1.0 / (20.0 * MINUTE));
+                let messages = |size: f64| (size * 5.0 / work).ceil() as usize;
+                (batches(rng, &starts, 10.0, |rng| messages(log_normal(rng, 250.0, 1.0))), duration)
+            }
+            Self::Hourly => {
+                let starts: Vec<f64> = (0..6).map(|hour| f64::from(hour) * HOUR + 60.0).collect();
+                (batches(rng, &starts, 20.0, |_| (2500.0 / work).ceil() as usize), 6.0 * HOUR)
+            }
+            Self::LongJobs => {
+                let starts = poisson(rng, 10.0 * HOUR, |_| 1.0 / (15.0 * MINUTE));
+                (batches(rng, &starts, 30.0, |rng| log_normal(rng, 10.0, 0.8).ceil() as usize), 12.0 * HOUR)
+            }
+            Self::Clusters => {
+                let duration = 6.0 * HOUR;
+                let starts = poisson(rng, duration - 0.25 * HOUR, |_| 1.0 / (3.0 * MINUTE));
+                let messages = |size: f64| (size * 3.0 / work).ceil() as usize;
+                (batches(rng, &starts, 60.0, |rng| messages(log_normal(rng, 120.0, 1.2))), duration)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Generator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Times of a Poisson process whose rate changes (by thinning).
+fn poisson(rng: &mut Rng, duration: f64, rate: impl Fn(f64) -> f64) -> Vec<f64> {
+    let highest = (0..=1000).map(|step| rate(duration * f64::from(step) / 1000.0)).fold(0.0, f64::max);
+    let mut times = Vec::new();
+    let mut at = 0.0;
+    loop {
+        at += exponential(rng, 1.0 / highest);
+        if at >= duration {
+            return times;
+        }
+        if rng.f64() * highest < rate(at) {
+            times.push(at);
+        }
+    }
+}
+
+/// From each start a number of messages, spread over `spread` seconds.
+fn batches(rng: &mut Rng, starts: &[f64], spread: f64, mut size: impl FnMut(&mut Rng) -> usize) -> Vec<f64> {
+    let mut times = Vec::new();
+    for start in starts {
+        let size = size(rng);
+        times.extend((0..size).map(|_| start + rng.f64() * spread));
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
