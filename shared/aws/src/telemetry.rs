@@ -1,20 +1,24 @@
 //! What a function logs: JSON lines, each of which can be read alone. A failure is logged once, here, where it is reported.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde_json::json;
-use tracing::{Span, error, error_span, info, warn};
+use serde_json::{Value, json};
+use tracing::{Span, debug, error, error_span, info, warn};
 use tracing_subscriber::EnvFilter;
 use trigger_core::config::RoutingConfig;
 use trigger_core::event::Record;
 use trigger_core::event::TaskStateChange;
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{self, Conclusion};
-use trigger_engine::{DriveError, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, SweepReport};
+use trigger_core::scaling::{Action, Observation};
+use trigger_engine::{
+    DriveError, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, SweepReport, WorkerReport,
+};
 
 /// How many bytes of a body that cannot be decoded are logged.
 const BODY_BYTES_MAX: usize = 256;
@@ -63,19 +67,24 @@ pub fn count(metric: Metric) {
         Metric::ConfigRefused => "ConfigRefused",
         Metric::ConfigUnreadable => "ConfigUnreadable",
     };
+    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
+    embed("FunctionName", &function, &[(name, 1)]);
+}
+
+/// Puts counts of one thing into CloudWatch.
+fn embed(dimension: &str, of: &str, counts: &[(&str, u64)]) {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let line = json!({
+    let metrics: Vec<Value> = counts.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
+    let mut line = json!({
         "_aws": {
             "Timestamp": milliseconds(since_epoch),
-            "CloudWatchMetrics": [{
-                "Namespace": "ecs-trigger",
-                "Dimensions": [["FunctionName"]],
-                "Metrics": [{ "Name": name, "Unit": "Count" }],
-            }],
+            "CloudWatchMetrics": [{ "Namespace": "ecs-trigger", "Dimensions": [[dimension]], "Metrics": metrics }],
         },
-        "FunctionName": env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned()),
-        name: 1,
+        dimension: of,
     });
+    for (name, count) in counts {
+        line[*name] = json!(count);
+    }
     println!("{line}");
 }
 
@@ -208,6 +217,33 @@ pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
         }
         Err(reason) => error!(%reason, "it cannot be said what is due"),
     }
+}
+
+/// Logs what was decided about a worker, if it is another decision than was told last, and puts its numbers into CloudWatch.
+pub fn report_worker(report: &WorkerReport, told: &mut BTreeMap<String, String>) {
+    let WorkerReport { worker, observation, decision, problems, launched } = report;
+    for reason in problems {
+        error!(worker, reason, "a worker could not be seen to or changed; it is tried again at the next tick");
+    }
+    let reason = decision.reason.to_string();
+    let is_news = told.insert(worker.clone(), reason.clone()).as_ref() != Some(&reason);
+    match decision.action {
+        Action::Hold if decision.is_alarming() && is_news => warn!(worker, %decision, "held"),
+        Action::Hold if is_news => info!(worker, %decision, "held"),
+        Action::Hold => debug!(worker, %decision, "held"),
+        Action::SetDesired(desired) => info!(worker, desired, %decision, "the desired count is set"),
+        Action::Launch(wanted) => info!(worker, wanted, launched, %decision, "tasks are started"),
+    }
+    let Observation { visible, in_flight, running, desired, .. } = *observation;
+    let counts = [
+        ("MessagesVisible", visible),
+        ("MessagesInFlight", in_flight),
+        ("WorkersRunning", running.map(u64::from)),
+        ("WorkersDesired", desired.map(u64::from)),
+        ("WorkersHeldBack", Some(u64::from(decision.is_alarming()))),
+    ];
+    let known: Vec<(&str, u64)> = counts.into_iter().filter_map(|(name, count)| Some((name, count?))).collect();
+    embed("Worker", worker, &known);
 }
 
 fn looked_at(launch: &LaunchKey, conclusion: Option<&Conclusion>) {

@@ -225,6 +225,16 @@ pub struct Task {
 }
 
 impl Task {
+    /// The cluster that it runs in. None: `default`.
+    pub fn cluster(&self) -> Option<&str> {
+        self.fixed.cluster.as_deref()
+    }
+
+    /// Its task definition, as the config has it.
+    pub fn task_definition(&self) -> &str {
+        &self.fixed.task_definition
+    }
+
     /// Its templates.
     fn templates(&self) -> impl Iterator<Item = &Template> {
         let containers =
@@ -372,6 +382,19 @@ impl RoutingConfig {
     /// The workers of this name.
     pub fn worker(&self, name: &str) -> Option<&Worker> {
         self.workers.iter().find(|worker| worker.name == name)
+    }
+
+    /// The task at a position.
+    pub(crate) fn task_at(&self, position: usize) -> Option<&Task> {
+        self.tasks.get(position)
+    }
+
+    /// The task that is started for each worker, if it is one.
+    pub fn task_of_worker(&self, worker: &Worker) -> Option<&Task> {
+        match worker.runs_as {
+            RunsAs::Task(position) => self.task_at(position),
+            RunsAs::Service { .. } => None,
+        }
     }
 
     /// What a route runs.

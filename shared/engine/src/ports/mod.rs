@@ -5,6 +5,7 @@ mod dead_letters;
 mod launcher;
 mod ledger;
 mod payloads;
+mod scaling;
 
 use std::sync::Mutex;
 
@@ -13,6 +14,7 @@ pub use dead_letters::{DeadLetters, NotSent};
 pub use launcher::{Launcher, Unanswered};
 pub use ledger::{Entry, Expected, Ledger, LedgerError};
 pub use payloads::{PayloadError, Payloads};
+pub use scaling::{Depth, Queues, ServiceCounts, TasksOf, WorkerTask, Workers};
 use trigger_core::launch::Pace;
 
 /// All ports of one world.

@@ -1,0 +1,22 @@
+//! Lambda: once a minute, and within it again and again, each queue decides how many workers run.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use trigger_aws::{ScalerFunction, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::init();
+    telemetry::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), Error> {
+    let function = &ScalerFunction::start().await?;
+    run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
+        function.scale(telemetry::deadline(event.context.deadline)).await;
+        Ok::<(), Error>(())
+    }))
+    .await
+}
