@@ -1,0 +1,144 @@
+//! Messages of SQS.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// A queue whose messages are worked on.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+    visibility_timeout: Duration,
+}
+
+/// A message that is worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// Its body.
+    pub body: String,
+    /// The queue's URL.
+    pub queue_url: String,
+    /// How often it was received, this time among them.
+    pub receive_count: u32,
+    /// The group that it keeps its order in, if it is of a FIFO queue.
+    pub group_id: Option<String>,
+    /// Its attributes that are texts.
+    pub attributes: Vec<(String, String)>,
+    receipt_handle: String,
+}
+
+/// Why SQS did not do what it was asked to: in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SQS: {0}")]
+pub struct QueueError(pub String);
+
+/// A client of SQS, by the environment: Region, credentials, and `AWS_ENDPOINT_URL` where it is set.
+pub async fn client() -> Client {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    Client::new(&aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await)
+}
+
+impl Queue {
+    /// The queue of a name or URL, whose messages stay invisible for `visibility_timeout` at a time.
+    ///
+    /// # Errors
+    /// There is none, or SQS does not answer.
+    pub async fn open(client: Client, name_or_url: &str, visibility_timeout: Duration) -> Result<Self, QueueError> {
+        let url = match name_or_url.contains("://") {
+            true => name_or_url.to_owned(),
+            false => {
+                let got = client.get_queue_url().queue_name(name_or_url).send().await;
+                let got = got.map_err(|error| QueueError(format!("the queue `{name_or_url}`: {}", causes(&error))))?;
+                got.queue_url().unwrap_or_default().to_owned()
+            }
+        };
+        Ok(Self { client, url, visibility_timeout })
+    }
+
+    /// How long its messages stay invisible at a time.
+    pub fn visibility_timeout(&self) -> Duration {
+        self.visibility_timeout
+    }
+
+    /// Waits for a message, at most so long.
+    ///
+    /// # Errors
+    /// SQS does not answer.
+    pub async fn receive(&self, wait: Duration) -> Result<Option<Message>, QueueError> {
+        let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(1);
+        let receive = receive
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(self.visibility_timeout))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
+        let mut received = receive.send().await.map_err(refused)?;
+        let Some(message) = received.messages.as_mut().and_then(Vec::pop) else { return Ok(None) };
+        let system = |name| message.attributes().and_then(|attributes| attributes.get(&name)).cloned();
+        let texts = message.message_attributes().into_iter().flatten();
+        let attributes = texts.filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())));
+        Ok(Some(Message {
+            id: message.message_id().unwrap_or_default().to_owned(),
+            body: message.body().unwrap_or_default().to_owned(),
+            queue_url: self.url.clone(),
+            receive_count: system(MessageSystemAttributeName::ApproximateReceiveCount)
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(1),
+            group_id: system(MessageSystemAttributeName::MessageGroupId),
+            attributes: attributes.collect(),
+            receipt_handle: message.receipt_handle().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    /// Deletes a message that is done with.
+    ///
+    /// # Errors
+    /// It may not have been deleted.
+    pub async fn delete(&self, message: &Message) -> Result<(), QueueError> {
+        let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt_handle);
+        delete.send().await.map(drop).map_err(refused)
+    }
+
+    /// Keeps a message invisible for another visibility timeout.
+    ///
+    /// # Errors
+    /// It may become visible.
+    pub async fn keep_invisible(&self, message: &Message) -> Result<(), QueueError> {
+        self.change_visibility(message, self.visibility_timeout).await
+    }
+
+    /// Lets a message be received again after `delay`.
+    ///
+    /// # Errors
+    /// It can be received again only when its visibility timeout is over.
+    pub async fn give_back(&self, message: &Message, delay: Duration) -> Result<(), QueueError> {
+        self.change_visibility(message, delay).await
+    }
+
+    async fn change_visibility(&self, message: &Message, timeout: Duration) -> Result<(), QueueError> {
+        let change = self.client.change_message_visibility().queue_url(&self.url);
+        let change = change.receipt_handle(&message.receipt_handle).visibility_timeout(seconds(timeout));
+        change.send().await.map(drop).map_err(refused)
+    }
+}
+
+/// Whole seconds, as SQS has them.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+fn refused(error: impl Error) -> QueueError {
+    QueueError(causes(&error))
+}
+
+/// An error and what caused it, on one line.
+fn causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
