@@ -3,6 +3,7 @@
 //! Everything is made below `target/`, talks to 127.0.0.1 only, and is ended by its process id.
 
 mod binaries;
+mod cluster;
 pub mod ecs;
 mod emulator;
 mod function;
@@ -11,6 +12,7 @@ mod proxy;
 pub mod simulation;
 
 pub use binaries::{binary, command, root};
+pub use cluster::Cluster;
 pub use emulator::Emulator;
 pub use function::Function;
 pub use http::{Answer, Asked, Server};

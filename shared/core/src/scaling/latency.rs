@@ -12,9 +12,9 @@ use super::observation::Seen;
 use super::rule::whole;
 use super::{Demand, Memory, Mode, Numbers, ScalingPolicy};
 
-/// The windows over which the offered load is seen: seconds.
-const SHORT_WINDOW: f64 = 60.0;
-const LONG_WINDOW: f64 = 300.0;
+/// The windows over which the offered load is seen: a minute and five, at the usual tick.
+const SHORT_WINDOW_TICKS: f64 = 6.0;
+const LONG_WINDOW_TICKS: f64 = 30.0;
 /// Waiting work that is worth less than this part of what the workers do in the acceptable latency does not keep them.
 const NEGLIGIBLE: f64 = 0.05;
 
@@ -69,6 +69,10 @@ struct State<'a> {
     horizon: f64,
     /// How long what waits may take to drain.
     drain: f64,
+    tick: f64,
+    /// Over how long the offered load is seen.
+    short_window: f64,
+    long_window: f64,
     mode: Mode,
 }
 
@@ -85,6 +89,9 @@ impl<'a> State<'a> {
             service_time: memory.service_time(policy),
             horizon: memory.start_delay(policy) + policy.tick.as_secs_f64(),
             drain: rule.acceptable_latency.as_secs_f64() / 2.0,
+            tick: policy.tick.as_secs_f64(),
+            short_window: SHORT_WINDOW_TICKS * policy.tick.as_secs_f64(),
+            long_window: LONG_WINDOW_TICKS * policy.tick.as_secs_f64(),
             mode: policy.mode,
         }
     }
@@ -93,9 +100,9 @@ impl<'a> State<'a> {
     fn out(&self, memory: &Memory) -> (u32, f64, f64) {
         let Self { visible, in_flight, running, pending, concurrency, service_time, horizon, drain, .. } = *self;
         let messages = visible + in_flight;
-        let window = self.rule.acceptable_latency.as_secs_f64().clamp(SHORT_WINDOW, LONG_WINDOW);
+        let window = self.rule.acceptable_latency.as_secs_f64().clamp(self.short_window, self.long_window);
         let load = memory
-            .offered_load(window, service_time)
+            .offered_load(window, self.tick, service_time)
             .unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
         // Workers that start now are there for about half of the time.
         let done = concurrency * (running + pending / 2.0) * horizon;
@@ -121,14 +128,14 @@ impl<'a> State<'a> {
         }
         let left = (-horizon / service_time).exp();
         let load_then = |window: f64| {
-            let load = memory.offered_load(window, service_time).unwrap_or_else(|| {
+            let load = memory.offered_load(window, self.tick, service_time).unwrap_or_else(|| {
                 let by_minutes = memory.offered_load_by_minutes(service_time);
                 by_minutes.map_or(in_flight.max(desired * concurrency), |load| load.max(in_flight))
             });
             let noise = (2.0 * load * service_time / window).sqrt();
             in_flight * left + load * (1.0 - left) + self.rule.stability * (1.0 - left) * noise
         };
-        let load = load_then(SHORT_WINDOW).min(load_then(LONG_WINDOW));
+        let load = load_then(self.short_window).min(load_then(self.long_window));
         let waiting = visible * service_time;
         let mut workers = whole((load + waiting / drain) / concurrency).max(whole(in_flight / concurrency));
         if waiting > NEGLIGIBLE * 2.0 * drain * concurrency * running {

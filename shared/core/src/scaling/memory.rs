@@ -8,12 +8,12 @@ use super::decision::Action;
 use super::observation::Seen;
 use super::{Minute, Observation, ScalingDecision, ScalingPolicy, StartDelay};
 
-/// How far back samples are kept: seconds.
-const SAMPLES_SECONDS: f64 = 300.0;
+/// How far back samples are kept: five minutes, at the usual tick.
+const SAMPLES_TICKS: f64 = 30.0;
 /// How many samples make a slope.
 const SAMPLES_MIN: usize = 3;
-/// How long the samples of a slope must span: seconds, or a part of the window.
-const SPAN_MIN: f64 = 45.0;
+/// How long the samples of a slope must span: 45 seconds at the usual tick, or a part of the window.
+const SPAN_MIN_TICKS: f64 = 4.5;
 const SPAN_SHARE: f64 = 0.7;
 /// How much of what was known about service times is left after another minute.
 const DECAY: f64 = 0.97;
@@ -110,11 +110,11 @@ impl Memory {
     }
 
     /// Takes in a reading.
-    pub(super) fn see(&mut self, seen: &Seen, now: Timestamp) {
+    pub(super) fn see(&mut self, seen: &Seen, tick: f64, now: Timestamp) {
         let at = self.seconds(now);
         let (messages, in_flight) = (seen.messages() as f64, seen.in_flight as f64);
         self.samples.push_back(Sample { at, messages, in_flight });
-        while self.samples.front().is_some_and(|sample| sample.at < at - SAMPLES_SECONDS) {
+        while self.samples.front().is_some_and(|sample| sample.at < at - SAMPLES_TICKS * tick) {
             self.samples.pop_front();
         }
         match seen.messages() {
@@ -146,13 +146,13 @@ impl Memory {
     ///
     /// What comes in either is worked on or adds to the queue, so that in-flight messages plus the queue's growth, weighed with
     /// the time that a message takes, are what came in: no counter of arrivals is needed.
-    pub(super) fn offered_load(&self, window: f64, service_time: f64) -> Option<f64> {
+    pub(super) fn offered_load(&self, window: f64, tick: f64, service_time: f64) -> Option<f64> {
         let last = self.samples.back()?.at;
         let first = self.samples.iter().position(|sample| sample.at >= last - window)?;
         let samples = self.samples.range(first..);
         let count = samples.len();
         let span = last - self.samples.get(first)?.at;
-        if count < SAMPLES_MIN || span < SPAN_MIN.min(SPAN_SHARE * window) {
+        if count < SAMPLES_MIN || span < (SPAN_MIN_TICKS * tick).min(SPAN_SHARE * window) {
             return None;
         }
         let count = count as f64;

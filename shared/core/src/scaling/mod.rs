@@ -111,7 +111,7 @@ impl ScalingPolicy {
             Ok(seen) => seen,
             Err(unknown) => return (ScalingDecision::hold(Reason::Unknown(unknown), bounds), memory),
         };
-        memory.see(&seen, now);
+        memory.see(&seen, self.tick.as_secs_f64(), now);
         if self.paused {
             return (ScalingDecision::hold(Reason::Paused, bounds), memory);
         }
