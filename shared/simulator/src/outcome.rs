@@ -9,6 +9,8 @@ pub struct Outcome {
     pub messages: usize,
     /// Messages that were never worked on to their end.
     pub left: usize,
+    /// How old messages were on average when the work on them began that came to its end: seconds.
+    pub mean_age: f64,
     /// How old messages were when the work on them began that came to its end: seconds, at these quantiles.
     pub p50_age: f64,
     /// The same.
@@ -59,6 +61,7 @@ impl Outcome {
         Self {
             messages: sum(|run| run.messages) / count,
             left: sum(|run| run.left),
+            mean_age: mean(|run| run.mean_age),
             p50_age: mean(|run| run.p50_age),
             p99_age: mean(|run| run.p99_age),
             max_age: runs.iter().map(|run| run.max_age).fold(0.0, f64::max),

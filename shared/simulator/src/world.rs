@@ -29,7 +29,7 @@ pub struct Surroundings {
     pub start_delay: f64,
     /// By how much that varies: the standard deviation of its logarithm.
     pub start_delay_sigma: f64,
-    /// By how much SQS's numbers lag: seconds.
+    /// By how much SQS's numbers lag: seconds, not longer than a scaler's period.
     pub lag: f64,
     /// How many messages a worker works on at once.
     pub concurrency: u32,
@@ -491,6 +491,7 @@ impl<'a> World<'a> {
         Outcome {
             messages: ages.len(),
             left: self.is_done.iter().filter(|is_done| !**is_done).count(),
+            mean_age: ages.iter().sum::<f64>() / ages.len().max(1) as f64,
             p50_age: quantile(&ages, 0.5),
             p99_age: quantile(&ages, 0.99),
             max_age: ages.last().copied().unwrap_or(0.0),

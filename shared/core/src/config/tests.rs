@@ -794,15 +794,15 @@ fn included_files_add_tasks_routes_and_tests() {
             b.yaml:1:10: error: a task named `t` stands in another file (give each task its own name)
             b.yaml:3:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
             b.yaml:3:39: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)
-            b.yaml:4:1: error: unknown key `include` (the keys here are `version`, `tasks`, `routes` and `tests`)"#]],
+            b.yaml:4:1: error: unknown key `include` (the keys here are `version`, `tasks`, `routes`, `workers` and `tests`)"#]],
     );
     check_included(
         main,
         &[("a.yaml", "routes: ["), ("b.yaml", "")],
         expect![[r#"
-        c.yaml:5:39: error: unknown task `u` (define it under `tasks`, or run one of `t`)
-        a.yaml:1:10: error: not YAML: while parsing a node, did not find expected node content
-        b.yaml:1:1: error: expected a mapping with `tasks`, `routes` or `tests`, found null"#]],
+            c.yaml:5:39: error: unknown task `u` (define it under `tasks`, or run one of `t`)
+            a.yaml:1:10: error: not YAML: while parsing a node, did not find expected node content
+            b.yaml:1:1: error: expected a mapping with `tasks`, `routes`, `workers` or `tests`, found null"#]],
     );
 }
 
@@ -893,8 +893,8 @@ fn a_config_says_nothing_about_queues_that_no_route_is_on() {
     check(
         local,
         expect![[r#"
-        c.yaml:4:20: warning: no route is on a queue `job`; did you mean `jobs`? (remove it, or name it as a route does)
-        c.yaml:4:46: error: a message is received at least once (write a number from 1)"#]],
+            c.yaml:4:20: warning: no route is on a queue `job`, and no worker; did you mean `jobs`? (remove it, or name it as a route or worker does)
+            c.yaml:4:46: error: a message is received at least once (write a number from 1)"#]],
     );
 }
 
@@ -1080,5 +1080,171 @@ fn tasks_of_one_event_do_not_skip_each_other() {
         expect![
             "c.yaml:6:99: error: one event may start more than 10 tasks, which would replace each other (raise `max`, or write `when_full: queue`)"
         ],
+    );
+}
+
+/// A config of workers alone, with these settings.
+fn with_worker(worker: &str) -> String {
+    format!("version: 1\nworkers:\n  - {{ {worker} }}\n")
+}
+
+#[test]
+fn workers_need_no_routes() {
+    check(
+        &with_worker("service: w, queue: q, scaling: { max: 5, acceptable_latency: 60s }"),
+        expect!["valid: routes "],
+    );
+    check(
+        "version: 1\n",
+        expect![[r#"
+        c.yaml:1:1: error: missing key `tasks` (add `tasks: ...`, a mapping)
+        c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)"#]],
+    );
+}
+
+#[test]
+fn workers_are_a_services_tasks_or_tasks_of_their_own() {
+    let scaling = "queue: q, scaling: { max: 5, acceptable_latency: 60s }";
+    check(
+        &with_worker(scaling),
+        expect![
+            "c.yaml:3:5: error: workers are either a service's tasks or tasks of their own (write one of `service: NAME` and `run: TASK`)"
+        ],
+    );
+    check(
+        &with_worker(&format!("service: w, run: w, {scaling}")),
+        expect![
+            "c.yaml:3:5: error: workers are either a service's tasks or tasks of their own (write one of `service: NAME` and `run: TASK`)"
+        ],
+    );
+    check(
+        &with_worker(&format!("run: w, {scaling}")),
+        expect!["c.yaml:3:12: error: unknown task `w` (define it under `tasks`)"],
+    );
+    check(
+        &with_worker(&format!("service: \"a b\", {scaling}")),
+        expect![
+            "c.yaml:3:16: error: `a b` cannot be a worker's name (use 1 to 64 letters, digits, `-` and `_`; give it a `name` if the service has another)"
+        ],
+    );
+}
+
+#[test]
+fn a_workers_task_is_filled_in_from_no_event() {
+    let config = |task: &str| {
+        format!(
+            "version: 1\ntasks:\n  w: {{ task_definition: w, {task} }}\nworkers:\n  - {{ run: w, queue: q, scaling: {{ max: 5, acceptable_latency: 60s }} }}\n"
+        )
+    };
+    check(
+        &config("overrides: { container_overrides: [{ name: app, command: [\"{{ id }}\"] }] }"),
+        expect![
+            "c.yaml:5:12: error: the task `w` is filled in from an event, and a worker is started by none (run a task without `{{ ... }}`)"
+        ],
+    );
+    check(
+        &config("count: 3"),
+        expect![
+            "c.yaml:5:12: error: the task `w` has a `count` (run a task without one: as many are started as are needed)"
+        ],
+    );
+    check(&config("overrides: { container_overrides: [{ name: app, command: [work] }] }"), expect!["valid: routes "]);
+}
+
+#[test]
+fn workers_are_scaled_by_one_rule_within_bounds() {
+    let scaling = |scaling: &str| with_worker(&format!("service: w, queue: q, scaling: {{ {scaling} }}"));
+    check(
+        &scaling("max: 5"),
+        expect![
+            "c.yaml:3:38: error: workers are scaled by exactly one rule (write one of `acceptable_latency: 60s`, `target: ...` and `step: ...`)"
+        ],
+    );
+    check(
+        &scaling("max: 5, acceptable_latency: 60s, target: { backlog_per_task: 5 }"),
+        expect![
+            "c.yaml:3:38: error: workers are scaled by exactly one rule (write one of `acceptable_latency: 60s`, `target: ...` and `step: ...`)"
+        ],
+    );
+    check(
+        &scaling("max: 0, acceptable_latency: 60s"),
+        expect![
+            "c.yaml:3:45: error: with at most 0 workers no message is ever worked on (write a number from 1; to stop scaling, write `paused: true`)"
+        ],
+    );
+    check(
+        &scaling("min: 6, max: 5, acceptable_latency: 60s"),
+        expect!["c.yaml:3:45: error: at least 6 workers, and at most 5 (write a `min` that is not above `max`)"],
+    );
+    check(
+        &scaling("max: 5, acceptable_latency: 500ms"),
+        expect!["c.yaml:3:68: error: `acceptable_latency` is at least 1s (write a length of time such as `10s`)"],
+    );
+    check(
+        &scaling("max: 5, target: { backlog_per_task: 0 }"),
+        expect!["c.yaml:3:76: error: no worker can have a backlog of 0 messages (write a number from 1)"],
+    );
+    check(
+        &scaling("max: 5, step: { adjustments: [] }"),
+        expect!["c.yaml:3:69: error: there is no adjustment (write at least one, such as `{ lower: 100, change: 1 }`)"],
+    );
+    check(
+        &scaling(
+            "max: 5, step: { adjustments: [{ change: 1 }, { lower: 9, upper: 1, change: 1 }, { upper: 0, change: 0 }] }",
+        ),
+        expect![[r#"
+            c.yaml:3:70: error: the adjustment is made always (write `lower`, `upper` or both)
+            c.yaml:3:85: error: the adjustment is made never (write a `lower` that is not above `upper`)
+            c.yaml:3:120: error: an adjustment by 0 changes nothing (write how many workers more, or if negative fewer)"#]],
+    );
+    check(
+        &scaling("max: 5, acceptable_latency: 60s, tick: 2m, concurrency: 0, msg_processing_time: 0s, idle_exit: 5s"),
+        expect![[r#"
+            c.yaml:3:79: error: a tick is at most 60s (write `10s`, or another length from 1s to 60s)
+            c.yaml:3:96: error: a worker works on at least one message at once (write a number from 1)
+            c.yaml:3:120: error: a message takes longer than nothing (write a length of time such as `5s`, or leave it out)
+            c.yaml:3:135: error: `idle_exit` means something only beside `run` (remove `idle_exit`)"#]],
+    );
+}
+
+#[test]
+fn a_workers_schedules_change_bounds() {
+    let schedules = |schedules: &str| {
+        with_worker(&format!(
+            "service: w, queue: q, scaling: {{ max: 5, acceptable_latency: 60s, schedules: [{schedules}] }}"
+        ))
+    };
+    check(
+        &schedules("{ cron: cron(0 8 ? * MON-FRI *), timezone: Europe/Berlin, for: 10h, min: 2 }"),
+        expect!["valid: routes "],
+    );
+    check(&schedules("{ cron: 0 8 ? * MON-FRI *, max: 9 }"), expect!["valid: routes "]);
+    check(
+        &schedules("{ cron: 0 8 * * * *, min: 1 }"),
+        expect![
+            "c.yaml:3:101: error: exactly one of day-of-month and day-of-week is `?` (write `?` for the one that does not matter, as in `cron(0 3 * * ? *)` or `cron(0 3 ? * MON *)`)"
+        ],
+    );
+    check(
+        &schedules(
+            "{ cron: 0 8 * * ? * }, { cron: 0 8 * * ? *, min: 9 }, { cron: 0 8 * * ? *, min: 9, max: 8, timezone: Berlin }",
+        ),
+        expect![[r#"
+            c.yaml:3:85: error: the schedule changes no bound (write `min`, `max` or both)
+            c.yaml:3:108: error: at least 9 workers, and at most 5 (write a `max` as well)
+            c.yaml:3:139: error: at least 9 workers, and at most 8 (write a `min` that is not above `max`)
+            c.yaml:3:186: error: unknown time zone `Berlin` (write an IANA name such as `Europe/Berlin`, or `UTC`)"#]],
+    );
+}
+
+#[test]
+fn a_queue_whose_messages_others_take_as_well_is_a_warning() {
+    check(
+        "version: 1\ntasks: { t: { task_definition: t } }\nroutes: [{ name: r, on: { queue: q }, run: t }]\nworkers:\n  - { service: a, queue: q, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, queue: [p, q], scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, name: c, queue: o, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: d, name: c, queue: s, scaling: { max: 5, acceptable_latency: 60s } }\n",
+        expect![[r#"
+            c.yaml:5:16: warning: a route take messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
+            c.yaml:6:16: warning: a route take messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
+            c.yaml:7:25: error: the same service stands above already (name all of its queues in one place: `queue: [one, another]`)
+            c.yaml:8:25: error: workers named `c` stand above already (give each its own `name`)"#]],
     );
 }

@@ -8,6 +8,8 @@ use super::{Demand, Memory, Mode, ScalingPolicy};
 
 /// How many readings in a row must show idle workers beside waiting messages.
 const READINGS: u32 = 3;
+/// How many readings in a row must show that workers ended without having worked.
+const GONE_READINGS: u32 = 2;
 /// Which part of the workers' places must be taken for them not to count as idle; and for them to count as busy again.
 const IDLE_BELOW: f64 = 0.5;
 const BUSY_FROM: f64 = 0.75;
@@ -22,8 +24,12 @@ const GIVEN_UP_AFTER: f64 = 300.0;
 pub struct Signs {
     /// How many readings in a row show idle workers beside waiting messages.
     readings: u32,
+    /// How many readings in a row tasks were gone that had not worked on anything, though messages wait.
+    gone: u32,
     /// Since when messages wait and none is worked on, though workers were asked for: seconds.
     unserved_since: Option<f64>,
+    /// How many workers there should be at the next reading.
+    pub(super) expected: u32,
     /// Since when it is blocked: seconds.
     since: Option<f64>,
 }
@@ -43,9 +49,12 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
         true => signs.unserved_since.or(Some(at)),
         false => None,
     };
+    // A worker of its own ends only where no message waits.
+    let is_gone = policy.mode == Mode::RunTask && waits && seen.in_flight == 0 && seen.desired < signs.expected;
+    signs.gone = if is_gone { signs.gone.saturating_add(1) } else { 0 };
     let is_unserved = signs.unserved_since.is_some_and(|since| at - since >= patience);
     let stays = signs.since.is_some() && waits && in_flight < (places * BUSY_FROM).max(1.0);
-    let is_blocked = signs.readings >= READINGS || is_unserved || stays;
+    let is_blocked = signs.readings >= READINGS || signs.gone >= GONE_READINGS || is_unserved || stays;
     signs.since = if is_blocked { signs.since.or(Some(at)) } else { None };
     is_blocked
 }

@@ -147,25 +147,18 @@ impl Memory {
     /// What comes in either is worked on or adds to the queue, so that in-flight messages plus the queue's growth, weighed with
     /// the time that a message takes, are what came in: no counter of arrivals is needed.
     pub(super) fn offered_load(&self, window: f64, tick: f64, service_time: f64) -> Option<f64> {
-        let last = self.samples.back()?.at;
-        let first = self.samples.iter().position(|sample| sample.at >= last - window)?;
+        let last = self.samples.back()?;
+        let first = self.samples.iter().position(|sample| sample.at >= last.at - window)?;
         let samples = self.samples.range(first..);
-        let count = samples.len();
-        let span = last - self.samples.get(first)?.at;
-        if count < SAMPLES_MIN || span < (SPAN_MIN_TICKS * tick).min(SPAN_SHARE * window) {
+        let first = self.samples.get(first)?;
+        let span = last.at - first.at;
+        if samples.len() < SAMPLES_MIN || span < (SPAN_MIN_TICKS * tick).min(SPAN_SHARE * window) {
             return None;
         }
-        let count = count as f64;
-        let mean = |of: fn(&Sample) -> f64| samples.clone().map(of).sum::<f64>() / count;
-        let (at, messages, in_flight) =
-            (mean(|sample| sample.at), mean(|sample| sample.messages), mean(|sample| sample.in_flight));
-        let (mut covariance, mut variance) = (0.0, 0.0);
-        for sample in samples {
-            covariance += (sample.at - at) * (sample.messages - messages);
-            variance += (sample.at - at).powi(2);
-        }
-        let slope = if variance > 0.0 { covariance / variance } else { 0.0 };
-        Some((in_flight + service_time * slope).max(0.0))
+        let pairs = samples.clone().zip(samples.skip(1));
+        let in_flight_seconds: f64 =
+            pairs.map(|(one, next)| (next.at - one.at) * (one.in_flight + next.in_flight) / 2.0).sum();
+        Some(((in_flight_seconds + service_time * (last.messages - first.messages)) / span).max(0.0))
     }
 
     /// The offered load by CloudWatch's last minutes, if there are enough.
@@ -201,6 +194,11 @@ impl Memory {
 
     /// Remembers what was decided.
     pub(super) fn ordered(&mut self, decision: &ScalingDecision, seen: &Seen, now: Timestamp) {
+        self.blocked.expected = match decision.action {
+            Action::Launch(count) => seen.desired.saturating_add(count),
+            Action::SetDesired(count) => count,
+            Action::Hold => seen.desired,
+        };
         let is_order = match decision.action {
             Action::Launch(count) => count > 0,
             Action::SetDesired(count) => count > seen.desired,

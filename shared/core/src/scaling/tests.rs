@@ -1,1 +1,409 @@
-//! The policy.
+//! What a policy decides. One door: [`check`]; and what always holds: [`properties`].
+
+mod properties;
+
+use expect_test::{Expect, expect};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Action, Memory, Observation, ScalingDecision, ScalingPolicy};
+use crate::config::RoutingConfig;
+use crate::document::Source;
+
+/// The policy of a service's workers with these settings; of tasks of their own if they begin with `run`.
+pub(super) fn policy(scaling: &str) -> ScalingPolicy {
+    let (runs_as, scaling) = match scaling.strip_prefix("run ") {
+        Some(scaling) => ("run: w", scaling),
+        None => ("service: w", scaling),
+    };
+    let text = format!(
+        "version: 1\ntasks: {{ w: {{ task_definition: w }} }}\nroutes: []\nworkers:\n  - {{ {runs_as}, queue: q, scaling: {{ {scaling} }} }}\n"
+    );
+    let mut config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+    config.workers.remove(0).policy
+}
+
+/// What is seen at a time: visible, in flight, running, pending, desired; `-` is unknown.
+fn observation(text: &str) -> (Timestamp, Observation) {
+    let mut words = text.split_whitespace();
+    let t: i64 = words.next().and_then(|t| t.parse().ok()).expect("a time");
+    let mut next = || words.next().and_then(|word| word.parse::<u32>().ok());
+    let observation = Observation {
+        visible: next().map(u64::from),
+        in_flight: next().map(u64::from),
+        running: next(),
+        pending: next(),
+        desired: next(),
+        ..Observation::default()
+    };
+    let observation = match words.next() {
+        Some("deploying") => Observation { deployment_in_progress: Some(true), ..observation },
+        Some("protected") => Observation { protected: words.next().and_then(|word| word.parse().ok()), ..observation },
+        _ => observation,
+    };
+    (Timestamp::UNIX_EPOCH + SignedDuration::from_secs(t), observation)
+}
+
+pub(super) fn decide(policy: &ScalingPolicy, lines: &[&str]) -> Vec<(Timestamp, ScalingDecision)> {
+    let mut memory = Memory::default();
+    let observations = lines.iter().map(|line| observation(line));
+    observations
+        .map(|(now, observation)| {
+            let (decision, remembered) = policy.decide(&observation, std::mem::take(&mut memory), now);
+            memory = remembered;
+            (now, decision)
+        })
+        .collect()
+}
+
+/// Holds the decisions about `lines`, each after those before it, against what is expected.
+fn check(scaling: &str, lines: &[&str], expected: Expect) {
+    let said = decide(&policy(scaling), lines).into_iter().map(|(now, decision)| {
+        let action = match decision.action {
+            Action::Hold => "-".to_owned(),
+            Action::SetDesired(count) => format!("desired {count}"),
+            Action::Launch(count) => format!("launch {count}"),
+        };
+        format!("{}: {action}: {}", now.as_second(), decision.reason)
+    });
+    expected.assert_eq(&said.collect::<Vec<_>>().join("\n"));
+}
+
+const USUAL: &str = "max: 50, acceptable_latency: 60s, msg_processing_time: 5s";
+
+#[test]
+fn one_message_at_zero_starts_one_worker() {
+    check(USUAL, &["0 1 0 0 0 0"], expect!["0: desired 1: scale out from 0 to 1"]);
+    check("run max: 50, acceptable_latency: 60s", &["0 1 0 0 0 -"], expect!["0: launch 1: scale out from 0 to 1"]);
+}
+
+#[test]
+fn a_burst_is_met_at_once_by_as_many_as_drain_it_in_half_the_latency() {
+    check(
+        USUAL,
+        &["0 240 0 0 0 0", "10 240 0 0 40 40", "20 240 0 0 40 40"],
+        expect![[r#"
+        0: desired 40: scale out from 0 to 40
+        10: -: hold: 40 are enough
+        20: -: hold: 40 are enough"#]],
+    );
+}
+
+#[test]
+fn what_starts_is_not_started_again() {
+    check(
+        "run max: 50, acceptable_latency: 60s, msg_processing_time: 5s",
+        &["0 240 0 0 0 -", "10 240 0 0 40 -", "20 240 0 20 20 -"],
+        expect![[r#"
+            0: launch 40: scale out from 0 to 40
+            10: -: hold: 40 are enough
+            20: -: hold: 40 are enough"#]],
+    );
+}
+
+#[test]
+fn what_was_asked_for_and_is_not_shown_yet_counts_as_starting() {
+    check(
+        USUAL,
+        &["0 240 0 0 0 0", "10 240 0 0 0 40"],
+        expect![[r#"
+        0: desired 40: scale out from 0 to 40
+        10: -: hold: 40 are enough"#]],
+    );
+}
+
+#[test]
+fn the_unknown_is_not_zero() {
+    check(
+        USUAL,
+        &["0 - 0 3 0 3", "10 0 - 3 0 3", "20 0 0 - 0 3", "30 0 0 3 - 3", "40 0 0 3 0 -", "50 - - - - -"],
+        expect![[r#"
+            0: -: hold: not known: visible
+            10: -: hold: not known: in_flight
+            20: -: hold: not known: running
+            30: -: hold: not known: pending
+            40: -: hold: not known: desired
+            50: -: hold: not known: visible, in_flight, running, pending, desired"#]],
+    );
+    check(
+        "run max: 5, acceptable_latency: 60s",
+        &["0 9 0 - 0 -", "10 9 0 0 - -"],
+        expect![[r#"
+        0: -: hold: not known: running
+        10: -: hold: not known: pending"#]],
+    );
+}
+
+#[test]
+fn a_single_reading_of_zero_does_not_stop_the_last_worker() {
+    let lines = [
+        "0 0 1 1 0 1",
+        "10 0 1 1 0 1",
+        "20 0 1 1 0 1",
+        "30 0 1 1 0 1",
+        "40 0 1 1 0 1",
+        "50 0 1 1 0 1",
+        "60 0 0 1 0 1",
+        "70 0 1 1 0 1",
+    ];
+    check(
+        USUAL,
+        &lines,
+        expect![[r#"
+        0: -: hold: 1 are enough
+        10: -: hold: 1 are enough
+        20: -: hold: 1 are enough
+        30: -: hold: 1 are enough
+        40: -: hold: 1 are enough
+        50: -: hold: 1 are enough
+        60: -: hold: 1 are enough
+        70: -: hold: 1 are enough"#]],
+    );
+}
+
+#[test]
+fn after_the_last_message_the_last_worker_goes() {
+    let mut lines: Vec<String> = (0..=5).map(|tick| format!("{} 0 1 1 0 1", tick * 10)).collect();
+    lines.extend((6..=14).map(|tick| format!("{} 0 0 1 0 1", tick * 10)));
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let decided = decide(&policy(USUAL), &lines);
+    let scale_ins: Vec<i64> = decided
+        .iter()
+        .filter(|(_, decision)| decision.action == Action::SetDesired(0))
+        .map(|(now, _)| now.as_second())
+        .collect();
+    expect!["[120, 130, 140]"].assert_eq(&format!("{scale_ins:?}"));
+}
+
+#[test]
+fn a_deployment_keeps_from_scaling_in_and_not_from_scaling_out() {
+    let mut lines: Vec<String> = (0..=8).map(|tick| format!("{} 0 1 9 0 9 deploying", tick * 10)).collect();
+    lines.push("90 900 9 9 0 9 deploying".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(
+        USUAL,
+        &lines,
+        expect![[r#"
+            0: -: hold: 9 are enough
+            10: -: hold: 9 are enough
+            20: -: hold: 9 are enough
+            30: -: hold: 9 are enough
+            40: -: hold: 9 are enough
+            50: -: hold: 9 are enough
+            60: -: hold: fewer are enough, and a deployment is in progress
+            70: -: hold: fewer are enough, and a deployment is in progress
+            80: -: hold: fewer are enough, and a deployment is in progress
+            90: desired 50: scale out from 9 to 50, of 276 that are wanted"#]],
+    );
+}
+
+#[test]
+fn busy_workers_without_protection_keep_from_scaling_in() {
+    let mut lines: Vec<String> = (0..=5).map(|tick| format!("{} 0 2 9 0 9 protected 1", tick * 10)).collect();
+    lines.push("60 0 2 9 0 9 protected 1".to_owned());
+    lines.push("70 0 2 9 0 9 protected 2".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(
+        USUAL,
+        &lines,
+        expect![[r#"
+            0: -: hold: 9 are enough
+            10: -: hold: 9 are enough
+            20: -: hold: 9 are enough
+            30: -: hold: 9 are enough
+            40: -: hold: 9 are enough
+            50: -: hold: 9 are enough
+            60: -: hold: fewer are enough, but at least 2 are busy and only 1 protected, so that busy ones could be stopped
+            70: desired 3: scale in from 9 to 3"#]],
+    );
+}
+
+#[test]
+fn what_somebody_else_set_is_brought_within_bounds() {
+    check(
+        &format!("min: 2, {USUAL}"),
+        &["0 0 0 1 0 1", "10 0 0 60 0 60"],
+        expect![[r#"
+        0: desired 2: from 1 to the minimum, 2
+        10: desired 50: from 60 to the maximum, 50"#]],
+    );
+}
+
+#[test]
+fn paused_is_paused() {
+    check(
+        &format!("paused: true, {USUAL}"),
+        &["0 900 0 0 0 0", "10 900 0 60 0 60"],
+        expect![[r#"
+        0: -: hold: paused
+        10: -: hold: paused"#]],
+    );
+}
+
+#[test]
+fn no_more_tasks_start_at_once_than_fargate_takes() {
+    check(
+        "run max: 900, acceptable_latency: 60s, msg_processing_time: 5s",
+        &["0 90000 0 0 0 -", "10 90000 0 0 100 -"],
+        expect![[r#"
+            0: launch 100: scale out from 0 to 100, of 15000 that are wanted
+            10: launch 100: scale out from 100 to 200, of 14909 that are wanted"#]],
+    );
+}
+
+#[test]
+fn a_blocked_message_group_is_met_by_one_idle_worker_not_by_all() {
+    let mut lines: Vec<String> = (0..4).map(|tick| format!("{} {} 1 6 0 6", tick * 10, 20 + tick)).collect();
+    lines.extend((4..8).map(|tick| format!("{} {} 1 6 0 6", tick * 10, 900 + tick)));
+    lines.push("80 900 6 6 0 6".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(
+        &format!("scale_in_hold: 10s, {USUAL}"),
+        &lines,
+        expect![[r#"
+            0: -: hold: 6 are enough
+            10: -: hold: 6 are enough
+            20: -: hold: 6 are enough
+            30: -: hold: 6 are enough
+            40: -: hold: 904 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+            50: -: hold: 905 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+            60: -: hold: 906 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+            70: -: hold: 907 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+            80: desired 50: scale out from 6 to 50, of 277 that are wanted"#]],
+    );
+}
+
+#[test]
+fn an_image_that_does_not_start_is_tried_by_one_task_now_and_then() {
+    let lines: Vec<String> = (0..30).map(|tick| format!("{} {} 0 0 0 -", tick * 10, 10 + tick)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let policy = policy("run max: 50, acceptable_latency: 60s, msg_processing_time: 5s");
+    let launches = decide(&policy, &lines).into_iter().filter_map(|(now, decision)| match decision.action {
+        Action::Launch(count) => Some(format!("{}: {count}", now.as_second())),
+        _ => None,
+    });
+    expect!["0: 2, 10: 2, 70: 1, 130: 1, 190: 1, 250: 1"].assert_eq(&launches.collect::<Vec<_>>().join(", "));
+}
+
+#[test]
+fn a_target_is_met_by_one_worker_for_so_many_messages() {
+    let target = "max: 9, target: { backlog_per_task: 100 }, scale_in_hold: 20s";
+    let lines = [
+        "0 1 0 0 0 0",
+        "10 450 1 1 0 1",
+        "20 450 0 1 4 5",
+        "30 0 3 5 0 5",
+        "40 0 3 5 0 5",
+        "50 0 0 5 0 5",
+        "60 0 0 5 0 5",
+        "70 0 0 5 0 5",
+    ];
+    check(
+        target,
+        &lines,
+        expect![[r#"
+        0: desired 1: scale out from 0 to 1
+        10: desired 5: scale out from 1 to 5
+        20: -: hold: 5 are enough
+        30: -: hold: 5 are enough
+        40: -: hold: 5 are enough
+        50: desired 3: scale in from 5 to 3
+        60: desired 3: scale in from 5 to 3
+        70: desired 1: scale in from 5 to 1"#]],
+    );
+}
+
+#[test]
+fn steps_are_made_by_depth_one_in_a_cooldown() {
+    let step = "max: 9, step: { adjustments: [{ lower: 100, change: 1 }, { lower: 500, change: 5 }, { upper: 0, change: -1 }], cooldown: 20s }";
+    let lines = [
+        "0 1 0 0 0 0",
+        "10 600 0 1 0 1",
+        "20 600 0 6 0 6",
+        "30 600 0 6 0 6",
+        "50 0 0 9 0 9",
+        "60 0 0 9 0 9",
+        "80 0 0 8 0 8",
+    ];
+    check(
+        step,
+        &lines,
+        expect![[r#"
+        0: desired 1: scale out from 0 to 1
+        10: desired 6: scale out from 1 to 6
+        20: -: hold: 6 are enough
+        30: -: hold: 600 messages wait, and 6 running workers have 0 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        50: desired 8: scale in from 9 to 8
+        60: -: hold: 9 are enough
+        80: desired 7: scale in from 8 to 7"#]],
+    );
+}
+
+#[test]
+fn schedules_set_the_bounds() {
+    // From 08:00 in Berlin, 07:00 in UTC, for ten hours; and a wide maximum on a night.
+    let scheduled = "max: 5, acceptable_latency: 60s, schedules: [{ cron: cron(0 8 * * ? *), timezone: Europe/Berlin, for: 10h, min: 2 }, { cron: 0 23 * * ? *, for: 2h, max: 50 }]";
+    let policy = policy(scheduled);
+    let bounds = [6, 7, 16, 17, 23, 25].map(|hour| {
+        let bounds = policy.bounds_at(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 + hour));
+        format!("{hour}: {} to {}", bounds.min, bounds.max)
+    });
+    expect!["6: 0 to 5, 7: 2 to 5, 16: 2 to 5, 17: 0 to 5, 23: 0 to 50, 25: 0 to 5"].assert_eq(&bounds.join(", "));
+    check(scheduled, &["28800 0 0 0 0 0"], expect!["28800: desired 2: from 0 to the minimum, 2"]);
+}
+
+#[test]
+fn how_long_messages_take_and_tasks_start_is_learned() {
+    let policy = policy("max: 50, acceptable_latency: 60s");
+    let mut memory = Memory::default();
+    let mut said = Vec::new();
+    for tick in 0..4 {
+        let minute = super::Minute { sent: Some(600.0), deleted: Some(600.0), in_flight: Some(20.0) };
+        let observation = Observation {
+            visible: Some(0),
+            in_flight: Some(20),
+            running: Some(20),
+            pending: Some(0),
+            desired: Some(20),
+            start_delays: vec![30.0, 32.0],
+            minutes: vec![minute],
+            ..Observation::default()
+        };
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(tick * 10);
+        let (decision, remembered) = policy.decide(&observation, memory, now);
+        memory = remembered;
+        said.push(decision.to_string());
+    }
+    expect![[r#"
+        hold: 20 are enough (0 visible and 20 in flight at 2.1 s each, offered load 20.0, backlog 0 s of work in 41 s)
+        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.0, backlog 0 s of work in 41 s)
+        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog 9 s of work in 41 s)
+        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog 6 s of work in 41 s)"#]].assert_eq(&said.join("\n"));
+}
+
+#[test]
+fn after_a_cold_start_the_minutes_tell_the_load() {
+    let policy = policy("max: 50, acceptable_latency: 60s, msg_processing_time: 2s");
+    let minute = super::Minute { sent: Some(600.0), deleted: Some(600.0), in_flight: Some(20.0) };
+    let observation = Observation {
+        visible: Some(400),
+        in_flight: Some(5),
+        running: Some(5),
+        pending: Some(0),
+        desired: Some(5),
+        minutes: vec![minute; 5],
+        ..Observation::default()
+    };
+    let (decision, _) = policy.decide(&observation, Memory::default(), Timestamp::UNIX_EPOCH);
+    expect!["scale out from 5 to 50, of 55 that are wanted (400 visible and 5 in flight at 2.0 s each, offered load 20.0, backlog 1625 s of work in 55 s)"].assert_eq(&decision.to_string());
+}
+
+#[test]
+fn a_clock_that_is_set_back_begins_anew() {
+    check(
+        USUAL,
+        &["1000 0 1 1 0 1", "10 1 0 0 0 0"],
+        expect![[r#"
+        1000: -: hold: 1 are enough
+        10: desired 1: scale out from 0 to 1"#]],
+    );
+}

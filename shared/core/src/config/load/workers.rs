@@ -174,6 +174,11 @@ impl Loader<'_> {
             ScalingRule::Latency(rule) => (rule.acceptable_latency.as_secs_f64() / 4.0).clamp(1.0, 60.0),
             ScalingRule::Target(_) | ScalingRule::Step(_) => 1.0,
         };
+        let concurrency = config.concurrency.as_ref().map_or(1, |concurrency| concurrency.value);
+        if let Some(zero) = config.concurrency.as_ref().filter(|concurrency| concurrency.value == 0) {
+            let problem = Diagnostic::error(zero.span, "a worker works on at least one message at once");
+            self.problems.push(problem.help("write a number from 1"));
+        }
         let msg_processing_time = match &config.msg_processing_time {
             Some(time) if time.value.0.is_zero() => {
                 let problem = Diagnostic::error(time.span, "a message takes longer than nothing");
@@ -183,11 +188,6 @@ impl Loader<'_> {
             Some(time) => ServiceTimePrior { seconds: time.value.0.as_secs_f64(), messages: CONFIGURED_MESSAGES },
             None => ServiceTimePrior { seconds: guess, messages: GUESSED_MESSAGES },
         };
-        let concurrency = config.concurrency.as_ref().map_or(1, |concurrency| concurrency.value);
-        if let Some(zero) = config.concurrency.as_ref().filter(|concurrency| concurrency.value == 0) {
-            let problem = Diagnostic::error(zero.span, "a worker works on at least one message at once");
-            self.problems.push(problem.help("write a number from 1"));
-        }
         let is_fargate = match runs_as {
             RunsAs::Service { .. } => true,
             RunsAs::Task(task) => tasks.get(*task).is_none_or(|task| is_fargate(&task.fixed)),

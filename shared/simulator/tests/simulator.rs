@@ -1,0 +1,134 @@
+//! The simulator, held against what is known.
+
+use expect_test::{Expect, expect};
+use trigger_simulator::study::Case;
+use trigger_simulator::workload::Message;
+use trigger_simulator::{
+    Generator, Order, Outcome, Scaler, ScalerKind, Setting, Surroundings, View, Workload, erlang_c_wait, run, simulate,
+    trace,
+};
+
+/// As many workers as it was told, always.
+struct Fixed(u32);
+
+impl Scaler for Fixed {
+    fn period(&self) -> f64 {
+        60.0
+    }
+
+    fn look(&mut self, _: &View) -> Order {
+        Order::Hold
+    }
+
+    fn initial(&self) -> u32 {
+        self.0
+    }
+}
+
+/// Messages of a Poisson process, each of exponential length.
+fn poisson(load: f64, count: usize, seed: u64) -> Workload {
+    let rng = &mut fastrand::Rng::with_seed(seed);
+    let mut at = 0.0;
+    let messages: Vec<Message> = (0..count)
+        .map(|_| {
+            at += trigger_simulator::random::exponential(rng, 1.0 / load);
+            Message { at, work: trigger_simulator::random::exponential(rng, 1.0) }
+        })
+        .collect();
+    Workload { name: "poisson".to_owned(), messages, duration: at }
+}
+
+#[test]
+fn with_a_fixed_number_of_workers_the_mean_wait_is_that_of_erlang_c() {
+    for (load, servers) in [(0.7, 1), (4.0, 5), (18.0, 20)] {
+        let workload = poisson(load, 400_000, 7);
+        let waits = simulate(&workload, &mut Fixed(servers), &Surroundings::default(), 1).mean_age;
+        let expected = erlang_c_wait(load, servers, 1.0);
+        assert!((waits / expected - 1.0).abs() < 0.06, "{load} on {servers}: {waits} against {expected}");
+    }
+}
+
+#[test]
+fn erlang_c_is_as_the_tables_have_it() {
+    // M/M/1: rho / (1 - rho); M/M/2 at 1 Erlang: 1/3.
+    assert!((erlang_c_wait(0.5, 1, 1.0) - 1.0).abs() < 1e-12);
+    assert!((erlang_c_wait(1.0, 2, 1.0) - 1.0 / 3.0).abs() < 1e-12);
+    assert!(erlang_c_wait(2.0, 2, 1.0).is_infinite());
+}
+
+#[test]
+fn hours_are_paid_for_from_launch_to_end() {
+    let workload = poisson(0.5, 1000, 3);
+    let outcome = simulate(&workload, &mut Fixed(3), &Surroundings::default(), 1);
+    let hours = 3.0 * (workload.duration.max(workload.messages.last().map_or(0.0, |last| last.at))) / 3600.0;
+    assert!((outcome.task_hours / hours - 1.0).abs() < 0.02, "{} against {hours}", outcome.task_hours);
+    assert!((outcome.work_hours - workload.work() / 3600.0).abs() < 1e-9);
+}
+
+fn outcomes(generator: Generator, kinds: &[ScalerKind]) -> Vec<Outcome> {
+    let setting = Setting::usual(200, generator.usual_latency(), generator.usual_work());
+    let workload = generator.generate(generator.usual_work(), 4242);
+    let cases: Vec<Case<'_>> =
+        kinds.iter().map(|kind| Case { workload: &workload, kind: *kind, setting: &setting, seed: 1 }).collect();
+    run(&cases, &Surroundings::default(), || {})
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let kinds = [ScalerKind::Service, ScalerKind::Keda];
+    assert_eq!(outcomes(Generator::Bursts, &kinds), outcomes(Generator::Bursts, &kinds));
+}
+
+#[test]
+fn ours_keeps_the_latency_kills_nobody_and_leaves_nothing() {
+    for generator in Generator::ALL {
+        for outcome in outcomes(generator, &[ScalerKind::Service, ScalerKind::RunTask]) {
+            let latency = generator.usual_latency();
+            assert!(outcome.p99_age <= latency, "{generator}: p99 {} of {latency}", outcome.p99_age);
+            assert_eq!((outcome.kills, outcome.left), (0, 0), "{generator}");
+        }
+    }
+}
+
+#[test]
+fn peers_have_their_known_failures() {
+    let kinds = [ScalerKind::Copilot, ScalerKind::Keda, ScalerKind::Ceil, ScalerKind::Service];
+    let outcomes = outcomes(Generator::LongJobs, &kinds);
+    for (kind, outcome) in kinds.iter().zip(&outcomes).take(3) {
+        assert!(outcome.kills > 0, "{} stops workers in the midst of long jobs", kind.name());
+    }
+}
+
+fn check_trace(text: &str, expected: Expect) {
+    let said = match trace::parse("t", text, 5.0, 1) {
+        Ok(workload) => {
+            let times: Vec<String> = workload.messages.iter().map(|message| format!("{}", message.at)).collect();
+            format!("{} until {}", times.join(" "), workload.duration)
+        }
+        Err(error) => error.to_string(),
+    };
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn a_trace_is_a_time_a_line() {
+    check_trace("0\n1.5\n1.5\n", expect!["0 1.5 1.5 until 1.5"]);
+    check_trace("time\n2026-01-31 03:00:00\n2026-01-31T03:01:00Z\n", expect!["0 60 until 60"]);
+}
+
+#[test]
+fn a_trace_of_counts_spreads_them() {
+    check_trace("time,count\n0,2\n60,0\n120,1\n", expect!["15 45 150 until 180"]);
+}
+
+#[test]
+fn what_is_no_trace_is_said_with_its_line() {
+    check_trace(
+        "time,count\n0,2\nsoon,3\n",
+        expect!["line 3: `soon,3` begins with no time; write seconds, or `2026-01-31T03:00:00`"],
+    );
+    check_trace("time,count\n0,many\n", expect!["line 2: `count` of `0,many` is no number"]);
+    check_trace("60\n0\n", expect!["line 2: it is before the line above; sort the lines by time"]);
+    check_trace("time,count\n0,0\n", expect!["there is no message in it; write a time a line, or a time and a count"]);
+    check_trace("", expect!["there is no message in it; write a time a line, or a time and a count"]);
+}
