@@ -128,9 +128,11 @@ fn failed(error: DevError) -> Failed {
             diagnostics::error(&error.to_string());
             Failed::Config
         }
-        DevError::Bucket { .. } | DevError::Queue { .. } | DevError::Ledger(_) | DevError::Watch(_) => {
-            Failed::Io(error.to_string())
-        }
+        DevError::Endpoint(_)
+        | DevError::Bucket { .. }
+        | DevError::Queue { .. }
+        | DevError::Ledger(_)
+        | DevError::Watch(_) => Failed::Io(error.to_string()),
     }
 }
 
@@ -209,6 +211,11 @@ fn print(happening: &Happening, once: bool) {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
             println!("  {route} runs {task_name} as {}", tasks.join(", "));
         }
+        Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths } => println!(
+            "{BOLD}{worker}{BOLD:#} {} {visible} visible, {in_flight} in flight; {running} of {desired} workers run; {DIM}{}{DIM:#}",
+            chart(depths),
+            printable(reason)
+        ),
         Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {}", printable(reason)),
         Happening::Output { task, container, stream, line } => {
             let bar = if *stream == Stream::Stderr { '!' } else { '|' };
@@ -219,6 +226,14 @@ fn print(happening: &Happening, once: bool) {
             println!("{} stopped after {}: {}", label(task), seconds(*duration), exits.join(", "));
         }
     }
+}
+
+/// The depths of the last ticks as bars, the highest of them the full height.
+fn chart(depths: &[u64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let highest = depths.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |depth: &u64| BARS[usize::try_from(depth * 7 / highest).unwrap_or(7).min(7)];
+    depths.iter().map(bar).collect()
 }
 
 fn label(task: &str) -> String {
@@ -288,6 +303,10 @@ fn as_json(happening: &Happening) -> Value {
         Happening::EventDeadLettered { route, reason } => {
             json!({ "event_dead_lettered": { "route": route, "reason": reason } })
         }
+        Happening::Scaling { worker, visible, in_flight, running, desired, reason, .. } => json!({ "scaling": {
+            "worker": worker, "visible": visible, "in_flight": in_flight, "running": running, "desired": desired,
+            "reason": reason,
+        } }),
         Happening::Incomplete { bucket, key } => json!({ "incomplete": { "bucket": bucket, "key": key } }),
         Happening::EmptyList { routes } => json!({ "empty_list": { "routes": routes } }),
         Happening::Launched { route, task_name, tasks } => {

@@ -139,12 +139,21 @@ pub(crate) fn schedule_of<'a>(config: &'a RoutingConfig, route: &str) -> Result<
 
 /// A queue that a route is on.
 pub(crate) fn queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Queue, Failed> {
-    let queues = config.queues();
+    among(&config.queues(), name, "no route is on a queue")
+}
+
+/// A queue that a route is on, or a worker.
+pub(crate) fn any_queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Queue, Failed> {
+    let queues: Vec<&Queue> = config.queues().into_iter().chain(config.worker_queues()).collect();
+    among(&queues, name, "no route and no worker is on a queue")
+}
+
+fn among<'a>(queues: &[&'a Queue], name: &str, else_said: &str) -> Result<&'a Queue, Failed> {
     let asked = Queue::parse(name);
     let found = queues.iter().find(|queue| asked.as_ref().is_some_and(|asked| queue.is(asked)));
     found.copied().ok_or_else(|| {
         let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
-        Failed::Usage(format!("no route is on a queue `{name}`{hint}"))
+        Failed::Usage(format!("{else_said} `{name}`{hint}"))
     })
 }
 

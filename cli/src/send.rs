@@ -11,7 +11,7 @@ use crate::config::{FILE_NAME, folder_of, load};
 use crate::exit::Failed;
 use crate::files;
 use crate::output;
-use crate::sample::{attribute, queue_of};
+use crate::sample::{any_queue_of, attribute};
 
 /// Send a message to a queue on this machine, where `ecs-trigger dev` takes it from.
 ///
@@ -44,7 +44,7 @@ pub(crate) struct Send {
 impl Send {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let queue = queue_of(&config, &self.queue)?;
+        let queue = any_queue_of(&config, &self.queue)?;
         if queue.is_fifo() && self.group.is_none() {
             return Err(Failed::Usage("a FIFO queue's messages have a group; name it by --group".to_owned()));
         }

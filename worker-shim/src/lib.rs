@@ -23,8 +23,8 @@ use tracing::{error, info, warn};
 use protection::Protection;
 use queue::{Message, Queue};
 
-/// How long one request for messages waits for some.
-const LONG_POLL: Duration = Duration::from_secs(10);
+/// How long one request for messages waits for some: after SIGTERM it is waited for, as what it brings would be lost for a while.
+const LONG_POLL: Duration = Duration::from_secs(4);
 /// How long it waits where there is something else to do soon: to give protection back, or to look at another queue.
 const SHORT_POLL: Duration = Duration::from_secs(1);
 /// How long to wait after SQS or the agent did not answer.

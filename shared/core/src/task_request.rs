@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::decode::{choice, record};
 
 /// One RunTask call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
 pub struct TaskRequest {

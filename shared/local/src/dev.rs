@@ -2,7 +2,7 @@
 
 mod happening;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -19,29 +19,35 @@ use tokio::time::{interval, sleep};
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::local::Local;
 use trigger_core::config::s3::BucketName;
-use trigger_core::event::{Event, Firing, Record};
+use trigger_core::event::{Event, Firing, Queue, Record};
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{self, Conclusion, DueFor, LaunchRecord, Skipped};
-use trigger_engine::ports::Ledger;
+use trigger_core::scaling::{Action, Observation};
+use trigger_engine::ports::{Depth, Ledger};
 use trigger_engine::{
-    Delivered, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, Times, handle, handle_batch,
-    handle_state_change, sweep,
+    Delivered, EventError, LaunchReport, MessageOutcome, Outcome, Scaler, StateChangeOutcome, Times, WorkerReport,
+    handle, handle_batch, handle_state_change, sweep,
 };
 
 use crate::bucket::{Bucket, NotAnObject};
 use crate::clock::Clock;
+use crate::endpoint::WorkerEndpoint;
 use crate::landing::{Landed, files_being_written, is_complete};
 use crate::payloads::STATE_FOLDER;
 use crate::queue::{FolderQueue, Look, Received};
 use crate::timetable::{Due, Timetable};
 use crate::watch::Watch;
-use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, Here, LocalLauncher, Started};
+use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, Here, LocalLauncher, LocalScaling, Started};
 pub use happening::{ContainerExit, Happening, Stream};
 
 /// How many happenings may wait to be told: a process that writes faster than it is told waits as well.
 const HAPPENINGS_MAX: usize = 1000;
 /// How often it is looked what is due in the ledger.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether a worker is due.
+const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// How many ticks' depths are told.
+const DEPTHS_MAX: usize = 30;
 /// How often files are looked at that are not complete.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -95,10 +101,13 @@ pub enum DevError {
     BucketName(String),
     /// The config names no source of events that there is on this machine.
     #[error(
-        "no route is about a bucket, a queue or a schedule; give a route `on: s3`, `on: queue` or `on: schedule`, or name a \
-         folder under `local: buckets:`"
+        "no route is about a bucket, a queue or a schedule, and there are no workers; give a route `on: s3`, `on: queue` or \
+         `on: schedule`, or name a folder under `local: buckets:`"
     )]
     NoSource,
+    /// Workers cannot be given a way to their queues.
+    #[error("no port of this machine can be had for the workers' queues: {0}")]
+    Endpoint(io::Error),
     /// What an earlier run left in the ledger cannot be removed.
     #[error("the ledger of an earlier run cannot be removed: {0}")]
     Ledger(io::Error),
@@ -127,14 +136,16 @@ pub async fn run(
     mut show: impl FnMut(&Happening),
 ) -> Result<Summary, DevError> {
     let buckets = open_buckets(&options.config, &options.folder)?;
-    let queues = open_queues(&options.config, &options.folder)?;
+    let queues = open_queues(&options.config, &options.folder, options.config.queues())?;
+    let worker_queues = open_queues(&options.config, &options.folder, options.config.worker_queues())?;
     // Whole seconds, as schedules have them.
     let now = || Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
     let began = options.start_at.unwrap_or_else(now);
     let pretended = options.start_at.is_some() || options.speed != 1.0;
     let clock = if pretended { Clock::pretended(began, options.speed) } else { Clock::Real };
     let timetable = Timetable::new(&options.config, &options.folder, began, pretended);
-    if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() {
+    let has_workers = !options.config.workers.is_empty();
+    if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() && !has_workers {
         return Err(DevError::NoSource);
     }
     let mut watch = match options.once || buckets.is_empty() {
@@ -143,6 +154,10 @@ pub async fn run(
     };
     let (happenings, mut told) = mpsc::channel(HAPPENINGS_MAX);
     let (stop, stopping) = watch::channel(false);
+    let endpoint = match has_workers {
+        true => Some(WorkerEndpoint::start(worker_queues, happenings.clone()).await.map_err(DevError::Endpoint)?),
+        false => None,
+    };
     let launcher = LocalLauncher {
         local: options.config.local.clone(),
         folder: options.folder.clone(),
@@ -154,7 +169,9 @@ pub async fn run(
         stop: stopping,
         started: Arc::new(Mutex::new(Started::default())),
         alive: Arc::default(),
+        worker_endpoint: endpoint.as_ref().map(|endpoint| endpoint.url.clone()),
     };
+    let scaling = endpoint.map(|endpoint| LocalScaling::new(launcher.clone(), endpoint));
     let has_ledger = options.config.ledger().is_some();
     let dead_letters = FolderDeadLetters { folder: options.folder.join(STATE_FOLDER).join("dead-letters") };
     let ports = Here {
@@ -171,6 +188,9 @@ pub async fn run(
         queues,
         timetable,
         clock,
+        scaling,
+        scaler: Scaler::default(),
+        courses: HashMap::new(),
         show: &mut show,
         told_incomplete: HashSet::new(),
         summary: Summary::default(),
@@ -195,7 +215,10 @@ pub async fn run(
     let mut ending = options.once;
     let mut looks = interval(LOOK_INTERVAL);
     let mut sweeps = interval(SWEEP_INTERVAL);
-    while !ending || dev.is_busy(*stop.borrow()).await || !waiting.is_empty() || queues_are_open {
+    let mut ticks = interval(TICK_INTERVAL);
+    // With `once`, until no worker's queue holds a message.
+    let mut workers_work = has_workers;
+    while !ending || workers_work || dev.is_busy(*stop.borrow()).await || !waiting.is_empty() || queues_are_open {
         let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
         tokio::select! {
             _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {
@@ -211,10 +234,19 @@ pub async fn run(
                 watch = None;
                 waiting.clear();
                 queues_are_open = false;
+                workers_work = false;
                 stop.send_replace(true);
             }
             Some(happening) = told.recv() => dev.tell(&happening).await,
             _ = sweeps.tick(), if has_ledger && !*stop.borrow() => dev.sweep().await,
+            _ = ticks.tick(), if has_workers && !*stop.borrow() => match workers_work {
+                true => {
+                    dev.scale().await;
+                    workers_work = !(options.once && dev.are_workers_done());
+                }
+                // Those that work on a message end it before.
+                false => dev.stop_services().await,
+            },
             landed = next(&mut watch) => dev.landed(&buckets, landed?).await,
         }
     }
@@ -241,6 +273,10 @@ struct Dev<'a, S> {
     queues: Vec<FolderQueue>,
     timetable: Timetable,
     clock: Clock,
+    scaling: Option<LocalScaling>,
+    scaler: Scaler,
+    /// The depths of each worker's last ticks, and what was told of it last.
+    courses: HashMap<String, (VecDeque<u64>, String)>,
     show: &'a mut S,
     told_incomplete: HashSet<PathBuf>,
     summary: Summary,
@@ -250,11 +286,76 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     /// Tells where messages are taken from and when schedules fire.
     fn introduce(&mut self, once: bool) {
         for queue in &self.queues {
-            let (name, folder) = (queue.queue.name.clone(), queue.folder.clone());
-            (self.show)(&Happening::WatchingQueue { queue: name, folder, messages: queue.files().len() });
+            (self.show)(&introduced(queue));
+        }
+        for queue in self
+            .scaling
+            .iter()
+            .flat_map(|scaling| scaling.endpoint.state().queues.iter().map(introduced).collect::<Vec<_>>())
+        {
+            (self.show)(&queue);
         }
         for (route, next) in self.timetable.coming().filter(|_| !once) {
             (self.show)(&Happening::Scheduled { route: route.to_owned(), next });
+        }
+    }
+
+    /// Looks after the workers that are due, and lets services do what they do by themselves.
+    async fn scale(&mut self) {
+        let Some(scaling) = &self.scaling else { return };
+        let reports = self.scaler.tick(&self.config, scaling).await;
+        let settled = scaling.settle().await;
+        for report in reports {
+            self.tell_worker(report);
+        }
+        settled.unwrap_or_else(|reason| self.refuse_once(reason));
+    }
+
+    fn tell_worker(&mut self, report: WorkerReport) {
+        let WorkerReport { worker, observation, decision, problems, .. } = report;
+        problems.into_iter().for_each(|problem| self.refuse_once(format!("{worker}: {problem}")));
+        let Observation { visible: Some(visible), in_flight: Some(in_flight), running: Some(running), .. } =
+            observation
+        else {
+            return;
+        };
+        let desired = match decision.action {
+            Action::SetDesired(count) => count,
+            Action::Launch(count) => running + observation.pending.unwrap_or(0) + count,
+            Action::Hold => observation.desired.unwrap_or(running),
+        };
+        let (depths, told) = self.courses.entry(worker.clone()).or_default();
+        depths.push_back(visible + in_flight);
+        depths.drain(..depths.len().saturating_sub(DEPTHS_MAX));
+        let reason = decision.reason.to_string();
+        let now = format!("{visible} {in_flight} {running} {desired} {reason}");
+        if *told != now {
+            *told = now;
+            let depths = depths.iter().copied().collect();
+            (self.show)(&Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths });
+        }
+    }
+
+    /// Whether no worker's queue holds a message.
+    fn are_workers_done(&self) -> bool {
+        self.scaling.as_ref().is_none_or(|scaling| {
+            scaling.endpoint.state().queues.iter().all(|queue| queue.depth(Instant::now()) == Depth::default())
+        })
+    }
+
+    async fn stop_services(&mut self) {
+        let Some(scaling) = &self.scaling else { return };
+        if let Err(reason) = scaling.stop_services().await {
+            self.refuse(reason);
+        }
+    }
+
+    /// Tells what goes wrong at every tick only when it is new.
+    fn refuse_once(&mut self, reason: String) {
+        let (_, told) = self.courses.entry(String::new()).or_default();
+        if *told != reason {
+            told.clone_from(&reason);
+            self.refuse(reason);
         }
     }
 
@@ -563,9 +664,14 @@ fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<Bucket>, De
 }
 
 /// The queues that routes name, their folders made where they are missing.
-fn open_queues(config: &RoutingConfig, folder: &Path) -> Result<Vec<FolderQueue>, DevError> {
+fn introduced(queue: &FolderQueue) -> Happening {
+    let (name, folder) = (queue.queue.name.clone(), queue.folder.clone());
+    Happening::WatchingQueue { queue: name, folder, messages: queue.files().len() }
+}
+
+fn open_queues(config: &RoutingConfig, folder: &Path, named: Vec<&Queue>) -> Result<Vec<FolderQueue>, DevError> {
     let mut queues: Vec<FolderQueue> = Vec::new();
-    for queue in config.queues() {
+    for queue in named {
         let mut queue = FolderQueue::new(queue, config.local.as_ref(), folder);
         let opened = fs::create_dir_all(&queue.folder).and_then(|()| queue.folder.canonicalize());
         let failed = |error| DevError::Queue { queue: queue.queue.name.clone(), folder: queue.folder.clone(), error };

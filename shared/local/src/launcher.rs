@@ -23,6 +23,7 @@ use crate::dev::{ContainerExit, Happening, Stream};
 use crate::payloads::with_local_event;
 use crate::process::{CannotRun, ContainerProcess, Surroundings, containers};
 use crate::supervise::CANNOT_START;
+use crate::workers::is_of_worker;
 
 /// Where a line is cut that does not end.
 const LINE_BYTES_MAX: u64 = 1 << 16;
@@ -52,6 +53,8 @@ pub struct LocalLauncher {
     pub started: Arc<Mutex<Started>>,
     /// How many tasks were started whose end was not told yet.
     pub alive: Arc<AtomicUsize>,
+    /// Where the tasks of workers find their queues and their agent, if there are workers.
+    pub worker_endpoint: Option<String>,
 }
 
 /// What was started.
@@ -68,6 +71,8 @@ pub struct Started {
 #[derive(Debug)]
 struct LocalTask {
     started_by: String,
+    /// Whether it has its place; until then it starts.
+    runs: bool,
     stop: watch::Sender<bool>,
     /// Why it is to be stopped, if it is.
     stop_reason: Option<String>,
@@ -75,6 +80,14 @@ struct LocalTask {
 }
 
 impl Started {
+    /// The tasks with this starter that start or run, and are not to be stopped: their ids, and whether they run.
+    pub fn of_starter(&self, started_by: &str) -> Vec<(String, bool)> {
+        let is_meant =
+            |task: &LocalTask| task.started_by == started_by && task.stopped.is_none() && !*task.stop.borrow();
+        let meant = self.tasks.iter().filter(|(_, task)| is_meant(task));
+        meant.map(|(arn, task)| (arn.clone(), task.runs)).collect()
+    }
+
     /// Calls since the last time, each with the starter and the ids of its tasks.
     pub fn take_untold(&mut self) -> Vec<(String, Vec<String>)> {
         std::mem::take(&mut self.untold)
@@ -119,7 +132,7 @@ impl Launcher for LocalLauncher {
         for ((id, processes), arn) in tasks.into_iter().zip(&task_arns) {
             let (stop, _) = watch::channel(*self.stop.borrow());
             let started_by = request.started_by.clone();
-            let task = LocalTask { started_by, stop: stop.clone(), stop_reason: None, stopped: None };
+            let task = LocalTask { started_by, runs: false, stop: stop.clone(), stop_reason: None, stopped: None };
             started.tasks.insert(arn.clone(), task);
             self.alive.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(self.clone().run(id, arn.clone(), processes, stop));
@@ -168,14 +181,26 @@ impl LocalLauncher {
         let id = format!("{}{index}", request.client_token.get(..31).unwrap_or_default());
         let request = &with_local_event(request.clone(), &self.folder);
         let surroundings = Surroundings { folder: &self.folder, buckets: &self.buckets, docker: self.docker };
-        let processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings);
-        Ok((id, processes?))
+        let mut processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings)?;
+        if let Some(endpoint) = self.worker_endpoint.as_ref().filter(|_| is_of_worker(&request.started_by)) {
+            let variables = worker_variables(endpoint, &id);
+            for process in &mut processes {
+                // What the config says goes before.
+                for (name, value) in &variables {
+                    process.environment.entry((*name).to_owned()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        Ok((id, processes))
     }
 
     /// Runs a task's containers until one that is essential ends, or all do, or every task is to stop.
     async fn run(self, id: String, arn: String, processes: Vec<ContainerProcess>, stop_task: watch::Sender<bool>) {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
+        if let Some(task) = self.started().tasks.get_mut(&arn) {
+            task.runs = true;
+        }
         let started = Instant::now();
         let stop = stop_task.subscribe();
         let mut running = JoinSet::new();
@@ -267,6 +292,17 @@ impl LocalLauncher {
         // Nobody listens any more only when `dev` itself is ending.
         let _ = self.happenings.send(happening).await;
     }
+}
+
+/// What the tasks of a worker find in their environment: the way to their queues, and to their agent.
+fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5] {
+    [
+        ("AWS_ENDPOINT_URL_SQS", endpoint.to_owned()),
+        ("ECS_AGENT_URI", format!("{endpoint}/agent/{task_id}")),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+    ]
 }
 
 /// How ECS would tell that a task has stopped.

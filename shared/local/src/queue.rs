@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use trigger_core::config::local::{Local, LocalQueue};
 use trigger_core::event::{Queue, Record};
+use trigger_engine::ports::Depth;
 
 use crate::bucket::{changed_at, event_id};
 use crate::landing::{files_being_written, is_complete};
@@ -147,8 +148,14 @@ impl FolderQueue {
         files.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// Receives messages that are visible, and moves those that were received too often.
+    /// Receives messages that are visible, as many as a batch has, and moves those that were received too often.
     pub fn look(&mut self, now: Instant) -> Look {
+        self.receive(BATCH, None, now)
+    }
+
+    /// Receives at most `most` messages that are visible, which stay invisible for `visibility_timeout` or else the queue's own; and
+    /// moves those that were received too often.
+    pub fn receive(&mut self, most: usize, visibility_timeout: Option<Duration>, now: Instant) -> Look {
         let files = self.files();
         let there: HashSet<&PathBuf> = files.iter().collect();
         self.received.retain(|path, _| there.contains(path));
@@ -157,7 +164,7 @@ impl FolderQueue {
         let mut blocked: HashSet<String> = HashSet::new();
         let mut being_written = None;
         for path in &files {
-            if self.refused.contains(path) || look.received.len() == BATCH {
+            if self.refused.contains(path) || look.received.len() >= most {
                 continue;
             }
             let receipt = self.received.get(path).cloned();
@@ -188,13 +195,38 @@ impl FolderQueue {
                     if group.as_ref().is_some_and(|group| blocked.contains(group)) {
                         continue;
                     }
-                    let visible_at = now + self.visibility_timeout;
+                    let visible_at = now + visibility_timeout.unwrap_or(self.visibility_timeout);
                     self.received.insert(path.clone(), Receipt { count, visible_at, group });
                     look.received.push(Received { path: path.clone(), record });
                 }
             }
         }
         look
+    }
+
+    /// The message of a receipt handle, if it was not received again since.
+    pub fn received_by(&self, handle: &str) -> Option<PathBuf> {
+        let named = self.received.iter().find(|(path, receipt)| receipt_handle(path, receipt.count) == handle);
+        named.map(|(path, _)| path.clone())
+    }
+
+    /// Lets a message that was received become visible after `timeout`.
+    pub fn change_visibility(&mut self, path: &Path, timeout: Duration, now: Instant) {
+        if let Some(receipt) = self.received.get_mut(path) {
+            receipt.visible_at = now + timeout;
+        }
+    }
+
+    /// How many messages can be received, and how many were and are not done with.
+    pub fn depth(&self, now: Instant) -> Depth {
+        let mut depth = Depth::default();
+        for path in self.files().iter().filter(|path| !self.refused.contains(*path)) {
+            match self.received.get(path).is_some_and(|receipt| receipt.visible_at > now) {
+                true => depth.in_flight += 1,
+                false => depth.visible += 1,
+            }
+        }
+        depth
     }
 
     /// Whether a message lies there that was never received.
@@ -266,6 +298,11 @@ impl FolderQueue {
             unreadable: None,
         })
     }
+}
+
+/// What a message is called after it was received so often.
+pub fn receipt_handle(path: &Path, count: u32) -> String {
+    format!("{}#{count}", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn too_large(size: u64) -> String {

@@ -42,7 +42,7 @@ impl Ports for Here {
     }
 
     fn clock(&self) -> &impl Clock {
-        self
+        &SystemClock
     }
 
     fn pace(&self) -> &Mutex<Pace> {
@@ -50,7 +50,11 @@ impl Ports for Here {
     }
 }
 
-impl Clock for Here {
+/// The machine's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -414,6 +414,18 @@ impl RoutingConfig {
         buckets
     }
 
+    /// The queues that workers take messages of and no route does, each once, in the order of the file.
+    pub fn worker_queues(&self) -> Vec<&Queue> {
+        let of_routes = self.queues();
+        let mut queues: Vec<&Queue> = Vec::new();
+        for queue in self.workers.iter().flat_map(|worker| &worker.queues) {
+            if !queues.iter().chain(&of_routes).any(|known| known.is(queue)) {
+                queues.push(queue);
+            }
+        }
+        queues
+    }
+
     /// The queues that routes name, each once, in the order of the file.
     pub fn queues(&self) -> Vec<&Queue> {
         let mut queues: Vec<&Queue> = Vec::new();

@@ -123,6 +123,23 @@ pub enum Happening {
         /// The object's key.
         key: String,
     },
+    /// The number of a queue's workers changed, or its depth did.
+    Scaling {
+        /// The worker's name.
+        worker: String,
+        /// Messages that can be received.
+        visible: u64,
+        /// Messages that are worked on.
+        in_flight: u64,
+        /// Tasks that run.
+        running: u32,
+        /// Tasks that there should be.
+        desired: u32,
+        /// What was decided, and why.
+        reason: String,
+        /// The depths of the last ticks, the latest last.
+        depths: Vec<u64>,
+    },
     /// Something could not be done.
     Refused {
         /// What and why.
