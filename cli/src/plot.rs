@@ -82,7 +82,12 @@ fn lines<B: DrawingBackend>(
         .x_label_area_size(24)
         .y_label_area_size(52)
         .build_cartesian_2d(0.0..end, 0.0..top)?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).label_style((FONT, 13)).draw()?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .label_style((FONT, 13))
+        .y_label_formatter(&|count| format!("{count:.0}"))
+        .draw()?;
     // Ours last, so that they lie on top.
     for (position, course) in courses.iter().enumerate().rev() {
         let steps = course.outcome.course.iter().map(|point| (point.at / 3600.0, of(point)));
@@ -109,6 +114,7 @@ fn against_cost<B: DrawingBackend>(
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .label_style((FONT, 13))
+        .y_label_formatter(&|seconds| format!("{seconds:.0}"))
         .x_desc("task-hours for each hour of work")
         .y_desc("p99 message age, seconds (line: acceptable latency)")
         .draw()?;

@@ -289,13 +289,13 @@ impl Simulate {
     /// How ours compares with each peer, over all workloads.
     fn print_summary(&self, given: &[Given], results: &[Vec<Tried>]) {
         println!(
-            "{:<10}{:<14}{:>16}{:>16}{:>17}{:>17}{:>8}{:>8}",
+            "{:<10}{:<14}{:>16}{:>16}{:>17}{:>17}{:>12}{:>10}",
             "ours", "against", "p99 age", "at worst", "task-hours", "at worst", "flaps", "kills"
         );
         for comparison in compare(given, results) {
             let Comparison { ours, peer, p99, hours, flaps, kills } = comparison;
             println!(
-                "{:<10}{:<14}{:>14.2} x{:>14.2} x{:>15.2} x{:>15.2} x{:>8}{:>8}",
+                "{:<10}{:<14}{:>14.2} x{:>14.2} x{:>15.2} x{:>15.2} x{:>12}{:>10}",
                 ours.name(),
                 peer.name(),
                 p99.mean,

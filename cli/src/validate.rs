@@ -55,8 +55,12 @@ impl Validate {
         }
         let config = parsed.map_err(|_| Failed::Config)?;
         if !self.json {
-            anstream::println!("{}: valid, with {}", source.name, counted(config.routes.len(), "route"));
-            if config.ledger().is_none() {
+            let workers = match config.workers.len() {
+                0 => String::new(),
+                count => format!(" and {count} kind{} of workers", if count == 1 { "" } else { "s" }),
+            };
+            anstream::println!("{}: valid, with {}{workers}", source.name, counted(config.routes.len(), "route"));
+            if config.ledger().is_none() && !config.routes.is_empty() {
                 anstream::println!("{WITHOUT_LEDGER}");
             }
         }
