@@ -388,7 +388,12 @@ fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
             .filter_map(|(_, results)| Some((of(ours, results)?, of(peer, results)?)))
             .collect();
         let ratios = |of: fn(&Outcome) -> f64| {
-            Ratio::of(&outcomes.iter().map(|(ours, peer)| of(ours) / of(peer).max(1e-9)).collect::<Vec<_>>())
+            Ratio::of(
+                &outcomes
+                    .iter()
+                    .map(|(ours, peer)| of(ours).max(RATIO_FROM) / of(peer).max(RATIO_FROM))
+                    .collect::<Vec<_>>(),
+            )
         };
         let sums = |of: fn(&Outcome) -> usize| {
             outcomes.iter().fold((0, 0), |sums, (ours, peer)| (sums.0 + of(ours), sums.1 + of(peer)))
@@ -404,6 +409,9 @@ fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
     };
     pairs.map(comparison).collect()
 }
+
+/// Less than this (of a second, or a task-hour) is not told apart.
+const RATIO_FROM: f64 = 0.01;
 
 /// A bar on a terminal; nothing elsewhere.
 fn progress(runs: usize) -> ProgressBar {

@@ -29,6 +29,10 @@ const LONG_POLL: Duration = Duration::from_secs(4);
 const SHORT_POLL: Duration = Duration::from_secs(1);
 /// How long to wait after SQS or the agent did not answer.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long at most, when it does not again and again.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often a message is kept invisible at most.
+const BEATS_MIN: Duration = Duration::from_millis(500);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -70,7 +74,7 @@ where
         options,
         protection,
         stopping,
-        busy: Mutex::new(Busy { messages: 0, idle_since: Instant::now() }),
+        busy: Mutex::new(Busy { messages: 0, idle_since: Instant::now(), is_over: false }),
         done: AtomicU64::new(0),
         failed: AtomicU64::new(0),
     });
@@ -117,6 +121,8 @@ struct Shared {
 struct Busy {
     messages: usize,
     idle_since: Instant,
+    /// Whether it was idle for so long that the worker ends: for all its places at once.
+    is_over: bool,
 }
 
 impl Shared {
@@ -128,6 +134,9 @@ impl Shared {
     {
         let queues = &self.options.queues;
         for turn in place.. {
+            if self.protection.is_refused() {
+                self.until_protected().await;
+            }
             let (Some(wait), Some(queue)) = (self.wait(), queues.get(turn % queues.len().max(1))) else { return };
             // Never given up before it ends: what it brings would be lost until its visibility timeout is over.
             match queue.receive(wait).await {
@@ -136,7 +145,7 @@ impl Shared {
                 Ok(None) => {}
                 Err(error) => {
                     warn!(%error, "no message could be asked for; it is tried again");
-                    self.pause().await;
+                    self.pause(PAUSE).await;
                 }
             }
         }
@@ -148,13 +157,14 @@ impl Shared {
             return None;
         }
         let usual = if self.options.queues.len() > 1 || self.protection.is_held() { SHORT_POLL } else { LONG_POLL };
-        match (self.options.idle_exit, self.idle_for()) {
-            (Some(idle_exit), Some(idle_for)) => {
-                let left = idle_exit.saturating_sub(idle_for);
-                (!left.is_zero()).then(|| left.clamp(SHORT_POLL, usual.max(SHORT_POLL)))
-            }
-            _ => Some(usual),
+        let Some(idle_exit) = self.options.idle_exit else { return Some(usual) };
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy.messages > 0 {
+            return Some(usual);
         }
+        let left = idle_exit.saturating_sub(busy.idle_since.elapsed());
+        busy.is_over |= left.is_zero();
+        (!busy.is_over).then(|| left.clamp(SHORT_POLL, usual))
     }
 
     async fn take<F, H>(&self, queue: &Queue, message: Message, handler: &H)
@@ -168,9 +178,8 @@ impl Shared {
         self.began();
         if let Err(error) = self.protection.hold().await {
             warn!(%error, "the task could not be protected, so that no message is worked on");
-            self.give_back(queue, &message, Duration::ZERO).await;
-            self.ended();
-            return self.pause().await;
+            self.give_back(queue, &message, PAUSE).await;
+            return self.ended();
         }
         let result = self.handle(queue, &message, handler).await;
         match result {
@@ -190,6 +199,18 @@ impl Shared {
         self.ended();
     }
 
+    /// Waits until the task can be protected: until then no message is taken, as each time counts for its dead-letter queue.
+    async fn until_protected(&self) {
+        let mut pause = PAUSE;
+        while !*self.stopping.borrow() {
+            self.pause(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            if self.protection.hold().await.is_ok() {
+                return self.protection.leave().await;
+            }
+        }
+    }
+
     /// Handles a message, and keeps it invisible meanwhile.
     async fn handle<F, H>(&self, queue: &Queue, message: &Message, handler: &H) -> Result<(), String>
     where
@@ -197,7 +218,7 @@ impl Shared {
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let mut handling = tokio::spawn(handler(message.clone()));
-        let mut beats = interval(queue.visibility_timeout() / 2);
+        let mut beats = interval((queue.visibility_timeout() / 3).max(BEATS_MIN));
         beats.tick().await;
         loop {
             tokio::select! {
@@ -231,10 +252,10 @@ impl Shared {
         (busy.messages == 0).then(|| busy.idle_since.elapsed())
     }
 
-    async fn pause(&self) {
+    async fn pause(&self, pause: Duration) {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            () = sleep(PAUSE) => {}
+            () = sleep(pause) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
     }

@@ -34,14 +34,14 @@ ECS_TRIGGER_CONCURRENCY and ECS_TRIGGER_IDLE_EXIT: `worker-shim -- COMMAND` is e
 Exits with 0 after SIGTERM, Ctrl-C or --idle-exit; with 2 if the command line is wrong; with 1 if it cannot begin."
 )]
 struct Shim {
-    /// The queue's name or URL; several, separated by commas, are asked in turn.
+    /// The queue's name, ARN or URL; several, separated by commas, are asked in turn.
     #[arg(long, env = "ECS_TRIGGER_QUEUE", value_name = "QUEUE", value_delimiter = ',', required = true)]
     queue: Vec<String>,
     /// How many messages to work on at once.
     #[arg(long, env = "ECS_TRIGGER_CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
     /// End after so long without a message: for tasks of their own. A service's worker must not, as ECS would start another.
-    #[arg(long, env = "ECS_TRIGGER_IDLE_EXIT", value_name = "TIME", value_parser = duration)]
+    #[arg(long, env = "ECS_TRIGGER_IDLE_EXIT", value_name = "TIME", value_parser = idle_exit)]
     idle_exit: Option<Duration>,
     /// How long a message stays invisible at a time; it is prolonged while the command runs.
     #[arg(long, value_name = "TIME", value_parser = visibility_timeout, default_value = "60s")]
@@ -118,6 +118,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     parsed.ok_or_else(|| "must be a length of time such as `90s` or `15m`".to_owned())
+}
+
+fn idle_exit(text: &str) -> Result<Duration, String> {
+    let idle_exit = duration(text)?;
+    if idle_exit >= Duration::from_secs(1) { Ok(idle_exit) } else { Err("must be at least 1s".to_owned()) }
 }
 
 fn visibility_timeout(text: &str) -> Result<Duration, String> {

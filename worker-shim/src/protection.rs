@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -22,7 +23,7 @@ const EXPIRES: Duration = Duration::from_secs(30 * 60);
 /// How often it is renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long the agent has for an answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the agent is asked, until a message is given back.
 const ATTEMPTS: u32 = 3;
 
@@ -34,7 +35,9 @@ pub struct Protection {
     client: Client<HttpConnector, Full<Bytes>>,
     held: Mutex<Held>,
     /// The same for those who cannot wait.
-    is_held: std::sync::atomic::AtomicBool,
+    is_held: AtomicBool,
+    /// Whether it was refused the last time.
+    is_refused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -72,13 +75,19 @@ impl Protection {
             agent: agent.map(address).transpose()?,
             client: Client::builder(TokioExecutor::new()).build_http(),
             held: Mutex::default(),
-            is_held: std::sync::atomic::AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
         })
     }
 
     /// Whether the task is protected.
     pub fn is_held(&self) -> bool {
-        self.is_held.load(std::sync::atomic::Ordering::Relaxed)
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Whether the task could not be protected the last time.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// Protects the task for one message more.
@@ -91,10 +100,12 @@ impl Protection {
             let mut attempt = 1;
             while let Err(error) = self.put(true).await {
                 if attempt == ATTEMPTS || matches!(error, ProtectionError::Refused(_)) {
+                    self.is_refused.store(true, Ordering::Relaxed);
                     return Err(error);
                 }
                 attempt += 1;
             }
+            self.is_refused.store(false, Ordering::Relaxed);
             self.set(&mut held, self.agent.is_some());
         }
         held.messages += 1;
@@ -135,7 +146,7 @@ impl Protection {
 
     fn set(&self, held: &mut Held, is_protected: bool) {
         held.is_protected = is_protected;
-        self.is_held.store(is_protected, std::sync::atomic::Ordering::Relaxed);
+        self.is_held.store(is_protected, Ordering::Relaxed);
     }
 
     async fn put(&self, enabled: bool) -> Result<(), ProtectionError> {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -42,20 +43,32 @@ pub struct QueueError(pub String);
 /// A client of SQS, by the environment: Region, credentials, and `AWS_ENDPOINT_URL` where it is set.
 pub async fn client() -> Client {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    Client::new(&aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await)
+    // Longer than a request for messages waits; a dead connection keeps nobody for ever.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .build();
+    Client::new(
+        &aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await,
+    )
 }
 
 impl Queue {
-    /// The queue of a name or URL, whose messages stay invisible for `visibility_timeout` at a time.
+    /// The queue of a name, ARN or URL, whose messages stay invisible for `visibility_timeout` at a time.
     ///
     /// # Errors
     /// There is none, or SQS does not answer.
-    pub async fn open(client: Client, name_or_url: &str, visibility_timeout: Duration) -> Result<Self, QueueError> {
-        let url = match name_or_url.contains("://") {
-            true => name_or_url.to_owned(),
+    pub async fn open(client: Client, queue: &str, visibility_timeout: Duration) -> Result<Self, QueueError> {
+        let url = match queue.contains("://") {
+            true => queue.to_owned(),
             false => {
-                let got = client.get_queue_url().queue_name(name_or_url).send().await;
-                let got = got.map_err(|error| QueueError(format!("the queue `{name_or_url}`: {}", causes(&error))))?;
+                let (account, name) = match queue.split(':').collect::<Vec<_>>().as_slice() {
+                    ["arn", _, "sqs", _, account, name] => (Some((*account).to_owned()), *name),
+                    _ => (None, queue),
+                };
+                let get = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account);
+                let got = get.send().await;
+                let got = got.map_err(|error| QueueError(format!("the queue `{queue}`: {}", causes(&error))))?;
                 got.queue_url().unwrap_or_default().to_owned()
             }
         };

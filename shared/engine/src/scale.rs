@@ -1,9 +1,11 @@
 //! Workers: each queue is observed, the policy decides, and what it decides is done.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::config::{RoutingConfig, RunsAs, Worker};
@@ -14,6 +16,8 @@ use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unans
 
 /// How many workers are looked after at once: their calls share the account's rates.
 const WORKERS_AT_ONCE: usize = 8;
+/// How long it may take to see one worker.
+const LOOK_MAX: Duration = Duration::from_secs(8);
 /// How often metrics and start delays are read.
 const METRICS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// How far back metrics are read after a cold start.
@@ -74,25 +78,13 @@ pub struct WorkerReport {
     pub launched: u32,
 }
 
-impl WorkerReport {
-    /// Whether there is nothing to see: no message and no worker, for sure.
-    pub fn is_idle(&self) -> bool {
-        let Observation { visible, in_flight, delayed, running, pending, desired, .. } = self.observation;
-        let messages = [visible, in_flight, delayed];
-        let tasks = [running, pending, desired];
-        self.decision.action == Action::Hold
-            && messages.iter().all(|count| *count == Some(0))
-            && tasks.iter().all(|count| *count == Some(0))
-    }
-}
-
 impl Scaler {
     /// Looks after every worker that is due; what is told of one does not depend on the others.
     pub async fn tick(&mut self, config: &RoutingConfig, ports: &impl ScalingPorts) -> Vec<WorkerReport> {
         let now = ports.clock().now();
         self.remembered.retain(|name, _| config.worker(name).is_some());
         let due: Vec<&Worker> = config.workers.iter().filter(|worker| self.is_due(worker, now)).collect();
-        let services = &services(&due, ports.workers()).await;
+        let services = &services(&due, ports.workers(), ports.clock()).await;
         let looked = due.into_iter().map(|worker| {
             let remembered = self.remembered.get(&worker.name).cloned().unwrap_or_default();
             async move {
@@ -125,7 +117,11 @@ impl Scaler {
 }
 
 /// How the services among the workers are, by the workers' names: asked for by cluster.
-async fn services(due: &[&Worker], workers: &impl Workers) -> HashMap<String, Result<ServiceCounts, Unanswered>> {
+async fn services(
+    due: &[&Worker],
+    workers: &impl Workers,
+    clock: &impl Clock,
+) -> HashMap<String, Result<ServiceCounts, Unanswered>> {
     let mut by_cluster: BTreeMap<Option<&str>, Vec<(&str, String)>> = BTreeMap::new();
     for worker in due {
         if let RunsAs::Service { cluster, service } = &worker.runs_as {
@@ -135,9 +131,11 @@ async fn services(due: &[&Worker], workers: &impl Workers) -> HashMap<String, Re
     let mut counts = HashMap::new();
     for (cluster, of_cluster) in by_cluster {
         let (names, services): (Vec<&str>, Vec<String>) = of_cluster.into_iter().unzip();
-        let answers = match workers.services(cluster, &services).await {
-            Ok(answers) => answers,
-            Err(error) => vec![Err(error); services.len()],
+        let (asked, late) = (pin!(workers.services(cluster, &services)), pin!(clock.sleep(LOOK_MAX)));
+        let answers = match select(asked, late).await {
+            Either::Left((Ok(answers), _)) => answers,
+            Either::Left((Err(error), _)) => vec![Err(error); services.len()],
+            Either::Right(_) => vec![Err(Unanswered(format!("not within {} s", LOOK_MAX.as_secs()))); services.len()],
         };
         counts.extend(names.into_iter().map(str::to_owned).zip(answers));
     }
@@ -155,7 +153,7 @@ struct Look<'a, P> {
 
 impl<P: ScalingPorts> Look<'_, P> {
     async fn look(&mut self, service: Option<&Result<ServiceCounts, Unanswered>>, now: Timestamp) -> WorkerReport {
-        let mut observation = self.observe(service, now).await;
+        let mut observation = self.observe_in_time(service, now).await;
         let policy = &self.worker.policy;
         let before = self.remembered.memory.clone();
         let (mut decision, mut memory) = policy.decide(&observation, before.clone(), now);
@@ -166,18 +164,21 @@ impl<P: ScalingPorts> Look<'_, P> {
             if observation.protected.is_none() && self.is_scale_in(&decision, &observation) {
                 decision.action = Action::Hold;
                 decision.reason = Reason::Unknown(Unknown(vec!["protected"]));
+                memory = memory.undone(&self.remembered.memory);
             }
         }
-        self.remembered.memory = memory;
         self.remembered.decided_at = Some(now);
         let launched = match decision.action {
             Action::Hold => 0,
             Action::SetDesired(count) => {
-                self.set_desired(count).await;
+                if !self.set_desired(count).await {
+                    memory = memory.undone(&self.remembered.memory);
+                }
                 0
             }
             Action::Launch(count) => self.launch(count, now).await,
         };
+        self.remembered.memory = memory;
         let problems = std::mem::take(&mut self.problems);
         WorkerReport { worker: self.worker.name.clone(), observation, decision, problems, launched }
     }
@@ -188,6 +189,23 @@ impl<P: ScalingPorts> Look<'_, P> {
 
     fn note<T>(&mut self, result: Result<T, Unanswered>) -> Option<T> {
         result.map_err(|error| self.problems.push(error.to_string())).ok()
+    }
+
+    /// What is seen before another worker's turn is late.
+    async fn observe_in_time(
+        &mut self,
+        service: Option<&Result<ServiceCounts, Unanswered>>,
+        now: Timestamp,
+    ) -> Observation {
+        let clock = self.ports.clock();
+        let observed = match select(pin!(self.observe(service, now)), pin!(clock.sleep(LOOK_MAX))).await {
+            Either::Left((observation, _)) => Some(observation),
+            Either::Right(_) => None,
+        };
+        observed.unwrap_or_else(|| {
+            self.problems.push(format!("nothing was told within {} s", LOOK_MAX.as_secs()));
+            Observation::default()
+        })
     }
 
     async fn observe(&mut self, service: Option<&Result<ServiceCounts, Unanswered>>, now: Timestamp) -> Observation {
@@ -287,10 +305,11 @@ impl<P: ScalingPorts> Look<'_, P> {
         self.note(protected)
     }
 
-    async fn set_desired(&mut self, count: u32) {
-        let RunsAs::Service { cluster, service } = &self.worker.runs_as else { return };
+    /// Sets the desired count; whether it is set.
+    async fn set_desired(&mut self, count: u32) -> bool {
+        let RunsAs::Service { cluster, service } = &self.worker.runs_as else { return false };
         let set = self.ports.workers().set_desired(cluster.as_deref(), service, count).await;
-        self.note(set);
+        self.note(set).is_some()
     }
 
     /// Starts tasks, ten by each call, each on the first rung that has capacity. What is not known to have failed counts as started
@@ -299,7 +318,7 @@ impl<P: ScalingPorts> Look<'_, P> {
         let mut launched = 0;
         for launch in self.worker.launches(self.config, count, now) {
             for request in launch.rungs {
-                let pause = self.pace(|pace| pace.take(now, PACE_MAX));
+                let pause = self.pace(|pace| pace.take(self.ports.clock().now(), PACE_MAX));
                 let Some(pause) = pause else {
                     self.problems.push("ECS's rate is used up; what is missing is started at the next tick".to_owned());
                     return launched;

@@ -18,6 +18,8 @@ pub struct View {
     pub pending: u32,
     /// The service's desired count.
     pub desired: u32,
+    /// Tasks that work on a message, and so are protected if they protect themselves.
+    pub protected: u32,
     /// The part of the running tasks' places that is taken, from 0 to 1.
     pub busy: f64,
     /// How long tasks took to start that are ready since the last look: seconds.
@@ -88,7 +90,7 @@ impl Scaler for PolicyScaler {
             pending: Some(view.pending),
             desired: Some(view.desired),
             deployment_in_progress: Some(false),
-            protected: None,
+            protected: Some(view.protected),
             start_delays: view.start_delays.clone(),
             minutes: view.minutes.clone(),
         };

@@ -33,7 +33,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
     let columns: Vec<String> = match lines.peek() {
         Some((_, first)) if time(first.split(',').next().unwrap_or_default()).is_none() => {
-            let header = first.split(',').map(|column| column.trim().to_lowercase()).collect();
+            let header = first.split(',').map(|column| column.trim().trim_matches('"').to_lowercase()).collect();
             lines.next();
             header
         }
@@ -45,7 +45,12 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
     let mut rows: Vec<(f64, Option<f64>, Option<f64>)> = Vec::new();
     for (number, line) in lines {
         let wrong = |reason: String| TraceError::Line { line: number + 1, reason };
-        let cells: Vec<&str> = line.split(',').map(str::trim).collect();
+        let cells: Vec<&str> = line.split(',').map(|cell| cell.trim().trim_matches('"')).collect();
+        if columns.is_empty() && cells.len() > 1 {
+            return Err(wrong(
+                "several columns without names; write `time,count` above them, or `time,work`".to_owned(),
+            ));
+        }
         let at = cells
             .first()
             .and_then(|cell| time(cell))

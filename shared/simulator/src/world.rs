@@ -275,7 +275,7 @@ impl<'a> World<'a> {
 
     fn view(&mut self) -> View {
         let (visible, in_flight) = self.snapshot;
-        let places = f64::from(self.running * self.surroundings.concurrency);
+        let places = f64::from(self.running) * f64::from(self.surroundings.concurrency);
         View {
             now: self.now,
             visible,
@@ -283,6 +283,10 @@ impl<'a> World<'a> {
             running: self.running,
             pending: self.pending,
             desired: self.desired,
+            protected: u32::try_from(
+                self.tasks.iter().filter(|task| task.state == State::Running && !task.works_on.is_empty()).count(),
+            )
+            .unwrap_or(u32::MAX),
             busy: if places > 0.0 { self.in_flight as f64 / places } else { 0.0 },
             start_delays: std::mem::take(&mut self.start_delays),
             minutes: std::mem::take(&mut self.minutes),

@@ -132,10 +132,16 @@ impl ConfigFile {
             let problem = Diagnostic::error(name.span, format!("a task named `{}` stands in another file", name.value));
             problems.push(problem.help("give each task its own name"));
         }
-        let new = tasks.0.into_iter().filter(|(name, _)| self.tasks().get(name).is_none()).collect();
-        self.tasks.get_or_insert_default().extend(Mapping(new));
-        self.routes.get_or_insert_default().extend(file.routes.unwrap_or_default());
-        self.workers.get_or_insert_default().extend(file.workers.unwrap_or_default());
+        let new: Vec<_> = tasks.0.into_iter().filter(|(name, _)| self.tasks().get(name).is_none()).collect();
+        if !new.is_empty() {
+            self.tasks.get_or_insert_default().extend(Mapping(new));
+        }
+        if let Some(routes) = file.routes {
+            self.routes.get_or_insert_default().extend(routes);
+        }
+        if let Some(workers) = file.workers {
+            self.workers.get_or_insert_default().extend(workers);
+        }
         self.tests.get_or_insert_default().extend(file.tests.unwrap_or_default());
     }
 }

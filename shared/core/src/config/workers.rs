@@ -35,7 +35,8 @@ record! {
         { "required": ["acceptable_latency"] }, { "required": ["target"] }, { "required": ["step"] },
     ]))]
     pub struct ScalingConfig ("a mapping with `max` and `acceptable_latency`") {
-        /// The least workers, however idle. More cost more; those that are there need no time to start. Default: 0.
+        /// The least workers, however idle: for a `service`, as those of `run` end when they are idle. More cost more; those that are
+        /// there need no time to start. Default: 0.
         #[schemars(extend("default" = 0))]
         pub min: Option<Spanned<u32>>,
         /// The most workers, however long the queue: what bounds the cost.
@@ -67,7 +68,8 @@ record! {
         pub scale_in_hold: Option<Spanned<Duration>>,
         /// Whether nothing is changed, whatever the queue holds. Default: false.
         pub paused: Option<bool>,
-        /// Advanced: how often it is decided, 1 to 60 seconds. Default: 10s.
+        /// Advanced: how often it is decided, 1 to 60 seconds. The load is seen over 6 and 30 ticks, so that a shorter one is quicker,
+        /// and less calm. Default: 10s.
         #[schemars(extend("default" = "10s"))]
         pub tick: Option<Spanned<Duration>>,
         /// Advanced: how long a task takes to start. Default: learned from the last 20 tasks; until then 45s on Fargate and 10s on

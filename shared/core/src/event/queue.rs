@@ -1,5 +1,7 @@
 //! SQS queues.
 
+use std::fmt;
+
 /// A queue, by its name and, where they are known, Region and account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Queue {
@@ -62,5 +64,15 @@ impl Queue {
     pub fn is(&self, other: &Self) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
         self.name == other.name && same(&self.region, &other.region) && same(&self.account, &other.account)
+    }
+}
+
+/// Its ARN, as far as the place is known; else its name.
+impl fmt::Display for Queue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.region, &self.account) {
+            (Some(region), Some(account)) => write!(formatter, "arn:aws:sqs:{region}:{account}:{}", self.name),
+            _ => formatter.write_str(&self.name),
+        }
     }
 }

@@ -139,7 +139,7 @@ impl ScalingDecision {
 
     /// Whether somebody should look: what is needed cannot be had, or cannot be seen.
     pub fn is_alarming(&self) -> bool {
-        matches!(self.reason, Reason::Unknown(_) | Reason::Blocked { .. })
+        matches!(self.reason, Reason::Unknown(_) | Reason::Blocked { .. } | Reason::BusyWorkersUnprotected { .. })
     }
 }
 

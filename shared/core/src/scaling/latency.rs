@@ -46,10 +46,10 @@ impl LatencyRule {
         numbers.backlog_seconds = Some(backlog);
         let hold = self.scale_in_hold.as_secs_f64();
         let mut kept = state.kept(memory);
-        if memory.had_messages(hold, now) {
+        if memory.had_messages(hold, policy.tick.as_secs_f64(), now) {
             kept = kept.max(1);
         }
-        Demand { out, kept: memory.most_kept(kept, hold, now) }
+        Demand { out, kept: memory.most_kept(kept, hold, policy.tick.as_secs_f64(), now) }
     }
 }
 
@@ -101,9 +101,8 @@ impl<'a> State<'a> {
         let Self { visible, in_flight, running, pending, concurrency, service_time, horizon, drain, .. } = *self;
         let messages = visible + in_flight;
         let window = self.rule.acceptable_latency.as_secs_f64().clamp(self.short_window, self.long_window);
-        let load = memory
-            .offered_load(window, self.tick, service_time)
-            .unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
+        let seen = memory.offered_load(window, self.tick, service_time);
+        let load = seen.unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
         // Workers that start now are there for about half of the time.
         let done = concurrency * (running + pending / 2.0) * horizon;
         let backlog = (visible * service_time + load * horizon - done).max(0.0);
@@ -113,8 +112,9 @@ impl<'a> State<'a> {
         let mut workers = 0;
         if backlog > drain * concurrency * (running + pending) {
             let needed = load.max(backlog / drain) / concurrency;
-            // No more workers than there are messages for.
-            let useful = (messages + load / service_time * horizon) / concurrency;
+            // No more workers than there are messages for, with those that come meanwhile as far as they were seen to.
+            let coming = if seen.is_some() { load / service_time * horizon } else { 0.0 };
+            let useful = (messages + coming) / concurrency;
             workers = whole(needed).min(whole(useful));
         }
         (workers.max(1), load, backlog)

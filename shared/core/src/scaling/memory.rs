@@ -10,20 +10,27 @@ use super::{Minute, Observation, ScalingDecision, ScalingPolicy, StartDelay};
 
 /// How far back samples are kept: five minutes, at the usual tick.
 const SAMPLES_TICKS: f64 = 30.0;
-/// How many samples make a slope.
+/// How far back "just now" is.
+const RECENT_TICKS: f64 = 6.0;
+/// How many samples tell a load.
 const SAMPLES_MIN: usize = 3;
-/// How long the samples of a slope must span: 45 seconds at the usual tick, or a part of the window.
+/// How long they must span: 45 seconds at the usual tick, or a part of the window.
 const SPAN_MIN_TICKS: f64 = 4.5;
 const SPAN_SHARE: f64 = 0.7;
 /// How much of what was known about service times is left after another minute.
 const DECAY: f64 = 0.97;
 /// How many messages' experience is never forgotten.
-const EXPERIENCE_MIN: f64 = 20.0;
+const EXPERIENCE_MIN: f64 = 100.0;
 /// How many tasks' start delays are kept.
 const START_DELAYS_MAX: usize = 20;
 /// How many minutes tell the rate of arrivals after a cold start.
 const ARRIVAL_MINUTES_MAX: usize = 5;
 const ARRIVAL_MINUTES_MIN: usize = 3;
+/// How old what was told of them may be: seconds.
+const ARRIVAL_MINUTES_AGE_MAX: f64 = 300.0;
+/// How many times as many messages as workers have places for may be in flight, before they count as left behind by workers that
+/// broke down.
+const LEFT_BEHIND: f64 = 1.5;
 
 /// What a policy remembers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,8 +43,8 @@ pub struct Memory {
     service: Option<Experience>,
     /// How long the last tasks took to start: seconds.
     start_delays: VecDeque<f64>,
-    /// How many messages were sent in each of the last minutes.
-    sent: VecDeque<f64>,
+    /// How many messages were sent in each of the last minutes, and when that was told: seconds.
+    sent: VecDeque<(f64, f64)>,
     /// When it was scaled in last: seconds.
     last_scale_in: Option<f64>,
     /// When there were messages last: seconds.
@@ -87,14 +94,20 @@ impl Memory {
     }
 
     /// Takes in what does not concern this very moment.
-    pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy) {
+    pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy, now: Timestamp) {
+        let now = self.seconds(now);
+        let places = f64::from(policy.concurrency) * observation.running.map_or(f64::INFINITY, f64::from);
         let prior = policy.msg_processing_time;
         let mut known =
             self.service.unwrap_or(Experience { seconds: prior.seconds * prior.messages, messages: prior.messages });
         for Minute { sent, deleted, in_flight } in &observation.minutes {
-            self.sent.extend(sent.filter(|sent| is_count(*sent)));
+            self.sent.extend(sent.filter(|sent| is_count(*sent)).map(|sent| (now, sent)));
             let (Some(deleted), Some(in_flight)) = (deleted, in_flight) else { continue };
             if !is_count(*deleted) || !is_count(*in_flight) || (*deleted == 0.0 && *in_flight == 0.0) {
+                continue;
+            }
+            // What nobody works on says nothing of how long it takes.
+            if *deleted == 0.0 && *in_flight > LEFT_BEHIND * places {
                 continue;
             }
             if known.messages * DECAY >= EXPERIENCE_MIN {
@@ -105,6 +118,7 @@ impl Memory {
         }
         self.service = Some(known);
         truncate_front(&mut self.sent, ARRIVAL_MINUTES_MAX);
+        self.sent.retain(|(told_at, _)| now - told_at <= ARRIVAL_MINUTES_AGE_MAX);
         self.start_delays.extend(observation.start_delays.iter().copied().filter(|delay| is_count(*delay)));
         truncate_front(&mut self.start_delays, START_DELAYS_MAX);
     }
@@ -164,20 +178,22 @@ impl Memory {
     /// The offered load by CloudWatch's last minutes, if there are enough.
     pub(super) fn offered_load_by_minutes(&self, service_time: f64) -> Option<f64> {
         let enough = self.sent.len() >= ARRIVAL_MINUTES_MIN;
-        enough.then(|| self.sent.iter().sum::<f64>() / self.sent.len() as f64 / 60.0 * service_time)
+        enough
+            .then(|| self.sent.iter().map(|(_, sent)| sent).sum::<f64>() / self.sent.len() as f64 / 60.0 * service_time)
     }
 
     /// Whether there was a message within `hold` seconds, or only one reading says that there is none: it may lag.
-    pub(super) fn had_messages(&self, hold: f64, now: Timestamp) -> bool {
+    pub(super) fn had_messages(&self, hold: f64, tick: f64, now: Timestamp) -> bool {
         let now = self.seconds(now);
-        self.zero_readings < 2 || self.last_message.is_some_and(|last| now - last <= hold)
+        self.zero_readings < 2 || self.last_message.is_some_and(|last| now - last <= hold + tick / 2.0)
     }
 
-    /// The most that any tick of the last `hold` seconds would have kept, this one among them.
-    pub(super) fn most_kept(&mut self, kept: u32, hold: f64, now: Timestamp) -> u32 {
+    /// The most that any tick of the last `hold` seconds would have kept, this one and, as ticks are never quite on time, one a
+    /// little older among them.
+    pub(super) fn most_kept(&mut self, kept: u32, hold: f64, tick: f64, now: Timestamp) -> u32 {
         let now = self.seconds(now);
         self.kept.push_back((now, kept));
-        while self.kept.front().is_some_and(|(at, _)| now - at > hold) {
+        while self.kept.front().is_some_and(|(at, _)| now - at > hold + tick / 2.0) {
             self.kept.pop_front();
         }
         self.kept.iter().map(|(_, kept)| *kept).max().unwrap_or(kept)
@@ -190,6 +206,23 @@ impl Memory {
 
     pub(super) fn scaled_in(&mut self, now: Timestamp) {
         self.last_scale_in = Some(self.seconds(now));
+    }
+
+    /// The most messages in flight that were seen within some ticks.
+    pub(super) fn most_in_flight(&self, policy: &ScalingPolicy) -> f64 {
+        let Some(last) = self.samples.back() else { return 0.0 };
+        let recent =
+            self.samples.iter().filter(|sample| sample.at >= last.at - RECENT_TICKS * policy.tick.as_secs_f64());
+        recent.map(|sample| sample.in_flight).fold(0.0, f64::max)
+    }
+
+    /// This memory where what was decided could not be done.
+    #[must_use]
+    pub fn undone(self, before: &Self) -> Self {
+        let Self { last_scale_in, last_order, last_step, .. } = before;
+        let mut undone = Self { last_scale_in: *last_scale_in, last_order: *last_order, last_step: *last_step, ..self };
+        undone.blocked.expected = undone.blocked.expected.min(before.blocked.expected);
+        undone
     }
 
     /// Remembers what was decided.

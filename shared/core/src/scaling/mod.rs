@@ -105,7 +105,7 @@ impl ScalingPolicy {
     /// holds now.
     pub fn decide(&self, observation: &Observation, memory: Memory, now: Timestamp) -> (ScalingDecision, Memory) {
         let mut memory = memory.starting_at(now);
-        memory.learn(observation, self);
+        memory.learn(observation, self, now);
         let bounds = self.bounds_at(now);
         let seen = match Seen::of(observation, self.mode) {
             Ok(seen) => seen,
@@ -119,17 +119,19 @@ impl ScalingPolicy {
         let is_blocked = blocked::notice(&mut memory, &seen, self, now);
         let unblocked = demand;
         if is_blocked {
-            demand = blocked::capped(demand, &seen, &memory, self, now);
+            demand = blocked::capped(demand, &seen, &mut memory, self, now);
         }
         let mut decision = match self.mode {
             Mode::Service => self.set_desired(demand, &seen, bounds, &mut memory, now),
-            Mode::RunTask => self.launch(demand, &seen, bounds),
+            // Workers that end as soon as they start are no minimum.
+            Mode::RunTask => self.launch(demand, &seen, if is_blocked { Bounds { min: 0, ..bounds } } else { bounds }),
         };
-        if is_blocked && unblocked.out > demand.out {
+        if is_blocked && unblocked.out > demand.out && decision.action == Action::Hold {
             decision.reason =
                 Reason::Blocked { visible: seen.visible, in_flight: seen.in_flight, running: seen.running };
         }
         decision.numbers = Some(numbers);
+        decision.bounds = bounds;
         memory.ordered(&decision, &seen, now);
         (decision, memory)
     }
@@ -165,7 +167,8 @@ impl ScalingPolicy {
             memory.scaled_in(now);
             return set(bounds.max, Reason::AboveMaximum { from: desired, max: bounds.max });
         }
-        let kept = demand.kept.clamp(bounds.min, bounds.max);
+        // Those that are protected would not be stopped, whatever a reading that lags says.
+        let kept = demand.kept.max(seen.protected.unwrap_or(0)).clamp(bounds.min, bounds.max);
         if kept >= desired {
             let reason = match demand.out > bounds.max {
                 true => Reason::AtMaximum { wanted: demand.out, max: bounds.max },

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use crate::config::{RoutingConfig, RunsAs, Worker};
+use crate::event::Queue;
 use crate::identity::{Identity, Launch, STARTED_BY_PREFIX};
 use crate::limits;
 use crate::task_request::{EnvironmentVariable, TaskRequest};
 
 /// The worker's name, in its tasks.
 pub const WORKER_VARIABLE: &str = "ECS_TRIGGER_WORKER";
-/// The names of its queues, separated by commas.
+/// The names of its queues, or their ARNs where they are known, separated by commas.
 pub const QUEUE_VARIABLE: &str = "ECS_TRIGGER_QUEUE";
 /// After how many seconds without a message it ends.
 pub const IDLE_EXIT_VARIABLE: &str = "ECS_TRIGGER_IDLE_EXIT";
@@ -76,7 +77,7 @@ impl Worker {
 
     /// What its containers are told.
     fn variables(&self) -> impl Iterator<Item = EnvironmentVariable> {
-        let queues: Vec<&str> = self.queues.iter().map(|queue| queue.name.as_str()).collect();
+        let queues: Vec<String> = self.queues.iter().map(Queue::to_string).collect();
         let variables = [
             (WORKER_VARIABLE, self.name.clone()),
             (QUEUE_VARIABLE, queues.join(",")),

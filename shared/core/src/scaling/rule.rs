@@ -55,5 +55,6 @@ impl ScalingRule {
 pub(super) fn whole(workers: f64) -> u32 {
     // What a computation left over of a whole number is no worker.
     let workers = (workers - 1e-9).ceil();
-    if workers <= 0.0 { 0 } else { workers.min(f64::from(u32::MAX)) as u32 }
+    // What is no number is no reason to start anything.
+    if workers > 0.0 { workers.min(f64::from(u32::MAX)) as u32 } else { 0 }
 }

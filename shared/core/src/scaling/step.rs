@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::observation::Seen;
-use super::{Demand, Memory, ScalingPolicy};
+use super::{Demand, Memory, Mode, ScalingPolicy};
 
 /// More or fewer workers, by how many messages wait. Unlike a step scaling policy, one message starts a worker where there is
 /// none, and workers that are busy are kept.
@@ -47,9 +47,9 @@ impl StepRule {
                 let out = seen.desired.saturating_add(change.unsigned_abs());
                 Demand { out, kept: out }
             }
-            Some(change) if change < 0 && seen.desired > 0 => {
+            Some(change) if change < 0 && seen.desired > 0 && policy.mode == Mode::Service => {
                 let mut kept = seen.desired.saturating_sub(change.unsigned_abs()).max(seen.busy(policy.concurrency));
-                if memory.had_messages(0.0, now) {
+                if memory.had_messages(0.0, policy.tick.as_secs_f64(), now) {
                     kept = kept.max(1);
                 }
                 if kept < seen.desired {

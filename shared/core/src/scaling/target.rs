@@ -26,9 +26,9 @@ impl TargetRule {
         }
         let hold = self.scale_in_hold.as_secs_f64();
         let mut kept = wanted.max(seen.busy(policy.concurrency));
-        if memory.had_messages(hold, now) {
+        if memory.had_messages(hold, policy.tick.as_secs_f64(), now) {
             kept = kept.max(1);
         }
-        Demand { out: wanted, kept: memory.most_kept(kept, hold, now) }
+        Demand { out: wanted, kept: memory.most_kept(kept, hold, policy.tick.as_secs_f64(), now) }
     }
 }

@@ -281,7 +281,7 @@ fn an_image_that_does_not_start_is_tried_by_one_task_now_and_then() {
         Action::Launch(count) => Some(format!("{}: {count}", now.as_second())),
         _ => None,
     });
-    expect!["0: 2, 10: 2, 70: 1, 130: 1, 190: 1, 250: 1"].assert_eq(&launches.collect::<Vec<_>>().join(", "));
+    expect!["0: 2, 60: 1, 120: 1, 180: 1, 240: 1"].assert_eq(&launches.collect::<Vec<_>>().join(", "));
 }
 
 #[test]

@@ -26,6 +26,7 @@ const TARGET_SCALE_IN_HOLD: Duration = Duration::from_secs(300);
 const SCALE_IN_EVERY: Duration = Duration::from_secs(60);
 const COOLDOWN: Duration = Duration::from_secs(60);
 const STABILITY: u32 = 2;
+const STABILITY_MAX: u32 = 10;
 /// How much the config's word about a message's time counts, and how much a guess does: messages.
 const CONFIGURED_MESSAGES: f64 = 20.0;
 const GUESSED_MESSAGES: f64 = 3.0;
@@ -72,6 +73,12 @@ impl Loader<'_> {
             );
         }
         let queues: Vec<Queue> = config.queue.0.iter().filter_map(|queue| self.queue_named(queue)).collect();
+        for (position, queue) in queues.iter().enumerate() {
+            if queues[..position].iter().any(|other| other.is(queue)) {
+                let problem = Diagnostic::error(name.span, format!("the queue `{}` stands here twice", queue.name));
+                self.problems.push(problem.help("name it once: else its messages count twice"));
+            }
+        }
         let policy = self.policy(&config.scaling, &runs_as, tasks);
         Some(Worker {
             name: name.value,
@@ -79,7 +86,7 @@ impl Loader<'_> {
             queues,
             runs_as,
             policy: policy?,
-            idle_exit: config.scaling.idle_exit.as_ref().map_or(IDLE_EXIT, |idle| idle.value.0),
+            idle_exit: self.at_least_a_second("idle_exit", config.scaling.idle_exit.as_ref(), IDLE_EXIT),
         })
     }
 
@@ -163,6 +170,15 @@ impl Loader<'_> {
         }
         let min = config.min.as_ref().map_or(0, |min| min.value);
         let bounds = self.bounds(min, &config.max, config.min.as_ref().map_or(config.max.span, |min| min.span));
+        if let Some(min) = config.min.as_ref().filter(|min| mode == Mode::RunTask && min.value > 0) {
+            let message = "workers of `run` end when they are idle, so that these are started again and again";
+            let help = "write `min: 0`; workers that are always there are a `service`'s";
+            self.problems.push(Diagnostic::warning(min.span, message).help(help));
+        }
+        if let Some(stability) = config.stability.as_ref().filter(|stability| stability.value > STABILITY_MAX) {
+            let problem = Diagnostic::error(stability.span, format!("`stability` is at most {STABILITY_MAX}"));
+            self.problems.push(problem.help("write a number of standard deviations such as 2"));
+        }
         let tick = self.at_least_a_second("tick", config.tick.as_ref(), TICK);
         if tick > Duration::from_secs(60) {
             let problem =
@@ -312,6 +328,10 @@ impl Loader<'_> {
         if min.is_none() && max.is_none() && self.is_read_whole(config.span) {
             let problem = Diagnostic::error(config.span, "the schedule changes no bound");
             self.problems.push(problem.help("write `min`, `max` or both"));
+        }
+        if max == Some(0) {
+            let problem = Diagnostic::error(config.span, "with at most 0 workers no message is ever worked on");
+            self.problems.push(problem.help("write a `max` from 1"));
         }
         if let (Some(min), Some(max)) = (min, max)
             && min > max
