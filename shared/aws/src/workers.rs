@@ -140,3 +140,6 @@ fn worker_task(task: &Task) -> Option<WorkerTask> {
     let start_delay = started.and_then(|(started, created)| Duration::try_from_secs_f64(started - created).ok());
     Some(WorkerTask { arn: task.task_arn()?.to_owned(), is_running, start_delay })
 }
+
+#[cfg(test)]
+mod tests;

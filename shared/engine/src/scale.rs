@@ -188,7 +188,7 @@ impl<P: ScalingPorts> Look<'_, P> {
     }
 
     fn note<T>(&mut self, result: Result<T, Unanswered>) -> Option<T> {
-        result.map_err(|error| self.problems.push(error.to_string())).ok()
+        result.map_err(|Unanswered(reason)| self.problems.push(reason)).ok()
     }
 
     /// What is seen before another worker's turn is late.
@@ -358,3 +358,6 @@ impl<P: ScalingPorts> Look<'_, P> {
         change(&mut self.ports.pace().lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ const RISE: f64 = 0.25;
 /// How many times as long as tasks take to start nothing may be worked on, at least so many seconds.
 const STARTS: f64 = 3.0;
 const UNSERVED_SECONDS_MIN: f64 = 120.0;
+/// Which part of the places that were asked for counts as nothing.
+const UNSERVED_PART: f64 = 0.1;
 /// How long there is at least between two tasks that are started to see whether it is over: seconds.
 const TRIES_EVERY_MIN: f64 = 60.0;
 /// After how long it is tried once whether more workers help nevertheless, and how many more: a part of those that run.
@@ -26,7 +28,7 @@ const PROBE: f64 = 0.25;
 pub struct Signs {
     /// How many readings in a row show idle workers beside waiting messages.
     readings: u32,
-    /// Since when messages wait and none is worked on, though workers were asked for: seconds.
+    /// Since when messages wait and next to none is worked on, though workers were asked for: seconds.
     unserved_since: Option<f64>,
     /// How many workers there should be at the next reading.
     pub(super) expected: u32,
@@ -60,7 +62,8 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
     let signs = &mut memory.blocked;
     let are_idle = waits && seen.pending == 0 && in_flight < places * signs.utilization.unwrap_or(1.0) * IDLE_BELOW;
     signs.readings = if are_idle { signs.readings.saturating_add(1) } else { 0 };
-    signs.unserved_since = match waits && in_flight == 0.0 && was_asked {
+    let wanted = f64::from(policy.concurrency) * f64::from(seen.desired);
+    signs.unserved_since = match waits && in_flight <= UNSERVED_PART * wanted && was_asked {
         true => signs.unserved_since.or(Some(at)),
         false => None,
     };
