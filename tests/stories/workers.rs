@@ -5,10 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use e2e::{Cluster, Emulator, Function, binary};
+use e2e::{Answer, Cluster, Emulator, Function, Server, binary};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long something may take.
@@ -176,4 +182,180 @@ fn a_hand_a_throttle_and_a_queue_that_cannot_be_read_change_nothing_for_the_othe
     account.until("all messages are done", |cluster| account.worked().len() == 30 && cluster.running() == 0);
     assert_eq!(account.cluster.set("other"), Vec::<u64>::new(), "unknown is not zero: nothing changes");
     assert!(account.cluster.calls("DescribeServices") > 0);
+}
+
+/// A worker of the queue `images` on the emulator that runs this command, with an agent at this address.
+fn shim(emulator: &Emulator, agent: &str, command: &str) -> Command {
+    let mut shim = Command::new(binary("worker-shim"));
+    shim.args(["--queue", "images", "--", "sh", "-c", command])
+        .env("AWS_ENDPOINT_URL", &emulator.endpoint)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("ECS_AGENT_URI", agent)
+        .env("RUST_LOG", "error")
+        .stdin(Stdio::null());
+    shim
+}
+
+#[test]
+fn a_worker_takes_no_message_while_it_cannot_be_protected_and_ends_its_last_one_after_sigterm() {
+    let emulator = Emulator::start();
+    emulator.aws(&["sqs", "create-queue", "--queue-name", "images"]);
+    let url = emulator.queue_url("images");
+    emulator.aws(&["sqs", "send-message", "--queue-url", &url, "--message-body", "a message"]);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let refusals = AtomicUsize::new(2);
+    let said = Arc::clone(&asked);
+    let agent = Server::start(move |put| {
+        said.lock().expect("not poisoned").push(format!("{} {} {}", put.method, put.path, put.body));
+        let refuses = refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        let body = match refuses {
+            true => r#"{"failure":{"Arn":"a","Reason":"DEPLOYMENT_BLOCKED"}}"#,
+            false => r#"{"protection":{"TaskArn":"a","ProtectionEnabled":true}}"#,
+        };
+        Answer { status: 200, body: body.to_owned(), ..Answer::default() }
+    });
+    let folder = TempDir::new().expect("a folder can be made");
+    let (begun, ended) = (folder.path().join("begun"), folder.path().join("ended"));
+    let work = format!("touch {}; sleep 1; echo $SQS_RECEIVE_COUNT $(cat) > {}", begun.display(), ended.display());
+    let mut worker = shim(&emulator, &format!("http://{}", agent.address), &work).spawn().expect("starts");
+    let began = Instant::now();
+    while !begun.exists() {
+        assert!(began.elapsed() < PATIENCE, "the message is worked on when it can be protected: {asked:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let process = Pid::from_child(&worker);
+    kill_process(process, Signal::TERM).expect("it runs");
+    assert!(worker.wait().expect("ends").success());
+    assert_eq!(
+        fs::read_to_string(&ended).expect("it was ended").trim(),
+        "2 a message",
+        "received once for each answer"
+    );
+    let asked = asked.lock().expect("not poisoned");
+    let on = r#"PUT /task-protection/v1/state {"ProtectionEnabled":true,"ExpiresInMinutes":30}"#;
+    let off = r#"PUT /task-protection/v1/state {"ProtectionEnabled":false}"#;
+    // Refused, refused when it was tried again, then given; and, as the worker keeps it, given back at the end.
+    assert_eq!(asked.first().map(String::as_str), Some(on));
+    assert_eq!(asked.last().map(String::as_str), Some(off));
+}
+
+#[test]
+fn a_message_whose_command_fails_can_be_received_again() {
+    let emulator = Emulator::start();
+    emulator.aws(&["sqs", "create-queue", "--queue-name", "images"]);
+    let url = emulator.queue_url("images");
+    emulator.aws(&["sqs", "send-message", "--queue-url", &url, "--message-body", "a message"]);
+    let folder = TempDir::new().expect("a folder can be made");
+    let journal = folder.path().join("journal");
+    let work = format!("echo $SQS_RECEIVE_COUNT >> {}; test $SQS_RECEIVE_COUNT -gt 1", journal.display());
+    let mut worker = Command::new(binary("worker-shim"));
+    worker
+        .args(["--queue", "images", "--retry-delay", "1s", "--idle-exit", "3s", "--", "sh", "-c", &work])
+        .env("AWS_ENDPOINT_URL", &emulator.endpoint)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("RUST_LOG", "off");
+    assert!(worker.output().expect("runs").status.success());
+    assert_eq!(fs::read_to_string(journal).expect("it was run"), "1\n2\n");
+}
+
+/// `ecs-trigger` with these arguments and this input.
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = e2e::command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ecs-trigger runs");
+    child.stdin.take().expect("is piped").write_all(input.as_bytes()).expect("is read");
+    child.wait_with_output().expect("ends")
+}
+
+#[test]
+fn a_policy_is_driven_line_by_line() {
+    let arguments = ["scaling", "decide", "--config", "examples/workers", "--worker", "reports"];
+    let lines = "{\"t\":0,\"visible\":1,\"in_flight\":0,\"delayed\":0,\"running\":0,\"pending\":0,\"desired\":0}\n\n{\"t\":10.5,\"visible\":null,\"in_flight\":0,\"running\":0,\"pending\":1,\"desired\":1,\"minutes\":[{\"sent\":1,\"deleted\":0,\"in_flight\":0}],\"start_delays\":[40]}\n";
+    let decided = run(&arguments, lines);
+    assert!(decided.status.success());
+    let answers: Vec<Value> = String::from_utf8_lossy(&decided.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("is JSON"))
+        .collect();
+    assert_eq!(answers.len(), 2);
+    assert_eq!((&answers[0]["t"], &answers[0]["desired"], &answers[0]["launch"]), (&0.into(), &1.into(), &Value::Null));
+    assert_eq!((&answers[1]["t"], &answers[1]["desired"]), (&10.5.into(), &Value::Null));
+    assert_eq!(answers[1]["reason"], "hold: not known: visible");
+    let wrong = run(&arguments, &format!("{lines}{{\"t\":20,\"visible\":-1}}\n"));
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(said.contains("line 4 of standard input") && said.contains("no count"), "{said}");
+    let unknown = run(&["scaling", "decide", "--config", "examples/workers", "--worker", "report"], "");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `reports`?"));
+}
+
+/// What is promised of the policy, on seeds that it was not tuned on.
+#[test]
+fn the_policy_beats_its_peers_by_what_is_promised() {
+    let simulated = run(&["simulate", "--seeds", "4", "--seed", "9000", "--json"], "");
+    let results: Value = serde_json::from_slice(&simulated.stdout).expect("is JSON");
+    let ratio = |comparison: &Value, of: &str, which: &str| comparison[of][which].as_f64().expect("is a number");
+    let comparisons = results["comparisons"].as_array().expect("is a list");
+    assert_eq!(comparisons.len(), 10);
+    for comparison in comparisons {
+        let (p99, hours) =
+            (|which| ratio(comparison, "p99_age", which), |which| ratio(comparison, "task_hours", which));
+        let (ours, peer) = (&comparison["policy"], comparison["peer"].as_str().expect("is a name"));
+        let holds = match peer {
+            "copilot" | "copilot-ideal" => p99("worst") <= 0.6 && hours("worst") <= 0.9,
+            "cdk" => p99("worst") <= 0.25 && hours("worst") <= 0.95,
+            "keda" => {
+                let flaps: Vec<u64> =
+                    comparison["flaps"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+                p99("worst") <= 0.75 && hours("mean") <= 0.95 && hours("worst") <= 1.1 && flaps[0] <= flaps[1]
+            }
+            _ => true,
+        };
+        assert!(holds, "{ours} against {peer}: {comparison}");
+    }
+    for workload in results["workloads"].as_array().expect("is a list") {
+        for policy in workload["policies"].as_array().expect("is a list").iter().take(2) {
+            let ratio = policy["p99_age_to_acceptable"].as_f64().expect("is a number");
+            assert!(ratio <= 1.0, "{}: {policy}", workload["workload"]);
+            assert_eq!((&policy["kills"], &policy["left"]), (&0.into(), &0.into()), "{}", workload["workload"]);
+        }
+    }
+}
+
+#[test]
+fn a_simulation_is_drawn_and_told_where_it_cannot_be() {
+    let folder = TempDir::new().expect("a folder can be made");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let simulate = |more: &[&str]| run(&[&["simulate", "--workload", "hourly", "--seeds", "1"], more].concat(), "");
+    assert!(simulate(&["--plot", &path("a.svg")]).status.success());
+    assert!(fs::read_to_string(path("a.svg")).expect("is there").starts_with("<svg"));
+    assert!(simulate(&["--plot", &path("a.png")]).status.success());
+    assert!(fs::read(path("a.png")).expect("is there").starts_with(b"\x89PNG"));
+    assert_eq!(simulate(&["--plot", &path("a.gif")]).status.code(), Some(6));
+    fs::write(path("trace.csv"), "time,count\n0,100\n60,0\n").expect("is written");
+    let traced = run(
+        &[
+            "simulate",
+            "--trace",
+            &path("trace.csv"),
+            "--config",
+            "examples/workers",
+            "--worker",
+            "thumbnails",
+            "--json",
+        ],
+        "",
+    );
+    let results: Value = serde_json::from_slice(&traced.stdout).expect("is JSON");
+    assert_eq!(results["workloads"][0]["policies"][0]["messages"], 100);
+    assert_eq!(results["workloads"][0]["policies"][0]["policy"], "run_task");
 }

@@ -30,6 +30,8 @@ pub struct Signs {
     readings: u32,
     /// Since when messages wait and next to none is worked on, though workers were asked for: seconds.
     unserved_since: Option<f64>,
+    /// For how many workers messages waited at the last reading.
+    waiting: u64,
     /// How many workers there should be at the next reading.
     pub(super) expected: u32,
     /// Since when it is blocked.
@@ -68,10 +70,12 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
         false => None,
     };
     let is_unserved = signs.unserved_since.is_some_and(|since| at - since >= patience);
-    // A worker of its own ends only where it finds no message: not where there is one for each.
+    // A worker of its own ends only where it finds no message for a while: not where there was one for each, and is.
     let gone = signs.expected.saturating_sub(seen.desired);
-    let is_for_each = seen.visible >= u64::from(signs.expected) * u64::from(policy.concurrency);
-    let are_gone = policy.mode == Mode::RunTask && waits && is_for_each && gone > 0 && gone >= signs.expected / 4;
+    let waiting = seen.visible / u64::from(policy.concurrency.max(1));
+    let is_for_each = waits && signs.waiting.min(waiting) >= u64::from(signs.expected);
+    let are_gone = policy.mode == Mode::RunTask && is_for_each && gone > 0 && gone >= signs.expected / 4;
+    signs.waiting = waiting;
     if let Some(blocked) = signs.blocked {
         let more = f64::from(seen.running) / blocked.running.max(1.0) - 1.0;
         if blocked.is_probed && more >= PROBE / 2.0 && in_flight >= blocked.in_flight * (1.0 + more / 2.0) {

@@ -25,7 +25,7 @@ pub(super) fn policy(scaling: &str) -> ScalingPolicy {
 /// What is seen at a time: visible, in flight, running, pending, desired; `-` is unknown.
 fn observation(text: &str) -> (Timestamp, Observation) {
     let mut words = text.split_whitespace();
-    let t: i64 = words.next().and_then(|t| t.parse().ok()).expect("a time");
+    let t: f64 = words.next().and_then(|t| t.parse().ok()).expect("a time");
     let mut next = || words.next().and_then(|word| word.parse::<u32>().ok());
     let observation = Observation {
         visible: next().map(u64::from),
@@ -40,7 +40,7 @@ fn observation(text: &str) -> (Timestamp, Observation) {
         Some("protected") => Observation { protected: words.next().and_then(|word| word.parse().ok()), ..observation },
         _ => observation,
     };
-    (Timestamp::UNIX_EPOCH + SignedDuration::from_secs(t), observation)
+    (Timestamp::UNIX_EPOCH + SignedDuration::from_millis((t * 1000.0).round() as i64), observation)
 }
 
 pub(super) fn decide(policy: &ScalingPolicy, lines: &[&str]) -> Vec<(Timestamp, ScalingDecision)> {
@@ -282,6 +282,72 @@ fn an_image_that_does_not_start_is_tried_by_one_task_now_and_then() {
         _ => None,
     });
     expect!["0: 2, 60: 1, 120: 1, 180: 1, 240: 1"].assert_eq(&launches.collect::<Vec<_>>().join(", "));
+}
+
+#[test]
+fn a_lagging_zero_stops_nobody_though_ticks_are_never_quite_on_time() {
+    let mut lines: Vec<String> =
+        (0..=8).map(|tick| format!("{} 0 40 40 0 40 protected 40", f64::from(tick) * 10.005)).collect();
+    lines.push("90.045 0 0 40 0 40 protected 40".to_owned());
+    lines.push("100.05 0 40 40 0 40 protected 40".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    check(
+        "max: 50, acceptable_latency: 120s, msg_processing_time: 60s",
+        &lines[..],
+        expect![[r#"
+        0: -: hold: 40 are enough
+        10: -: hold: 40 are enough
+        20: -: hold: 40 are enough
+        30: -: hold: 40 are enough
+        40: -: hold: 40 are enough
+        50: -: hold: 40 are enough
+        60: -: hold: 40 are enough
+        70: -: hold: 40 are enough
+        80: -: hold: 40 are enough
+        90: -: hold: 40 are enough
+        100: -: hold: 40 are enough"#]],
+    );
+}
+
+#[test]
+fn a_blocked_group_is_met_by_few_tasks_of_their_own() {
+    let lines = [
+        "0 100 0 0 0 -",
+        "10 101 0 0 17 -",
+        "40 104 1 17 0 -",
+        "50 105 1 1 0 -",
+        "60 106 1 1 0 -",
+        "110 111 1 1 0 -",
+        "120 112 1 2 0 -",
+        "130 113 2 2 0 -",
+    ];
+    check(
+        "run max: 50, acceptable_latency: 60s, msg_processing_time: 5s",
+        &lines,
+        expect![[r#"
+        0: launch 17: scale out from 0 to 17
+        10: -: hold: 17 are enough
+        40: -: hold: 17 are enough
+        50: -: hold: 105 messages wait, and 1 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        60: launch 1: scale out from 1 to 2
+        110: -: hold: 111 messages wait, and 1 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        120: -: hold: 112 messages wait, and 2 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        130: launch 17: scale out from 2 to 19"#]],
+    );
+}
+
+#[test]
+fn a_worker_that_ended_just_as_a_message_came_is_not_missed() {
+    let lines = ["0 1 0 0 0 -", "10 0 1 1 0 -", "20 0 0 1 0 -", "30 5 0 0 0 -"];
+    check(
+        "run max: 50, acceptable_latency: 60s, msg_processing_time: 5s",
+        &lines,
+        expect![[r#"
+        0: launch 1: scale out from 0 to 1
+        10: -: hold: 1 are enough
+        20: -: hold: 1 are enough
+        30: launch 1: scale out from 0 to 1"#]],
+    );
 }
 
 #[test]
