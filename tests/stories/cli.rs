@@ -257,9 +257,11 @@ fn no_text_makes_it_panic_and_json_is_byte_for_byte() {
 
 #[test]
 fn every_verb_explains_itself_with_examples() {
-    for verb in ["validate", "plan", "explain", "pattern", "schema", "dev", "completions"] {
-        let help = run(&[verb, "--help"], "");
-        assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:\n"), "{verb}");
+    for verb in ["validate", "plan", "explain", "pattern", "simulate", "scaling decide", "schema", "dev", "completions"]
+    {
+        let verb: Vec<&str> = verb.split(' ').collect();
+        let help = run(&[&verb[..], &["--help"]].concat(), "");
+        assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:\n"), "{verb:?}");
     }
     let help = run(&["--help"], "");
     assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes:\n"));
@@ -851,7 +853,7 @@ fn a_message_for_a_queue_that_is_not_there_is_refused() {
             exit 2
 
             --
-            error: no route is on a queue `job`; did you mean `jobs`?"#]],
+            error: no route and no worker is on a queue `job`; did you mean `jobs`?"#]],
     );
     check_in(
         &folder,
@@ -872,7 +874,9 @@ fn every_example_passes_its_own_tests() {
         let folder = folder.expect("can be read").path().display().to_string();
         let tested = run(&["test", &folder, "--json"], "");
         let printed: Value = serde_json::from_slice(&tested.stdout).expect("is JSON");
-        assert!(tested.status.success() && printed["passed"].as_u64() > Some(0), "{folder}: {printed:#}");
+        // Without routes there is nothing to test.
+        let least = if folder.ends_with("workers") { 0 } else { 1 };
+        assert!(tested.status.success() && printed["passed"].as_u64() >= Some(least), "{folder}: {printed:#}");
     }
 }
 

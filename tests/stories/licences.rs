@@ -6,17 +6,21 @@ use e2e::root;
 use serde_json::Value;
 
 /// Permissive licences. (Advisories would need a database that cannot be had without a network.)
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 16] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "BlueOak-1.0.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",
+    // Fonts, which may be embedded and drawn with.
+    "OFL-1.1",
+    "Ubuntu-font-1.0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
