@@ -12,7 +12,7 @@ Exit codes:
   0    done
   1    a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed
        (pattern check)
-  2    the command line is wrong; pattern or event are invalid (pattern match)
+  2    the command line is wrong; pattern or event are invalid (pattern match); an observation is none (scaling decide)
   3    the config has errors
   4    the event is no event
   5    the event's tasks cannot be requested: a missing field, a limit of AWS

@@ -245,7 +245,7 @@ impl Simulate {
                 given.name, policy.bounds.max
             );
             println!(
-                "  {:<14}{:>9}{:>9}{:>9}{:>11}{:>7}{:>10}{:>7}{:>7}{:>9}{:>10}",
+                "  {:<14}{:>9}{:>9}{:>9}{:>11}{:>8}{:>10}{:>7}{:>7}{:>9}{:>10}",
                 "policy",
                 "p50 age",
                 "p99 age",
@@ -260,7 +260,7 @@ impl Simulate {
             );
             for Tried { kind, outcome } in results {
                 let row = format!(
-                    "{:>7.0} s{:>7.0} s{:>7.0} s{:>11.2}{:>7.2}{:>10}{:>7}{:>7}{:>7.0} %{:>8.2} $",
+                    "{:>7.0} s{:>7.0} s{:>7.0} s{:>11.2}{:>8.2}{:>10}{:>7}{:>7}{:>7.0} %{:>8.2} $",
                     outcome.p50_age,
                     outcome.p99_age,
                     outcome.max_age,
