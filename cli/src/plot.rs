@@ -31,22 +31,30 @@ pub(crate) struct Course<'a> {
     pub(crate) outcome: &'a Outcome,
 }
 
+/// Whether it can be drawn into a file of this name.
+pub(crate) fn is_possible(file: &Path) -> bool {
+    matches!(extension(file).as_str(), "svg" | "png")
+}
+
+fn extension(file: &Path) -> String {
+    file.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
 /// Draws depth, desired and running counts over time, and age against cost; as SVG or PNG, by the file's name.
 pub(crate) fn draw(file: &Path, workload: &str, acceptable_latency: f64, courses: &[Course<'_>]) -> Result<(), String> {
     // The same letters everywhere, whatever fonts a machine has.
     register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|_| "the font for the plot cannot be read".to_owned())?;
     let said = |error: String| format!("{}: {error}", file.display());
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => {
+    match extension(file).as_str() {
+        "svg" => {
             let area = SVGBackend::new(file, SIZE).into_drawing_area();
             drawn(&area, workload, acceptable_latency, courses).map_err(|error| said(error.to_string()))
         }
-        Some("png") => {
+        _ => {
             let area = BitMapBackend::new(file, SIZE).into_drawing_area();
             drawn(&area, workload, acceptable_latency, courses).map_err(|error| said(error.to_string()))
         }
-        _ => Err(said("a plot is an .svg or .png file".to_owned())),
     }
 }
 

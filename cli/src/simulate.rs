@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anstream::println;
+use anstream::{eprintln, println};
 use clap::Args;
 use clap::builder::styling::Style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -40,14 +40,18 @@ Examples:
   ecs-trigger simulate --worker image-worker --trace arrivals.csv
 
 Workloads: steady, step, batches, bursts, sparse, long-jobs, daily, hourly, clusters.
-A trace is CSV: a time a line (seconds, or a date and time), and if you like a column `count`, and one `work` in seconds.")]
+A trace is CSV: a time a line (seconds, or a date and time), and if you like, named in a first line, a column `count` of messages
+until the next line's time, and one `work` in seconds. Other columns are left out.
+
+The table: message age at its quantiles; task-hours that are paid for, and for each hour of work; tasks that were started; flaps, rises
+within five minutes of a fall; kills, messages whose worker was stopped; the part of the time without a task; and the cost.")]
 pub(crate) struct Simulate {
     /// This worker of the config.
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
-    /// The config, or the folder that holds it.
-    #[arg(long, default_value = FILE_NAME)]
-    config: PathBuf,
+    /// The config, or the folder that holds it. Default, with --worker: ecs-trigger.yaml.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Only this workload; may be repeated.
     #[arg(long = "workload", value_name = "NAME", value_parser = generator)]
     workloads: Vec<Generator>,
@@ -73,7 +77,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
     /// The first run's seed.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::from(u32::MAX)))]
     seed: u64,
     /// What a task-hour costs, in US dollars. Default: 0.25 vCPU and 0.5 GB on Fargate.
     #[arg(long, value_name = "USD", default_value_t = PRICE, value_parser = price, hide_default_value = true)]
@@ -108,6 +112,9 @@ impl Simulate {
         let (base, ours) = self.base()?;
         let kinds = self.kinds(&ours);
         let given = self.given(base.as_ref())?;
+        if let Some(file) = self.plot.as_ref().filter(|file| !plot::is_possible(file)) {
+            return Err(Failed::Usage(format!("{}: a plot is an .svg or .png file", file.display())));
+        }
         if self.plot.is_some() && given.len() > 1 {
             return Err(Failed::Usage(
                 "a plot shows one workload; name it by --workload, or give a --trace".to_owned(),
@@ -141,10 +148,16 @@ impl Simulate {
 
     /// What scalers are set to, and in which modes ours is tried: by the worker, or for each workload on its own.
     fn base(&self) -> Result<(Option<Setting>, Vec<ScalerKind>), Failed> {
-        let Some(name) = &self.worker else { return Ok((None, vec![ScalerKind::Service, ScalerKind::RunTask])) };
-        let config = load(&self.config, self.json)?;
-        let worker = worker_of(&config, Some(name))?;
+        if self.worker.is_none() && self.config.is_none() {
+            return Ok((None, vec![ScalerKind::Service, ScalerKind::RunTask]));
+        }
+        let config = load(self.config.as_deref().unwrap_or(Path::new(FILE_NAME)), self.json)?;
+        let worker = worker_of(&config, self.worker.as_deref())?;
         let mut policy = worker.policy.clone();
+        if !policy.schedules.is_empty() {
+            eprintln!("note: the schedules of `{}` are left out, as the others have none", worker.name);
+            policy.schedules.clear();
+        }
         let acceptable_latency = match (&mut policy.rule, self.acceptable_latency) {
             (ScalingRule::Latency(rule), Some(latency)) => {
                 rule.acceptable_latency = latency;
@@ -407,7 +420,9 @@ fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
             kills: sums(|outcome| outcome.kills),
         }
     };
-    pairs.map(comparison).collect()
+    // Of one workload there may be nothing to compare.
+    let is_compared = |comparison: &Comparison| comparison.p99.worst > 0.0;
+    pairs.map(comparison).filter(is_compared).collect()
 }
 
 /// Less than this (of a second, or a task-hour) is not told apart.

@@ -137,16 +137,52 @@ impl Shared {
             if self.protection.is_refused() {
                 self.until_protected().await;
             }
+            // Of several queues each is looked into before one of them is waited for.
+            if queues.len() > 1 && self.look_into_each(turn, &handler).await {
+                continue;
+            }
             let (Some(wait), Some(queue)) = (self.wait(), queues.get(turn % queues.len().max(1))) else { return };
-            // Never given up before it ends: what it brings would be lost until its visibility timeout is over.
-            match queue.receive(wait).await {
-                Ok(Some(message)) => self.take(queue, message, &handler).await,
-                Ok(None) if self.idle_for().is_some() => self.protection.release().await,
-                Ok(None) => {}
-                Err(error) => {
-                    warn!(%error, "no message could be asked for; it is tried again");
-                    self.pause(PAUSE).await;
-                }
+            if !self.receive(queue, wait, &handler).await && self.idle_for().is_some() {
+                self.protection.release().await;
+            }
+        }
+    }
+
+    /// Takes a message of the first queue that has one, beginning with another at each turn; whether there was one.
+    async fn look_into_each<F, H>(&self, turn: usize, handler: &H) -> bool
+    where
+        H: Fn(Message) -> F + Sync,
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let queues = &self.options.queues;
+        for position in 0..queues.len() {
+            if *self.stopping.borrow() {
+                return false;
+            }
+            if self.receive(&queues[(turn + position) % queues.len()], Duration::ZERO, handler).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for a message, and takes it; whether there was one.
+    async fn receive<F, H>(&self, queue: &Queue, wait: Duration, handler: &H) -> bool
+    where
+        H: Fn(Message) -> F + Sync,
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        // Never given up before it ends: what it brings would be lost until its visibility timeout is over.
+        match queue.receive(wait).await {
+            Ok(Some(message)) => {
+                self.take(queue, message, handler).await;
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                warn!(%error, "no message could be asked for; it is tried again");
+                self.pause(PAUSE).await;
+                false
             }
         }
     }

@@ -46,9 +46,9 @@ struct Shim {
     /// How long a message stays invisible at a time; it is prolonged while the command runs.
     #[arg(long, value_name = "TIME", value_parser = visibility_timeout, default_value = "60s")]
     visibility_timeout: Duration,
-    /// After how long a failed message can be received again. Default: when its visibility timeout is over.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    retry_delay: Option<Duration>,
+    /// After how long a failed message can be received again.
+    #[arg(long, value_name = "TIME", value_parser = retry_delay, default_value = "5s")]
+    retry_delay: Duration,
     /// Whether to protect the task: `auto` does where ECS has an agent to ask (ECS_AGENT_URI) and no --idle-exit is set, as only
     /// services' tasks can be protected.
     #[arg(long, value_enum, default_value_t = Protect::Auto)]
@@ -98,7 +98,7 @@ impl Shim {
             queues,
             concurrency: self.concurrency.into(),
             idle_exit: self.idle_exit,
-            retry_delay: self.retry_delay,
+            retry_delay: Some(self.retry_delay),
         };
         let command: Arc<[String]> = self.command.into();
         let handler = move |message| {
@@ -118,6 +118,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     parsed.ok_or_else(|| "must be a length of time such as `90s` or `15m`".to_owned())
+}
+
+fn retry_delay(text: &str) -> Result<Duration, String> {
+    let delay = duration(text)?;
+    if delay <= Duration::from_secs(12 * 3600) { Ok(delay) } else { Err("must be at most 12h".to_owned()) }
 }
 
 fn idle_exit(text: &str) -> Result<Duration, String> {

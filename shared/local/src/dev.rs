@@ -46,6 +46,8 @@ const HAPPENINGS_MAX: usize = 1000;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether a worker is due.
 const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long messages may be left without a worker before `once` gives up.
+const STUCK_AFTER: Duration = Duration::from_secs(15);
 /// How many ticks' depths are told.
 const DEPTHS_MAX: usize = 30;
 /// How often files are looked at that are not complete.
@@ -191,6 +193,7 @@ pub async fn run(
         scaling,
         scaler: Scaler::default(),
         courses: HashMap::new(),
+        no_worker_since: None,
         show: &mut show,
         told_incomplete: HashSet::new(),
         summary: Summary::default(),
@@ -242,7 +245,7 @@ pub async fn run(
             _ = ticks.tick(), if has_workers && !*stop.borrow() => match workers_work {
                 true => {
                     dev.scale().await;
-                    workers_work = !(options.once && dev.are_workers_done());
+                    workers_work = !(options.once && (dev.are_workers_done() || dev.are_workers_stuck()));
                 }
                 // Those that work on a message end it before.
                 false => dev.stop_services().await,
@@ -277,6 +280,8 @@ struct Dev<'a, S> {
     scaler: Scaler,
     /// The depths of each worker's last ticks, and what was told of it last.
     courses: HashMap<String, (VecDeque<u64>, String)>,
+    /// Since when no worker has run.
+    no_worker_since: Option<Instant>,
     show: &'a mut S,
     told_incomplete: HashSet<PathBuf>,
     summary: Summary,
@@ -341,6 +346,22 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         self.scaling.as_ref().is_none_or(|scaling| {
             scaling.endpoint.state().queues.iter().all(|queue| queue.depth(Instant::now()) == Depth::default())
         })
+    }
+
+    /// Whether messages are left and no worker has run for a while; then that is told.
+    fn are_workers_stuck(&mut self) -> bool {
+        if self.ports.launcher.alive.load(Ordering::Relaxed) > 0 {
+            self.no_worker_since = None;
+            return false;
+        }
+        let since = *self.no_worker_since.get_or_insert_with(Instant::now);
+        let is_stuck = since.elapsed() >= STUCK_AFTER;
+        if is_stuck {
+            let reason =
+                "messages are left in workers' queues, and no worker takes them: see what was said of their tasks";
+            self.refuse(reason.to_owned());
+        }
+        is_stuck
     }
 
     async fn stop_services(&mut self) {
@@ -622,6 +643,10 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     }
 
     async fn tell(&mut self, happening: &Happening) {
+        // Of a worker's queue: those of routes are told of where they are looked into.
+        if matches!(happening, Happening::DeadLettered { .. }) {
+            self.summary.refused += 1;
+        }
         if let Happening::Stopped { containers, .. } = happening {
             self.ports.launcher.alive.fetch_sub(1, Ordering::Relaxed);
             // A container that is not essential was stopped with the task, in whatever state.

@@ -1,7 +1,7 @@
 //! The launcher port by processes of this machine.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -184,7 +184,12 @@ impl LocalLauncher {
         let mut processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings)?;
         if let Some(endpoint) = self.worker_endpoint.as_ref().filter(|_| is_of_worker(&request.started_by)) {
             let variables = worker_variables(endpoint, &id);
+            // `worker-shim` lies beside `ecs-trigger`.
+            let own = self.supervisor.first().and_then(|program| Path::new(program).parent());
             for process in &mut processes {
+                if let (Some(path), Some(own)) = (process.environment.get_mut("PATH"), own) {
+                    path.push_str(&format!(":{}", own.display()));
+                }
                 // What the config says goes before.
                 for (name, value) in &variables {
                     process.environment.entry((*name).to_owned()).or_insert_with(|| value.clone());

@@ -7,6 +7,9 @@ use jiff::civil::DateTime;
 use crate::random::log_normal;
 use crate::workload::{Message, Workload};
 
+/// How many messages are simulated at most.
+const MESSAGES_MAX: f64 = 20_000_000.0;
+
 /// Why a text is no trace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
@@ -18,13 +21,16 @@ pub enum TraceError {
         /// What is wrong, and what to write.
         reason: String,
     },
+    /// There are more messages than can be simulated.
+    #[error("there are more than {MESSAGES_MAX} messages in it; take a part of it, or divide the counts")]
+    TooMany,
     /// There is no message in it.
     #[error("there is no message in it; write a time a line, or a time and a count")]
     Empty,
 }
 
 /// Reads arrivals: CSV with a time a line, in order (seconds, or a date and time); where there is a second column, and it is named
-/// `count` or `value`, it says how many messages came until the next line's time. A column `work` gives each message's seconds.
+/// `count` (or `value`, `messages`, `NumberOfMessagesSent`), it says how many messages came until the next line's time. A column `work` gives each message's seconds.
 ///
 /// # Errors
 /// It is no such text.
@@ -40,7 +46,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
         _ => Vec::new(),
     };
     let column = |names: &[&str]| columns.iter().position(|column| names.contains(&column.as_str()));
-    let count_column = column(&["count", "value"]);
+    let count_column = column(&["count", "value", "messages", "sent", "numberofmessagessent"]);
     let work_column = column(&["work", "seconds"]);
     let mut rows: Vec<(f64, Option<f64>, Option<f64>)> = Vec::new();
     for (number, line) in lines {
@@ -69,6 +75,9 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
         rows.push((at, number_in(count_column)?, number_in(work_column)?));
     }
     let Some(first) = rows.first().map(|row| row.0) else { return Err(TraceError::Empty) };
+    if rows.iter().map(|(_, count, _)| count.unwrap_or(1.0)).sum::<f64>() > MESSAGES_MAX {
+        return Err(TraceError::TooMany);
+    }
     let mut messages = Vec::new();
     let steps: Vec<f64> = rows.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     let usual_step = steps.last().copied().unwrap_or(60.0);

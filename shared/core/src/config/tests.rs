@@ -1144,9 +1144,9 @@ fn a_workers_task_is_filled_in_from_no_event() {
     );
     check(
         &config("count: 3"),
-        expect![
-            "c.yaml:5:12: error: the task `w` has a `count` (run a task without one: as many are started as are needed)"
-        ],
+        expect![[r#"
+            c.yaml:5:12: error: the task `w` has a `count` (run a task without one: as many are started as are needed)
+            c.yaml:5:12: warning: no container of the task `w` is told its queue (add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or name the queue in the image)"#]],
     );
     check(&config("overrides: { container_overrides: [{ name: app, command: [work] }] }"), expect!["valid: routes "]);
 }
@@ -1201,7 +1201,7 @@ fn workers_are_scaled_by_one_rule_within_bounds() {
         &scaling("max: 5, acceptable_latency: 60s, tick: 2m, concurrency: 0, msg_processing_time: 0s, idle_exit: 5s"),
         expect![[r#"
             c.yaml:3:79: error: a tick is at most 60s (write `10s`, or another length from 1s to 60s)
-            c.yaml:3:96: error: a worker works on at least one message at once (write a number from 1)
+            c.yaml:3:96: error: a worker works on 1 to 1000 messages at once (write a number in that range)
             c.yaml:3:120: error: a message takes longer than nothing (write a length of time such as `5s`, or leave it out)
             c.yaml:3:135: error: `idle_exit` means something only beside `run` (remove `idle_exit`)"#]],
     );
@@ -1242,8 +1242,8 @@ fn a_queue_whose_messages_others_take_as_well_is_a_warning() {
     check(
         "version: 1\ntasks: { t: { task_definition: t } }\nroutes: [{ name: r, on: { queue: q }, run: t }]\nworkers:\n  - { service: a, queue: q, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, queue: [p, q], scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, name: c, queue: o, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: d, name: c, queue: s, scaling: { max: 5, acceptable_latency: 60s } }\n",
         expect![[r#"
-            c.yaml:5:16: warning: a route take messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
-            c.yaml:6:16: warning: a route take messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
+            c.yaml:5:16: warning: a route takes messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
+            c.yaml:6:16: warning: a route takes messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
             c.yaml:7:25: error: the same service stands above already (name all of its queues in one place: `queue: [one, another]`)
             c.yaml:8:25: error: workers named `c` stand above already (give each its own `name`)"#]],
     );

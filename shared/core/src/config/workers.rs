@@ -51,7 +51,7 @@ record! {
         #[schemars(example = &"5s")]
         pub msg_processing_time: Option<Spanned<Duration>>,
         /// How many messages one worker works on at once. Default: 1.
-        #[schemars(range(min = 1), extend("default" = 1))]
+        #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
         pub concurrency: Option<Spanned<u32>>,
         /// Instead of `acceptable_latency`: one worker for so many messages that wait.
         pub target: Option<Spanned<TargetConfig>>,

@@ -27,6 +27,7 @@ const SCALE_IN_EVERY: Duration = Duration::from_secs(60);
 const COOLDOWN: Duration = Duration::from_secs(60);
 const STABILITY: u32 = 2;
 const STABILITY_MAX: u32 = 10;
+const CONCURRENCY_MAX: u32 = 1000;
 /// How much the config's word about a message's time counts, and how much a guess does: messages.
 const CONFIGURED_MESSAGES: f64 = 20.0;
 const GUESSED_MESSAGES: f64 = 3.0;
@@ -118,6 +119,11 @@ impl Loader<'_> {
                 format!("the task `{}` is filled in from an event, and a worker is started by none", run.value);
             self.problems.push(Diagnostic::error(run.span, message).help("run a task without `{{ ... }}`"));
         }
+        if task.containers.is_empty() {
+            let message = format!("no container of the task `{}` is told its queue", run.value);
+            let help = "add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or name the queue in the image";
+            self.problems.push(Diagnostic::warning(run.span, message).help(help));
+        }
         if task.retry.is_some() || task.timeout.is_some() {
             let message = format!("`retry` and `timeout` of the task `{}` mean nothing for a worker", run.value);
             let help = "a message whose worker fails becomes visible again; run a task without them";
@@ -142,8 +148,8 @@ impl Loader<'_> {
             let is_shared = routes.iter().filter_map(Route::queue).any(|of_route| of_route.is(queue));
             let is_of_others = others.iter().flat_map(|other| &other.queues).any(|other| other.is(queue));
             if is_shared || is_of_others {
-                let who = if is_shared { "a route" } else { "other workers" };
-                let message = format!("{who} take messages of the queue `{}` as well", queue.name);
+                let who = if is_shared { "a route takes" } else { "other workers take" };
+                let message = format!("{who} messages of the queue `{}` as well", queue.name);
                 let help = "each message goes to one of them, whichever is first: give each a queue of its own";
                 self.problems.push(Diagnostic::warning(worker.span, message).help(help));
             }
@@ -191,9 +197,11 @@ impl Loader<'_> {
             ScalingRule::Target(_) | ScalingRule::Step(_) => 1.0,
         };
         let concurrency = config.concurrency.as_ref().map_or(1, |concurrency| concurrency.value);
-        if let Some(zero) = config.concurrency.as_ref().filter(|concurrency| concurrency.value == 0) {
-            let problem = Diagnostic::error(zero.span, "a worker works on at least one message at once");
-            self.problems.push(problem.help("write a number from 1"));
+        if let Some(odd) =
+            config.concurrency.as_ref().filter(|concurrency| !(1..=CONCURRENCY_MAX).contains(&concurrency.value))
+        {
+            let message = format!("a worker works on 1 to {CONCURRENCY_MAX} messages at once");
+            self.problems.push(Diagnostic::error(odd.span, message).help("write a number in that range"));
         }
         let msg_processing_time = match &config.msg_processing_time {
             Some(time) if time.value.0.is_zero() => {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::super::{Action, Memory, Observation, ScalingDecision, ScalingPolicy};
+use super::super::{Action, Memory, Mode, Observation, ScalingDecision, ScalingPolicy};
 use super::policy;
 
 /// Something to see: sometimes unknown, sometimes odd.
@@ -116,6 +116,8 @@ proptest! {
         more in 1u64..3000,
         tasks in (0u32..30, 0u32..30),
     ) {
+        // Workers of their own that are gone though many messages wait are broken: then more messages are no reason for more.
+        let seen = if policy.mode == Mode::RunTask { Vec::new() } else { seen };
         let (_, memory) = decide_all(&policy, &seen);
         let now = at(i64::try_from(seen.len()).unwrap_or(0));
         let wanted = |visible: u64| {
