@@ -11,7 +11,7 @@ use clap::builder::styling::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use trigger_core::scaling::{LatencyRule, Mode, ScalingRule, StartDelay};
+use trigger_core::scaling::{LatencyRule, Mode, ScalingRule};
 use trigger_simulator::study::Case;
 use trigger_simulator::{Generator, Outcome, ScalerKind, Setting, Surroundings, Workload, run, trace};
 
@@ -195,9 +195,7 @@ impl Simulate {
             Some(setting) => setting.clone(),
             None => {
                 let latency = self.acceptable_latency.map_or(latency, |latency| latency.as_secs_f64());
-                let mut setting = Setting::usual(self.max.unwrap_or(200), latency, work);
-                setting.policy.start_delay = StartDelay::Learned(StartDelay::FARGATE);
-                setting
+                Setting::usual(self.max.unwrap_or(200), latency, work)
             }
         };
         let work_asked = self.msg_processing_time.map(|time| time.as_secs_f64());
@@ -226,17 +224,13 @@ impl Simulate {
     }
 
     fn results(&self, given: &[Given], kinds: &[ScalerKind], surroundings: &Surroundings) -> Vec<Vec<Tried>> {
-        let cases = |given: &'_ Given, kind: ScalerKind| {
-            let Given { versions, setting, .. } = given;
-            let versions = (self.seed..).zip(versions);
-            versions.map(|(seed, workload)| (workload.clone(), kind, setting.clone(), seed)).collect::<Vec<_>>()
-        };
-        let owned: Vec<_> =
-            given.iter().flat_map(|given| kinds.iter().flat_map(move |kind| cases(given, *kind))).collect();
-        let cases: Vec<Case<'_>> = owned
-            .iter()
-            .map(|(workload, kind, setting, seed)| Case { workload, kind: *kind, setting, seed: *seed })
-            .collect();
+        let mut cases: Vec<Case<'_>> = Vec::new();
+        for Given { versions, setting, .. } in given {
+            for kind in kinds {
+                let versions = (self.seed..).zip(versions);
+                cases.extend(versions.map(|(seed, workload)| Case { workload, kind: *kind, setting, seed }));
+            }
+        }
         let bar = progress(cases.len());
         let outcomes = run(&cases, surroundings, || bar.inc(1));
         bar.finish_and_clear();

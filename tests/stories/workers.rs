@@ -185,9 +185,11 @@ fn a_hand_a_throttle_and_a_queue_that_cannot_be_read_change_nothing_for_the_othe
 }
 
 /// A worker of the queue `images` on the emulator that runs this command, with an agent at this address.
-fn shim(emulator: &Emulator, agent: &str, command: &str) -> Command {
+fn shim(emulator: &Emulator, agent: &str, options: &[&str], command: &str) -> Command {
     let mut shim = Command::new(binary("worker-shim"));
-    shim.args(["--queue", "images", "--", "sh", "-c", command])
+    shim.args(["--queue", "images"])
+        .args(options)
+        .args(["--", "sh", "-c", command])
         .env("AWS_ENDPOINT_URL", &emulator.endpoint)
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -219,7 +221,7 @@ fn a_worker_takes_no_message_while_it_cannot_be_protected_and_ends_its_last_one_
     let folder = TempDir::new().expect("a folder can be made");
     let (begun, ended) = (folder.path().join("begun"), folder.path().join("ended"));
     let work = format!("touch {}; sleep 1; echo $SQS_RECEIVE_COUNT $(cat) > {}", begun.display(), ended.display());
-    let mut worker = shim(&emulator, &format!("http://{}", agent.address), &work).spawn().expect("starts");
+    let mut worker = shim(&emulator, &format!("http://{}", agent.address), &[], &work).spawn().expect("starts");
     let began = Instant::now();
     while !begun.exists() {
         assert!(began.elapsed() < PATIENCE, "the message is worked on when it can be protected: {asked:?}");
@@ -250,14 +252,7 @@ fn a_message_whose_command_fails_can_be_received_again() {
     let folder = TempDir::new().expect("a folder can be made");
     let journal = folder.path().join("journal");
     let work = format!("echo $SQS_RECEIVE_COUNT >> {}; test $SQS_RECEIVE_COUNT -gt 1", journal.display());
-    let mut worker = Command::new(binary("worker-shim"));
-    worker
-        .args(["--queue", "images", "--retry-delay", "1s", "--idle-exit", "3s", "--", "sh", "-c", &work])
-        .env("AWS_ENDPOINT_URL", &emulator.endpoint)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_REGION", "us-east-1")
-        .env("RUST_LOG", "off");
+    let mut worker = shim(&emulator, "", &["--retry-delay", "1s", "--idle-exit", "3s"], &work);
     assert!(worker.output().expect("runs").status.success());
     assert_eq!(fs::read_to_string(journal).expect("it was run"), "1\n2\n");
 }

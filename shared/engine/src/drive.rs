@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use trigger_core::config::route::Storage;
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, Verdict,
-    later,
+    Answer, Conclusion, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
 };
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
@@ -242,10 +241,7 @@ impl<'a, P: Ports> Driver<'a, P> {
 
     /// Adapts the pace to a reply; whether it started tasks.
     fn judge(&self, reply: &Reply, asked: u32) -> bool {
-        match reply.verdict(asked) {
-            Verdict::Busy { throttled: true } => self.pace(|pace| pace.throttled()),
-            _ => self.pace(|pace| pace.succeeded()),
-        }
+        self.pace(|pace| pace.hear(&reply.verdict(asked)));
         matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
     }
 

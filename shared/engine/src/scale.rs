@@ -327,10 +327,7 @@ impl<P: ScalingPorts> Look<'_, P> {
                 let asked = request.count.unwrap_or(1);
                 let reply = self.ports.launcher().run_task(&request).await;
                 let verdict = reply.verdict(asked);
-                match verdict {
-                    Verdict::Busy { throttled: true } => self.pace(Pace::throttled),
-                    _ => self.pace(Pace::succeeded),
-                }
+                self.pace(|pace| pace.hear(&verdict));
                 let arns = reply.task_arns();
                 launched += u32::try_from(arns.len()).unwrap_or(u32::MAX);
                 self.remembered.launched.extend(arns.iter().map(|arn| (now, Some(arn.clone()))));

@@ -193,6 +193,7 @@ pub async fn run(
         scaling,
         scaler: Scaler::default(),
         courses: HashMap::new(),
+        last_problem: None,
         no_worker_since: None,
         show: &mut show,
         told_incomplete: HashSet::new(),
@@ -280,6 +281,8 @@ struct Dev<'a, S> {
     scaler: Scaler,
     /// The depths of each worker's last ticks, and what was told of it last.
     courses: HashMap<String, (VecDeque<u64>, String)>,
+    /// What went wrong with workers last.
+    last_problem: Option<String>,
     /// Since when no worker has run.
     no_worker_since: Option<Instant>,
     show: &'a mut S,
@@ -373,9 +376,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 
     /// Tells what goes wrong at every tick only when it is new.
     fn refuse_once(&mut self, reason: String) {
-        let (_, told) = self.courses.entry(String::new()).or_default();
-        if *told != reason {
-            told.clone_from(&reason);
+        if self.last_problem.as_ref() != Some(&reason) {
+            self.last_problem = Some(reason.clone());
             self.refuse(reason);
         }
     }

@@ -247,8 +247,7 @@ impl Loader<'_> {
 
     fn check_name(&mut self, route: &RouteConfig, seen: &[&str]) {
         let name = &route.name;
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
+        if !is_legal_name(name) {
             let problem = Diagnostic::error(name.span, format!("`{}` cannot be a route's name", name.value));
             self.problems.push(problem.help("use 1 to 64 letters, digits, `-` and `_`"));
         }
@@ -257,6 +256,12 @@ impl Loader<'_> {
             self.problems.push(problem.help("give each route its own name: launches are told apart by it"));
         }
     }
+}
+
+/// Whether a route, or a worker, can be called so.
+fn is_legal_name(name: &str) -> bool {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(is_legal)
 }
 
 fn unknown_task(run: &Spanned<String>, names: &[&str]) -> Diagnostic {

@@ -417,25 +417,25 @@ impl RoutingConfig {
     /// The queues that workers take messages of and no route does, each once, in the order of the file.
     pub fn worker_queues(&self) -> Vec<&Queue> {
         let of_routes = self.queues();
-        let mut queues: Vec<&Queue> = Vec::new();
-        for queue in self.workers.iter().flat_map(|worker| &worker.queues) {
-            if !queues.iter().chain(&of_routes).any(|known| known.is(queue)) {
-                queues.push(queue);
-            }
-        }
-        queues
+        let of_workers = self.workers.iter().flat_map(|worker| &worker.queues);
+        distinct(of_workers.filter(|queue| !of_routes.iter().any(|of_route| of_route.is(queue))))
     }
 
     /// The queues that routes name, each once, in the order of the file.
     pub fn queues(&self) -> Vec<&Queue> {
-        let mut queues: Vec<&Queue> = Vec::new();
-        for queue in self.routes.iter().filter_map(Route::queue) {
-            if !queues.iter().any(|known| known.is(queue)) {
-                queues.push(queue);
-            }
-        }
-        queues
+        distinct(self.routes.iter().filter_map(Route::queue))
     }
+}
+
+/// Each queue once.
+fn distinct<'a>(all: impl Iterator<Item = &'a Queue>) -> Vec<&'a Queue> {
+    let mut queues: Vec<&Queue> = Vec::new();
+    for queue in all {
+        if !queues.iter().any(|known| known.is(queue)) {
+            queues.push(queue);
+        }
+    }
+    queues
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::reply::Verdict;
+
 /// Calls a second at most: Fargate takes 20 RunTask calls a second, of an account and Region.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
 const RATE_MAX: f64 = 20.0;
@@ -38,6 +40,14 @@ impl Pace {
         let wait = SignedDuration::try_from_secs_f64(wait).ok().filter(|wait| *wait <= longest)?;
         self.tokens -= 1.0;
         Some(wait)
+    }
+
+    /// Hears what a call came to.
+    pub fn hear(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Busy { throttled: true } => self.throttled(),
+            _ => self.succeeded(),
+        }
     }
 
     /// ECS took a call.

@@ -55,7 +55,7 @@ struct Blocked {
 /// Whether more workers would not help, by this reading and those before.
 pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, now: Timestamp) -> bool {
     let at = memory.seconds(now);
-    let patience = (STARTS * horizon(memory, policy)).max(UNSERVED_SECONDS_MIN);
+    let patience = (STARTS * memory.horizon(policy)).max(UNSERVED_SECONDS_MIN);
     let was_asked = seen.desired > 0 || memory.last_order.is_some();
     let waits = seen.visible > 0;
     let places = f64::from(policy.concurrency) * f64::from(seen.running);
@@ -103,7 +103,7 @@ pub(super) fn capped(
     now: Timestamp,
 ) -> Demand {
     let at = memory.seconds(now);
-    let tried_every = horizon(memory, policy).max(TRIES_EVERY_MIN);
+    let tried_every = memory.horizon(policy).max(TRIES_EVERY_MIN);
     // Workers that end as soon as they start are not to be started at every tick.
     let was_tried = memory.last_order.is_some_and(|last| at - last < tried_every);
     if policy.mode == Mode::RunTask && was_tried {
@@ -130,9 +130,4 @@ pub(super) fn capped(
 fn worked_on(seen: &Seen, policy: &ScalingPolicy) -> f64 {
     let places = f64::from(policy.concurrency) * f64::from(seen.running);
     (seen.in_flight as f64).min(places)
-}
-
-/// How long until what is asked for now can be seen to work: seconds.
-fn horizon(memory: &Memory, policy: &ScalingPolicy) -> f64 {
-    memory.start_delay(policy) + policy.tick.as_secs_f64()
 }

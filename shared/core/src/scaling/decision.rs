@@ -124,7 +124,7 @@ impl Numbers {
         Self {
             offered_load: None,
             backlog_seconds: None,
-            horizon_seconds: memory.start_delay(policy) + policy.tick.as_secs_f64(),
+            horizon_seconds: memory.horizon(policy),
             service_seconds: memory.service_time(policy),
             visible: seen.visible,
             in_flight: seen.in_flight,

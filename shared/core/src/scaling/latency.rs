@@ -87,7 +87,7 @@ impl<'a> State<'a> {
             desired: f64::from(seen.desired),
             concurrency: f64::from(policy.concurrency),
             service_time: memory.service_time(policy),
-            horizon: memory.start_delay(policy) + policy.tick.as_secs_f64(),
+            horizon: memory.horizon(policy),
             drain: rule.acceptable_latency.as_secs_f64() / 2.0,
             tick: policy.tick.as_secs_f64(),
             short_window: SHORT_WINDOW_TICKS * policy.tick.as_secs_f64(),

@@ -155,6 +155,11 @@ impl Memory {
         }
     }
 
+    /// How long until workers that are asked for now are ready, and it is decided again: seconds.
+    pub(super) fn horizon(&self, policy: &ScalingPolicy) -> f64 {
+        self.start_delay(policy) + policy.tick.as_secs_f64()
+    }
+
     /// How many messages are worked on at once where none wait: the offered load in Erlang, of the last `window` seconds. None
     /// where too little was seen.
     ///

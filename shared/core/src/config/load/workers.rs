@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Loader, unknown_task};
+use super::{Loader, is_legal_name, unknown_task};
 use crate::config::file::ConfigFile;
 use crate::config::workers::{CapacityScheduleConfig, ScalingConfig, StepConfig, WorkerConfig};
 use crate::config::{Route, RunsAs, Task, Worker, text};
@@ -66,8 +66,7 @@ impl Loader<'_> {
             // An ARN's last part is the service's name.
             None => Spanned { span: own_name.span, value: own_name.rsplit('/').next().unwrap_or_default().to_owned() },
         };
-        let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(is_legal) {
+        if !is_legal_name(&name) {
             let problem = Diagnostic::error(name.span, format!("`{}` cannot be a worker's name", name.value));
             self.problems.push(
                 problem.help("use 1 to 64 letters, digits, `-` and `_`; give it a `name` if the service has another"),
