@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trigger_core::config::{RoutingConfig, includes};
+use trigger_core::config::{RoutingConfig, Variables, includes};
 use trigger_core::diagnostic::Diagnostic;
 use trigger_core::document::Source;
 
@@ -29,9 +29,13 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
 
 /// The config's text, and those that it includes.
 pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
+    read_with(path, &variable)
+}
+
+fn read_with(path: &Path, variables: Variables<'_>) -> Result<Source, Failed> {
     let file = file_of(path);
     let mut source = read_file(&file)?;
-    for included in includes(&source.clone(), &variable) {
+    for included in includes(&source.clone(), variables) {
         let path = file.with_file_name(&included.value);
         let text = fs::read_to_string(&path).map_err(|error| {
             Failed::Io(format!("{}: {error}; it is included at {}", path.display(), source.place(included.span)))
@@ -53,14 +57,20 @@ pub(crate) fn parse(source: Source) -> Result<RoutingConfig, Vec<Diagnostic>> {
     RoutingConfig::parse_with(source, &variable)
 }
 
-fn variable(name: &str) -> Option<String> {
+/// The user's environment.
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
 /// The checked config; its problems are shown, warnings included: errors as JSON on standard output if asked for.
 pub(crate) fn load(path: &Path, json: bool) -> Result<RoutingConfig, Failed> {
-    let source = read(path)?;
-    match parse(source.clone()) {
+    load_with(path, json, &variable)
+}
+
+/// The same, with these environment variables.
+pub(crate) fn load_with(path: &Path, json: bool, variables: Variables<'_>) -> Result<RoutingConfig, Failed> {
+    let source = read_with(path, variables)?;
+    match RoutingConfig::parse_with(source.clone(), variables) {
         Ok(config) => {
             show(&source, &config.warnings);
             Ok(config)

@@ -20,6 +20,7 @@ mod schedule;
 mod schema;
 mod send;
 mod simulate;
+mod synth;
 mod test;
 mod validate;
 
@@ -48,6 +49,7 @@ enum Verb {
     Simulate(simulate::Simulate),
     Dev(dev::Dev),
     Send(send::Send),
+    Synth(synth::Synth),
     Completions(completions::Completions),
     #[command(hide = true)]
     Supervise(dev::Supervise),
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Simulate(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
+        Verb::Synth(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };

@@ -27,6 +27,7 @@ mod fixtures;
 pub mod identity;
 pub mod launch;
 pub mod limits;
+pub mod metrics;
 pub mod pattern;
 pub mod plan;
 pub mod scaling;

@@ -8,6 +8,7 @@ use super::decode::{Decode, record};
 use super::launching::LedgerConfig;
 use super::local::Local;
 use super::route::{RouteConfig, Storage};
+use super::stack::StackConfig;
 use super::task::TaskSettings;
 use super::test::TestConfig;
 use super::text::Mapping;
@@ -80,6 +81,8 @@ record! {
         pub workers: Option<Vec<Spanned<WorkerConfig>>>,
         /// Sample events and what they must start: `ecs-trigger test` tries them.
         pub tests: Option<Vec<Spanned<TestConfig>>>,
+        /// The CloudFormation stack that `ecs-trigger synth` and `deploy` make of this config.
+        pub stack: Option<StackConfig>,
         /// How `ecs-trigger dev` runs the tasks on this machine. Without meaning on AWS.
         pub local: Option<Local>,
     }

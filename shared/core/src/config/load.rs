@@ -48,6 +48,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
     loader.needs_the_ledger(&file);
     loader.tests(&file);
     loader.local(&file);
+    loader.stack(&file);
     let Loader { problems, templates, .. } = loader;
     let events = RouteMatcher::new(&routes, |route| matches!(route.on, EventSource::Events(_)));
     let queues = routes.iter().filter_map(Route::queue).map(|queue| queue.name.clone());
@@ -65,6 +66,7 @@ pub(super) fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingC
         local: file.local,
         remembers,
         storage: file.storage,
+        stack: file.stack.unwrap_or_default(),
         tests: file.tests.unwrap_or_default(),
         etag: None,
         warnings: Vec::new(),

@@ -1,6 +1,6 @@
 //! The routing config: one YAML file, checked whole when it is loaded.
 //!
-//! [`decode`] reads the file's elements (one file each: [`file`], [`route`], [`s3`], [`task`], [`local`]); [`load`] makes tasks
+//! [`decode`] reads the file's elements (one file each: [`file`], [`route`], [`s3`], [`task`], [`workers`], [`stack`], [`local`]); [`load`] makes tasks
 //! and routes of them; [`check`] holds AWS's limits against them. What comes out is a [`RoutingConfig`] that cannot be wrong in
 //! any way knowable beforehand.
 
@@ -14,6 +14,7 @@ pub mod local;
 pub mod route;
 pub mod s3;
 mod schema;
+pub mod stack;
 pub mod task;
 pub mod test;
 pub mod text;
@@ -38,6 +39,7 @@ use load::load;
 use local::Local;
 use route::{Storage, Unmatched};
 pub use schema::schema;
+use stack::StackConfig;
 use test::TestConfig;
 
 /// A checked routing config.
@@ -55,6 +57,8 @@ pub struct RoutingConfig {
     pub local: Option<Local>,
     /// Where large payloads go, and the ledger lies.
     pub storage: Option<Storage>,
+    /// What its stack is told.
+    pub stack: StackConfig,
     /// Whether launches are remembered there.
     remembers: bool,
     /// Sample events and what they must start.
@@ -152,6 +156,11 @@ pub struct MessageSource {
 }
 
 impl Route {
+    /// Whether only so many of its tasks run at once.
+    pub fn has_slots(&self) -> bool {
+        self.concurrency.is_some()
+    }
+
     /// The pattern that decides about events or messages, where there is one.
     pub fn pattern(&self) -> Option<&Pattern> {
         self.event_pattern().map(|pattern| &pattern.pattern)
@@ -233,6 +242,11 @@ impl Task {
     /// Its task definition, as the config has it.
     pub fn task_definition(&self) -> &str {
         &self.fixed.task_definition
+    }
+
+    /// What its launches ask of RunTask, as far as no event changes it; on the first rung of the ladder.
+    pub fn request(&self) -> &TaskRequest {
+        &self.fixed
     }
 
     /// Its templates.
@@ -400,6 +414,11 @@ impl RoutingConfig {
     /// What a route runs.
     pub fn tasks<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a Task> {
         route.tasks.iter().map(|task| &self.tasks[*task])
+    }
+
+    /// Every task, in the order of the files.
+    pub fn all_tasks(&self) -> &[Task] {
+        &self.tasks
     }
 
     /// The names of the buckets that routes name, each once, in the order of the file.

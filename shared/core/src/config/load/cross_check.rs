@@ -71,6 +71,13 @@ impl Loader<'_> {
         }
     }
 
+    /// Notes what the stack cannot be told.
+    pub(super) fn stack(&mut self, file: &ConfigFile) {
+        if let Some(stack) = &file.stack {
+            stack.check(&queues_of_routes(file), &queues_of_workers(file), &mut self.problems);
+        }
+    }
+
     /// Warns of what `dev` is told about things that no route names.
     pub(super) fn local(&mut self, file: &ConfigFile) {
         let Some(local) = &file.local else { return };
@@ -94,7 +101,14 @@ impl Loader<'_> {
 
 /// The queues that routes are on, and workers.
 fn queues(file: &ConfigFile) -> Vec<Queue> {
-    let of_routes = file.routes().iter().filter_map(|route| route.on.queue.as_ref());
-    let of_workers = file.workers.iter().flatten().flat_map(|worker| &worker.queue.0);
-    of_routes.chain(of_workers).filter_map(|queue| Queue::parse(queue)).collect()
+    [queues_of_routes(file), queues_of_workers(file)].concat()
+}
+
+fn queues_of_routes(file: &ConfigFile) -> Vec<Queue> {
+    file.routes().iter().filter_map(|route| route.on.queue.as_ref()).filter_map(|queue| Queue::parse(queue)).collect()
+}
+
+fn queues_of_workers(file: &ConfigFile) -> Vec<Queue> {
+    let all = file.workers.iter().flatten().flat_map(|worker| &worker.queue.0);
+    all.filter_map(|queue| Queue::parse(queue)).collect()
 }

@@ -1,0 +1,164 @@
+//! The functions that a config needs.
+
+use serde_json::{Value, json};
+use trigger_core::config::stack::SQS_TRIGGER_TIMEOUT_SECONDS;
+use trigger_core::config::{EventSource, RoutingConfig, Task};
+
+use crate::policy;
+use crate::stack::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
+use crate::template::{Template, attribute, reference, sub};
+
+/// A Lambda function of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Function {
+    /// EventBridge's events start their tasks.
+    EventTrigger,
+    /// Schedules start their tasks.
+    ScheduleTrigger,
+    /// Messages start their tasks.
+    SqsTrigger,
+    /// What comes after a launch.
+    TaskLifecycle,
+    /// Queues decide how many workers run.
+    QueueScaler,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::EventTrigger, Self::ScheduleTrigger, Self::SqsTrigger, Self::TaskLifecycle, Self::QueueScaler];
+
+    /// Its name: that of its binary, and of the function behind the stack's name and `-`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventTrigger => "event-trigger",
+            Self::ScheduleTrigger => "schedule-trigger",
+            Self::SqsTrigger => "sqs-trigger",
+            Self::TaskLifecycle => "task-lifecycle",
+            Self::QueueScaler => "queue-scaler",
+        }
+    }
+
+    /// The logical id of the function, with which those of its role and log group begin.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::EventTrigger => "EventTrigger",
+            Self::ScheduleTrigger => "ScheduleTrigger",
+            Self::SqsTrigger => "SqsTrigger",
+            Self::TaskLifecycle => "TaskLifecycle",
+            Self::QueueScaler => "QueueScaler",
+        }
+    }
+
+    /// The parameter with the key of its code in the bucket.
+    pub fn code_parameter(self) -> String {
+        format!("{}Code", self.id())
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::EventTrigger => "An EventBridge event starts its tasks",
+            Self::ScheduleTrigger => "A schedule that fires starts its tasks",
+            Self::SqsTrigger => "Messages of SQS queues start their tasks",
+            Self::TaskLifecycle => "Tasks that stop are recorded, and what is due is looked at",
+            Self::QueueScaler => "Each queue decides how many of its workers run",
+        }
+    }
+
+    /// The name of the deployed function.
+    pub(crate) fn deployed_name(self) -> Value {
+        sub(format!("${{AWS::StackName}}-{}", self.name()))
+    }
+
+    /// Whether it is invoked asynchronously, so that Lambda itself tries it again.
+    pub(crate) fn is_asynchronous(self) -> bool {
+        self != Self::SqsTrigger
+    }
+
+    /// The tasks that it may start.
+    pub(crate) fn tasks(self, config: &RoutingConfig) -> Vec<&Task> {
+        let of_routes = |fits: fn(&EventSource) -> bool| {
+            let routes = config.routes.iter().filter(|route| fits(&route.on));
+            routes.flat_map(|route| config.tasks(route)).collect()
+        };
+        match self {
+            Self::EventTrigger => of_routes(|on| matches!(on, EventSource::Events(_))),
+            Self::ScheduleTrigger => of_routes(|on| matches!(on, EventSource::Schedule(_))),
+            Self::SqsTrigger => of_routes(|on| matches!(on, EventSource::Queue(_))),
+            Self::TaskLifecycle => of_routes(|_| true),
+            Self::QueueScaler => config.workers.iter().filter_map(|worker| config.task_of_worker(worker)).collect(),
+        }
+    }
+}
+
+/// The functions that a config needs.
+pub fn functions(config: &RoutingConfig) -> Vec<Function> {
+    let is_needed = |function: &Function| match function {
+        Function::TaskLifecycle => config.ledger().is_some() && !config.routes.is_empty(),
+        Function::QueueScaler => !config.workers.is_empty(),
+        function => !function.tasks(config).is_empty(),
+    };
+    Function::ALL.into_iter().filter(is_needed).collect()
+}
+
+/// How long a function may run, in seconds.
+const TIMEOUT_SECONDS: u32 = SQS_TRIGGER_TIMEOUT_SECONDS;
+/// How often and how long Lambda tries an asynchronous invocation again: as often and long as it can.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html>
+const RETRIES: u32 = 2;
+const EVENT_AGE_SECONDS: u32 = 21_600;
+
+/// Adds a function, its role, its log group, and where it ends what it cannot do.
+pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Function, environment: &Value) {
+    let id = function.id();
+    let (role_id, logs_id) = (format!("{id}Role"), format!("{id}Logs"));
+    template.parameter(
+        &function.code_parameter(),
+        json!({
+            "Type": "String",
+            "Description": format!("The key in the bucket of the archive that holds {} as `bootstrap`", function.name()),
+        }),
+    );
+    template.resource_with(
+        &logs_id,
+        "AWS::Logs::LogGroup",
+        json!({ "DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete" }),
+        json!({
+            "LogGroupName": sub(format!("/aws/lambda/${{AWS::StackName}}-{}", function.name())),
+            "RetentionInDays": config.stack.log_retention_days.as_ref().map_or(30, |days| days.value),
+        }),
+    );
+    policy::add_role(template, config, function, &role_id, &logs_id);
+    let mut properties = json!({
+        "FunctionName": function.deployed_name(),
+        "Description": function.description(),
+        "Runtime": "provided.al2023",
+        "Handler": "bootstrap",
+        "Architectures": [reference(ARCHITECTURE_PARAMETER)],
+        "MemorySize": config.stack.memory.as_ref().map_or(256, |memory| memory.value),
+        "Timeout": TIMEOUT_SECONDS,
+        "Role": attribute(&role_id, "Arn"),
+        "Code": { "S3Bucket": reference(BUCKET_PARAMETER), "S3Key": reference(&function.code_parameter()) },
+        "Environment": { "Variables": environment },
+    });
+    if config.stack.tracing == Some(true) {
+        properties["TracingConfig"] = json!({ "Mode": "Active" });
+    }
+    template.resource_with(id, "AWS::Lambda::Function", json!({ "DependsOn": [logs_id] }), properties);
+    if function.is_asynchronous() {
+        let mut invoke = json!({
+            "FunctionName": reference(id),
+            "Qualifier": "$LATEST",
+            "MaximumRetryAttempts": RETRIES,
+            "MaximumEventAgeInSeconds": EVENT_AGE_SECONDS,
+            "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
+        });
+        if function == Function::QueueScaler {
+            // The next minute looks again: a minute that failed is no event that could be lost.
+            invoke["MaximumRetryAttempts"] = 0.into();
+            invoke["MaximumEventAgeInSeconds"] = 60.into();
+            invoke.as_object_mut().map(|invoke| invoke.remove("DestinationConfig"));
+        }
+        template.resource(&format!("{id}Retries"), "AWS::Lambda::EventInvokeConfig", invoke);
+    }
+}

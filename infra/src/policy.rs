@@ -1,0 +1,539 @@
+//! Least privilege: what each function may do, and nothing else.
+//!
+//! What a statement allows is said by actions in full and resources by name. Where AWS itself wants `*` for a resource, the statement
+//! bears the reason, which stands in the role's metadata.
+//! Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use trigger_core::config::route::Storage;
+use trigger_core::config::{RoutingConfig, RunsAs, Task};
+use trigger_core::event::Queue;
+
+use crate::functions::Function;
+use crate::queues::queue_arn;
+use crate::stack::{BUCKET_PARAMETER, CONFIG_FOLDER, has_roles, roles_parameter};
+use crate::template::{Template, arn, attribute, reference, sub};
+
+/// A statement of a policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// Its name within the policy.
+    pub sid: String,
+    /// The actions, in full.
+    pub actions: Vec<&'static str>,
+    resources: Vec<Value>,
+    conditions: Option<Value>,
+    /// Why its resource is `*`, if it is.
+    pub reason: Option<&'static str>,
+    /// The condition of the stack under which the statement is there.
+    only_if: Option<String>,
+}
+
+impl Statement {
+    fn new(sid: &str, actions: &[&'static str], resources: Vec<Value>) -> Self {
+        let sid = sid.to_owned();
+        Self { sid, actions: actions.to_vec(), resources, conditions: None, reason: None, only_if: None }
+    }
+
+    /// Everything, as AWS has no narrower resource for these actions.
+    fn on_everything(sid: &str, actions: &[&'static str], reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::new(sid, actions, vec!["*".into()]) }
+    }
+
+    fn under(self, conditions: Value) -> Self {
+        Self { conditions: Some(conditions), ..self }
+    }
+
+    fn to_json(&self) -> Value {
+        let one_or_many = |values: &[Value]| match values {
+            [one] => one.clone(),
+            many => json!(many),
+        };
+        let actions: Vec<Value> = self.actions.iter().map(|action| (*action).into()).collect();
+        let mut statement = json!({
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": one_or_many(&actions),
+            "Resource": one_or_many(&self.resources),
+        });
+        if let Some(conditions) = &self.conditions {
+            statement["Condition"] = conditions.clone();
+        }
+        match &self.only_if {
+            Some(condition) => json!({ "Fn::If": [condition, statement, reference("AWS::NoValue")] }),
+            None => statement,
+        }
+    }
+}
+
+/// What a function may do.
+pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> {
+    let mut statements =
+        vec![Statement::new("ReadConfig", &["s3:GetObject"], vec![objects(&format!("{CONFIG_FOLDER}/*"))])];
+    let tasks = function.tasks(config);
+    statements.extend(launch(&tasks));
+    match function {
+        Function::QueueScaler => statements.extend(scale(config)),
+        function => {
+            if let Some(storage) = config.ledger() {
+                statements.extend(remember(storage, &tasks));
+            }
+            statements.extend(payloads(config, function));
+        }
+    }
+    if function == Function::SqsTrigger {
+        let queues = config.queues().into_iter().map(|queue| queue_arn(config, queue)).collect();
+        let take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        statements.push(Statement::new("TakeMessages", &take, queues));
+    }
+    let sends_failures = function.is_asynchronous() && function != Function::QueueScaler;
+    if sends_failures || (config.ledger().is_some() && function != Function::QueueScaler) {
+        statements.push(Statement::new("DeadLetter", &["sqs:SendMessage"], vec![attribute("DeadLetters", "Arn")]));
+    }
+    if config.stack.tracing == Some(true) {
+        let send = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+        statements.push(Statement::on_everything(
+            "Trace",
+            &send,
+            "X-Ray has no resources that traces could be sent to",
+        ));
+    }
+    statements
+}
+
+/// Starting tasks: only these task definitions, only in their clusters, passing on only their roles.
+fn launch(tasks: &[&Task]) -> Vec<Statement> {
+    let mut by_cluster: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+    for task in tasks {
+        by_cluster.entry(task.cluster()).or_default().insert(task.task_definition());
+    }
+    let mut statements = Vec::new();
+    for (position, (cluster, families)) in by_cluster.iter().enumerate() {
+        let run = Statement::new(
+            &format!("RunTasks{}", numbered(position)),
+            &["ecs:RunTask"],
+            families.iter().map(|family| task_definition_arn(family)).collect(),
+        );
+        statements.push(run.under(json!({ "ArnEquals": { "ecs:cluster": cluster_arn(*cluster) } })));
+    }
+    let tagged = tasks.iter().filter(|task| !task.request().tags.is_empty() || task.request().propagate_tags.is_some());
+    let tagged: BTreeSet<Option<&str>> = tagged.map(|task| task.cluster()).collect();
+    if !tagged.is_empty() {
+        let tag = Statement::new("TagNewTasks", &["ecs:TagResource"], tagged.into_iter().map(tasks_of).collect());
+        statements.push(tag.under(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })));
+    }
+    let definitions: BTreeSet<&str> = tasks.iter().map(|task| task.task_definition()).collect();
+    for definition in definitions {
+        let parameter = roles_parameter(definition);
+        let pass = pass_roles(
+            &parameter.replacen("RolesOf", "PassRolesOf", 1),
+            vec![reference(&parameter)],
+            "ecs-tasks.amazonaws.com",
+        );
+        // A list that is a parameter stands for itself, not for an element of a list.
+        statements.push(Statement { only_if: Some(has_roles(definition)), ..pass });
+    }
+    let overridden: BTreeSet<&str> = tasks
+        .iter()
+        .flat_map(|task| [&task.request().overrides.task_role_arn, &task.request().overrides.execution_role_arn])
+        .filter_map(Option::as_deref)
+        .collect();
+    if !overridden.is_empty() {
+        let roles = overridden.into_iter().map(role_arn).collect();
+        statements.push(pass_roles("PassOverriddenRoles", roles, "ecs-tasks.amazonaws.com"));
+    }
+    let volumes = tasks.iter().flat_map(|task| &task.request().volume_configurations);
+    let of_volumes: BTreeSet<&str> = volumes
+        .filter_map(|volume| volume.managed_ebs_volume.as_ref())
+        .map(|volume| volume.role_arn.as_str())
+        .collect();
+    if !of_volumes.is_empty() {
+        let roles = of_volumes.into_iter().map(role_arn).collect();
+        statements.push(pass_roles("PassVolumeRoles", roles, "ecs.amazonaws.com"));
+    }
+    statements
+}
+
+fn pass_roles(sid: &str, roles: Vec<Value>, service: &str) -> Statement {
+    let pass = Statement::new(sid, &["iam:PassRole"], roles);
+    pass.under(json!({ "StringEquals": { "iam:PassedToService": service } }))
+}
+
+/// Keeping the ledger, and doing what it calls for.
+fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
+    let clusters: BTreeSet<Option<&str>> = tasks.iter().map(|task| task.cluster()).collect();
+    let prefix = prefix(storage);
+    let kept = ["launches", "slots", "sequences", "due"];
+    let kept = kept.iter().map(|folder| objects(&format!("{prefix}{folder}/*"))).collect();
+    let see = Statement::new(
+        "SeeAndStopTasks",
+        &["ecs:DescribeTasks", "ecs:StopTask"],
+        clusters.iter().map(|cluster| tasks_of(*cluster)).collect(),
+    );
+    vec![
+        Statement::new("KeepLedger", &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], kept),
+        // Without it, S3 says "access denied" of an object that is not there; a condition on the prefix would have it say so as well.
+        Statement::new("MissLedgersObjects", &["s3:ListBucket"], vec![bucket()]),
+        see.under(in_clusters(&clusters)),
+        list_tasks(&clusters),
+    ]
+}
+
+/// Putting events into S3 that are too large for the overrides.
+fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
+    let storage = config.storage.as_ref()?;
+    let routes = config.routes.iter().filter(|route| route.large_payload);
+    let is_its = |route: &trigger_core::config::Route| {
+        let its = function.tasks(config);
+        config.tasks(route).any(|task| its.iter().any(|known| std::ptr::eq(*known, task)))
+    };
+    routes.clone().any(is_its).then(|| {
+        Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{}payloads/*", prefix(storage)))])
+    })
+}
+
+/// Seeing queues and workers, and setting how many there are.
+fn scale(config: &RoutingConfig) -> Vec<Statement> {
+    let queues: Vec<Queue> = config.workers.iter().flat_map(|worker| worker.queues.clone()).collect();
+    let mut arns: Vec<Value> = Vec::new();
+    for arn in queues.iter().map(|queue| queue_arn(config, queue)) {
+        if !arns.contains(&arn) {
+            arns.push(arn);
+        }
+    }
+    let mut statements = vec![
+        Statement::new("SeeQueues", &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arns),
+        Statement::on_everything(
+            "SeeMetrics",
+            &["cloudwatch:GetMetricData"],
+            "CloudWatch knows no resources for reading metrics",
+        ),
+    ];
+    let mut clusters: BTreeSet<Option<&str>> = BTreeSet::new();
+    let (mut services, mut of_services) = (Vec::new(), BTreeSet::new());
+    for worker in &config.workers {
+        match &worker.runs_as {
+            RunsAs::Service { cluster, service } => {
+                clusters.insert(cluster.as_deref());
+                of_services.insert(cluster.as_deref());
+                let service = service_arn(cluster.as_deref(), service);
+                if !services.contains(&service) {
+                    services.push(service);
+                }
+            }
+            RunsAs::Task(_) => clusters.extend(config.task_of_worker(worker).map(Task::cluster)),
+        }
+    }
+    if !services.is_empty() {
+        let condition = in_clusters(&of_services);
+        let scale = Statement::new("ScaleServices", &["ecs:DescribeServices", "ecs:UpdateService"], services);
+        let protection = of_services.iter().map(|cluster| tasks_of(*cluster)).collect();
+        statements.push(scale.under(condition.clone()));
+        statements.push(Statement::new("SeeProtection", &["ecs:GetTaskProtection"], protection).under(condition));
+    }
+    let see =
+        Statement::new("SeeTasks", &["ecs:DescribeTasks"], clusters.iter().map(|cluster| tasks_of(*cluster)).collect());
+    statements.push(see.under(in_clusters(&clusters)));
+    statements.push(list_tasks(&clusters));
+    statements
+}
+
+fn list_tasks(clusters: &BTreeSet<Option<&str>>) -> Statement {
+    let list = Statement::on_everything(
+        "ListTasks",
+        &["ecs:ListTasks"],
+        "ecs:ListTasks is authorised on container instances, which Fargate has none of; the condition names the clusters",
+    );
+    list.under(in_clusters(clusters))
+}
+
+fn in_clusters(clusters: &BTreeSet<Option<&str>>) -> Value {
+    let arns: Vec<Value> = clusters.iter().map(|cluster| cluster_arn(*cluster)).collect();
+    json!({ "ArnEquals": { "ecs:cluster": if let [one] = arns.as_slice() { one.clone() } else { json!(arns) } } })
+}
+
+fn cluster_arn(cluster: Option<&str>) -> Value {
+    match cluster.unwrap_or("default") {
+        known if known.starts_with("arn:") => known.into(),
+        name => arn("ecs", &format!("cluster/{name}")),
+    }
+}
+
+/// All tasks of a cluster: what they are called is known only once they run.
+fn tasks_of(cluster: Option<&str>) -> Value {
+    match cluster.unwrap_or("default") {
+        known if known.starts_with("arn:") => format!("{}/*", known.replacen(":cluster/", ":task/", 1)).into(),
+        name => arn("ecs", &format!("task/{name}/*")),
+    }
+}
+
+fn service_arn(cluster: Option<&str>, service: &str) -> Value {
+    match (service, cluster.unwrap_or("default")) {
+        (arn, _) if arn.starts_with("arn:") => arn.into(),
+        (name, cluster) if cluster.starts_with("arn:") => {
+            format!("{}/{name}", cluster.replacen(":cluster/", ":service/", 1)).into()
+        }
+        (name, cluster) => arn("ecs", &format!("service/{cluster}/{name}")),
+    }
+}
+
+/// Every revision of a family, as a family without a revision is authorised as its latest one; or the one that is named.
+fn task_definition_arn(definition: &str) -> Value {
+    let named = definition.rsplit('/').next().unwrap_or(definition);
+    let revision = if named.contains(':') { "" } else { ":*" };
+    match definition.starts_with("arn:") {
+        true => format!("{definition}{revision}").into(),
+        false => arn("ecs", &format!("task-definition/{definition}{revision}")),
+    }
+}
+
+fn role_arn(role: &str) -> Value {
+    match role.starts_with("arn:") {
+        true => role.into(),
+        false => sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{role}")),
+    }
+}
+
+fn bucket() -> Value {
+    sub(format!("arn:${{AWS::Partition}}:s3:::${{{BUCKET_PARAMETER}}}"))
+}
+
+fn objects(keys: &str) -> Value {
+    sub(format!("arn:${{AWS::Partition}}:s3:::${{{BUCKET_PARAMETER}}}/{keys}"))
+}
+
+fn prefix(storage: &Storage) -> String {
+    match storage.prefix.as_deref().unwrap_or_default().trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("{prefix}/"),
+    }
+}
+
+fn numbered(position: usize) -> String {
+    if position == 0 { String::new() } else { (position + 1).to_string() }
+}
+
+/// Adds the role of a function.
+pub(crate) fn add_role(template: &mut Template, config: &RoutingConfig, function: Function, id: &str, logs_id: &str) {
+    let write = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    let log = Statement::new("Log", &write, vec![attribute(logs_id, "Arn")]);
+    let mut all = vec![log];
+    all.extend(statements(config, function));
+    let reasons: Map<String, Value> =
+        all.iter().filter_map(|statement| Some((statement.sid.clone(), statement.reason?.into()))).collect();
+    let attributes = match reasons.is_empty() {
+        true => json!({}),
+        false => json!({ "Metadata": { "WhyEveryResource": reasons } }),
+    };
+    let statements: Vec<Value> = all.iter().map(Statement::to_json).collect();
+    template.resource_with(
+        id,
+        "AWS::IAM::Role",
+        attributes,
+        json!({
+            "Description": sub(format!("What ${{AWS::StackName}}-{} may do", function.name())),
+            "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com", None),
+            "Policies": [{
+                "PolicyName": "least-privilege",
+                "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
+            }],
+        }),
+    );
+}
+
+/// Who may act by a role.
+pub(crate) fn assumed_by(service: &str, condition: Option<Value>) -> Value {
+    let mut statement = json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
+    if let Some(condition) = condition {
+        statement["Condition"] = condition;
+    }
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use expect_test::{Expect, expect};
+    use serde_json::Value;
+    use trigger_core::config::RoutingConfig;
+    use trigger_core::document::Source;
+
+    use crate::{Function, stack};
+
+    fn config(text: &str) -> RoutingConfig {
+        RoutingConfig::parse(Source::new("c.yaml", text)).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    /// A line for each statement of a role; what is filled in by CloudFormation in braces.
+    fn check(text: &str, role: &str, expect: &Expect) {
+        let template = stack(&config(text), &BTreeMap::new());
+        let statements = &template.resources()[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+        let lines = statements.as_array().into_iter().flatten().map(|statement| {
+            let (only_if, statement) = match statement.get("Fn::If") {
+                Some(Value::Array(parts)) => (format!("if {} ", plain(&parts[0])), &parts[1]),
+                _ => (String::new(), statement),
+            };
+            let condition = statement.get("Condition").map(|condition| format!(" when {}", plain(condition)));
+            let (action, resource) = (plain(&statement["Action"]), plain(&statement["Resource"]));
+            format!("{only_if}{action} on {resource}{}\n", condition.unwrap_or_default())
+        });
+        expect.assert_eq(&lines.collect::<String>());
+    }
+
+    fn plain(value: &Value) -> String {
+        match value {
+            Value::String(text) => {
+                text.replace("arn:${AWS::Partition}:", "arn:").replace("${AWS::Region}:${AWS::AccountId}:", "")
+            }
+            Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
+            Value::Object(object) => match object.iter().next() {
+                Some((key, inner)) if key == "Fn::Sub" => plain(inner),
+                Some((key, inner)) if key == "Ref" || key == "Fn::GetAtt" => format!("{{{}}}", plain(inner)),
+                Some((key, inner)) => format!("{key}: {}", plain(inner)),
+                None => String::new(),
+            },
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_function_runs_only_its_own_routes_task_definitions_in_their_clusters() {
+        let text = "
+version: 1
+ledger: off
+tasks:
+  a: { cluster: one, task_definition: a }
+  b: { cluster: one, task_definition: \"b:3\" }
+  c: { cluster: \"arn:aws:ecs:eu-west-1:111122223333:cluster/two\", task_definition: c, tags: { team: x } }
+  d: { task_definition: d }
+routes:
+  - { name: of-events, on: { event_pattern: { source: [my.app] } }, run: [a, b, c] }
+  - { name: of-schedules, on: { schedule: rate(1 hour) }, run: d }
+";
+        check(
+            text,
+            "EventTriggerRole",
+            &expect![[r#"
+            logs:CreateLogStream, logs:PutLogEvents on {EventTriggerLogs, Arn}
+            s3:GetObject on arn:s3:::${Bucket}/config/*
+            ecs:RunTask on arn:ecs:task-definition/c:* when ArnEquals: ecs:cluster: arn:aws:ecs:eu-west-1:111122223333:cluster/two
+            ecs:RunTask on arn:ecs:task-definition/a:*, arn:ecs:task-definition/b:3 when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+            ecs:TagResource on arn:aws:ecs:eu-west-1:111122223333:task/two/* when StringEquals: ecs:CreateAction: RunTask
+            if HasRolesOfACA97 iam:PassRole on {RolesOfACA97} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            if HasRolesOfB33161 iam:PassRole on {RolesOfB33161} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            if HasRolesOfC2E7D iam:PassRole on {RolesOfC2E7D} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            sqs:SendMessage on {DeadLetters, Arn}
+        "#]],
+        );
+        check(
+            text,
+            "ScheduleTriggerRole",
+            &expect![[r#"
+            logs:CreateLogStream, logs:PutLogEvents on {ScheduleTriggerLogs, Arn}
+            s3:GetObject on arn:s3:::${Bucket}/config/*
+            ecs:RunTask on arn:ecs:task-definition/d:* when ArnEquals: ecs:cluster: arn:ecs:cluster/default
+            if HasRolesOfD18AC iam:PassRole on {RolesOfD18AC} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            sqs:SendMessage on {DeadLetters, Arn}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn with_a_ledger_a_function_keeps_it_and_sees_to_its_clusters_tasks() {
+        let text = "
+version: 1
+storage: { bucket: state, prefix: team }
+tasks:
+  a: { cluster: one, task_definition: a, overrides: { task_role_arn: \"arn:aws:iam::111122223333:role/a\", execution_role_arn: b } }
+routes:
+  - { name: q, on: { queue: jobs }, run: a, large_payload: s3 }
+";
+        check(
+            text,
+            "SqsTriggerRole",
+            &expect![[r#"
+            logs:CreateLogStream, logs:PutLogEvents on {SqsTriggerLogs, Arn}
+            s3:GetObject on arn:s3:::${Bucket}/config/*
+            ecs:RunTask on arn:ecs:task-definition/a:* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+            if HasRolesOfACA97 iam:PassRole on {RolesOfACA97} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            iam:PassRole on arn:aws:iam::111122223333:role/a, arn:iam::${AWS::AccountId}:role/b when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            s3:GetObject, s3:PutObject, s3:DeleteObject on arn:s3:::${Bucket}/team/launches/*, arn:s3:::${Bucket}/team/slots/*, arn:s3:::${Bucket}/team/sequences/*, arn:s3:::${Bucket}/team/due/*
+            s3:ListBucket on arn:s3:::${Bucket}
+            ecs:DescribeTasks, ecs:StopTask on arn:ecs:task/one/* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+            ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+            s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
+            sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
+            sqs:SendMessage on {DeadLetters, Arn}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn the_scaler_changes_only_its_services_and_sees_only_its_queues() {
+        let text = "
+version: 1
+tasks: { t: { cluster: batch, task_definition: t, overrides: { container_overrides: [{ name: app }] } } }
+workers:
+  - { service: s, cluster: web, queue: [q, \"arn:aws:sqs:eu-west-1:111122223333:r\"], scaling: { max: 3, acceptable_latency: 1m } }
+  - { run: t, queue: u, scaling: { max: 3, acceptable_latency: 1m, msg_processing_time: 1s } }
+";
+        check(
+            text,
+            "QueueScalerRole",
+            &expect![[r#"
+            logs:CreateLogStream, logs:PutLogEvents on {QueueScalerLogs, Arn}
+            s3:GetObject on arn:s3:::${Bucket}/config/*
+            ecs:RunTask on arn:ecs:task-definition/t:* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch
+            if HasRolesOfTE3B9 iam:PassRole on {RolesOfTE3B9} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+            sqs:GetQueueAttributes, sqs:GetQueueUrl on arn:sqs:q, arn:sqs:eu-west-1:111122223333:r, arn:sqs:u
+            cloudwatch:GetMetricData on *
+            ecs:DescribeServices, ecs:UpdateService on arn:ecs:service/web/s when ArnEquals: ecs:cluster: arn:ecs:cluster/web
+            ecs:GetTaskProtection on arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/web
+            ecs:DescribeTasks on arn:ecs:task/batch/*, arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
+            ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
+        "#]],
+        );
+    }
+
+    #[test]
+    fn no_action_is_a_wildcard_and_no_resource_without_its_reason() {
+        let text = "
+version: 1
+storage: { bucket: state }
+stack: { tracing: true, queues: { jobs: { queue: create }, u: { queue: create } } }
+tasks:
+  t: { task_definition: t, tags: { a: b }, overrides: { container_overrides: [{ name: app }] } }
+routes:
+  - { name: e, on: { event_pattern: { source: [my.app] } }, run: t, large_payload: s3 }
+  - { name: s, on: { schedule: rate(1 hour) }, run: t }
+  - { name: q, on: { queue: jobs }, run: t }
+workers:
+  - { service: s, cluster: web, queue: u, scaling: { max: 3, acceptable_latency: 1m } }
+  - { run: t, queue: v, scaling: { max: 3, acceptable_latency: 1m, msg_processing_time: 1s } }
+";
+        let config = config(text);
+        let mut seen = 0;
+        for (function, statement) in Function::ALL.iter().flat_map(|function| {
+            super::statements(&config, *function).into_iter().map(move |statement| (function, statement))
+        }) {
+            seen += 1;
+            assert!(statement.actions.iter().all(|action| !action.contains('*')), "{function:?}: {statement:?}");
+            let is_everything = statement.resources.iter().any(|resource| resource == "*");
+            assert_eq!(is_everything, statement.reason.is_some(), "{function:?}: {statement:?}");
+        }
+        assert!(seen > 30, "only {seen} statements were looked at");
+        let template = stack(&config, &BTreeMap::new());
+        for (id, role) in template.resources().iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role") {
+            for statement in
+                role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().into_iter().flatten()
+            {
+                let sid = statement["Sid"].as_str().unwrap_or_default();
+                let has_reason = role["Metadata"]["WhyEveryResource"][sid].is_string();
+                assert_eq!(statement["Resource"] == "*", has_reason, "{id}: {sid}");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Queues: those that the stack makes, and how the function takes messages of them.
+
+use serde_json::{Value, json};
+use trigger_core::config::RoutingConfig;
+use trigger_core::event::Queue;
+
+use crate::functions::Function;
+use crate::identifier::identifier;
+use crate::template::{Template, attribute, reference, sub};
+
+/// As long as SQS keeps messages, in seconds: a dead letter waits for somebody.
+const LONGEST_RETENTION_SECONDS: u32 = 1_209_600;
+
+/// The logical id of a queue that the stack makes.
+fn queue_id(queue: &Queue) -> String {
+    format!("Queue{}", identifier(&queue.name))
+}
+
+/// The ARN of a queue, whether the stack makes it or it is there.
+pub(crate) fn queue_arn(config: &RoutingConfig, queue: &Queue) -> Value {
+    if config.stack.queue(queue).is_created {
+        return attribute(&queue_id(queue), "Arn");
+    }
+    let region = queue.region.as_deref().unwrap_or("${AWS::Region}");
+    let account = queue.account.as_deref().unwrap_or("${AWS::AccountId}");
+    sub(format!("arn:${{AWS::Partition}}:sqs:{region}:{account}:{}", queue.name))
+}
+
+/// Adds the queue for events whose tasks cannot be started. Rules of this stack may send what they cannot deliver.
+pub(crate) fn add_dead_letters(template: &mut Template) {
+    let queue = json!({
+        "QueueName": sub("${AWS::StackName}-dead-letters"),
+        "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
+        "SqsManagedSseEnabled": true,
+    });
+    template.resource("DeadLetters", "AWS::SQS::Queue", queue);
+    template.resource(
+        "DeadLettersPolicy",
+        "AWS::SQS::QueuePolicy",
+        json!({
+            "Queues": [reference("DeadLetters")],
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "RulesOfThisStack",
+                        "Effect": "Allow",
+                        "Principal": { "Service": "events.amazonaws.com" },
+                        "Action": "sqs:SendMessage",
+                        "Resource": attribute("DeadLetters", "Arn"),
+                        "Condition": { "ArnLike": { "aws:SourceArn": rules_of_this_stack() } },
+                    },
+                    over_tls_only(attribute("DeadLetters", "Arn")),
+                ],
+            },
+        }),
+    );
+    template.output("DeadLetters", "Where events end whose tasks cannot be started", reference("DeadLetters"));
+}
+
+/// The ARNs of rules that CloudFormation names: they begin with the stack's name.
+pub(crate) fn rules_of_this_stack() -> Value {
+    sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*")
+}
+
+fn over_tls_only(resource: Value) -> Value {
+    json!({
+        "Sid": "OverTlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": resource,
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    })
+}
+
+/// Adds the queues that the stack makes, each with a dead-letter queue, and the mappings of those that routes are on.
+pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
+    for queue in config.queues().into_iter().chain(config.worker_queues()) {
+        if config.stack.queue(queue).is_created {
+            add_queue(template, config, queue);
+        }
+    }
+    for queue in config.queues() {
+        add_mapping(template, config, queue);
+    }
+}
+
+fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
+    let (id, settings) = (queue_id(queue), config.stack.queue(queue));
+    let dead_letters_id = format!("{id}DeadLetters");
+    let (stem, suffix) = queue.name.strip_suffix(".fifo").map_or((queue.name.as_str(), ""), |stem| (stem, ".fifo"));
+    let mut dead_letters = json!({
+        "QueueName": format!("{stem}-dead-letters{suffix}"),
+        "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
+        "SqsManagedSseEnabled": true,
+    });
+    let mut properties = json!({
+        "QueueName": queue.name,
+        "VisibilityTimeout": settings.visibility_timeout,
+        // So long that no message is lost to its age while something is mended.
+        "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
+        "SqsManagedSseEnabled": true,
+        "RedrivePolicy": {
+            "deadLetterTargetArn": attribute(&dead_letters_id, "Arn"),
+            "maxReceiveCount": settings.max_receive_count,
+        },
+    });
+    if !suffix.is_empty() {
+        dead_letters["FifoQueue"] = true.into();
+        properties["FifoQueue"] = true.into();
+        properties["ContentBasedDeduplication"] = true.into();
+    }
+    template.resource(&dead_letters_id, "AWS::SQS::Queue", dead_letters);
+    template.resource(&id, "AWS::SQS::Queue", properties);
+    template.resource(
+        &format!("{id}Policy"),
+        "AWS::SQS::QueuePolicy",
+        json!({
+            "Queues": [reference(&id)],
+            "PolicyDocument": { "Version": "2012-10-17", "Statement": [over_tls_only(attribute(&id, "Arn"))] },
+        }),
+    );
+}
+
+fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
+    let settings = config.stack.queue(queue);
+    let mut mapping = json!({
+        "FunctionName": reference(Function::SqsTrigger.id()),
+        "EventSourceArn": queue_arn(config, queue),
+        "BatchSize": settings.batch_size,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    });
+    if settings.batch_window > 0 {
+        mapping["MaximumBatchingWindowInSeconds"] = settings.batch_window.into();
+    }
+    if let Some(maximum) = settings.maximum_concurrency {
+        mapping["ScalingConfig"] = json!({ "MaximumConcurrency": maximum });
+    }
+    template.resource(&format!("Mapping{}", identifier(&queue.name)), "AWS::Lambda::EventSourceMapping", mapping);
+}
+
+/// The names of the dead-letter queues that the stack makes beside its own, with their logical ids.
+pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str, String)> {
+    let all = config.queues().into_iter().chain(config.worker_queues());
+    let created = all.filter(|queue| config.stack.queue(queue).is_created);
+    created.map(|queue| (queue.name.as_str(), format!("{}DeadLetters", queue_id(queue))))
+}

@@ -1,0 +1,104 @@
+//! The bucket that the config, the ledger, large payloads and the functions' code lie in.
+
+use serde_json::{Value, json};
+use trigger_core::config::RoutingConfig;
+
+use crate::template::{Template, attribute, reference, sub};
+
+/// The output with the bucket's name.
+pub const BUCKET_OUTPUT: &str = "Bucket";
+
+/// How long the record of a launch is kept, in days: longer than any dead letter waits, which is redelivered from it.
+const LAUNCH_DAYS: u32 = 90;
+/// How long an event is kept that was too large for its task's overrides.
+const PAYLOAD_DAYS: u32 = 30;
+
+/// The template of the bucket, a stack of its own: it is there before the functions, whose code lies in it, and after them, as long as
+/// what happened is to be known. It is private, encrypted, versioned, and reached over TLS only.
+pub fn storage(config: &RoutingConfig) -> Template {
+    let mut template = Template::new("ecs-trigger: where its config, its ledger and its functions' code lie");
+    let mut bucket = json!({
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [{ "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }],
+        },
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": true,
+            "BlockPublicPolicy": true,
+            "IgnorePublicAcls": true,
+            "RestrictPublicBuckets": true,
+        },
+        "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] },
+        "VersioningConfiguration": { "Status": "Enabled" },
+        "LifecycleConfiguration": { "Rules": lifecycle(config) },
+    });
+    if let Some(storage) = &config.storage {
+        bucket["BucketName"] = storage.bucket.0.as_str().into();
+    }
+    let kept = json!({ "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain" });
+    template.resource_with("Storage", "AWS::S3::Bucket", kept, bucket);
+    template.resource(
+        "StoragePolicy",
+        "AWS::S3::BucketPolicy",
+        json!({
+            "Bucket": reference("Storage"),
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Sid": "OverTlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [attribute("Storage", "Arn"), sub("${Storage.Arn}/*")],
+                    "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+                }],
+            },
+        }),
+    );
+    template.output(BUCKET_OUTPUT, "The bucket's name", reference("Storage"));
+    template
+}
+
+fn lifecycle(config: &RoutingConfig) -> Value {
+    let prefix = config.storage.as_ref().and_then(|storage| storage.prefix.as_deref()).unwrap_or_default();
+    let prefix = prefix.trim_matches('/');
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    let expire = |id: &str, folder: &str, days: u32| json!({ "Id": id, "Status": "Enabled", "Prefix": format!("{prefix}{slash}{folder}/"), "ExpirationInDays": days });
+    json!([
+        expire("launches", "launches", LAUNCH_DAYS),
+        expire("sequences", "sequences", LAUNCH_DAYS),
+        expire("payloads", "payloads", PAYLOAD_DAYS),
+        {
+            // What is due is written and deleted all the time: its old versions would slow down the list of what is.
+            "Id": "old-versions",
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": { "NoncurrentDays": 7 },
+            "ExpiredObjectDeleteMarker": true,
+            "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 1 },
+        },
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use trigger_core::config::RoutingConfig;
+    use trigger_core::document::Source;
+
+    use super::storage;
+
+    #[test]
+    fn what_expires_lies_below_the_prefix_and_what_is_due_never_does() {
+        let config = "version: 1\nstorage: { bucket: state, prefix: /team/ }\ntasks: {}\nroutes: []\n";
+        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+        let template = storage(&config);
+        let rules = template.resources()["Storage"]["Properties"]["LifecycleConfiguration"]["Rules"].clone();
+        let expire = |rule: &serde_json::Value| Some(rule.get("ExpirationInDays")?.as_u64()?);
+        let expiring: Vec<(String, u64)> = rules
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|rule| Some((rule["Prefix"].as_str()?.to_owned(), expire(rule)?)))
+            .collect();
+        let expected = [("team/launches/", 90), ("team/sequences/", 90), ("team/payloads/", 30)];
+        assert_eq!(expiring, expected.map(|(prefix, days)| (prefix.to_owned(), days)));
+    }
+}

@@ -1,0 +1,92 @@
+//! A CloudFormation template while it is built.
+
+use serde_json::{Map, Value, json};
+
+/// A CloudFormation template.
+/// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html>
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    description: String,
+    parameters: Map<String, Value>,
+    conditions: Map<String, Value>,
+    resources: Map<String, Value>,
+    outputs: Map<String, Value>,
+}
+
+impl Template {
+    pub(crate) fn new(description: &str) -> Self {
+        let (parameters, conditions, resources, outputs) = Default::default();
+        Self { description: description.to_owned(), parameters, conditions, resources, outputs }
+    }
+
+    pub(crate) fn parameter(&mut self, name: &str, parameter: Value) {
+        self.parameters.insert(name.to_owned(), parameter);
+    }
+
+    pub(crate) fn condition(&mut self, name: &str, condition: Value) {
+        self.conditions.insert(name.to_owned(), condition);
+    }
+
+    pub(crate) fn resource(&mut self, id: &str, kind: &str, properties: Value) {
+        self.resource_with(id, kind, json!({}), properties);
+    }
+
+    /// A resource with attributes beside its properties: `DependsOn`, `Metadata`, `DeletionPolicy`.
+    pub(crate) fn resource_with(&mut self, id: &str, kind: &str, attributes: Value, properties: Value) {
+        let mut resource = Map::from_iter([("Type".to_owned(), kind.into())]);
+        if let Value::Object(attributes) = attributes {
+            resource.extend(attributes);
+        }
+        resource.insert("Properties".to_owned(), properties);
+        self.resources.insert(id.to_owned(), resource.into());
+    }
+
+    pub(crate) fn output(&mut self, name: &str, description: &str, value: Value) {
+        self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
+    }
+
+    /// The names of its parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.keys().map(String::as_str)
+    }
+
+    /// Its resources, by logical id.
+    pub fn resources(&self) -> &Map<String, Value> {
+        &self.resources
+    }
+
+    /// The template as JSON.
+    pub fn to_json(&self) -> Value {
+        let mut template = json!({ "AWSTemplateFormatVersion": "2010-09-09", "Description": self.description });
+        let sections = [
+            ("Parameters", &self.parameters),
+            ("Conditions", &self.conditions),
+            ("Resources", &self.resources),
+            ("Outputs", &self.outputs),
+        ];
+        for (name, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
+            template[name] = Value::Object(section.clone());
+        }
+        template
+    }
+}
+
+/// A parameter's value, or a resource's name.
+pub(crate) fn reference(id: &str) -> Value {
+    json!({ "Ref": id })
+}
+
+/// A resource's attribute.
+pub(crate) fn attribute(id: &str, name: &str) -> Value {
+    json!({ "Fn::GetAtt": [id, name] })
+}
+
+/// A text in which `${...}` is filled in.
+pub(crate) fn sub(text: impl Into<String>) -> Value {
+    json!({ "Fn::Sub": text.into() })
+}
+
+/// The ARN of something in the stack's own account and Region.
+pub(crate) fn arn(service: &str, resource: &str) -> Value {
+    sub(format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"))
+}

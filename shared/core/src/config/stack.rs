@@ -1,0 +1,211 @@
+//! `stack`: what `ecs-trigger deploy` is told beyond what routes and workers say.
+
+use super::decode::{choice, record};
+use super::text::{Duration, Mapping};
+use crate::diagnostic::Diagnostic;
+use crate::document::Spanned;
+use crate::event::Queue;
+
+record! {
+    /// The CloudFormation stack that is generated from this config.
+    #[derive(Default)]
+    pub struct StackConfig ("a mapping") {
+        /// The stack's name, with which the names of all that it makes begin: letters, digits and `-`, at most 40. Default:
+        /// `ecs-trigger`.
+        #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z][A-Za-z0-9-]*$"), extend("default" = "ecs-trigger"))]
+        pub name: Option<Spanned<String>>,
+        /// The memory of each function in MiB, 128 to 10,240; CPU comes in proportion. Default: 256.
+        #[schemars(range(min = 128, max = 10_240), extend("default" = 256))]
+        pub memory: Option<Spanned<u32>>,
+        /// How long the functions' logs are kept, in days, of those that CloudWatch knows. Default: 30.
+        #[schemars(extend("enum" = LOG_RETENTION_DAYS, "default" = 30))]
+        pub log_retention_days: Option<Spanned<u32>>,
+        /// Whether `deploy` makes the bucket of `storage`, or it is there. Default: create.
+        pub storage_bucket: Option<Origin>,
+        /// The queues that the stack makes, and how messages are taken from queues, by the queue's name. Queues that are not
+        /// named here must be there.
+        pub queues: Option<Mapping<Spanned<StackQueue>>>,
+        /// The ARN of the SNS topic that alarms go to. Default: they can be seen only.
+        pub alarm_topic: Option<String>,
+        /// Whether X-Ray traces the functions. Default: false.
+        #[schemars(extend("default" = false))]
+        pub tracing: Option<bool>,
+    }
+}
+
+choice! {
+    /// Whether something is made or there already.
+    pub enum Origin {
+        /// It is made.
+        Create = "create",
+        /// It is there.
+        Adopt = "adopt",
+    }
+}
+
+record! {
+    /// A queue, and how its messages are taken.
+    #[derive(Default)]
+    pub struct StackQueue ("a mapping") {
+        /// Whether the stack makes the queue, and a dead-letter queue for it, or it is there. Default: adopt.
+        pub queue: Option<Origin>,
+        /// How long a message that was received is hidden from others, 12 hours at most; for routes at least six times as long
+        /// as the function may run. Default: 6m and `batch_window`.
+        pub visibility_timeout: Option<Spanned<Duration>>,
+        /// How often a message is received before it goes to the dead-letter queue: 1 to 1000; for routes at least 5.
+        /// Default: 5.
+        #[schemars(range(min = 1, max = 1000), extend("default" = 5))]
+        pub max_receive_count: Option<Spanned<u32>>,
+        /// How many messages the function is given at once: 1 to 10,000; of a FIFO queue, 10 at most. Default: 10.
+        #[schemars(range(min = 1, max = 10_000), extend("default" = 10))]
+        pub batch_size: Option<Spanned<u32>>,
+        /// How long Lambda waits for more messages of a batch, 5m at most; for over 10 messages at least 1s. Not for FIFO queues.
+        /// Default: not at all.
+        pub batch_window: Option<Spanned<Duration>>,
+        /// How many functions take messages of this queue at once: 2 to 1000. Default: as many as Lambda wants.
+        #[schemars(range(min = 2, max = 1000))]
+        pub maximum_concurrency: Option<Spanned<u32>>,
+    }
+}
+
+/// The days for which CloudWatch can keep logs.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
+const LOG_RETENTION_DAYS: [u32; 23] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0];
+
+/// How long a function may run that takes messages, in seconds.
+pub const SQS_TRIGGER_TIMEOUT_SECONDS: u32 = 60;
+/// How much longer than that a message must be hidden.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+const VISIBILITY_FACTOR: u32 = 6;
+/// How often a message must be received at least before it is dead-lettered, so that throttling does not do it. Source: ditto.
+const RECEIVES_MIN: u32 = 5;
+
+/// How a queue is made and read, defaults filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Whether the stack makes it.
+    pub is_created: bool,
+    /// In seconds.
+    pub visibility_timeout: u32,
+    /// How often a message is received.
+    pub max_receive_count: u32,
+    /// How many messages a function is given.
+    pub batch_size: u32,
+    /// In seconds.
+    pub batch_window: u32,
+    /// How many functions at once.
+    pub maximum_concurrency: Option<u32>,
+}
+
+impl StackConfig {
+    /// The stack's name.
+    pub fn name(&self) -> &str {
+        self.name.as_ref().map_or("ecs-trigger", |name| name.value.as_str())
+    }
+
+    /// What is said of a queue, or holds where nothing is.
+    pub fn queue(&self, queue: &Queue) -> QueueSettings {
+        let settings = self.queues.as_ref().and_then(|queues| queues.get(&queue.name));
+        settings.map(|settings| &settings.value).map_or_else(|| StackQueue::default().settings(), StackQueue::settings)
+    }
+
+    /// Notes what AWS would refuse, or loses messages. `of_routes` are the queues whose messages a function takes.
+    pub(crate) fn check(&self, of_routes: &[Queue], of_workers: &[Queue], problems: &mut Vec<Diagnostic>) {
+        if let Some(name) = &self.name {
+            let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            let is_legal = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(legal);
+            if !is_legal || name.len() > 40 {
+                let problem = Diagnostic::error(name.span, format!("`{}` cannot be the stack's name", name.value));
+                problems.push(problem.help("begin with a letter; use letters, digits and `-`, at most 40"));
+            }
+        }
+        within(&self.memory, "the functions' memory", "MiB", 128, 10_240, problems);
+        if let Some(days) =
+            self.log_retention_days.as_ref().filter(|days| !LOG_RETENTION_DAYS.contains(days) || days.value == 0)
+        {
+            let problem = Diagnostic::error(days.span, format!("CloudWatch cannot keep logs for {} days", days.value));
+            problems
+                .push(problem.help("write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ..."));
+        }
+        for (name, queue) in self.queues.iter().flat_map(|queues| &queues.0) {
+            let is = |known: &&Queue| known.name == name.value;
+            let (of_route, of_worker) = (of_routes.iter().find(is), of_workers.iter().find(is));
+            let Some(known) = of_route.or(of_worker) else {
+                let problem =
+                    Diagnostic::error(name.span, format!("no route or worker is on a queue `{}`", name.value));
+                problems.push(problem.help("write the name of a queue that one is on, or remove this"));
+                continue;
+            };
+            if queue.queue == Some(Origin::Create) && (known.region.is_some() || known.account.is_some()) {
+                let message =
+                    format!("the queue `{}` is named by its ARN or URL, so that the stack cannot make it", name.value);
+                problems
+                    .push(Diagnostic::error(name.span, message).help("name it by its name, or write `queue: adopt`"));
+            }
+            queue.value.check(name, of_route.is_some(), problems);
+        }
+    }
+}
+
+impl StackQueue {
+    fn settings(&self) -> QueueSettings {
+        let seconds = |duration: &Option<Spanned<Duration>>| {
+            duration.as_ref().map(|duration| u32::try_from(duration.value.0.as_secs()).unwrap_or(u32::MAX))
+        };
+        let batch_window = seconds(&self.batch_window).unwrap_or(0);
+        let visible_after = VISIBILITY_FACTOR * SQS_TRIGGER_TIMEOUT_SECONDS + batch_window;
+        let number = |number: &Option<Spanned<u32>>| number.as_ref().map(|number| number.value);
+        QueueSettings {
+            is_created: self.queue == Some(Origin::Create),
+            visibility_timeout: seconds(&self.visibility_timeout).unwrap_or(visible_after),
+            max_receive_count: number(&self.max_receive_count).unwrap_or(RECEIVES_MIN),
+            batch_size: number(&self.batch_size).unwrap_or(10),
+            batch_window,
+            maximum_concurrency: number(&self.maximum_concurrency),
+        }
+    }
+
+    fn check(&self, name: &Spanned<String>, is_of_route: bool, problems: &mut Vec<Diagnostic>) {
+        let is_fifo = name.ends_with(".fifo");
+        within(&self.max_receive_count, "`max_receive_count`", "", 1, 1000, problems);
+        within(&self.batch_size, "`batch_size`", "", 1, if is_fifo { 10 } else { 10_000 }, problems);
+        within(&self.maximum_concurrency, "`maximum_concurrency`", "", 2, 1000, problems);
+        let settings = self.settings();
+        if let Some(window) = self.batch_window.as_ref().filter(|_| is_fifo || settings.batch_window > 300) {
+            let problem =
+                Diagnostic::error(window.span, "Lambda waits 5m at most for a batch, and not at all on a FIFO queue");
+            problems.push(problem.help("write a shorter `batch_window`, or remove it"));
+        }
+        if let Some(size) = self.batch_size.as_ref().filter(|size| size.value > 10 && settings.batch_window == 0) {
+            let problem = Diagnostic::error(size.span, "batches of over 10 messages need a `batch_window`");
+            problems.push(problem.help("add `batch_window: 1s`"));
+        }
+        if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout > 43_200) {
+            let problem = Diagnostic::error(visible.span, "SQS hides messages for 12 hours at most");
+            problems.push(problem.help("write `12h` or less"));
+        }
+        if !is_of_route {
+            return;
+        }
+        let least = VISIBILITY_FACTOR * SQS_TRIGGER_TIMEOUT_SECONDS + settings.batch_window;
+        if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout < least) {
+            let message = "a message could come again while a function still has it: hidden for less than six times the \
+                           function's timeout of 60 s and the batch's window";
+            problems.push(Diagnostic::error(visible.span, message).help(format!("write `{least}s` or more")));
+        }
+        if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < RECEIVES_MIN) {
+            let message =
+                "a message could be dead-lettered that Lambda was only too busy for: it is received for nothing then";
+            problems.push(Diagnostic::error(receives.span, message).help("write `5` or more"));
+        }
+    }
+}
+
+fn within(number: &Option<Spanned<u32>>, what: &str, unit: &str, min: u32, max: u32, problems: &mut Vec<Diagnostic>) {
+    if let Some(number) = number.as_ref().filter(|number| !(min..=max).contains(&number.value)) {
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let problem = Diagnostic::error(number.span, format!("{what} is {}{unit}", number.value));
+        problems.push(problem.help(format!("write a number from {min} to {max}")));
+    }
+}
