@@ -11,12 +11,14 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
   1    a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed
-       (pattern check)
+       (pattern check); something would change (diff --exit-code); a check failed (verify)
   2    the command line is wrong; pattern or event are invalid (pattern match); an observation is none (scaling decide)
   3    the config has errors
   4    the event is no event
   5    the event's tasks cannot be requested: a missing field, a limit of AWS
   6    a file cannot be read or written
+  7    AWS refused something, or cannot be reached; a deployment failed
+  8    something is not done, as it would lose something, or was not confirmed
   130  dev --once was interrupted
 
 Documentation: README.md";
@@ -53,6 +55,12 @@ pub(crate) enum Failed {
     /// Output cannot be written, or a folder not be used.
     #[error("{0}")]
     Io(String),
+    /// AWS refused something, or could not be reached.
+    #[error("{0}")]
+    Aws(String),
+    /// It is not done: it would lose something, or was not confirmed.
+    #[error("{0}")]
+    Refused(String),
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -73,6 +81,8 @@ impl Failed {
             Self::Event => 4,
             Self::Plan => 5,
             Self::File { .. } | Self::Io(_) => 6,
+            Self::Aws(_) => 7,
+            Self::Refused(_) => 8,
             Self::Interrupted => 130,
         }
     }

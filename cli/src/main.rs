@@ -3,10 +3,15 @@
 //! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`scaling`], [`simulate`], [`schema`], [`dev`], [`send`],
 //! [`completions`]. Results go to standard output, messages to standard error, and [`exit`] says what the exit codes mean.
 
+mod account;
+mod artifacts;
 mod completions;
 mod config;
+mod deploy;
+mod deployment;
 mod dev;
 mod diagnostics;
+mod diff;
 mod exit;
 mod explain;
 mod files;
@@ -50,6 +55,8 @@ enum Verb {
     Dev(dev::Dev),
     Send(send::Send),
     Synth(synth::Synth),
+    Diff(diff::Diff),
+    Deploy(deploy::Deploy),
     Completions(completions::Completions),
     #[command(hide = true)]
     Supervise(dev::Supervise),
@@ -69,6 +76,8 @@ fn main() -> ExitCode {
         Verb::Dev(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
         Verb::Synth(verb) => verb.run(),
+        Verb::Diff(verb) => verb.run(),
+        Verb::Deploy(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };

@@ -41,12 +41,12 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
 }
 
 /// HTTPS by rustls on ring: no C library to find, and quick to start.
-pub(crate) fn https() -> SharedHttpClient {
+pub fn https() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// An error and what caused it, on one line. (The SDK's own texts name only the kind, or print whole responses.)
-pub(crate) fn causes(error: &dyn Error) -> String {
+pub fn causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,0 +1,82 @@
+//! The AWS account that a verb is about.
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use clap::Args;
+use std::time::Duration;
+use trigger_aws::clients;
+
+use crate::exit::Failed;
+
+/// Which account, Region and endpoint.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "AWS")]
+pub(crate) struct AccountOptions {
+    /// Ask this endpoint, as an emulator's, instead of AWS; the functions get it as AWS_ENDPOINT_URL.
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// The profile of ~/.aws/config whose credentials and Region are used.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The Region.
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+}
+
+/// Clients for an account.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) cloudformation: aws_sdk_cloudformation::Client,
+    pub(crate) ecr: aws_sdk_ecr::Client,
+    pub(crate) ecs: aws_sdk_ecs::Client,
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) sdk_config: SdkConfig,
+}
+
+impl AccountOptions {
+    /// Clients for the account.
+    pub(crate) async fn connect(&self) -> Result<Account, Failed> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_secs(60))
+            .build();
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).http_client(clients::https()).timeout_config(timeouts);
+        if let Some(url) = &self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let sdk_config = loader.load().await;
+        if sdk_config.region().is_none() {
+            return Err(Failed::Usage("no Region is known: write --region REGION, or set AWS_REGION".to_owned()));
+        }
+        Ok(Account {
+            cloudformation: aws_sdk_cloudformation::Client::new(&sdk_config),
+            ecr: aws_sdk_ecr::Client::new(&sdk_config),
+            ecs: clients::ecs(&sdk_config),
+            iam: aws_sdk_iam::Client::new(&sdk_config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&sdk_config),
+            s3: clients::s3(&sdk_config),
+            sqs: clients::sqs(&sdk_config),
+            sdk_config,
+        })
+    }
+}
+
+/// What AWS said, or that it could not be reached.
+pub(crate) fn refused(what: &str, error: &dyn std::error::Error) -> Failed {
+    Failed::Aws(format!("{what}: {}", clients::causes(error)))
+}
+
+/// Runs what waits for AWS.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,84 @@
+//! The functions' code: where the binaries are, and the archives that Lambda takes.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use infra::Function;
+use sha2::{Digest, Sha256};
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::exit::Failed;
+
+/// A function's code, ready for Lambda.
+#[derive(Debug)]
+pub(crate) struct Artifact {
+    /// The function.
+    pub(crate) function: Function,
+    /// Its key in the bucket: by its content, so that what has not changed is not uploaded again, nor deployed.
+    pub(crate) key: String,
+    /// The archive.
+    pub(crate) archive: Vec<u8>,
+    /// What it was built for: `arm64` or `x86_64`.
+    pub(crate) architecture: &'static str,
+}
+
+/// The archives of functions whose binaries lie in a folder.
+pub(crate) fn archives(folder: &Path, functions: &[Function]) -> Result<Vec<Artifact>, Failed> {
+    let artifacts: Vec<Artifact> =
+        functions.iter().map(|function| archive(folder, *function)).collect::<Result<_, _>>()?;
+    let other = artifacts.iter().find(|artifact| artifact.architecture != artifacts[0].architecture);
+    match other {
+        Some(other) => Err(Failed::Usage(format!(
+            "{} is built for {}, and {} for {}: build all functions for one of them",
+            artifacts[0].function.name(),
+            artifacts[0].architecture,
+            other.function.name(),
+            other.architecture
+        ))),
+        None => Ok(artifacts),
+    }
+}
+
+fn archive(folder: &Path, function: Function) -> Result<Artifact, Failed> {
+    let path = binary(folder, function)?;
+    let read = |path: &Path| fs::read(path).map_err(|error| Failed::File { path: path.to_owned(), error });
+    let code = read(&path)?;
+    let architecture = architecture(&code).ok_or_else(|| {
+        Failed::Usage(format!("{} is no program for Linux on arm64 or x86_64: {}", path.display(), how_to_build()))
+    })?;
+    let archive = zipped(&code).map_err(|error| Failed::Io(format!("{}: {error}", path.display())))?;
+    let hash = &format!("{:x}", Sha256::digest(&code))[..16];
+    Ok(Artifact { function, key: format!("functions/{}-{hash}.zip", function.name()), archive, architecture })
+}
+
+/// Where cargo-lambda puts a function's binary, or cargo itself.
+fn binary(folder: &Path, function: Function) -> Result<PathBuf, Failed> {
+    let places = [folder.join(function.name()).join("bootstrap"), folder.join(function.name())];
+    places.into_iter().find(|place| place.is_file()).ok_or_else(|| {
+        Failed::Usage(format!("{} is not in {}: {}", function.name(), folder.display(), how_to_build()))
+    })
+}
+
+fn how_to_build() -> &'static str {
+    "build the functions with `cargo lambda build --release --arm64`, or name their folder by --artifacts"
+}
+
+/// What an ELF file was built for. Source: <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>
+fn architecture(code: &[u8]) -> Option<&'static str> {
+    let machine = code.get(18..20).filter(|_| code.starts_with(b"\x7fELF"))?;
+    match machine {
+        [0xB7, 0x00] => Some("arm64"),
+        [0x3E, 0x00] => Some("x86_64"),
+        _ => None,
+    }
+}
+
+/// The archive of a binary: the same bytes for the same binary.
+fn zipped(code: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755).last_modified_time(zip::DateTime::default());
+    archive.start_file("bootstrap", options)?;
+    archive.write_all(code)?;
+    Ok(archive.finish()?.into_inner())
+}

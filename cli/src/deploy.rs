@@ -1,0 +1,75 @@
+//! `ecs-trigger deploy`: makes the stack as the config wants it.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::account::{AccountOptions, block_on};
+use crate::config::FILE_NAME;
+use crate::deployment::Deployment;
+use crate::exit::Failed;
+use crate::synth;
+
+/// Where cargo-lambda puts binaries.
+pub(crate) const ARTIFACTS: &str = "target/lambda";
+
+/// Make the stack as the config wants it: show what changes, ask, and do it.
+///
+/// The functions' binaries are put into archives and uploaded under their content's hash; CloudFormation does the rest by a change
+/// set, all of it or nothing. A change of the config alone is uploaded and comes into force within 30 seconds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo lambda build --release --arm64 && ecs-trigger deploy
+  ecs-trigger deploy examples/quickstart --artifacts target/debug --endpoint-url http://127.0.0.1:4566 --yes
+  ecs-trigger deploy --profile production --region eu-west-1")]
+pub(crate) struct Deploy {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// The folder with the functions' binaries: DIR/event-trigger/bootstrap, as cargo-lambda builds them, or DIR/event-trigger.
+    #[arg(long, value_name = "DIR", default_value = ARTIFACTS)]
+    artifacts: PathBuf,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// Delete queues also if they hold messages.
+    #[arg(long)]
+    delete_messages: bool,
+    #[command(flatten)]
+    account: AccountOptions,
+}
+
+impl Deploy {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let loaded = synth::load(&self.config, false)?;
+        block_on(async {
+            let account = self.account.connect().await?;
+            let endpoint_url = self.account.endpoint_url.as_deref();
+            let deployment = Deployment::prepare(&account, &loaded, endpoint_url, Some(&self.artifacts)).await?;
+            deployment.show();
+            if deployment.is_empty() {
+                return Ok(());
+            }
+            if !self.yes && !confirmed("deploy?")? {
+                return Err(Failed::Refused("nothing was changed".to_owned()));
+            }
+            deployment.carry_out(&account, self.delete_messages).await?;
+            anstream::println!("deployed: {}", loaded.config.stack.name());
+            Ok(())
+        })
+    }
+}
+
+/// Asks a person, who says yes or no.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
+    if !io::stdin().is_terminal() {
+        return Err(Failed::Usage("there is nobody to ask: write --yes to go on without asking".to_owned()));
+    }
+    anstream::eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

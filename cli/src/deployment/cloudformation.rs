@@ -1,0 +1,272 @@
+//! Stacks: what is there, and changing it by a change set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, StackEvent, StackStatus,
+};
+use aws_sdk_s3::primitives::ByteStream;
+use infra::Parameters;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Difference, report};
+use crate::account::{Account, refused};
+use crate::exit::Failed;
+
+/// The longest template that CloudFormation takes in a call, in bytes; longer ones it reads from S3.
+/// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+const TEMPLATE_BYTES_MAX: usize = 51_200;
+/// How long there is between two looks at what goes on.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A stack that is there.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) name: String,
+    pub(crate) status: StackStatus,
+    /// Its template; null if it is not JSON, as somebody else's.
+    pub(crate) template: Value,
+    pub(crate) parameters: Parameters,
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// What its resources are called, by logical id.
+    pub(crate) physical_ids: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// Whether it is only what is left of a first deployment that failed.
+    pub(crate) fn is_leftover(&self) -> bool {
+        use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};
+        matches!(self.status, ReviewInProgress | RollbackComplete | CreateFailed | RollbackFailed | DeleteFailed)
+    }
+}
+
+/// The stack of this name, if there is one.
+pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Stack>, Failed> {
+    let Some(stack) = describe(account, name).await? else { return Ok(None) };
+    let status = stack.stack_status().cloned().unwrap_or(StackStatus::ReviewInProgress);
+    if status == StackStatus::DeleteComplete {
+        return Ok(None);
+    }
+    if status.as_str().ends_with("_IN_PROGRESS") && status != StackStatus::ReviewInProgress {
+        return Err(Failed::Refused(format!("the stack {name} is being changed ({status}): wait until that has ended")));
+    }
+    let mut template = Value::Null;
+    let mut physical_ids = BTreeMap::new();
+    if status != StackStatus::ReviewInProgress {
+        let got = account.cloudformation.get_template().stack_name(name).send().await;
+        let got = got.map_err(|error| refused(&format!("the template of {name}"), &error))?;
+        template = got.template_body().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        let mut pages = account.cloudformation.list_stack_resources().stack_name(name).into_paginator().items().send();
+        while let Some(resource) = pages.next().await {
+            let resource = resource.map_err(|error| refused(&format!("the resources of {name}"), &error))?;
+            let ids = resource.logical_resource_id().zip(resource.physical_resource_id());
+            physical_ids.extend(ids.map(|(id, physical)| (id.to_owned(), physical.to_owned())));
+        }
+    }
+    let parameters = stack.parameters().iter().filter_map(|parameter| {
+        Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
+    });
+    let outputs = stack.outputs().iter();
+    let outputs = outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
+    let (parameters, outputs) = (parameters.collect(), outputs.collect());
+    Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids }))
+}
+
+async fn describe(account: &Account, name: &str) -> Result<Option<aws_sdk_cloudformation::types::Stack>, Failed> {
+    match account.cloudformation.describe_stacks().stack_name(name).send().await {
+        Ok(described) => Ok(described.stacks().first().cloned()),
+        Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
+        Err(error) => Err(refused(&format!("the stack {name}"), &error)),
+    }
+}
+
+/// Makes a stack as it is wanted, and tells what goes on.
+pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Stack, Failed> {
+    if !wanted.changes.is_empty() {
+        if let Some(leftover) = wanted.existing.as_ref().filter(|stack| stack.is_leftover()) {
+            if leftover.status != StackStatus::ReviewInProgress {
+                report::step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
+                delete(account, &wanted.name).await?;
+            }
+        }
+        if let Some(change_set) = change_set(account, wanted, bucket).await? {
+            execute(account, wanted, &change_set).await?;
+        }
+    }
+    let made = existing(account, &wanted.name).await?;
+    made.ok_or_else(|| Failed::Aws(format!("the stack {} is gone", wanted.name)))
+}
+
+/// A change set, ready to be executed; none if CloudFormation sees nothing to change.
+async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Option<String>, Failed> {
+    let body = wanted.template.to_string();
+    let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.parameters)));
+    let name = format!("ecs-trigger-{}", &hash[..16]);
+    let parameter = |(name, value): (&String, &String)| {
+        Parameter::builder().parameter_key(name).parameter_value(value).build()
+    };
+    let kind = if wanted.is_new() { ChangeSetType::Create } else { ChangeSetType::Update };
+    // What an interrupted deployment left.
+    let discard = || account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(&name).send();
+    let _ = discard().await;
+    let create = account
+        .cloudformation
+        .create_change_set()
+        .stack_name(&wanted.name)
+        .change_set_name(&name)
+        .change_set_type(kind)
+        .capabilities(Capability::CapabilityIam)
+        .set_parameters(Some(wanted.parameters.iter().map(parameter).collect()));
+    let create = match bucket.filter(|_| body.len() > TEMPLATE_BYTES_MAX) {
+        Some(bucket) => create.template_url(upload_template(account, bucket, &body, &hash).await?),
+        None => create.template_body(body),
+    };
+    create.send().await.map_err(|error| refused(&format!("the change set of {}", wanted.name), &error))?;
+    loop {
+        let describe = account.cloudformation.describe_change_set().stack_name(&wanted.name).change_set_name(&name);
+        let described = describe.send().await.map_err(|error| refused("the change set", &error))?;
+        match described.status() {
+            Some(ChangeSetStatus::CreateComplete) => {
+                tell_replacements(&described);
+                return Ok(Some(name));
+            }
+            Some(ChangeSetStatus::Failed) => {
+                let reason = described.status_reason().unwrap_or_default();
+                let _ = discard().await;
+                let is_empty = ["didn't contain changes", "No updates are to be performed"];
+                if is_empty.iter().any(|text| reason.contains(text)) {
+                    return Ok(None);
+                }
+                return Err(Failed::Aws(format!("the change set of {} failed: {reason}", wanted.name)));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Tells which resources are made anew: only CloudFormation knows.
+fn tell_replacements(described: &DescribeChangeSetOutput) {
+    for change in described.changes().iter().filter_map(|change| change.resource_change()) {
+        if change.replacement() == Some(&Replacement::True) {
+            let (id, kind) = (change.logical_resource_id(), change.resource_type());
+            report::step(&format!("replaces {} ({})", id.unwrap_or_default(), kind.unwrap_or_default()));
+        }
+    }
+}
+
+async fn upload_template(account: &Account, bucket: &str, body: &str, hash: &str) -> Result<String, Failed> {
+    let key = format!("templates/{}.json", &hash[..16]);
+    let put = account.s3.put_object().bucket(bucket).key(&key).body(ByteStream::from(body.as_bytes().to_vec()));
+    put.send().await.map_err(|error| refused(&format!("s3://{bucket}/{key}"), &error))?;
+    let region = account.sdk_config.region().map_or("us-east-1", |region| region.as_ref());
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    Ok(match account.sdk_config.endpoint_url() {
+        Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
+        None => format!("https://s3.{region}.amazonaws.com{suffix}/{bucket}/{key}"),
+    })
+}
+
+async fn execute(account: &Account, wanted: &Difference, change_set: &str) -> Result<(), Failed> {
+    let mut events = Events::of(account, &wanted.name).await?;
+    let execute = account.cloudformation.execute_change_set().stack_name(&wanted.name).change_set_name(change_set);
+    execute.send().await.map_err(|error| refused(&format!("the change set of {}", wanted.name), &error))?;
+    let progress = report::Progress::new(wanted.changes.len());
+    let ended = events.follow(account, &progress).await?;
+    match ended {
+        Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => Ok(()),
+        ended => Err(events.failure(&wanted.name, ended.as_ref())),
+    }
+}
+
+/// Deletes a stack, and tells what goes on.
+pub(crate) async fn delete(account: &Account, name: &str) -> Result<(), Failed> {
+    let Some(stack) = describe(account, name).await? else { return Ok(()) };
+    let id = stack.stack_id().unwrap_or(name).to_owned();
+    let mut events = Events::of(account, &id).await?;
+    let deleted = account.cloudformation.delete_stack().stack_name(name).send().await;
+    deleted.map_err(|error| refused(&format!("the stack {name}"), &error))?;
+    let ended = events.follow(account, &report::Progress::new(0)).await?;
+    match ended {
+        None | Some(StackStatus::DeleteComplete) => Ok(()),
+        ended => Err(events.failure(name, ended.as_ref())),
+    }
+}
+
+/// What happened to a stack, and of that what is known already.
+struct Events {
+    stack: String,
+    seen: BTreeSet<String>,
+    failed: Vec<String>,
+}
+
+impl Events {
+    async fn of(account: &Account, stack: &str) -> Result<Self, Failed> {
+        let mut events = Self { stack: stack.to_owned(), seen: BTreeSet::new(), failed: Vec::new() };
+        events.new_ones(account).await?;
+        Ok(events)
+    }
+
+    /// Tells what happens until it has ended; returns the status then, none if the stack is gone.
+    async fn follow(&mut self, account: &Account, progress: &report::Progress) -> Result<Option<StackStatus>, Failed> {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let status = describe(account, &self.stack).await?.and_then(|stack| stack.stack_status().cloned());
+            for event in self.new_ones(account).await? {
+                self.tell(&event, progress);
+            }
+            match status {
+                Some(status) if status.as_str().ends_with("_IN_PROGRESS") => {}
+                ended => return Ok(ended),
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &StackEvent, progress: &report::Progress) {
+        let Some(status) = event.resource_status() else { return };
+        let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
+        let reason = event.resource_status_reason().unwrap_or_default();
+        if status.as_str().ends_with("_FAILED") && !reason.contains("cancelled") && kind != "AWS::CloudFormation::Stack" {
+            self.failed.push(format!("{id} ({kind}): {reason}"));
+        }
+        progress.event(status.as_str(), kind, id, reason);
+    }
+
+    /// The events since the last look, the oldest first.
+    async fn new_ones(&mut self, account: &Account) -> Result<Vec<StackEvent>, Failed> {
+        let mut new = Vec::new();
+        let mut pages = account.cloudformation.describe_stack_events().stack_name(&self.stack).into_paginator().send();
+        'pages: while let Some(page) = pages.next().await {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => break,
+                Err(error) => return Err(refused(&format!("the events of {}", self.stack), &error)),
+            };
+            for event in page.stack_events() {
+                // The newest come first: what is known is followed by what is known.
+                if !self.seen.insert(event.event_id().unwrap_or_default().to_owned()) {
+                    break 'pages;
+                }
+                new.push(event.clone());
+            }
+        }
+        new.reverse();
+        Ok(new)
+    }
+
+    fn failure(&self, name: &str, ended: Option<&StackStatus>) -> Failed {
+        let ended = ended.map_or("gone", StackStatus::as_str);
+        let became = match ended {
+            "ROLLBACK_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE" => "everything is rolled back".to_owned(),
+            status => format!("the stack is {status} now"),
+        };
+        let reasons = match self.failed.as_slice() {
+            [] => "CloudFormation gave no reason".to_owned(),
+            failed => failed.join("\n  "),
+        };
+        Failed::Aws(format!("the stack {name} could not be changed, and {became}:\n  {reasons}"))
+    }
+}

@@ -1,0 +1,88 @@
+//! The config's files in the bucket.
+
+use aws_sdk_s3::primitives::ByteStream;
+use trigger_core::document::Source;
+
+use super::report;
+use crate::account::{Account, refused};
+use crate::exit::Failed;
+
+/// A file of the config: the text that is in the bucket, and the one that is to be.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) key: String,
+    pub(crate) before: Option<String>,
+    pub(crate) after: String,
+}
+
+impl ConfigFile {
+    pub(crate) fn has_changed(&self) -> bool {
+        self.before.as_ref() != Some(&self.after)
+    }
+}
+
+/// The config's files beside those in the bucket, if there is one yet.
+pub(crate) async fn compare(
+    account: &Account,
+    bucket: Option<&str>,
+    source: &Source,
+) -> Result<Vec<ConfigFile>, Failed> {
+    let mut parts = source.parts();
+    let main = parts.next();
+    let folder = main.as_ref().map(|main| std::path::Path::new(main.name)).and_then(std::path::Path::parent);
+    let folder = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+    let mut files = Vec::new();
+    let main = main.map(|part| (infra::CONFIG_FILE.to_owned(), part.text));
+    let included = parts.map(|part| {
+        // Named by the config's folder and the path in it.
+        let path = part.name.strip_prefix(&folder).unwrap_or(part.name).trim_start_matches('/');
+        (path.to_owned(), part.text)
+    });
+    for (path, text) in main.into_iter().chain(included) {
+        let key = format!("{}/{path}", infra::CONFIG_FOLDER);
+        let before = match bucket {
+            Some(bucket) => read(account, bucket, &key).await?,
+            None => None,
+        };
+        files.push(ConfigFile { key, before, after: text.to_owned() });
+    }
+    Ok(files)
+}
+
+/// An object's text, if there is one.
+async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<String>, Failed> {
+    let place = format!("s3://{bucket}/{key}");
+    let got = match account.s3.get_object().bucket(bucket).key(key).send().await {
+        Ok(got) => got,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+        Err(error) => return Err(refused(&place, &error)),
+    };
+    let body = got.body.collect().await.map_err(|error| refused(&place, &error))?;
+    Ok(Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()))
+}
+
+/// Puts the files that changed into the bucket: those that are included first, so that no reader finds a config without them.
+pub(crate) async fn upload(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
+    for file in files.iter().rev().filter(|file| file.has_changed()) {
+        report::step(&format!("uploads s3://{bucket}/{}", file.key));
+        put(account, bucket, &file.key, &file.after).await?;
+    }
+    Ok(())
+}
+
+/// Puts back what was there before.
+pub(crate) async fn restore(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
+    for file in files.iter().filter(|file| file.has_changed()) {
+        if let Some(before) = &file.before {
+            report::step(&format!("puts s3://{bucket}/{} back", file.key));
+            put(account, bucket, &file.key, before).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn put(account: &Account, bucket: &str, key: &str, text: &str) -> Result<(), Failed> {
+    let body = ByteStream::from(text.as_bytes().to_vec());
+    let put = account.s3.put_object().bucket(bucket).key(key).content_type("application/yaml").body(body);
+    put.send().await.map(drop).map_err(|error| refused(&format!("s3://{bucket}/{key}"), &error))
+}

@@ -1,0 +1,162 @@
+//! What a deployment would change and does, for people and as JSON.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use infra::{Action, Change};
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use super::config_files::ConfigFile;
+use super::{Deployment, Difference};
+use crate::output::printable;
+
+/// The longest value that is shown whole.
+const VALUE_CHARACTERS_MAX: usize = 100;
+
+const ADDED: &str = "\u{1b}[32m";
+const CHANGED: &str = "\u{1b}[33m";
+const REMOVED: &str = "\u{1b}[31m";
+const PLAIN: &str = "\u{1b}[0m";
+
+/// Tells what is being done.
+pub(crate) fn step(text: &str) {
+    anstream::eprintln!("{}", printable(text));
+}
+
+impl Deployment {
+    /// Prints what would change.
+    pub(crate) fn show(&self) {
+        for difference in self.differences().filter(|difference| !difference.changes.is_empty()) {
+            let new = if difference.is_new() { ", which is new" } else { "" };
+            anstream::println!("stack {}{new}", difference.name);
+            difference.changes.iter().for_each(show);
+        }
+        for file in self.config.iter().filter(|file| file.has_changed()) {
+            show_file(file, self.bucket.as_deref());
+        }
+        if !self.knows_code {
+            anstream::println!("the functions' code is not compared: no --artifacts");
+        }
+        match self.is_empty() {
+            true => anstream::println!("nothing changes"),
+            false => anstream::println!("{}", self.summary()),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let all: Vec<&Change> = self.differences().flat_map(|difference| &difference.changes).collect();
+        let count = |action: Action| all.iter().filter(|change| change.action == action).count();
+        let (added, changed, removed) = (count(Action::Add), count(Action::Modify), count(Action::Remove));
+        let permissions = all.iter().filter(|change| change.is_about_permissions()).count();
+        let config = if self.config.iter().any(ConfigFile::has_changed) { "; the config changes" } else { "" };
+        let of_permissions = if permissions > 0 { format!("; {permissions} of them change permissions") } else { String::new() };
+        format!("{added} to add, {changed} to change, {removed} to remove{of_permissions}{config}")
+    }
+
+    /// What would change, as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        let change = |change: &Change| {
+            let details: Vec<Value> = change
+                .details
+                .iter()
+                .map(|detail| json!({ "path": detail.path, "before": detail.before, "after": detail.after }))
+                .collect();
+            json!({
+                "action": word(change.action),
+                "logical_id": change.id,
+                "type": change.kind,
+                "is_about_permissions": change.is_about_permissions(),
+                "details": details,
+            })
+        };
+        let stack = |difference: &Difference| {
+            let changes: Vec<Value> = difference.changes.iter().map(change).collect();
+            json!({ "name": difference.name, "is_new": difference.is_new(), "changes": changes })
+        };
+        let file = |file: &ConfigFile| json!({ "key": file.key, "has_changed": file.has_changed() });
+        json!({
+            "nothing_changes": self.is_empty(),
+            "compares_code": self.knows_code,
+            "stacks": self.differences().map(stack).collect::<Vec<_>>(),
+            "config": self.config.iter().map(file).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Add => "add",
+        Action::Modify => "modify",
+        Action::Remove => "remove",
+    }
+}
+
+fn show(change: &Change) {
+    let (sign, colour) = match change.action {
+        Action::Add => ('+', ADDED),
+        Action::Modify => ('~', CHANGED),
+        Action::Remove => ('-', REMOVED),
+    };
+    let permissions = if change.is_about_permissions() { "  (permissions)" } else { "" };
+    anstream::println!("  {colour}{sign}{PLAIN} {} {}{permissions}", change.kind, change.id);
+    for detail in &change.details {
+        let side = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
+        let path = detail.path.strip_prefix("Properties.").unwrap_or(&detail.path);
+        anstream::println!("      {path}: {} -> {}", side(&detail.before), side(&detail.after));
+    }
+}
+
+fn shortened(value: &str) -> String {
+    let value = printable(value);
+    match value.char_indices().nth(VALUE_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}...", &value[..end]),
+        None => value,
+    }
+}
+
+fn show_file(file: &ConfigFile, bucket: Option<&str>) {
+    let place = bucket.map_or_else(|| file.key.clone(), |bucket| format!("s3://{bucket}/{}", file.key));
+    let Some(before) = &file.before else {
+        anstream::println!("config {place}\n  {ADDED}+{PLAIN} {} lines", file.after.lines().count());
+        return;
+    };
+    anstream::println!("config {place}");
+    let diff = TextDiff::from_lines(before.as_str(), file.after.as_str());
+    for line in diff.unified_diff().context_radius(2).to_string().lines() {
+        let colour = match line.as_bytes().first() {
+            Some(b'+') => ADDED,
+            Some(b'-') => REMOVED,
+            _ => PLAIN,
+        };
+        anstream::println!("  {colour}{}{PLAIN}", printable(line));
+    }
+}
+
+/// How far a stack's change has come: a bar on a terminal, and a line for each resource.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(crate) fn new(resources: usize) -> Self {
+        let bar = ProgressBar::with_draw_target(u64::try_from(resources).ok(), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("  {bar:30} {pos}/{len} resources, {elapsed}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// Tells what happened to a resource.
+    pub(crate) fn event(&self, status: &str, kind: &str, id: &str, reason: &str) {
+        let reason = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
+        self.bar.suspend(|| anstream::eprintln!("  {status:<20} {kind} {id}{reason}"));
+        if status.ends_with("_COMPLETE") && kind != "AWS::CloudFormation::Stack" {
+            self.bar.inc(1);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
