@@ -111,7 +111,8 @@ impl Deployment {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
         let template = infra::stack(config, &environment);
-        let mut parameters = there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
+        let mut parameters =
+            there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
         parameters.extend(roles(account, config).await?);
         parameters.extend(archives.iter().map(|artifact| (artifact.function.code_parameter(), artifact.key.clone())));
         if let Some(artifact) = archives.first() {
@@ -201,7 +202,7 @@ async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<Str
             Ok(described) => {
                 let of = described.task_definition();
                 let arns = of.into_iter().flat_map(|of| [of.task_role_arn(), of.execution_role_arn()]).flatten();
-                let arns: std::collections::BTreeSet<&str> = arns.collect();
+                let arns: std::collections::BTreeSet<&str> = arns.filter(|arn| !arn.is_empty()).collect();
                 roles.insert(infra::roles_parameter(definition), arns.into_iter().collect::<Vec<_>>().join(","));
             }
             Err(error) if error.as_service_error().is_some() => {

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod deploy;
 mod deployment;
+mod destroy;
 mod dev;
 mod diagnostics;
 mod diff;
@@ -28,6 +29,7 @@ mod simulate;
 mod synth;
 mod test;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,8 @@ enum Verb {
     Synth(synth::Synth),
     Diff(diff::Diff),
     Deploy(deploy::Deploy),
+    Verify(verify::Verify),
+    Destroy(destroy::Destroy),
     Completions(completions::Completions),
     #[command(hide = true)]
     Supervise(dev::Supervise),
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Verb::Synth(verb) => verb.run(),
         Verb::Diff(verb) => verb.run(),
         Verb::Deploy(verb) => verb.run(),
+        Verb::Verify(verb) => verb.run(),
+        Verb::Destroy(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };

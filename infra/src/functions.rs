@@ -1,8 +1,8 @@
 //! The functions that a config needs.
 
 use serde_json::{Value, json};
-use trigger_core::config::stack::SQS_TRIGGER_TIMEOUT_SECONDS;
 use trigger_core::config::{EventSource, RoutingConfig, Task};
+use trigger_core::limits::SQS_TRIGGER_TIMEOUT_SECONDS;
 
 use crate::policy;
 use crate::stack::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};

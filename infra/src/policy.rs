@@ -88,8 +88,7 @@ pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> 
         let take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
         statements.push(Statement::new("TakeMessages", &take, queues));
     }
-    let sends_failures = function.is_asynchronous() && function != Function::QueueScaler;
-    if sends_failures || (config.ledger().is_some() && function != Function::QueueScaler) {
+    if function != Function::QueueScaler {
         statements.push(Statement::new("DeadLetter", &["sqs:SendMessage"], vec![attribute("DeadLetters", "Arn")]));
     }
     if config.stack.tracing == Some(true) {

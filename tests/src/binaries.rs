@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::python::run;
+
 /// The workspace's folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
@@ -29,4 +31,15 @@ pub fn command() -> Command {
     let mut command = Command::new(binary("ecs-trigger"));
     command.current_dir(root()).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("NO_COLOR", "1");
     command
+}
+
+/// Copies the debug binary `name` without its symbols: it is a tenth of the size then.
+///
+/// # Panics
+/// It cannot be copied.
+pub fn stripped(name: &str, to: &Path) {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    std::fs::copy(binary(name), to).unwrap_or_else(|error| panic!("{name} cannot be copied: {error}"));
+    run(Command::new("strip").arg(to));
 }

@@ -1,14 +1,15 @@
 //! ministack, an emulator of AWS on this machine, and AWS's own command line to talk to it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::binaries::root;
+use crate::binaries::{root, stripped};
+use crate::python::{environment, run};
 
 /// How often something is looked for before it is missed; each look takes about half a second.
 const LOOKS_MAX: usize = 120;
@@ -28,7 +29,7 @@ impl Emulator {
     /// # Panics
     /// Python 3 or the packages cannot be had, or the emulator does not start.
     pub fn start() -> Self {
-        let environment = environment();
+        let environment = environment("emulator", "requirements.txt");
         let port = free_port();
         let mut process = Command::new(environment.join("bin/python"))
             .arg(root().join("tests/emulator.py"))
@@ -73,6 +74,26 @@ impl Emulator {
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 
+    /// The folder of `aws`.
+    pub fn bin(&self) -> PathBuf {
+        self.environment.join("bin")
+    }
+
+    /// The command line `ecs-trigger` for this account.
+    pub fn command(&self) -> Command {
+        let mut command = crate::command();
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Creates the function `name` from our own binary of that name.
     ///
     /// # Panics
@@ -80,9 +101,7 @@ impl Emulator {
     pub fn create_function(&self, name: &str, environment: &[(&str, &str)]) {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
         let (bootstrap, archive) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
-        fs::copy(crate::binary(name), &bootstrap).unwrap_or_else(|error| panic!("{name} cannot be copied: {error}"));
-        // Without symbols it is a tenth of the size.
-        run(Command::new("strip").arg(&bootstrap));
+        stripped(name, &bootstrap);
         run(self.python().args(["-m", "zipfile", "--create"]).arg(&archive).arg(&bootstrap));
         let variables: serde_json::Map<String, Value> = environment
             .iter()
@@ -277,31 +296,6 @@ impl Drop for Emulator {
 fn request_parameters(event: &Value) -> Option<Value> {
     let event: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
     Some(event["requestParameters"].clone())
-}
-
-/// A virtual environment with the pinned packages, made once for each version of their list.
-fn environment() -> PathBuf {
-    let requirements = root().join("tests/requirements.txt");
-    let folder = root().join("target/emulator");
-    let stamp = folder.join("requirements.txt");
-    fs::create_dir_all(root().join("target")).unwrap_or_else(|error| panic!("no target folder: {error}"));
-    let lock = File::create(root().join("target/emulator.lock")).unwrap_or_else(|error| panic!("no lock: {error}"));
-    lock.lock().unwrap_or_else(|error| panic!("no lock: {error}"));
-    if read(&stamp) != read(&requirements) {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements));
-        fs::copy(&requirements, &stamp).unwrap_or_else(|error| panic!("no stamp: {error}"));
-    }
-    folder
-}
-
-fn read(path: &Path) -> Option<String> {
-    fs::read_to_string(path).ok()
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn free_port() -> u16 {

@@ -9,11 +9,13 @@ mod emulator;
 mod function;
 mod http;
 mod proxy;
+mod python;
 pub mod simulation;
 
-pub use binaries::{binary, command, root};
+pub use binaries::{binary, command, root, stripped};
 pub use cluster::Cluster;
 pub use emulator::Emulator;
 pub use function::Function;
 pub use http::{Answer, Asked, Server};
 pub use proxy::Proxy;
+pub use python::environment;

@@ -37,6 +37,13 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
+    /// The URLs of the queues that it made.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &str> {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        let queues = resources.filter(|(_, resource)| resource["Type"] == "AWS::SQS::Queue");
+        queues.filter_map(|(id, _)| self.physical_ids.get(id)).map(String::as_str)
+    }
+
     /// Whether it is only what is left of a first deployment that failed.
     pub(crate) fn is_leftover(&self) -> bool {
         use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};
@@ -52,7 +59,9 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
         return Ok(None);
     }
     if status.as_str().ends_with("_IN_PROGRESS") && status != StackStatus::ReviewInProgress {
-        return Err(Failed::Refused(format!("the stack {name} is being changed ({status}): wait until that has ended")));
+        return Err(Failed::Refused(format!(
+            "the stack {name} is being changed ({status}): wait until that has ended"
+        )));
     }
     let mut template = Value::Null;
     let mut physical_ids = BTreeMap::new();
@@ -67,11 +76,13 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
             physical_ids.extend(ids.map(|(id, physical)| (id.to_owned(), physical.to_owned())));
         }
     }
-    let parameters = stack.parameters().iter().filter_map(|parameter| {
-        Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
-    });
+    let parameters = stack
+        .parameters()
+        .iter()
+        .filter_map(|parameter| Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned())));
     let outputs = stack.outputs().iter();
-    let outputs = outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
+    let outputs =
+        outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
     let (parameters, outputs) = (parameters.collect(), outputs.collect());
     Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids }))
 }
@@ -106,9 +117,8 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
     let body = wanted.template.to_string();
     let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.parameters)));
     let name = format!("ecs-trigger-{}", &hash[..16]);
-    let parameter = |(name, value): (&String, &String)| {
-        Parameter::builder().parameter_key(name).parameter_value(value).build()
-    };
+    let parameter =
+        |(name, value): (&String, &String)| Parameter::builder().parameter_key(name).parameter_value(value).build();
     let kind = if wanted.is_new() { ChangeSetType::Create } else { ChangeSetType::Update };
     // What an interrupted deployment left.
     let discard = || account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(&name).send();
@@ -229,7 +239,8 @@ impl Events {
         let Some(status) = event.resource_status() else { return };
         let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
         let reason = event.resource_status_reason().unwrap_or_default();
-        if status.as_str().ends_with("_FAILED") && !reason.contains("cancelled") && kind != "AWS::CloudFormation::Stack" {
+        if status.as_str().ends_with("_FAILED") && !reason.contains("cancelled") && kind != "AWS::CloudFormation::Stack"
+        {
             self.failed.push(format!("{id} ({kind}): {reason}"));
         }
         progress.event(status.as_str(), kind, id, reason);

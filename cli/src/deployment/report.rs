@@ -48,7 +48,8 @@ impl Deployment {
         let (added, changed, removed) = (count(Action::Add), count(Action::Modify), count(Action::Remove));
         let permissions = all.iter().filter(|change| change.is_about_permissions()).count();
         let config = if self.config.iter().any(ConfigFile::has_changed) { "; the config changes" } else { "" };
-        let of_permissions = if permissions > 0 { format!("; {permissions} of them change permissions") } else { String::new() };
+        let of_permissions =
+            if permissions > 0 { format!("; {permissions} of them change permissions") } else { String::new() };
         format!("{added} to add, {changed} to change, {removed} to remove{of_permissions}{config}")
     }
 

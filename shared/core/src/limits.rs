@@ -68,3 +68,36 @@ pub fn is_fargate_size(cpu_units: u32, memory_mib: u32) -> bool {
     };
     (smallest..=largest).contains(&memory_mib) && (memory_mib - smallest).is_multiple_of(step)
 }
+
+/// The CPU units that a text means: `1024` or `1 vCPU`.
+pub fn cpu_units(text: &str) -> Option<u32> {
+    quantity(text, &["vcpu"])
+}
+
+/// The MiB that a text means: `2048` or `2 GB`.
+pub fn memory_mib(text: &str) -> Option<u32> {
+    quantity(text, &["gb", "gib"])
+}
+
+/// A number of CPU units or MiB, written plainly or in the 1024-fold unit: `1024`, `1 vCPU`, `0.5 vCPU`, `2GB`.
+fn quantity(text: &str, units: &[&str]) -> Option<u32> {
+    let lower = text.trim().to_ascii_lowercase();
+    if let Some(number) = units.iter().find_map(|unit| lower.strip_suffix(unit)) {
+        let number: f64 = number.trim().parse().ok()?;
+        let product = number * 1024.0;
+        return (product.fract() == 0.0 && (0.0..1e9).contains(&product)).then_some(product as u32);
+    }
+    lower.parse().ok()
+}
+
+/// How long a function may run that takes messages, in seconds.
+pub const SQS_TRIGGER_TIMEOUT_SECONDS: u32 = 60;
+/// How often a message must be received at least before it is dead-lettered, so that throttling does not do it.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+pub const RECEIVES_MIN: u32 = 5;
+
+/// How long a message must be hidden at least that a function has received, in seconds: six times as long as the function may run, and the
+/// batch's window. Source: as above.
+pub fn visibility_timeout_min(batch_window: u32) -> u32 {
+    6 * SQS_TRIGGER_TIMEOUT_SECONDS + batch_window
+}

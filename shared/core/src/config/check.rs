@@ -393,10 +393,12 @@ impl Problems {
             let message = format!("ephemeral storage of {} GiB; Fargate has 21 to 200", storage.size_in_gib);
             self.add(storage.span, message, "write a number from 21 to 200");
         }
-        let sizes =
-            [(&overrides.cpu, CPU_UNITS, "`1024` or `1 vCPU`"), (&overrides.memory, MEMORY_UNITS, "`2048` or `2 GB`")];
-        for (size, units, examples) in sizes {
-            if let Some(size) = size.as_ref().filter(|size| quantity(&size.0, units).is_none_or(|number| number == 0)) {
+        let sizes = [
+            (&overrides.cpu, limits::cpu_units as fn(&str) -> _, "`1024` or `1 vCPU`"),
+            (&overrides.memory, limits::memory_mib, "`2048` or `2 GB`"),
+        ];
+        for (size, quantity, examples) in sizes {
+            if let Some(size) = size.as_ref().filter(|size| quantity(&size.0).is_none_or(|number| number == 0)) {
                 self.add(
                     size.span,
                     format!("`{}` is no size", size.0),
@@ -421,7 +423,7 @@ impl Problems {
     }
 
     fn fargate_size(&mut self, cpu: &Spanned<Text>, memory: &Spanned<Text>) {
-        let size = (quantity(&cpu.0, CPU_UNITS), quantity(&memory.0, MEMORY_UNITS));
+        let size = (limits::cpu_units(&cpu.0), limits::memory_mib(&memory.0));
         match size {
             (Some(cpu_units), Some(memory_mib)) if limits::is_fargate_size(cpu_units, memory_mib) => {}
             _ => {
@@ -462,18 +464,4 @@ impl Problems {
             }
         }
     }
-}
-
-const CPU_UNITS: &[&str] = &["vcpu"];
-const MEMORY_UNITS: &[&str] = &["gb", "gib"];
-
-/// A number of CPU units or MiB, written plainly or in the 1024-fold unit: `1024`, `1 vCPU`, `0.5 vCPU`, `2GB`.
-fn quantity(text: &str, units: &[&str]) -> Option<u32> {
-    let lower = text.trim().to_ascii_lowercase();
-    if let Some(number) = units.iter().find_map(|unit| lower.strip_suffix(unit)) {
-        let number: f64 = number.trim().parse().ok()?;
-        let product = number * 1024.0;
-        return (product.fract() == 0.0 && (0.0..1e9).contains(&product)).then_some(product as u32);
-    }
-    lower.parse().ok()
 }

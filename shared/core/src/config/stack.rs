@@ -5,6 +5,7 @@ use super::text::{Duration, Mapping};
 use crate::diagnostic::Diagnostic;
 use crate::document::Spanned;
 use crate::event::Queue;
+use crate::limits;
 
 record! {
     /// The CloudFormation stack that is generated from this config.
@@ -72,14 +73,6 @@ record! {
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
 const LOG_RETENTION_DAYS: [u32; 23] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0];
-
-/// How long a function may run that takes messages, in seconds.
-pub const SQS_TRIGGER_TIMEOUT_SECONDS: u32 = 60;
-/// How much longer than that a message must be hidden.
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
-const VISIBILITY_FACTOR: u32 = 6;
-/// How often a message must be received at least before it is dead-lettered, so that throttling does not do it. Source: ditto.
-const RECEIVES_MIN: u32 = 5;
 
 /// How a queue is made and read, defaults filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +147,12 @@ impl StackQueue {
             duration.as_ref().map(|duration| u32::try_from(duration.value.0.as_secs()).unwrap_or(u32::MAX))
         };
         let batch_window = seconds(&self.batch_window).unwrap_or(0);
-        let visible_after = VISIBILITY_FACTOR * SQS_TRIGGER_TIMEOUT_SECONDS + batch_window;
+        let visible_after = limits::visibility_timeout_min(batch_window);
         let number = |number: &Option<Spanned<u32>>| number.as_ref().map(|number| number.value);
         QueueSettings {
             is_created: self.queue == Some(Origin::Create),
             visibility_timeout: seconds(&self.visibility_timeout).unwrap_or(visible_after),
-            max_receive_count: number(&self.max_receive_count).unwrap_or(RECEIVES_MIN),
+            max_receive_count: number(&self.max_receive_count).unwrap_or(limits::RECEIVES_MIN),
             batch_size: number(&self.batch_size).unwrap_or(10),
             batch_window,
             maximum_concurrency: number(&self.maximum_concurrency),
@@ -188,13 +181,14 @@ impl StackQueue {
         if !is_of_route {
             return;
         }
-        let least = VISIBILITY_FACTOR * SQS_TRIGGER_TIMEOUT_SECONDS + settings.batch_window;
+        let least = limits::visibility_timeout_min(settings.batch_window);
         if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout < least) {
             let message = "a message could come again while a function still has it: hidden for less than six times the \
                            function's timeout of 60 s and the batch's window";
             problems.push(Diagnostic::error(visible.span, message).help(format!("write `{least}s` or more")));
         }
-        if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < RECEIVES_MIN) {
+        if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < limits::RECEIVES_MIN)
+        {
             let message =
                 "a message could be dead-lettered that Lambda was only too busy for: it is received for nothing then";
             problems.push(Diagnostic::error(receives.span, message).help("write `5` or more"));

@@ -1,0 +1,80 @@
+//! `ecs-trigger verify`: does the account have what the config takes for granted?
+
+mod checks;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::account::{AccountOptions, block_on};
+use crate::config::{FILE_NAME, load};
+use crate::exit::Failed;
+use crate::output;
+use checks::{Check, Verdict};
+
+/// Check the config against the account: clusters, task definitions, networks, roles, queues, buckets, images, log groups.
+///
+/// A line for each check, and every failure at once with what to do. Only --enable-eventbridge changes anything. Exits with 1 if a check
+/// fails.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger verify
+  ecs-trigger verify --enable-eventbridge
+  ecs-trigger verify --json | jq '.checks[] | select(.verdict == \"failed\")'")]
+pub(crate) struct Verify {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// Switch EventBridge on for the routes' buckets where it is off; their other notifications stay.
+    #[arg(long)]
+    enable_eventbridge: bool,
+    /// Print the checks as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    account: AccountOptions,
+}
+
+impl Verify {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.config, self.json)?;
+        let checks = block_on(async {
+            let account = self.account.connect().await?;
+            Ok(checks::all(&account, &config, self.enable_eventbridge).await)
+        })?;
+        match self.json {
+            true => output::json(&as_json(&checks))?,
+            false => checks.iter().for_each(show),
+        }
+        let failed = checks.iter().filter(|check| matches!(check.verdict, Verdict::Failed { .. })).count();
+        if !self.json {
+            anstream::println!("{} checks, {failed} failed", checks.len());
+        }
+        if failed > 0 { Err(Failed::Negative) } else { Ok(()) }
+    }
+}
+
+fn as_json(checks: &[Check]) -> serde_json::Value {
+    let check = |check: &Check| match &check.verdict {
+        Verdict::Passed => json!({ "check": check.what, "verdict": "passed" }),
+        Verdict::NotChecked(why) => json!({ "check": check.what, "verdict": "not_checked", "reason": why }),
+        Verdict::Failed { reason, remedy } => {
+            json!({ "check": check.what, "verdict": "failed", "reason": reason, "remedy": remedy })
+        }
+    };
+    json!({ "checks": checks.iter().map(check).collect::<Vec<_>>() })
+}
+
+fn show(check: &Check) {
+    let what = output::printable(&check.what);
+    match &check.verdict {
+        Verdict::Passed => anstream::println!("\u{1b}[32mok\u{1b}[0m      {what}"),
+        Verdict::NotChecked(why) => anstream::println!("-       {what}: not checked, {}", output::printable(why)),
+        Verdict::Failed { reason, remedy } => {
+            let (reason, remedy) = (output::printable(reason), output::printable(remedy));
+            anstream::println!("\u{1b}[31mfailed\u{1b}[0m  {what}: {reason}\n        {remedy}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A config becomes a running stack, changes with it, and goes away: by the README's quick start, against an emulator.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use e2e::{Emulator, binary, root, stripped};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An account, and a folder like a clone's, in which the functions are built.
+struct Team {
+    emulator: Emulator,
+    folder: TempDir,
+}
+
+impl Team {
+    fn new() -> Self {
+        let (emulator, folder) = (Emulator::start(), tempfile::tempdir().expect("a folder"));
+        for name in ["event-trigger", "schedule-trigger", "sqs-trigger", "task-lifecycle", "queue-scaler"] {
+            stripped(name, &folder.path().join("built").join(name).join("bootstrap"));
+        }
+        emulator.aws(&["ecs", "create-cluster", "--cluster-name", "default"]);
+        emulator.aws(&[
+            "ecs",
+            "put-cluster-capacity-providers",
+            "--cluster",
+            "default",
+            "--capacity-providers",
+            "FARGATE",
+            "--default-capacity-provider-strategy",
+            "capacityProvider=FARGATE",
+        ]);
+        Self { emulator, folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a config; returns its folder.
+    fn config(&self, text: &str) -> PathBuf {
+        let folder = self.path().join("config");
+        fs::create_dir_all(&folder).expect("is made");
+        fs::write(folder.join("ecs-trigger.yaml"), text).expect("is written");
+        folder
+    }
+
+    fn run(&self, verb: &str, config: &Path, options: &[&str]) -> Output {
+        let mut command = self.emulator.command();
+        command.arg(verb).arg(config).args(options);
+        if verb == "deploy" || verb == "diff" {
+            command.arg("--artifacts").arg(self.path().join("built"));
+        }
+        command.output().expect("runs")
+    }
+
+    /// What a verb prints that succeeds.
+    fn done(&self, verb: &str, config: &Path, options: &[&str]) -> String {
+        let output = self.run(verb, config, options);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{verb}: {printed}{said}");
+        printed
+    }
+
+    /// A line for each change that a deployment would make: `+ AWS::Events::Rule`.
+    fn changes(&self, config: &Path) -> Vec<String> {
+        let diff: Value = serde_json::from_str(&self.done("diff", config, &["--json"])).expect("is JSON");
+        let stacks = diff["stacks"].as_array().into_iter().flatten();
+        let changes = stacks.flat_map(|stack| stack["changes"].as_array().into_iter().flatten());
+        let mut lines: Vec<String> = changes
+            .map(|change| {
+                format!("{} {}", change["action"].as_str().expect("is said"), change["type"].as_str().expect("is said"))
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+const ONE_ROUTE: &str = "
+version: 1
+tasks: { t: { task_definition: hello } }
+routes:
+  - { name: first, on: { event_pattern: { source: [my.app] } }, run: t }
+";
+
+fn register(team: &Team) {
+    let definition = format!("file://{}", root().join("examples/aws/task-definition.json").display());
+    team.emulator.aws(&["ecs", "register-task-definition", "--cli-input-json", &definition]);
+}
+
+/// The README's commands of this language, a text for each block.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = fs::read_to_string(root().join("README.md")).expect("is there");
+    let fenced = readme.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    fenced.filter(|(of, _)| *of == language).map(|(_, text)| text.to_owned()).collect()
+}
+
+#[test]
+fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task() {
+    let team = Team::new();
+    let (folder, emulator) = (team.path(), &team.emulator);
+    // A minute of the emulator's is a second, so that an hour would be a minute.
+    let example = root().join("examples/aws");
+    let text = fs::read_to_string(example.join("ecs-trigger.yaml")).expect("is there");
+    let copied = folder.join("examples/aws");
+    fs::create_dir_all(&copied).expect("is made");
+    fs::write(copied.join("ecs-trigger.yaml"), text.replace("rate(1 hour)", "rate(5 minutes)")).expect("is written");
+    fs::copy(example.join("task-definition.json"), copied.join("task-definition.json")).expect("is copied");
+    fs::copy(root().join("README.md"), folder.join("README.md")).expect("is copied");
+    // cargo-lambda, as far as the next command sees it: binaries in target/lambda.
+    let tools = folder.join("tools");
+    fs::create_dir_all(&tools).expect("is made");
+    let cargo =
+        "#!/bin/sh\ntest \"$*\" = 'lambda build --release --arm64' && mkdir -p target && cp -r built target/lambda\n";
+    fs::write(tools.join("cargo"), cargo).expect("is written");
+    Command::new("chmod").arg("+x").arg(tools.join("cargo")).status().expect("runs");
+    symlink(binary("ecs-trigger"), tools.join("ecs-trigger")).expect("is linked");
+    emulator.aws(&["s3api", "create-bucket", "--bucket", "my-uploads"]);
+
+    let commands = blocks("bash");
+    assert_eq!(commands.len(), 1, "the quick start is found");
+    let lines: Vec<&str> =
+        commands[0].lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).collect();
+    let settings = lines.iter().filter(|line| line.starts_with("export ")).count();
+    assert!(lines.len() - settings <= 5, "at most five commands: {lines:?}");
+    let path = format!("{}:{}:{}", tools.display(), emulator.bin().display(), std::env::var("PATH").expect("is set"));
+    let mut shell = Command::new("bash");
+    shell.args([
+        "-e",
+        "-c",
+        &commands[0].replace("ecs-trigger deploy examples/aws", "ecs-trigger deploy examples/aws --yes"),
+    ]);
+    let environment = emulator.command();
+    shell.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = shell.current_dir(folder).env("PATH", path).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    assert!(ran.status.success(), "{said}");
+
+    let url = emulator.queue_url("ecs-trigger-greetings");
+    emulator.aws(&["sqs", "send-message", "--queue-url", &url, "--message-body", r#"{"name":"Ada"}"#]);
+    let is_by = |word: &str, call: &Value| call["overrides"].to_string().contains(word);
+    let wanted = ["s3://my-uploads/incoming/", "it is ", "hello Ada"];
+    let mut calls = Vec::new();
+    while !wanted.iter().all(|word| calls.iter().any(|call| is_by(word, call))) {
+        calls = emulator.calls("RunTask", calls.len() + 1);
+    }
+    let subnets = &calls[0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"];
+    assert_eq!(subnets[0], "subnet-0a1b2c3d", "the config's variables are the functions' as well");
+    // The ledger is in the bucket that the stack made.
+    let listed =
+        emulator.aws(&["s3api", "list-objects-v2", "--bucket", "my-uploads-ecs-trigger", "--prefix", "launches/"]);
+    assert!(listed["Contents"].as_array().is_some_and(|launches| launches.len() >= 3), "{listed}");
+
+    // Its tasks never stop here, so that launches are open, and the stack is not to be destroyed.
+    let destroy = |options: &[&str]| {
+        let mut command = emulator.command();
+        command.env("UPLOADS", "my-uploads").env("SUBNET", "subnet-0a1b2c3d").arg("destroy").arg(&copied).args(options);
+        let output = command.output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, said) = destroy(&["--yes"]);
+    assert_eq!(code, Some(8), "{said}");
+    assert!(said.contains("launches have not ended: "), "{said}");
+    let (code, said) = destroy(&["--yes", "--abandon-launches", "--delete-messages"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the bucket my-uploads-ecs-trigger stays"), "{said}");
+}
+
+#[test]
+fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
+    let team = Team::new();
+    register(&team);
+    let config = team.config(ONE_ROUTE);
+    let first = team.done("deploy", &config, &["--yes"]);
+    assert!(first.contains("+ AWS::Events::Rule RuleFirst"), "{first}");
+    assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+    assert_eq!(team.run("diff", &config, &["--exit-code"]).status.code(), Some(0));
+
+    let second = "  - { name: second, on: { event_pattern: { source: [other.app] } }, run: t }\n";
+    let config = team.config(&format!("{ONE_ROUTE}{second}"));
+    assert_eq!(team.changes(&config), ["add AWS::Events::Rule"]);
+    assert_eq!(team.run("diff", &config, &["--exit-code"]).status.code(), Some(1));
+    team.done("deploy", &config, &["--yes"]);
+    let rules = || team.emulator.aws(&["events", "list-rules"])["Rules"].as_array().expect("is a list").len();
+    assert_eq!(rules(), 2);
+
+    let config = team.config(ONE_ROUTE);
+    assert_eq!(team.changes(&config), ["remove AWS::Events::Rule"]);
+    team.done("deploy", &config, &["--yes"]);
+    assert_eq!(rules(), 1);
+
+    // The config alone.
+    let config = team.config(&ONE_ROUTE.replace("task_definition: hello }", "task_definition: hello, count: 2 }"));
+    assert_eq!(team.changes(&config), [""; 0]);
+    let events = || {
+        let answer = team.emulator.aws(&["cloudformation", "describe-stack-events", "--stack-name", "ecs-trigger"]);
+        answer["StackEvents"].as_array().expect("is a list").len()
+    };
+    let before = events();
+    let deployed = team.done("deploy", &config, &["--yes"]);
+    assert!(deployed.contains("0 to add, 0 to change, 0 to remove; the config changes"), "{deployed}");
+    assert_eq!(events(), before, "the stack is not touched");
+    assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+}
+
+#[test]
+fn permissions_that_change_are_marked() {
+    let team = Team::new();
+    register(&team);
+    team.done("deploy", &team.config(ONE_ROUTE), &["--yes"]);
+    let tagged =
+        team.config(&ONE_ROUTE.replace("task_definition: hello }", "task_definition: hello, tags: { a: b } }"));
+    let shown = team.done("diff", &tagged, &[]);
+    assert!(shown.contains("~ AWS::IAM::Role EventTriggerRole  (permissions)"), "{shown}");
+    assert!(shown.contains("ecs:TagResource"), "{shown}");
+    assert!(shown.contains("1 of them change permissions"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_deployed_says_why_and_what_to_do() {
+    let team = Team::new();
+    let config = team.config(ONE_ROUTE);
+    let check = |verb: &str, options: &[&str], code: i32, reason: &str| {
+        let output = team.run(verb, &config, options);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(reason), "{said}");
+    };
+    check("deploy", &["--yes"], 7, "these task definitions cannot be read");
+    register(&team);
+    check("deploy", &[], 2, "there is nobody to ask: write --yes");
+    fs::remove_file(team.path().join("built/event-trigger/bootstrap")).expect("was there");
+    check("deploy", &["--yes"], 2, "event-trigger is not in ");
+    fs::write(team.path().join("built/event-trigger/bootstrap"), "#!/bin/sh").expect("is written");
+    check("deploy", &["--yes"], 2, "is no program for Linux on arm64 or x86_64");
+    // Nothing of all that has left anything behind.
+    let stacks = team.emulator.aws(&["cloudformation", "describe-stacks"]);
+    assert_eq!(stacks["Stacks"].as_array().map(Vec::len), Some(0), "{stacks}");
+}
+
+#[test]
+fn a_deployment_that_fails_names_the_resource_and_is_rolled_back() {
+    let team = Team::new();
+    register(&team);
+    let config = team.config(ONE_ROUTE);
+    team.done("deploy", &config, &["--yes"]);
+    // Another stack's bucket bears the name.
+    team.emulator.aws(&["s3api", "create-bucket", "--bucket", "taken"]);
+    let other = ONE_ROUTE.replace("version: 1", "version: 1\nstorage: { bucket: taken }\nstack: { name: other }");
+    let output = team.run("deploy", &team.config(&other), &["--yes"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("the stack other-storage could not be changed"), "{said}");
+}
+
+#[test]
+fn verify_tells_everything_that_is_missing_at_once() {
+    let team = Team::new();
+    let text = "
+version: 1
+tasks:
+  a:
+    cluster: missing
+    task_definition: hello
+    overrides: { container_overrides: [{ name: other }] }
+  b: { cluster: default, task_definition: absent, network: { subnets: [subnet-1] }, capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }] }
+routes:
+  - { name: e, on: { s3: { bucket: my-uploads } }, run: [a, b] }
+  - { name: q, on: { queue: jobs }, run: a }
+  - { name: r, on: { queue: none }, run: a }
+";
+    register(&team);
+    team.emulator.aws(&["s3api", "create-bucket", "--bucket", "my-uploads"]);
+    team.emulator.create_queue("jobs");
+    let config = team.config(text);
+    let output = team.run("verify", &config, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let checks: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    let lines: Vec<String> = checks["checks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|check| {
+            format!(
+                "{}: {}",
+                check["verdict"].as_str().unwrap_or_default(),
+                check["check"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    expect_test::expect![[r#"
+        passed: cluster default
+        failed: cluster missing
+        passed: task definition hello
+        not_checked: image public.ecr.aws/docker/library/busybox:stable of hello
+        failed: task a: container other
+        failed: task a: network of awsvpc
+        failed: task definition absent
+        failed: task b: capacity provider FARGATE_SPOT
+        failed: queue jobs: dead-letter queue
+        failed: queue jobs: visibility timeout
+        failed: queue none
+        failed: bucket my-uploads: EventBridge"#]]
+    .assert_eq(&lines.join("\n"));
+    // What can be switched on is, and then passes.
+    team.run("verify", &config, &["--enable-eventbridge"]);
+    let bucket = team.emulator.aws(&["s3api", "get-bucket-notification-configuration", "--bucket", "my-uploads"]);
+    assert!(bucket.get("EventBridgeConfiguration").is_some(), "{bucket}");
+}

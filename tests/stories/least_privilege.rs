@@ -1,0 +1,155 @@
+//! What each function's role allows is what its code can call, no more and no less: the calls are read from the source.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use e2e::root;
+use infra::Function;
+use infra::policy::statements;
+use trigger_core::config::RoutingConfig;
+use trigger_core::document::Source;
+
+/// A config that uses everything that there is.
+const CONFIG: &str = r#"
+version: 1
+storage: { bucket: state }
+stack: { tracing: true }
+tasks:
+  t: { task_definition: t, tags: { a: b }, overrides: { container_overrides: [{ name: app }] } }
+routes:
+  - { name: e, on: { event_pattern: { source: [my.app] } }, run: t, large_payload: s3 }
+  - { name: s, on: { schedule: rate(1 hour) }, run: t, large_payload: s3 }
+  - { name: q, on: { queue: jobs }, run: t, large_payload: s3 }
+workers:
+  - { service: s, cluster: web, queue: u, scaling: { max: 3, acceptable_latency: 1m } }
+  - { run: t, queue: v, scaling: { max: 3, acceptable_latency: 1m, msg_processing_time: 1s } }
+"#;
+
+/// What AWS itself does by a function's role, or asks it for beside the call.
+const BESIDE_CALLS: [&str; 8] = [
+    "ecs:TagResource",          // RunTask, with tags
+    "iam:PassRole",             // RunTask
+    "sqs:ReceiveMessage",       // the event source mapping
+    "sqs:DeleteMessage",        // the event source mapping
+    "xray:PutTraceSegments",    // Lambda
+    "xray:PutTelemetryRecords", // Lambda
+    "sqs:SendMessage",          // Lambda's failure destination
+    "s3:ListBucket",            // S3 tells only those that may list it that an object is not there
+];
+
+/// The engine's modules that a function's handler leads to, and the adapters that its ports are.
+fn modules(function: Function) -> (&'static [&'static str], &'static [&'static str]) {
+    const LAUNCHER: &[&str] = &["run_task.rs", "payloads.rs", "ledger.rs", "dead_letters.rs"];
+    match function {
+        Function::EventTrigger | Function::ScheduleTrigger | Function::SqsTrigger => {
+            (&["handle.rs", "batch.rs", "drive.rs"], LAUNCHER)
+        }
+        Function::TaskLifecycle => (&["lifecycle.rs", "drive.rs", "handle.rs"], LAUNCHER),
+        Function::QueueScaler => (&["scale.rs"], &["run_task.rs", "queues.rs", "workers.rs"]),
+    }
+}
+
+/// The IAM actions of the SDK's operations that functions use. Any other operation is an error of this test's.
+fn action(adapter: &str, operation: &str) -> String {
+    let service = match adapter {
+        "run_task.rs" | "workers.rs" => "ecs",
+        "dead_letters.rs" => "sqs",
+        "queues.rs" if operation == "get_metric_data" => "cloudwatch",
+        "queues.rs" => "sqs",
+        _ => "s3",
+    };
+    let words = operation.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
+    match words.collect::<String>().as_str() {
+        "ListObjectsV2" => "s3:ListBucket".to_owned(),
+        name => format!("{service}:{name}"),
+    }
+}
+
+/// The source of a module, without its tests and white space, so that a chain of calls is one text.
+fn source(path: &str) -> String {
+    let text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines
+        .flat_map(|line| line.chars().filter(|c| !c.is_whitespace()).chain(" ".chars()))
+        .collect::<String>()
+        .replace(' ', "")
+}
+
+/// The words between `before` and `(`, wherever they stand in a text.
+fn called<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
+    let after = text.match_indices(before).map(|(at, _)| &text[at + before.len()..]);
+    let name = |rest: &'a str| rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_').next();
+    after.filter(|rest| rest.contains('(')).filter_map(name).filter(|name| !name.is_empty()).collect()
+}
+
+/// The SDK's operations that a part of an adapter calls.
+fn operations(code: &str) -> BTreeSet<String> {
+    let clients = ["client.", "s3.", "sqs.", "cloudwatch.", "ecs."];
+    let all = clients.iter().flat_map(|client| called(code, client));
+    all.filter(|name| *name != "clone" && *name != "new").map(str::to_owned).collect()
+}
+
+/// The functions of an adapter, by name, with their code.
+fn functions_of(code: &str) -> BTreeMap<String, String> {
+    let parts = code.split("fn").skip(1);
+    let mut functions = BTreeMap::new();
+    for part in parts {
+        let name: String =
+            part.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || c.is_ascii_digit()).collect();
+        if part[name.len()..].starts_with(['(', '<']) {
+            functions.entry(name).or_insert_with(String::new).push_str(part);
+        }
+    }
+    functions
+}
+
+/// What a method of an adapter calls, itself and by functions beside it.
+fn calls_of(functions: &BTreeMap<String, String>, name: &str, seen: &mut BTreeSet<String>) -> BTreeSet<String> {
+    let Some(code) = functions.get(name).filter(|_| seen.insert(name.to_owned())) else { return BTreeSet::new() };
+    let mut all = operations(code);
+    for other in functions.keys() {
+        if [".", "=", "match"].iter().any(|before| code.contains(&format!("{before}{other}("))) {
+            all.extend(calls_of(functions, other, seen));
+        }
+    }
+    all
+}
+
+/// The actions that a function's code can call: those of its ports' methods that the engine's modules name, and of reading the config.
+fn reachable(function: Function) -> BTreeSet<String> {
+    let (modules, adapters) = modules(function);
+    let engine: String = modules.iter().map(|module| source(&format!("shared/engine/src/{module}"))).collect();
+    let mut actions = BTreeSet::new();
+    for adapter in adapters {
+        let functions = functions_of(&source(&format!("shared/aws/src/{adapter}")));
+        for method in functions.keys().filter(|method| engine.contains(&format!(".{method}("))) {
+            let operations = calls_of(&functions, method, &mut BTreeSet::new());
+            actions.extend(operations.iter().map(|operation| action(adapter, operation)));
+        }
+    }
+    let of_config = operations(&source("shared/aws/src/config_source.rs"));
+    actions.extend(of_config.iter().map(|operation| action("config_source.rs", operation)));
+    actions
+}
+
+#[test]
+fn a_role_allows_what_its_functions_code_can_call_and_nothing_else() {
+    let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
+    for function in Function::ALL {
+        let statements = statements(&config, function);
+        let allowed: BTreeSet<String> =
+            statements.iter().flat_map(|statement| &statement.actions).map(|action| (*action).to_owned()).collect();
+        let reachable = reachable(function);
+        let refused: Vec<&String> = reachable.difference(&allowed).collect();
+        assert!(refused.is_empty(), "{function:?} calls what its role does not allow: {refused:?}");
+        let idle = allowed.difference(&reachable).filter(|action| !BESIDE_CALLS.contains(&action.as_str()));
+        // The mapping asks for the queue's attributes; of no other function's role is that wanted without a call.
+        let idle: Vec<&String> =
+            idle.filter(|action| function != Function::SqsTrigger || *action != "sqs:GetQueueAttributes").collect();
+        assert!(idle.is_empty(), "{function:?} never calls what its role allows: {idle:?}");
+        assert!(reachable.len() >= 4, "{function:?}: only {reachable:?} are found");
+    }
+}
