@@ -313,3 +313,61 @@ routes:
     let bucket = team.emulator.aws(&["s3api", "get-bucket-notification-configuration", "--bucket", "my-uploads"]);
     assert!(bucket.get("EventBridgeConfiguration").is_some(), "{bucket}");
 }
+
+#[test]
+fn the_platforms_templates_can_be_created() {
+    let team = Team::new();
+    let emulator = &team.emulator;
+    let create = |name: &str, template: &str, parameters: &[&str]| {
+        let file = root().join("infra/platform").join(template).display().to_string();
+        let create = [
+            "cloudformation",
+            "deploy",
+            "--stack-name",
+            name,
+            "--template-file",
+            &file,
+            "--capabilities",
+            "CAPABILITY_IAM",
+        ];
+        let overrides = if parameters.is_empty() { &[][..] } else { &["--parameter-overrides"] };
+        emulator.aws(&[&create[..], overrides, parameters].concat());
+        let stack = emulator.aws(&["cloudformation", "describe-stacks", "--stack-name", name])["Stacks"][0].clone();
+        assert_eq!(stack["StackStatus"], "CREATE_COMPLETE", "{template}");
+        stack
+    };
+    let output = |stack: &Value, key: &str| {
+        let mut outputs = stack["Outputs"].as_array().into_iter().flatten();
+        let output = outputs.find(|output| output["OutputKey"] == key);
+        output.and_then(|output| output["OutputValue"].as_str()).expect("is an output").to_owned()
+    };
+    // NAT gateways, flow logs, capacity providers of instances and Application Auto Scaling are what the emulator lacks.
+    let network = create("network", "network.yaml", &["NatGateways=none", "InterfaceEndpoints=yes", "FlowLogs=none"]);
+    // The emulator has no parameters of AWS's own.
+    let image = "/images/ecs";
+    emulator.aws(&["ssm", "put-parameter", "--name", image, "--type", "String", "--value", "ami-0123456789abcdef0"]);
+    create("cluster", "cluster.yaml", &[&format!("Image={image}")]);
+    create(
+        "import-csv",
+        "task-batch.yaml",
+        &[
+            "InputBucket=uploads",
+            "ParameterName=/a",
+            "SecretArn=arn:aws:secretsmanager:us-east-1:000000000000:secret:s",
+        ],
+    );
+    let subnets = format!("Subnets={}", output(&network, "PrivateSubnets"));
+    let groups = format!("SecurityGroups={}", output(&network, "TaskSecurityGroup"));
+    // On Fargate it would compare the weights, which a parameter makes texts of there.
+    let on_instances = ["Capacity=ec2", "InstanceCapacityProvider=instances"];
+    create("images", "service-worker.yaml", &[&[subnets.as_str(), &groups][..], &on_instances].concat());
+    let (vpc, public) = (
+        format!("VpcId={}", output(&network, "VpcId")),
+        format!("PublicSubnets={}", output(&network, "PublicSubnets")),
+    );
+    let tasks = format!("TaskSubnets={}", output(&network, "PrivateSubnets"));
+    create("web", "service-web.yaml", &[&vpc, &public, &tasks, "Scaling=none"]);
+
+    let service = emulator.aws(&["ecs", "describe-services", "--cluster", "batch", "--services", "images"]);
+    assert_eq!(service["services"][0]["status"], "ACTIVE", "{service}");
+}
