@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::Client;
 use tracing::{error, info};
 use trigger_core::config::RoutingConfig;
+use trigger_core::metrics::Metric;
 
 use crate::config_source::{ConfigSource, ConfigSourceError, Version};
-use crate::telemetry::{self, Metric};
+use crate::metrics;
 
 /// The environment variable that says how many seconds a config is trusted before it is looked after. For tests, mainly.
 pub const MAX_AGE_VARIABLE: &str = "ECS_TRIGGER_CONFIG_MAX_AGE";
@@ -61,7 +62,7 @@ impl ConfigCache {
         let unreadable =
             || ConfigSourceError::Unreadable { place: source.to_string(), reason: "nothing is there".into() };
         let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
-        let in_force = Arc::new(seen.parse().inspect_err(|_| telemetry::count(Metric::ConfigRefused))?);
+        let in_force = Arc::new(seen.parse().inspect_err(|_| metrics::count(Metric::ConfigRefused))?);
         let state = State { in_force, seen, looked: Instant::now(), looking: None, look: 0, trouble: None };
         Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
     }
@@ -98,7 +99,7 @@ impl ConfigCache {
                 if state.trouble.as_ref() != Some(&reason) {
                     let config_etag = state.in_force.etag.as_deref();
                     error!(config_etag, reason, "the config cannot be read any more; the one in force stays");
-                    telemetry::count(Metric::ConfigUnreadable);
+                    metrics::count(Metric::ConfigUnreadable);
                     state.trouble = Some(reason);
                 }
                 None
@@ -114,7 +115,7 @@ impl ConfigCache {
             }
             Err(reason) => {
                 error!(refused_etag = new, config_etag = in_force, %reason, "a new config is refused; the one in force stays");
-                telemetry::count(Metric::ConfigRefused);
+                metrics::count(Metric::ConfigRefused);
             }
         }
         // A refused version is told once, not at every look.

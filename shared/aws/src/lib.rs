@@ -12,6 +12,7 @@ pub mod config_source;
 mod dead_letters;
 mod function;
 mod ledger;
+mod metrics;
 mod payloads;
 mod queues;
 mod run_task;

@@ -1,13 +1,11 @@
 //! What a function logs: JSON lines, each of which can be read alone. A failure is logged once, here, where it is reported.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt::Display;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use tracing::{Span, debug, error, error_span, info, warn};
 use tracing_subscriber::EnvFilter;
 use trigger_core::config::RoutingConfig;
@@ -15,10 +13,12 @@ use trigger_core::event::Record;
 use trigger_core::event::TaskStateChange;
 use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{self, Conclusion};
-use trigger_core::scaling::{Action, Observation};
+use trigger_core::scaling::Action;
 use trigger_engine::{
     DriveError, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, SweepReport, WorkerReport,
 };
+
+use crate::metrics;
 
 /// How many bytes of a body that cannot be decoded are logged.
 const BODY_BYTES_MAX: usize = 256;
@@ -51,50 +51,14 @@ pub fn deadline(milliseconds: u64) -> Timestamp {
     deadline.unwrap_or(Timestamp::MAX)
 }
 
-/// What is counted in CloudWatch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// A version of the config was refused.
-    ConfigRefused,
-    /// The config could not be looked after.
-    ConfigUnreadable,
-}
-
-/// Counts one, in CloudWatch's embedded metric format: a log line that becomes a metric.
-/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
-pub fn count(metric: Metric) {
-    let name = match metric {
-        Metric::ConfigRefused => "ConfigRefused",
-        Metric::ConfigUnreadable => "ConfigUnreadable",
-    };
-    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
-    embed("FunctionName", &function, &[(name, 1)]);
-}
-
-/// Puts counts of one thing into CloudWatch.
-fn embed(dimension: &str, of: &str, counts: &[(&str, u64)]) {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let metrics: Vec<Value> = counts.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
-    let mut line = json!({
-        "_aws": {
-            "Timestamp": milliseconds(since_epoch),
-            "CloudWatchMetrics": [{ "Namespace": "ecs-trigger", "Dimensions": [[dimension]], "Metrics": metrics }],
-        },
-        dimension: of,
-    });
-    for (name, count) in counts {
-        line[*name] = json!(count);
-    }
-    println!("{line}");
-}
-
-/// Logs what became of an event.
+/// Logs what became of an event, and counts it.
 pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
     report_event(result, None, duration);
 }
 
 /// Logs what became of an event, and of which message it is.
 fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&str>, duration: Duration) {
+    metrics::of_event(result);
     let duration_ms = milliseconds(duration);
     match result {
         Ok(report) => launches(report, message_id, duration_ms),
@@ -120,7 +84,10 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
     let (message_id, queue) = (&record.message_id, &record.queue.name);
     match outcome {
         MessageOutcome::Done(reports) => {
-            reports.iter().for_each(|report| launches(report, Some(message_id), milliseconds(duration)));
+            for report in reports {
+                metrics::of_launches(report);
+                launches(report, Some(message_id), milliseconds(duration));
+            }
         }
         MessageOutcome::TestEvent => info!(message_id, queue, "S3 tries out a notification, nothing has happened"),
         MessageOutcome::HeldBack => {
@@ -130,10 +97,12 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
             for result in results {
                 match result {
                     Err(EventError::Decode(reason)) => {
+                        metrics::of_event(result);
                         let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
                         error!(message_id, queue, %reason, body, "the message cannot be decoded, it goes back");
                     }
                     Err(EventError::DeadLettered(reason)) => {
+                        metrics::of_event(result);
                         let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
                         error!(message_id, queue, %reason, body, "the message is in the dead-letter queue");
                     }
@@ -221,7 +190,7 @@ pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
 
 /// Logs what was decided about a worker, if it is another decision than was told last, and puts its numbers into CloudWatch.
 pub fn report_worker(report: &WorkerReport, told: &mut BTreeMap<String, String>) {
-    let WorkerReport { worker, observation, decision, problems, launched } = report;
+    let WorkerReport { worker, decision, problems, launched, .. } = report;
     for reason in problems {
         error!(worker, reason, "a worker could not be seen to or changed; it is tried again at the next tick");
     }
@@ -234,16 +203,7 @@ pub fn report_worker(report: &WorkerReport, told: &mut BTreeMap<String, String>)
         Action::SetDesired(desired) => info!(worker, desired, %decision, "the desired count is set"),
         Action::Launch(wanted) => info!(worker, wanted, launched, %decision, "tasks are started"),
     }
-    let Observation { visible, in_flight, running, desired, .. } = *observation;
-    let counts = [
-        ("MessagesVisible", visible),
-        ("MessagesInFlight", in_flight),
-        ("WorkersRunning", running.map(u64::from)),
-        ("WorkersDesired", desired.map(u64::from)),
-        ("WorkersHeldBack", Some(u64::from(decision.is_alarming()))),
-    ];
-    let known: Vec<(&str, u64)> = counts.into_iter().filter_map(|(name, count)| Some((name, count?))).collect();
-    embed("Worker", worker, &known);
+    metrics::of_worker(report);
 }
 
 fn looked_at(launch: &LaunchKey, conclusion: Option<&Conclusion>) {
@@ -254,6 +214,7 @@ fn looked_at(launch: &LaunchKey, conclusion: Option<&Conclusion>) {
 }
 
 fn concluded(launch: &LaunchKey, conclusion: &Conclusion) {
+    metrics::of_conclusion(launch, conclusion);
     match &conclusion.outcome {
         launch::Outcome::DeadLettered(reason) => {
             error!(%launch, %reason, "the launch has ended, its event is in the dead-letter queue");

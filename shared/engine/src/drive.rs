@@ -73,6 +73,8 @@ pub(crate) struct Driven {
     pub version: Option<String>,
     /// Whether a call of RunTask started tasks.
     pub has_launched: bool,
+    /// How many more tasks may start where it took its slots.
+    pub open_slots: Option<u32>,
     /// Launches that were handed their slots, to be driven next.
     woken: Vec<LaunchKey>,
     /// Launches that have to make place.
@@ -93,7 +95,7 @@ impl Driven {
     }
 
     fn new(protocol: Protocol, version: Option<String>) -> Self {
-        Self { protocol, version, has_launched: false, woken: Vec::new(), replaced: Vec::new(), others: Vec::new() }
+        Self { protocol, version, has_launched: false, open_slots: None, woken: Vec::new(), replaced: Vec::new(), others: Vec::new() }
     }
 
     fn record(&self) -> &LaunchRecord {
@@ -198,7 +200,8 @@ impl<'a, P: Ports> Driver<'a, P> {
                 }
                 Step::TakeTurn => Answer::Turn(self.take_turn(driven.record()).await?),
                 Step::TakeSlots => {
-                    let taken = self.take_slots(driven.record()).await?;
+                    let (taken, open) = self.take_slots(driven.record()).await?;
+                    driven.open_slots = open;
                     if let Taken::Waiting { stop } = &taken {
                         driven.replaced.extend(stop.iter().cloned());
                     }
@@ -339,8 +342,11 @@ impl<'a, P: Ports> Driver<'a, P> {
         .await
     }
 
-    async fn take_slots(&self, record: &LaunchRecord) -> Result<Taken, DriveError> {
-        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else { return Ok(Taken::Held) };
+    /// Takes the slots of a launch; tells as well how many are open then.
+    async fn take_slots(&self, record: &LaunchRecord) -> Result<(Taken, Option<u32>), DriveError> {
+        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else {
+            return Ok((Taken::Held, None));
+        };
         let uri = storage.slots_uri(&concurrency.slots);
         let due = round_up(later(self.now(), SLOTS_EVERY));
         let waited = record.slot.is_some();
@@ -352,8 +358,9 @@ impl<'a, P: Ports> Driver<'a, P> {
             if needs_due {
                 slots.due = Some(due);
             }
+            let open = concurrency.max.saturating_sub(slots.used());
             (
-                taken,
+                (taken, Some(open)),
                 needs_due
                     .then_some(DueFor::Slots(concurrency.slots.clone()))
                     .into_iter()

@@ -40,6 +40,8 @@ pub struct LaunchReport {
     pub event_id: String,
     /// What a repeated delivery of the event shares.
     pub identity: String,
+    /// When it happened, if it tells.
+    pub event_time: Option<Timestamp>,
     /// The version of the config that decided.
     pub config_etag: Option<String>,
     /// The names of the routes that the event took; without any, it is ignored.
@@ -68,6 +70,8 @@ pub struct LaunchOutcome {
     pub index: Option<usize>,
     /// RunTask's idempotency key.
     pub client_token: String,
+    /// How many more tasks may start where it took its slots.
+    pub open_slots: Option<u32>,
     /// The outcome.
     pub outcome: Outcome,
 }
@@ -246,6 +250,7 @@ async fn launch_again(
     let mut report = LaunchReport {
         event_id: key.to_string(),
         identity: key.to_string(),
+        event_time: None,
         config_etag: config.etag.clone(),
         routes: vec![key.route.clone()],
         launches: Vec::new(),
@@ -256,6 +261,7 @@ async fn launch_again(
         task: task.to_owned(),
         index,
         client_token: client_token.to_owned(),
+        open_slots: None,
         outcome,
     };
     let failed = |reason: String| outcome_of("", &key.id, None, Outcome::Failed { reason });
@@ -267,7 +273,7 @@ async fn launch_again(
             let (task, token, index) = (record.task.clone(), record.client_token(0), record.index);
             report.event_id.clone_from(&record.event_id);
             report.identity = record.identity.to_string();
-            let outcome = launch(driver, driven).await;
+            let outcome = launch(driver, &mut driven).await;
             report.launches.push(outcome_of(&task, &token, index, outcome));
         }
         Ok(None) => {
@@ -287,6 +293,7 @@ async fn launch_all(
     let mut report = LaunchReport {
         event_id: event.id(),
         identity: event.identity().to_string(),
+        event_time: event.time(),
         config_etag: config.etag.clone(),
         routes: Vec::new(),
         launches: Vec::new(),
@@ -305,16 +312,18 @@ async fn launch_all(
     let (event, copy) = (&event, copy.as_deref());
     let launches = plan.launches.into_iter().map(|planned| async move {
         let needed = planned.payload_uri.as_deref().into_iter().chain(copy);
-        let outcome = match needed.filter_map(|uri| refused.get(uri)).next() {
-            Some(reason) => Outcome::Failed { reason: reason.clone() },
+        let (outcome, open_slots) = match needed.filter_map(|uri| refused.get(uri)).next() {
+            Some(reason) => (Outcome::Failed { reason: reason.clone() }, None),
             None => {
                 let now = ports.clock().now();
                 let record = LaunchRecord::new(&planned, event, copy, config.etag.as_deref(), now);
-                launch(driver, Driven::begin(record)).await
+                let mut driven = Driven::begin(record);
+                let outcome = launch(driver, &mut driven).await;
+                (outcome, driven.open_slots)
             }
         };
         let PlannedLaunch { route, task, index, request, .. } = planned;
-        LaunchOutcome { route, task, index, client_token: request.client_token, outcome }
+        LaunchOutcome { route, task, index, client_token: request.client_token, open_slots, outcome }
     });
     report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
     report.routes = plan.routes;
@@ -322,8 +331,8 @@ async fn launch_all(
 }
 
 /// Drives a launch until it rests, and says what that means for its event.
-async fn launch(driver: &Driver<'_, impl Ports>, mut driven: Driven) -> Outcome {
-    let rest = driver.drive(&mut driven).await;
+async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome {
+    let rest = driver.drive(driven).await;
     let record = driven.protocol.record();
     let is_remembered = driven.version.is_some();
     let task_arns: Vec<String> = record.tasks.iter().map(|task| task.arn.clone()).collect();

@@ -25,9 +25,8 @@ impl EventBridgeEvent {
         Ok(Self { envelope, s3 })
     }
 
-    pub(super) fn date(&self) -> String {
-        let time = self.envelope.time.parse::<Timestamp>().unwrap_or_default();
-        time.strftime("%Y-%m-%d").to_string()
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        self.envelope.time.parse().ok()
     }
 
     pub(super) fn identity(&self) -> Identity {

@@ -10,8 +10,11 @@ mod queue;
 mod s3;
 mod schedule;
 mod task_state;
+mod trace;
 
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 pub use delivery::Delivery;
 pub use envelope::Envelope;
@@ -21,6 +24,7 @@ pub use queue::Queue;
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
 pub use schedule::{Firing, SCHEDULER_INPUT};
 pub use task_state::{LifecycleEvent, SWEEP_INPUT, TaskStateChange};
+pub use trace::TRACE_VARIABLES;
 
 use crate::document::{Node, json};
 use crate::identity::Identity;
@@ -111,13 +115,15 @@ impl Event {
     /// [?] S3 does not say that a notification which it sends twice bears one time. Only if it bore two, on both sides of midnight,
     /// and came after the client token's life, would the ledger take it for another event.
     pub fn date(&self) -> String {
+        self.time().unwrap_or_default().strftime("%Y-%m-%d").to_string()
+    }
+
+    /// When it happened, if it tells.
+    pub fn time(&self) -> Option<Timestamp> {
         match &self.kind {
-            EventKind::EventBridge(event) => event.date(),
-            EventKind::Firing(firing) => firing.scheduled_time.strftime("%Y-%m-%d").to_string(),
-            EventKind::Message(message) => match (&message.event, message.sent) {
-                (Some(event), _) => event.date(),
-                (None, sent) => sent.unwrap_or_default().strftime("%Y-%m-%d").to_string(),
-            },
+            EventKind::EventBridge(event) => event.time(),
+            EventKind::Firing(firing) => Some(firing.scheduled_time),
+            EventKind::Message(message) => message.event.as_ref().map_or(message.sent, EventBridgeEvent::time),
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Renderer<'a> {
     route: &'a Route,
     event_id: String,
     identity: Identity,
+    /// Its trace context, as environment variables.
+    trace: Vec<(&'static str, String)>,
     /// The day of the event.
     date: String,
     /// What orders the events of the object that it is about, if older ones are ignored.
@@ -52,6 +54,7 @@ impl<'a> Renderer<'a> {
             route,
             event_id: event.id(),
             identity: event.identity(),
+            trace: event.trace(),
             date: event.date(),
             sequence: event.s3().filter(|_| route.ignore_older).and_then(|s3| {
                 let sequencer = s3.sequencer()?.to_owned();
@@ -271,6 +274,12 @@ impl<'a> Renderer<'a> {
             variable(ATTEMPT_VARIABLE, "0"),
         ]);
         container.environment.extend(element.index.map(|index| variable(INDEX_VARIABLE, &index.to_string())));
+        for (name, value) in &self.trace {
+            // What the config says itself holds.
+            if !container.environment.iter().any(|known| known.name == *name) {
+                container.environment.push(variable(name, value));
+            }
+        }
         Ok(())
     }
 }
