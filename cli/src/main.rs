@@ -16,6 +16,7 @@ mod diff;
 mod exit;
 mod explain;
 mod files;
+mod import;
 mod output;
 mod pattern;
 mod plan;
@@ -61,6 +62,7 @@ enum Verb {
     Deploy(deploy::Deploy),
     Verify(verify::Verify),
     Destroy(destroy::Destroy),
+    Import(import::Import),
     Completions(completions::Completions),
     #[command(hide = true)]
     Supervise(dev::Supervise),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Verb::Deploy(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Destroy(verb) => verb.run(),
+        Verb::Import(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };

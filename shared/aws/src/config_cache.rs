@@ -40,6 +40,9 @@ struct State {
     trouble: Option<String>,
 }
 
+/// How old what was seen last may be for an event that no route is known for.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// After this, a look that has not ended was lost, as when Lambda froze the sandbox during it.
 const LOST: Duration = Duration::from_secs(60);
 
@@ -79,6 +82,24 @@ impl ConfigCache {
             tokio::spawn(async move { cache.look(seen, look).await });
         }
         Arc::clone(&state.in_force)
+    }
+
+    /// The config in force, looked after now: for an event that it knows nothing of, as it may come by a new route. Somebody who asks
+    /// again and again is answered from what was seen a moment ago.
+    pub async fn latest(self: &Arc<Self>) -> Arc<RoutingConfig> {
+        let due = {
+            let mut state = self.state();
+            let is_due = state.looked.elapsed() >= self.max_age.min(MOMENT);
+            is_due.then(|| {
+                state.looking = Some(Instant::now());
+                state.look += 1;
+                (state.seen.clone(), state.look)
+            })
+        };
+        if let Some((seen, look)) = due {
+            self.look(seen, look).await;
+        }
+        Arc::clone(&self.state().in_force)
     }
 
     async fn look(&self, seen: Version, look: u64) {

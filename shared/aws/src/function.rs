@@ -61,7 +61,8 @@ impl Function {
         event: Result<Event, DecodeError>,
         deadline: Timestamp,
     ) -> Result<(), EventError> {
-        let (started, config) = (Instant::now(), self.configs.current());
+        let started = Instant::now();
+        let config = self.config_for(|config| event.as_ref().is_ok_and(|event| knows(config, event))).await;
         let handled = async {
             let delivered = Delivered { text, event, now: Timestamp::now(), deadline: Some(deadline) };
             let result = handle(delivered, &config, &self.ports).await;
@@ -74,6 +75,13 @@ impl Function {
         handled.instrument(telemetry::span(&config)).await
     }
 
+    /// The config in force; the latest one if that knows nothing of what has come: a new route's event may be here before its config is
+    /// looked after.
+    async fn config_for(&self, knows: impl Fn(&RoutingConfig) -> bool) -> Arc<RoutingConfig> {
+        let config = self.configs.current();
+        if knows(&config) { config } else { self.configs.latest().await }
+    }
+
     /// Handles a decoded batch of messages, logs what became of each, and tells the ids of those that go back to their queue.
     ///
     /// # Errors
@@ -83,7 +91,14 @@ impl Function {
         decoded: Result<Vec<Record>, DecodeError>,
         deadline: Timestamp,
     ) -> Result<Vec<String>, EventError> {
-        let (started, config) = (Instant::now(), self.configs.current());
+        let started = Instant::now();
+        let of_known_queue = |config: &RoutingConfig, record: &Record| {
+            let mut known = config.queues().into_iter();
+            known.any(|queue| queue.name == record.queue.name)
+        };
+        let knows_all =
+            |records: &Vec<Record>, config: &RoutingConfig| records.iter().all(|record| of_known_queue(config, record));
+        let config = self.config_for(|config| decoded.as_ref().is_ok_and(|records| knows_all(records, config))).await;
         let handled = async {
             let records = decoded.map_err(EventError::Decode).inspect_err(|error| {
                 telemetry::report(&Err(error.clone()), started.elapsed());
@@ -124,4 +139,9 @@ impl Function {
         telemetry::report_sweep(&result);
         result.map(drop)
     }
+}
+
+/// Whether a route takes an event, as far as this config goes.
+fn knows(config: &RoutingConfig, event: &Event) -> bool {
+    config.matches(event).is_ok_and(|routes| !routes.is_empty())
 }

@@ -95,7 +95,15 @@ impl Driven {
     }
 
     fn new(protocol: Protocol, version: Option<String>) -> Self {
-        Self { protocol, version, has_launched: false, open_slots: None, woken: Vec::new(), replaced: Vec::new(), others: Vec::new() }
+        Self {
+            protocol,
+            version,
+            has_launched: false,
+            open_slots: None,
+            woken: Vec::new(),
+            replaced: Vec::new(),
+            others: Vec::new(),
+        }
     }
 
     fn record(&self) -> &LaunchRecord {

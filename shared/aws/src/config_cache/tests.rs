@@ -125,3 +125,15 @@ async fn a_trusted_config_is_not_looked_after() {
     fs::write(&path, config("second")).expect("is written");
     assert_eq!(look(&cache).await, "first");
 }
+
+#[tokio::test]
+async fn an_event_that_nothing_is_known_of_is_decided_by_the_latest_config() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ecs-trigger.yaml");
+    fs::write(&path, config("first")).expect("is written");
+    let source = ConfigSource::File { path: path.display().to_string() };
+    let cache = ConfigCache::read(source, no_s3(), Duration::ZERO).await.expect("is read");
+    fs::write(&path, config("second")).expect("is written");
+    assert_eq!(cache.state().in_force.routes[0].name, "first");
+    assert_eq!(cache.latest().await.routes[0].name, "second");
+}

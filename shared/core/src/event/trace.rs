@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn an_events_detail_carries_it() {
-        check(&of_detail(&format!(r#"{{"traceparent":"{PARENT}","tracestate":"a=b"}}"#)), &[
-            ("TRACEPARENT", PARENT),
-            ("TRACESTATE", "a=b"),
-        ]);
+        check(
+            &of_detail(&format!(r#"{{"traceparent":"{PARENT}","tracestate":"a=b"}}"#)),
+            &[("TRACEPARENT", PARENT), ("TRACESTATE", "a=b")],
+        );
     }
 
     #[test]
