@@ -70,6 +70,14 @@ impl Function {
         sub(format!("${{AWS::StackName}}-{}", self.name()))
     }
 
+    /// Its memory in MiB. The scaler, which mostly waits, has the least.
+    fn memory(self, config: &RoutingConfig) -> u32 {
+        match self {
+            Self::QueueScaler => 128,
+            _ => config.stack.memory.as_ref().map_or(256, |memory| memory.value),
+        }
+    }
+
     /// Whether it is invoked asynchronously, so that Lambda itself tries it again.
     pub(crate) fn is_asynchronous(self) -> bool {
         self != Self::SqsTrigger
@@ -135,7 +143,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
         "Runtime": "provided.al2023",
         "Handler": "bootstrap",
         "Architectures": [reference(ARCHITECTURE_PARAMETER)],
-        "MemorySize": config.stack.memory.as_ref().map_or(256, |memory| memory.value),
+        "MemorySize": function.memory(config),
         "Timeout": TIMEOUT_SECONDS,
         "Role": attribute(&role_id, "Arn"),
         "Code": { "S3Bucket": reference(BUCKET_PARAMETER), "S3Key": reference(&function.code_parameter()) },

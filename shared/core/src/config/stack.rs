@@ -15,7 +15,8 @@ record! {
         /// `ecs-trigger`.
         #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z][A-Za-z0-9-]*$"), extend("default" = "ecs-trigger"))]
         pub name: Option<Spanned<String>>,
-        /// The memory of each function in MiB, 128 to 10,240; CPU comes in proportion. Default: 256.
+        /// The memory of each function in MiB, 128 to 10,240; CPU comes in proportion. (The scaler, which mostly waits, has 128.)
+        /// Default: 256.
         #[schemars(range(min = 128, max = 10_240), extend("default" = 256))]
         pub memory: Option<Spanned<u32>>,
         /// How long the functions' logs are kept, in days, of those that CloudWatch knows. Default: 30.
