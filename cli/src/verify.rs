@@ -1,6 +1,7 @@
 //! `ecs-trigger verify`: does the account have what the config takes for granted?
 
 mod checks;
+mod ec2;
 
 use std::path::PathBuf;
 

@@ -41,6 +41,14 @@ impl Team {
         self.folder.path()
     }
 
+    /// Makes a subnet in a VPC of its own; returns its id.
+    fn subnet(&self, cidr: &str) -> String {
+        let vpc = self.emulator.aws(&["ec2", "create-vpc", "--cidr-block", cidr])["Vpc"]["VpcId"].clone();
+        let vpc = vpc.as_str().expect("is named").to_owned();
+        let made = self.emulator.aws(&["ec2", "create-subnet", "--vpc-id", &vpc, "--cidr-block", cidr]);
+        made["Subnet"]["SubnetId"].as_str().expect("is named").to_owned()
+    }
+
     /// Writes a config; returns its folder.
     fn config(&self, text: &str) -> PathBuf {
         let folder = self.path().join("config");
@@ -123,7 +131,8 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
     symlink(binary("ecs-trigger"), tools.join("ecs-trigger")).expect("is linked");
     emulator.aws(&["s3api", "create-bucket", "--bucket", "my-uploads"]);
 
-    let commands = blocks("bash");
+    let subnet = team.subnet("10.1.0.0/24");
+    let commands: Vec<String> = blocks("bash").iter().map(|text| text.replace("subnet-0a1b2c3d", &subnet)).collect();
     assert_eq!(commands.len(), 1, "the quick start is found");
     let lines: Vec<&str> =
         commands[0].lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).collect();
@@ -151,7 +160,7 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
         calls = emulator.calls("RunTask", calls.len() + 1);
     }
     let subnets = &calls[0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"];
-    assert_eq!(subnets[0], "subnet-0a1b2c3d", "the config's variables are the functions' as well");
+    assert_eq!(subnets[0], subnet.as_str(), "the config's variables are the functions' as well");
     // The ledger is in the bucket that the stack made.
     let listed =
         emulator.aws(&["s3api", "list-objects-v2", "--bucket", "my-uploads-ecs-trigger", "--prefix", "launches/"]);
@@ -160,7 +169,7 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
     // Its tasks never stop here, so that launches are open, and the stack is not to be destroyed.
     let destroy = |options: &[&str]| {
         let mut command = emulator.command();
-        command.env("UPLOADS", "my-uploads").env("SUBNET", "subnet-0a1b2c3d").arg("destroy").arg(&copied).args(options);
+        command.env("UPLOADS", "my-uploads").env("SUBNET", &subnet).arg("destroy").arg(&copied).args(options);
         let output = command.output().expect("runs");
         (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };
@@ -303,11 +312,27 @@ routes:
         failed: task a: network of awsvpc
         failed: task definition absent
         failed: task b: capacity provider FARGATE_SPOT
+        failed: task b: subnets subnet-1 in one VPC
         failed: queue jobs: dead-letter queue
         failed: queue jobs: visibility timeout
         failed: queue none
         failed: bucket my-uploads: EventBridge"#]]
     .assert_eq(&lines.join("\n"));
+    // Two subnets of two VPCs, and a group that is not there.
+    let (first, second) = (team.subnet("10.1.0.0/24"), team.subnet("10.2.0.0/24"));
+    let apart = |network: &str| {
+        let network = format!("b: {{ cluster: default, task_definition: absent, network: {network},");
+        let text =
+            text.replace("b: { cluster: default, task_definition: absent, network: { subnets: [subnet-1] },", &network);
+        let output = team.run("verify", &team.config(&text), &[]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = apart(&format!("{{ subnets: [{first}] }}"));
+    assert!(said.contains(&format!("ok      task b: subnets {first} in one VPC")), "{said}");
+    let said = apart(&format!("{{ subnets: [{first}, {second}] }}"));
+    assert!(said.contains(&format!("{second} is in vpc-")), "{said}");
+    let said = apart(&format!("{{ subnets: [{first}], security_groups: [sg-0a1b2c3d] }}"));
+    assert!(said.contains("sg-0a1b2c3d"), "{said}");
     // What can be switched on is, and then passes.
     team.run("verify", &config, &["--enable-eventbridge"]);
     let bucket = team.emulator.aws(&["s3api", "get-bucket-notification-configuration", "--bucket", "my-uploads"]);

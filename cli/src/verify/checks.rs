@@ -10,8 +10,9 @@ use trigger_core::config::stack::Origin;
 use trigger_core::config::{RoutingConfig, RunsAs, Task};
 use trigger_core::event::Queue;
 use trigger_core::limits;
-use trigger_core::task_request::{CapacityProviderStrategyItem, LaunchType};
+use trigger_core::task_request::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType};
 
+use super::ec2::{self, Kind};
 use crate::account::Account;
 
 /// Something that was looked at.
@@ -43,6 +44,7 @@ pub(super) async fn all(account: &Account, config: &RoutingConfig, enable_eventb
     checks.storage().await;
     let clusters = checks.clusters().await;
     checks.tasks(&clusters).await;
+    checks.networks().await;
     checks.services().await;
     checks.queues().await;
     checks.buckets(enable_eventbridge).await;
@@ -259,6 +261,46 @@ impl Checks<'_> {
         }
     }
 
+    /// Subnets and security groups: there, and of one VPC for each task.
+    async fn networks(&mut self) {
+        let config = self.config;
+        let mut seen: Vec<&AwsvpcConfiguration> = Vec::new();
+        for task in config.all_tasks() {
+            for network in networks(task) {
+                if seen.contains(&network) {
+                    continue;
+                }
+                seen.push(network);
+                let subnets: Vec<&str> = network.subnets.iter().map(String::as_str).collect();
+                let groups: Vec<&str> = network.security_groups.iter().flatten().map(String::as_str).collect();
+                let what =
+                    format!("task {}: subnets {} in one VPC", task.name, [&subnets[..], &groups].concat().join(", "));
+                let problem = self.apart(&subnets, &groups).await.err();
+                self.expect(what, problem, "name subnets and security groups of one VPC, in this account and Region");
+            }
+        }
+    }
+
+    /// Whether these are there and belong together.
+    async fn apart(&self, subnets: &[&str], groups: &[&str]) -> Result<(), String> {
+        let mut vpcs = BTreeMap::new();
+        for (kind, ids) in [(Kind::Subnets, subnets), (Kind::SecurityGroups, groups)] {
+            if ids.is_empty() {
+                continue;
+            }
+            let found = ec2::vpcs(&self.account.sdk_config, kind, ids).await?;
+            if let Some(missing) = ids.iter().find(|id| !found.contains_key(**id)) {
+                return Err(format!("there is no {missing}"));
+            }
+            vpcs.extend(found.into_iter().filter(|(id, _)| ids.contains(&id.as_str())));
+        }
+        let distinct: BTreeSet<&String> = vpcs.values().collect();
+        match distinct.len() {
+            0 | 1 => Ok(()),
+            _ => Err(vpcs.iter().map(|(id, vpc)| format!("{id} is in {vpc}")).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
     async fn services(&mut self) {
         let config = self.config;
         for worker in &config.workers {
@@ -381,6 +423,13 @@ impl Checks<'_> {
             self.expect(what, problem, "s3:PutBucketNotification must be allowed");
         }
     }
+}
+
+/// Every network that a launch may ask for.
+fn networks(task: &Task) -> impl Iterator<Item = &AwsvpcConfiguration> {
+    let of_ladder = task.capacity.iter().map(|rung| &rung.network_configuration);
+    let all = [&task.request().network_configuration].into_iter().chain(of_ladder);
+    all.flatten().map(|network| &network.awsvpc_configuration)
 }
 
 /// Every capacity provider that a launch may ask for.
