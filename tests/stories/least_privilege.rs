@@ -1,7 +1,5 @@
 //! What each function's role allows is what its code can call, no more and no less: the calls are read from the source.
 
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 

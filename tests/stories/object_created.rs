@@ -74,7 +74,7 @@ fn account() -> Emulator {
     let config = RoutingConfig::parse(Source::new("ecs-trigger.yaml", CONFIG)).expect("the config is valid");
     let function = "arn:aws:lambda:us-east-1:000000000000:function:event-trigger";
     for rule in infra::rules(&config) {
-        emulator.aws(&["events", "put-rule", "--name", &rule.name, "--event-pattern", &rule.event_pattern]);
+        emulator.aws(&["events", "put-rule", "--name", &rule.name, "--event-pattern", &rule.event_pattern.to_string()]);
         emulator.aws(&["events", "put-targets", "--rule", &rule.name, "--targets", &format!("Id=1,Arn={function}")]);
     }
     emulator

@@ -98,11 +98,10 @@ async fn describe(account: &Account, name: &str) -> Result<Option<aws_sdk_cloudf
 /// Makes a stack as it is wanted, and tells what goes on.
 pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Stack, Failed> {
     if !wanted.changes.is_empty() {
-        if let Some(leftover) = wanted.existing.as_ref().filter(|stack| stack.is_leftover()) {
-            if leftover.status != StackStatus::ReviewInProgress {
-                report::step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
-                delete(account, &wanted.name).await?;
-            }
+        let leftover = wanted.existing.as_ref().filter(|stack| stack.is_leftover());
+        if leftover.is_some_and(|stack| stack.status != StackStatus::ReviewInProgress) {
+            report::step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
+            delete(account, &wanted.name).await?;
         }
         if let Some(change_set) = change_set(account, wanted, bucket).await? {
             execute(account, wanted, &change_set).await?;
