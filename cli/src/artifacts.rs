@@ -55,10 +55,12 @@ fn archive(folder: &Path, function: Function) -> Result<Artifact, Failed> {
 /// Where cargo-lambda puts a function's binary, or cargo itself.
 fn binary(folder: &Path, function: Function) -> Result<PathBuf, Failed> {
     let places = [folder.join(function.name()).join("bootstrap"), folder.join(function.name())];
-    places
-        .into_iter()
-        .find(|place| place.is_file())
-        .ok_or_else(|| Failed::Usage(format!("{} is not in {}: {}", function.name(), folder.display(), how_to_build())))
+    places.into_iter().find(|place| place.is_file()).ok_or_else(|| Failed::Usage(lacking(folder, function)))
+}
+
+/// That a function's binary is not there, and what to do.
+pub(crate) fn lacking(folder: &Path, function: Function) -> String {
+    format!("{} is not in {}: {}", function.name(), folder.display(), how_to_build())
 }
 
 fn how_to_build() -> &'static str {

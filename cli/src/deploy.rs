@@ -11,8 +11,13 @@ use crate::deployment::Deployment;
 use crate::exit::Failed;
 use crate::synth;
 
+/// The folder of binaries that is named, or the usual one if it is there.
+pub(crate) fn usual_artifacts(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Some(PathBuf::from(ARTIFACTS)).filter(|folder| folder.is_dir()))
+}
+
 /// Where cargo-lambda puts binaries.
-pub(crate) const ARTIFACTS: &str = "target/lambda";
+const ARTIFACTS: &str = "target/lambda";
 
 /// Make the stack as the config wants it: show what changes, ask, and do it.
 ///
@@ -29,14 +34,18 @@ pub(crate) struct Deploy {
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
     /// The folder with the functions' binaries: DIR/event-trigger/bootstrap, as cargo-lambda builds them, or DIR/event-trigger.
-    #[arg(long, value_name = "DIR", default_value = ARTIFACTS)]
-    artifacts: PathBuf,
+    /// Default: target/lambda; if that is not there, the functions' code stays as it is.
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
     /// Delete queues also if they hold messages.
     #[arg(long)]
     delete_messages: bool,
+    /// Also if launches of routes that are removed have not ended.
+    #[arg(long)]
+    abandon_launches: bool,
     #[command(flatten)]
     account: AccountOptions,
 }
@@ -47,15 +56,19 @@ impl Deploy {
         block_on(async {
             let account = self.account.connect().await?;
             let endpoint_url = self.account.endpoint_url.as_deref();
-            let deployment = Deployment::prepare(&account, &loaded, endpoint_url, Some(&self.artifacts)).await?;
+            let artifacts = usual_artifacts(self.artifacts);
+            let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
             deployment.show();
+            deployment.has_all_code()?;
             if deployment.is_empty() {
                 return Ok(());
             }
+            let (config, abandon) = (&loaded.config, self.abandon_launches);
+            deployment.refuse_losses(&account, config, self.delete_messages, abandon).await?;
             if !self.yes && !confirmed("deploy?")? {
                 return Err(Failed::Refused("nothing was changed".to_owned()));
             }
-            deployment.carry_out(&account, self.delete_messages).await?;
+            deployment.carry_out(&account).await?;
             anstream::println!("deployed: {}", loaded.config.stack.name());
             Ok(())
         })

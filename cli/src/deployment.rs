@@ -7,22 +7,27 @@ mod cloudformation;
 mod config_files;
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use infra::{Action, Change, Parameters, Template};
+use infra::{Action, Change, Function, Parameters, Permissions, Template};
 use serde_json::Value;
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::stack::Origin;
 
 use crate::account::{Account, refused};
 use crate::artifacts::{self, Artifact};
+use crate::destroy::refuse_open_launches;
 use crate::exit::Failed;
 use crate::synth::Loaded;
 pub(crate) use cloudformation::{Stack, delete, existing};
 use config_files::ConfigFile;
 
+/// How old the config may be that a function decides by: twice as old as one that it trusts without a look.
+const CONFIG_AGE_MAX: Duration = Duration::from_secs(60);
 /// What stands for the bucket's name until the bucket is there.
 const BUCKET_TO_BE: &str = "(the new bucket)";
 
@@ -33,6 +38,8 @@ struct Difference {
     template: Value,
     parameters: Parameters,
     existing: Option<Stack>,
+    /// Whether there is a stack of this name that can be changed.
+    is_new: bool,
     changes: Vec<Change>,
 }
 
@@ -42,6 +49,7 @@ pub(crate) struct Deployment {
     /// The bucket's stack; none where the bucket is adopted.
     storage: Option<Difference>,
     stack: Difference,
+    functions: Vec<Function>,
     artifacts: Vec<Artifact>,
     /// Whether the functions' code could be compared.
     knows_code: bool,
@@ -53,15 +61,23 @@ pub(crate) struct Deployment {
 impl Difference {
     fn new(name: String, template: &Template, parameters: Parameters, existing: Option<Stack>) -> Self {
         let template = template.to_json();
-        let before = existing.as_ref().filter(|stack| !stack.is_leftover());
+        let is_new = existing.as_ref().is_none_or(Stack::is_leftover);
+        let before = existing.as_ref().filter(|_| !is_new);
         let before = before.map(|stack| (&stack.template, &stack.parameters));
         let changes = infra::changes(before, (&template, &parameters));
-        Self { name, template, parameters, existing, changes }
+        Self { name, template, parameters, existing, is_new, changes }
+    }
+
+    /// The same stack as it is there, with another template and its parameters.
+    fn with_template(&self, (template, parameters): (Value, Parameters)) -> Self {
+        let existing = self.existing.as_ref().map(|stack| (&stack.template, &stack.parameters));
+        let changes = infra::changes(existing, (&template, &parameters));
+        Self { name: self.name.clone(), template, parameters, existing: None, is_new: self.is_new, changes }
     }
 
     /// Whether the stack is made anew.
     fn is_new(&self) -> bool {
-        self.existing.as_ref().is_none_or(Stack::is_leftover)
+        self.is_new
     }
 }
 
@@ -100,13 +116,13 @@ impl Deployment {
             false => made.and_then(|stack| stack.outputs.get(infra::BUCKET_OUTPUT).cloned()),
         };
         let there = existing(account, config.stack.name()).await?;
+        refuse_another_bucket(config, there.as_ref())?;
         let functions = infra::functions(config);
         let (archives, knows_code) = match artifacts {
             Some(folder) => (artifacts::archives(folder, &functions)?, true),
             None => (Vec::new(), false),
         };
         let mut environment = loaded.environment.clone();
-        environment.retain(|name, _| !is_reserved(name));
         if let Some(url) = endpoint_url {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
@@ -123,8 +139,18 @@ impl Deployment {
         parameters.insert(infra::BUCKET_PARAMETER.to_owned(), of_bucket);
         parameters.retain(|name, _| template.parameters().any(|known| known == name));
         let stack = Difference::new(config.stack.name().to_owned(), &template, parameters, there);
-        let config = config_files::compare(account, bucket.as_deref(), &config.source).await?;
-        Ok(Self { storage, stack, artifacts: archives, knows_code, config, bucket })
+        let config = config_files::compare(account, bucket.as_deref(), config.stack.name(), &config.source).await?;
+        Ok(Self { storage, stack, functions, artifacts: archives, knows_code, config, bucket })
+    }
+
+    /// Refuses a deployment that lacks the code of a function.
+    pub(crate) fn has_all_code(&self) -> Result<(), Failed> {
+        let lacking =
+            self.functions.iter().find(|function| !self.stack.parameters.contains_key(&function.code_parameter()));
+        match lacking {
+            Some(function) => Err(Failed::Usage(artifacts::lacking(Path::new("target/lambda"), *function))),
+            None => Ok(()),
+        }
     }
 
     /// Whether everything is as it is wanted.
@@ -137,19 +163,57 @@ impl Deployment {
         self.storage.iter().chain([&self.stack])
     }
 
-    /// The queues that would be deleted, by their physical names or URLs.
+    /// The queues that would be deleted, by their URLs.
     fn queues_removed(&self) -> Vec<&str> {
         let Some(existing) = &self.stack.existing else { return Vec::new() };
-        let of_queues = self.stack.changes.iter().filter(|change| change.kind == "AWS::SQS::Queue");
-        let removed = of_queues.filter(|change| change.action == Action::Remove);
-        removed.filter_map(|change| existing.physical_ids.get(&change.id)).map(String::as_str).collect()
+        if existing.is_leftover() {
+            return existing.queues.values().map(String::as_str).collect();
+        }
+        let removed = self.stack.changes.iter().filter(|change| change.action == Action::Remove);
+        removed.filter_map(|change| existing.queues.get(&change.id)).map(String::as_str).collect()
     }
 
-    /// Makes it so.
-    pub(crate) async fn carry_out(mut self, account: &Account, may_lose_messages: bool) -> Result<(), Failed> {
-        if !may_lose_messages {
-            refuse_full_queues(account, &self.queues_removed()).await?;
+    /// Refuses what would lose messages or launches.
+    pub(crate) async fn refuse_losses(
+        &self,
+        account: &Account,
+        config: &RoutingConfig,
+        may_lose_messages: bool,
+        may_abandon_launches: bool,
+    ) -> Result<(), Failed> {
+        let removed = self.queues_removed();
+        let name = |url: &str| url.rsplit('/').next().unwrap_or(url).to_owned();
+        let named = config.queues().into_iter().chain(config.worker_queues());
+        let in_use = named.map(|queue| &queue.name).find(|queue| removed.iter().any(|url| name(url) == **queue));
+        if let Some(queue) = in_use {
+            return Err(Failed::Refused(format!(
+                "the queue {queue} is the stack's, and would be deleted though the config is on it: leave `queue: create`"
+            )));
         }
+        if !may_lose_messages {
+            refuse_full_queues(account, &removed).await?;
+        }
+        // A launch of a route that is gone is not seen to any more, if nothing may be done in its cluster.
+        let narrows = self.permissions().is_some_and(|permissions| permissions.narrows);
+        if let Some(storage) = config.ledger().filter(|_| narrows && !may_abandon_launches) {
+            let is_gone = |route: &str| !config.routes.iter().any(|known| known.name == route);
+            refuse_open_launches(account, storage, is_gone).await?;
+        }
+        Ok(())
+    }
+
+    /// How what functions may do differs from what they may do now; none where they are new.
+    fn permissions(&self) -> Option<Permissions> {
+        let existing = self.stack.existing.as_ref().filter(|_| !self.stack.is_new())?;
+        Some(infra::permissions(
+            (&existing.template, &existing.parameters),
+            (&self.stack.template, &self.stack.parameters),
+        ))
+    }
+
+    /// Makes it so. Whatever the order of things, a function's config never asks for what its role does not allow, and no event comes that
+    /// its config does not know: first what may be done in addition, then the config, then all the rest.
+    pub(crate) async fn carry_out(mut self, account: &Account) -> Result<(), Failed> {
         if let Some(storage) = &self.storage {
             let made = cloudformation::apply(account, storage, None).await?;
             let bucket = made.outputs.get(infra::BUCKET_OUTPUT).cloned();
@@ -162,21 +226,43 @@ impl Deployment {
         for artifact in &self.artifacts {
             upload_code(account, &bucket, artifact).await?;
         }
-        // What a new route is sent must find the route in the config. In all other changes, what may be done changes first.
-        let config_first = self.stack.is_new() || self.stack.changes.iter().any(brings_events);
-        if config_first {
-            config_files::upload(account, &bucket, &self.config).await?;
+        let brings_events = self.stack.changes.iter().any(brings_events);
+        let permissions = self.permissions();
+        let narrows = permissions.as_ref().is_some_and(|permissions| permissions.narrows);
+        if !self.stack.is_new() && !narrows && !brings_events {
+            cloudformation::apply(account, &self.stack, Some(&bucket)).await?;
+            return config_files::upload(account, &bucket, &self.config).await;
         }
-        if let Err(failed) = cloudformation::apply(account, &self.stack, Some(&bucket)).await {
-            if config_first {
-                config_files::restore(account, &bucket, &self.config).await?;
-            }
-            return Err(failed);
+        if let Some(wider) = permissions.and_then(|permissions| permissions.wider) {
+            report::step("allows what the new config needs");
+            let wider = self.stack.with_template(wider);
+            cloudformation::apply(account, &wider, Some(&bucket)).await?;
         }
-        if !config_first {
-            config_files::upload(account, &bucket, &self.config).await?;
+        config_files::upload(account, &bucket, &self.config).await?;
+        if narrows {
+            report::step("waits a minute, until no function decides by the old config any more");
+            tokio::time::sleep(CONFIG_AGE_MAX).await;
         }
-        Ok(())
+        let applied = cloudformation::apply(account, &self.stack, Some(&bucket)).await;
+        if matches!(applied, Err(Failed::RolledBack(_))) {
+            // The reason that is told is the stack's own.
+            let _ = config_files::restore(account, &bucket, &self.config).await;
+        }
+        applied.map(drop)
+    }
+}
+
+/// The ledger of a stack is in its bucket, and would be left behind with launches that have not ended.
+fn refuse_another_bucket(config: &RoutingConfig, there: Option<&Stack>) -> Result<(), Failed> {
+    let wanted = config.storage.as_ref().map(|storage| storage.bucket.0.as_str());
+    let known =
+        there.filter(|stack| !stack.is_leftover()).and_then(|stack| stack.parameters.get(infra::BUCKET_PARAMETER));
+    match wanted.zip(known) {
+        Some((wanted, known)) if wanted != known => Err(Failed::Refused(format!(
+            "the stack {} has its ledger in the bucket {known}, and the config says {wanted}: write `{known}`, or destroy the stack first",
+            config.stack.name()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -186,30 +272,27 @@ fn brings_events(change: &Change) -> bool {
     change.action == Action::Add && sources.contains(&change.kind.as_str())
 }
 
-/// Variables that Lambda itself sets, and that a function cannot be given.
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
-fn is_reserved(name: &str) -> bool {
-    let own = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    own.contains(&name) || name.starts_with("AWS_LAMBDA_") || name.starts_with("_")
-}
-
-/// The roles of each task definition, for the parameters that want them.
+/// The roles of the task definitions that each function starts, for the parameters that want them.
 async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<String, String>, Failed> {
-    let mut roles = BTreeMap::new();
-    let mut missing = Vec::new();
-    for definition in infra::task_definitions(config) {
-        match account.ecs.describe_task_definition().task_definition(definition).send().await {
-            Ok(described) => {
-                let of = described.task_definition();
-                let arns = of.into_iter().flat_map(|of| [of.task_role_arn(), of.execution_role_arn()]).flatten();
-                let arns: std::collections::BTreeSet<&str> = arns.filter(|arn| !arn.is_empty()).collect();
-                roles.insert(infra::roles_parameter(definition), arns.into_iter().collect::<Vec<_>>().join(","));
+    let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let (mut roles, mut missing) = (BTreeMap::new(), Vec::new());
+    for function in infra::functions(config) {
+        let mut arns = BTreeSet::new();
+        for definition in function.tasks(config).into_iter().map(|task| task.task_definition()) {
+            if !known.contains_key(definition) {
+                let of = match account.ecs.describe_task_definition().task_definition(definition).send().await {
+                    Ok(described) => roles_of(&described),
+                    Err(error) if error.as_service_error().is_some() => {
+                        missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
+                        BTreeSet::new()
+                    }
+                    Err(error) => return Err(refused("ECS", &error)),
+                };
+                known.insert(definition, of);
             }
-            Err(error) if error.as_service_error().is_some() => {
-                missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
-            }
-            Err(error) => return Err(refused("ECS", &error)),
+            arns.extend(known.get(definition).into_iter().flatten().cloned());
         }
+        roles.insert(function.roles_parameter(), arns.into_iter().collect::<Vec<_>>().join(","));
     }
     match missing.as_slice() {
         [] => Ok(roles),
@@ -218,6 +301,12 @@ async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<Str
             missing.join(", ")
         ))),
     }
+}
+
+fn roles_of(described: &DescribeTaskDefinitionOutput) -> BTreeSet<String> {
+    let of = described.task_definition().into_iter();
+    let arns = of.flat_map(|of| [of.task_role_arn(), of.execution_role_arn()]).flatten();
+    arns.filter(|arn| !arn.is_empty()).map(str::to_owned).collect()
 }
 
 async fn upload_code(account: &Account, bucket: &str, artifact: &Artifact) -> Result<(), Failed> {

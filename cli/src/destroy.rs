@@ -54,9 +54,9 @@ impl Destroy {
                 return Ok(());
             };
             if let Some(storage) = config.ledger().filter(|_| !self.abandon_launches) {
-                refuse_open_launches(&account, storage).await?;
+                refuse_open_launches(&account, storage, |_| true).await?;
             }
-            let queues: Vec<&str> = stack.queues().collect();
+            let queues: Vec<&str> = stack.queues.values().map(String::as_str).collect();
             if !self.delete_messages {
                 refuse_full_queues(&account, &queues).await?;
             }
@@ -78,10 +78,15 @@ impl Destroy {
     }
 }
 
-/// Refuses if launches have not ended.
-async fn refuse_open_launches(account: &Account, storage: &Storage) -> Result<(), Failed> {
+/// Refuses if launches of such routes have not ended.
+pub(crate) async fn refuse_open_launches(
+    account: &Account,
+    storage: &Storage,
+    of: impl Fn(&str) -> bool,
+) -> Result<(), Failed> {
     let ledger = S3Ledger::new(account.s3.clone());
-    let open = open_launches(&ledger, storage).await.map_err(|error| Failed::Aws(format!("the ledger: {error}")))?;
+    let open =
+        open_launches(&ledger, storage, of).await.map_err(|error| Failed::Aws(format!("the ledger: {error}")))?;
     if open.is_empty() {
         return Ok(());
     }
@@ -94,7 +99,11 @@ async fn refuse_open_launches(account: &Account, storage: &Storage) -> Result<()
 }
 
 /// The launches that have not ended: each is noted among what is due.
-async fn open_launches(ledger: &impl Ledger, storage: &Storage) -> Result<Vec<String>, LedgerError> {
+async fn open_launches(
+    ledger: &impl Ledger,
+    storage: &Storage,
+    of: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, LedgerError> {
     let mut open = Vec::new();
     let (prefix, mut after) = (storage.due_prefix(), None);
     // Behind every time.
@@ -105,7 +114,7 @@ async fn open_launches(ledger: &impl Ledger, storage: &Storage) -> Result<Vec<St
         for due in uris.iter().filter_map(|uri| storage.parse_due(uri)) {
             let DueFor::Launch(key) = due.what else { continue };
             let name = key.to_string();
-            if open.contains(&name) {
+            if open.contains(&name) || !of(&key.route) {
                 continue;
             }
             let Some(entry) = ledger.read(&storage.launch_uri(&key)).await? else { continue };

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::account::{AccountOptions, block_on};
 use crate::config::FILE_NAME;
-use crate::deploy::ARTIFACTS;
+use crate::deploy::usual_artifacts;
 use crate::deployment::Deployment;
 use crate::exit::Failed;
 use crate::{output, synth};
@@ -38,8 +38,7 @@ pub(crate) struct Diff {
 impl Diff {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let loaded = synth::load(&self.config, self.json)?;
-        let usual = Some(PathBuf::from(ARTIFACTS)).filter(|folder| folder.is_dir());
-        let artifacts = self.artifacts.or(usual);
+        let artifacts = usual_artifacts(self.artifacts);
         let deployment = block_on(async {
             let account = self.account.connect().await?;
             let endpoint_url = self.account.endpoint_url.as_deref();

@@ -58,6 +58,9 @@ pub(crate) enum Failed {
     /// AWS refused something, or could not be reached.
     #[error("{0}")]
     Aws(String),
+    /// A deployment failed: the stack is as it was, or says what it is.
+    #[error("{0}")]
+    RolledBack(String),
     /// It is not done: it would lose something, or was not confirmed.
     #[error("{0}")]
     Refused(String),
@@ -81,7 +84,7 @@ impl Failed {
             Self::Event => 4,
             Self::Plan => 5,
             Self::File { .. } | Self::Io(_) => 6,
-            Self::Aws(_) => 7,
+            Self::Aws(_) | Self::RolledBack(_) => 7,
             Self::Refused(_) => 8,
             Self::Interrupted => 130,
         }

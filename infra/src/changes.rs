@@ -85,7 +85,7 @@ fn resources((template, parameters): (&Value, &Parameters)) -> Vec<(String, Valu
     resources.map(|(id, resource)| (id.clone(), filled_in(resource, parameters))).collect()
 }
 
-fn filled_in(value: &Value, parameters: &Parameters) -> Value {
+pub(crate) fn filled_in(value: &Value, parameters: &Parameters) -> Value {
     let of_parameter = value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("Ref"));
     if let Some(value) = of_parameter.and_then(Value::as_str).and_then(|name| parameters.get(name)) {
         return value.as_str().into();
@@ -122,6 +122,13 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, details: &
         return;
     }
     if let (Some(Value::Array(old)), Some(Value::Array(new))) = (before, after) {
+        if let Some((old, new)) = named(old).zip(named(new)) {
+            let added = new.keys().filter(|name| !old.contains_key(*name));
+            for name in old.keys().chain(added) {
+                compare(&format!("{path}[{name}]"), old.get(name).copied(), new.get(name).copied(), details);
+            }
+            return;
+        }
         for position in 0..old.len().max(new.len()) {
             compare(&format!("{path}[{position}]"), old.get(position), new.get(position), details);
         }
@@ -129,6 +136,20 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, details: &
     }
     let shown = |value: Option<&Value>| value.map(Value::to_string);
     details.push(Detail { path: path.to_owned(), before: shown(before), after: shown(after) });
+}
+
+/// The elements of a list by their names, where each has one of its own: as statements of a policy have.
+fn named(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
+    let named: Option<BTreeMap<&str, &Value>> =
+        elements.iter().map(|element| Some((name_of(element)?, element))).collect();
+    named.filter(|named| named.len() == elements.len())
+}
+
+/// What a list's element is called.
+fn name_of(element: &Value) -> Option<&str> {
+    // A statement under a condition is called as it is without.
+    let element = element.get("Fn::If").and_then(|parts| parts.get(1)).unwrap_or(element);
+    ["Sid", "PolicyName", "Id"].iter().find_map(|key| element.get(*key)?.as_str())
 }
 
 #[cfg(test)]

@@ -55,6 +55,16 @@ impl Function {
         format!("{}Code", self.id())
     }
 
+    /// The parameter with the ARNs of the roles of what it starts.
+    pub fn roles_parameter(self) -> String {
+        format!("{}TaskRoles", self.id())
+    }
+
+    /// The condition that there are any.
+    pub(crate) fn has_roles(self) -> String {
+        format!("Has{}", self.roles_parameter())
+    }
+
     fn description(self) -> &'static str {
         match self {
             Self::EventTrigger => "An EventBridge event starts its tasks",
@@ -84,7 +94,7 @@ impl Function {
     }
 
     /// The tasks that it may start.
-    pub(crate) fn tasks(self, config: &RoutingConfig) -> Vec<&Task> {
+    pub fn tasks(self, config: &RoutingConfig) -> Vec<&Task> {
         let of_routes = |fits: fn(&EventSource) -> bool| {
             let routes = config.routes.iter().filter(|route| fits(&route.on));
             routes.flat_map(|route| config.tasks(route)).collect()
@@ -102,7 +112,8 @@ impl Function {
 /// The functions that a config needs.
 pub fn functions(config: &RoutingConfig) -> Vec<Function> {
     let is_needed = |function: &Function| match function {
-        Function::TaskLifecycle => config.ledger().is_some() && !config.routes.is_empty(),
+        // Also without a route: launches of former ones may still be open.
+        Function::TaskLifecycle => config.ledger().is_some(),
         Function::QueueScaler => !config.workers.is_empty(),
         function => !function.tasks(config).is_empty(),
     };
@@ -161,11 +172,13 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
             "MaximumEventAgeInSeconds": EVENT_AGE_SECONDS,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
         });
+        // What a minute did not do, the next one does: no event is lost with it that could wait as a dead letter.
+        if matches!(function, Function::QueueScaler | Function::TaskLifecycle) {
+            invoke.as_object_mut().map(|invoke| invoke.remove("DestinationConfig"));
+        }
         if function == Function::QueueScaler {
-            // The next minute looks again: a minute that failed is no event that could be lost.
             invoke["MaximumRetryAttempts"] = 0.into();
             invoke["MaximumEventAgeInSeconds"] = 60.into();
-            invoke.as_object_mut().map(|invoke| invoke.remove("DestinationConfig"));
         }
         template.resource(&format!("{id}Retries"), "AWS::Lambda::EventInvokeConfig", invoke);
     }

@@ -8,6 +8,7 @@ mod changes;
 mod functions;
 mod identifier;
 mod observability;
+mod permissions;
 pub mod policy;
 mod queues;
 mod rules;
@@ -19,10 +20,9 @@ mod template;
 pub use changes::{Action, Change, Detail, Parameters, changes};
 pub use functions::{Function, functions};
 pub use identifier::identifier;
+pub use permissions::{Permissions, permissions};
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
-pub use stack::{
-    ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER, roles_parameter, stack, task_definitions,
-};
+pub use stack::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER, stack};
 pub use storage::{BUCKET_OUTPUT, storage};
 pub use template::Template;

@@ -24,6 +24,8 @@ struct Alarm<'a> {
     statistic: &'a str,
     threshold: u64,
     minutes: u32,
+    /// Whether it is counted when it begins only, and not as long as it lasts.
+    is_told_once: bool,
 }
 
 /// Adds the alarms and the dashboard.
@@ -45,7 +47,10 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         });
         if let Some(topic) = &config.stack.alarm_topic {
             properties["AlarmActions"] = json!([topic]);
-            properties["OKActions"] = json!([topic]);
+            // What is told once, as a refused config, would be called mended a minute later.
+            if !alarm.is_told_once {
+                properties["OKActions"] = json!([topic]);
+            }
         }
         template.resource(&format!("Alarm{}", identifier(&alarm.id)), "AWS::CloudWatch::Alarm", properties);
     }
@@ -53,7 +58,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
     template.resource(
         "Dashboard",
         "AWS::CloudWatch::Dashboard",
-        json!({ "DashboardName": reference("AWS::StackName"), "DashboardBody": sub(body.to_string()) }),
+        json!({ "DashboardName": sub("${AWS::StackName}-${AWS::Region}"), "DashboardBody": sub(body.to_string()) }),
     );
 }
 
@@ -68,6 +73,7 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
         statistic: "Sum",
         threshold: 0,
         minutes,
+        is_told_once: matches!(metric, Metric::ConfigRefused | Metric::ConfigUnreadable),
     };
     let queue =
         |id: String, description: String, name: Value, metric: &'static str, threshold: u64, minutes: u32| Alarm {
@@ -79,6 +85,7 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
             statistic: "Maximum",
             threshold,
             minutes,
+            is_told_once: false,
         };
     const WAITING: &str = "ApproximateNumberOfMessagesVisible";
     let own = attribute("DeadLetters", "QueueName");
@@ -114,6 +121,7 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
             statistic: "Sum",
             threshold: 0,
             minutes: 3,
+            is_told_once: false,
         });
     }
     alarms

@@ -13,7 +13,7 @@ use trigger_core::event::Queue;
 
 use crate::functions::Function;
 use crate::queues::queue_arn;
-use crate::stack::{BUCKET_PARAMETER, CONFIG_FOLDER, has_roles, roles_parameter};
+use crate::stack::{BUCKET_PARAMETER, CONFIG_FOLDER};
 use crate::template::{Template, arn, attribute, reference, sub};
 
 /// A statement of a policy.
@@ -70,10 +70,13 @@ impl Statement {
 
 /// What a function may do.
 pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> {
-    let mut statements =
-        vec![Statement::new("ReadConfig", &["s3:GetObject"], vec![objects(&format!("{CONFIG_FOLDER}/*"))])];
+    let mut statements = vec![Statement::new(
+        "ReadConfig",
+        &["s3:GetObject"],
+        vec![objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/*"))],
+    )];
     let tasks = function.tasks(config);
-    statements.extend(launch(&tasks));
+    statements.extend(launch(function, &tasks));
     match function {
         Function::QueueScaler => statements.extend(scale(config)),
         function => {
@@ -103,7 +106,7 @@ pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> 
 }
 
 /// Starting tasks: only these task definitions, only in their clusters, passing on only their roles.
-fn launch(tasks: &[&Task]) -> Vec<Statement> {
+fn launch(function: Function, tasks: &[&Task]) -> Vec<Statement> {
     let mut by_cluster: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
     for task in tasks {
         by_cluster.entry(task.cluster()).or_default().insert(task.task_definition());
@@ -123,16 +126,9 @@ fn launch(tasks: &[&Task]) -> Vec<Statement> {
         let tag = Statement::new("TagNewTasks", &["ecs:TagResource"], tagged.into_iter().map(tasks_of).collect());
         statements.push(tag.under(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })));
     }
-    let definitions: BTreeSet<&str> = tasks.iter().map(|task| task.task_definition()).collect();
-    for definition in definitions {
-        let parameter = roles_parameter(definition);
-        let pass = pass_roles(
-            &parameter.replacen("RolesOf", "PassRolesOf", 1),
-            vec![reference(&parameter)],
-            "ecs-tasks.amazonaws.com",
-        );
-        // A list that is a parameter stands for itself, not for an element of a list.
-        statements.push(Statement { only_if: Some(has_roles(definition)), ..pass });
+    if !tasks.is_empty() {
+        let pass = pass_roles("PassTaskRoles", vec![reference(&function.roles_parameter())], "ecs-tasks.amazonaws.com");
+        statements.push(Statement { only_if: Some(function.has_roles()), ..pass });
     }
     let overridden: BTreeSet<&str> = tasks
         .iter()
@@ -180,15 +176,15 @@ fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
     ]
 }
 
-/// Putting events into S3 that are too large for the overrides.
+/// Putting events into S3 that are too large for the overrides, or with all their launches for the ledger.
 fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
     let storage = config.storage.as_ref()?;
-    let routes = config.routes.iter().filter(|route| route.large_payload);
-    let is_its = |route: &trigger_core::config::Route| {
-        let its = function.tasks(config);
-        config.tasks(route).any(|task| its.iter().any(|known| std::ptr::eq(*known, task)))
+    let tasks = function.tasks(config);
+    let is_its = |route: &&trigger_core::config::Route| {
+        config.tasks(route).any(|task| tasks.iter().any(|known| std::ptr::eq(*known, task)))
     };
-    routes.clone().any(is_its).then(|| {
+    let puts = config.routes.iter().filter(is_its).any(|route| route.large_payload || config.ledger().is_some());
+    (puts && function != Function::TaskLifecycle).then(|| {
         Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{}payloads/*", prefix(storage)))])
     })
 }
@@ -416,27 +412,25 @@ routes:
             text,
             "EventTriggerRole",
             &expect![[r#"
-            logs:CreateLogStream, logs:PutLogEvents on {EventTriggerLogs, Arn}
-            s3:GetObject on arn:s3:::${Bucket}/config/*
-            ecs:RunTask on arn:ecs:task-definition/c:* when ArnEquals: ecs:cluster: arn:aws:ecs:eu-west-1:111122223333:cluster/two
-            ecs:RunTask on arn:ecs:task-definition/a:*, arn:ecs:task-definition/b:3 when ArnEquals: ecs:cluster: arn:ecs:cluster/one
-            ecs:TagResource on arn:aws:ecs:eu-west-1:111122223333:task/two/* when StringEquals: ecs:CreateAction: RunTask
-            if HasRolesOfACA97 iam:PassRole on {RolesOfACA97} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            if HasRolesOfB33161 iam:PassRole on {RolesOfB33161} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            if HasRolesOfC2E7D iam:PassRole on {RolesOfC2E7D} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            sqs:SendMessage on {DeadLetters, Arn}
-        "#]],
+                logs:CreateLogStream, logs:PutLogEvents on {EventTriggerLogs, Arn}
+                s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+                ecs:RunTask on arn:ecs:task-definition/c:* when ArnEquals: ecs:cluster: arn:aws:ecs:eu-west-1:111122223333:cluster/two
+                ecs:RunTask on arn:ecs:task-definition/a:*, arn:ecs:task-definition/b:3 when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+                ecs:TagResource on arn:aws:ecs:eu-west-1:111122223333:task/two/* when StringEquals: ecs:CreateAction: RunTask
+                if HasEventTriggerTaskRoles iam:PassRole on {EventTriggerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                sqs:SendMessage on {DeadLetters, Arn}
+            "#]],
         );
         check(
             text,
             "ScheduleTriggerRole",
             &expect![[r#"
-            logs:CreateLogStream, logs:PutLogEvents on {ScheduleTriggerLogs, Arn}
-            s3:GetObject on arn:s3:::${Bucket}/config/*
-            ecs:RunTask on arn:ecs:task-definition/d:* when ArnEquals: ecs:cluster: arn:ecs:cluster/default
-            if HasRolesOfD18AC iam:PassRole on {RolesOfD18AC} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            sqs:SendMessage on {DeadLetters, Arn}
-        "#]],
+                logs:CreateLogStream, logs:PutLogEvents on {ScheduleTriggerLogs, Arn}
+                s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+                ecs:RunTask on arn:ecs:task-definition/d:* when ArnEquals: ecs:cluster: arn:ecs:cluster/default
+                if HasScheduleTriggerTaskRoles iam:PassRole on {ScheduleTriggerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                sqs:SendMessage on {DeadLetters, Arn}
+            "#]],
         );
     }
 
@@ -454,19 +448,19 @@ routes:
             text,
             "SqsTriggerRole",
             &expect![[r#"
-            logs:CreateLogStream, logs:PutLogEvents on {SqsTriggerLogs, Arn}
-            s3:GetObject on arn:s3:::${Bucket}/config/*
-            ecs:RunTask on arn:ecs:task-definition/a:* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
-            if HasRolesOfACA97 iam:PassRole on {RolesOfACA97} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            iam:PassRole on arn:aws:iam::111122223333:role/a, arn:iam::${AWS::AccountId}:role/b when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            s3:GetObject, s3:PutObject, s3:DeleteObject on arn:s3:::${Bucket}/team/launches/*, arn:s3:::${Bucket}/team/slots/*, arn:s3:::${Bucket}/team/sequences/*, arn:s3:::${Bucket}/team/due/*
-            s3:ListBucket on arn:s3:::${Bucket}
-            ecs:DescribeTasks, ecs:StopTask on arn:ecs:task/one/* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
-            ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/one
-            s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
-            sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
-            sqs:SendMessage on {DeadLetters, Arn}
-        "#]],
+                logs:CreateLogStream, logs:PutLogEvents on {SqsTriggerLogs, Arn}
+                s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+                ecs:RunTask on arn:ecs:task-definition/a:* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+                if HasSqsTriggerTaskRoles iam:PassRole on {SqsTriggerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                iam:PassRole on arn:aws:iam::111122223333:role/a, arn:iam::${AWS::AccountId}:role/b when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                s3:GetObject, s3:PutObject, s3:DeleteObject on arn:s3:::${Bucket}/team/launches/*, arn:s3:::${Bucket}/team/slots/*, arn:s3:::${Bucket}/team/sequences/*, arn:s3:::${Bucket}/team/due/*
+                s3:ListBucket on arn:s3:::${Bucket}
+                ecs:DescribeTasks, ecs:StopTask on arn:ecs:task/one/* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+                ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/one
+                s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
+                sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
+                sqs:SendMessage on {DeadLetters, Arn}
+            "#]],
         );
     }
 
@@ -483,17 +477,17 @@ workers:
             text,
             "QueueScalerRole",
             &expect![[r#"
-            logs:CreateLogStream, logs:PutLogEvents on {QueueScalerLogs, Arn}
-            s3:GetObject on arn:s3:::${Bucket}/config/*
-            ecs:RunTask on arn:ecs:task-definition/t:* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch
-            if HasRolesOfTE3B9 iam:PassRole on {RolesOfTE3B9} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-            sqs:GetQueueAttributes, sqs:GetQueueUrl on arn:sqs:q, arn:sqs:eu-west-1:111122223333:r, arn:sqs:u
-            cloudwatch:GetMetricData on *
-            ecs:DescribeServices, ecs:UpdateService on arn:ecs:service/web/s when ArnEquals: ecs:cluster: arn:ecs:cluster/web
-            ecs:GetTaskProtection on arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/web
-            ecs:DescribeTasks on arn:ecs:task/batch/*, arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
-            ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
-        "#]],
+                logs:CreateLogStream, logs:PutLogEvents on {QueueScalerLogs, Arn}
+                s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+                ecs:RunTask on arn:ecs:task-definition/t:* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch
+                if HasQueueScalerTaskRoles iam:PassRole on {QueueScalerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                sqs:GetQueueAttributes, sqs:GetQueueUrl on arn:sqs:q, arn:sqs:eu-west-1:111122223333:r, arn:sqs:u
+                cloudwatch:GetMetricData on *
+                ecs:DescribeServices, ecs:UpdateService on arn:ecs:service/web/s when ArnEquals: ecs:cluster: arn:ecs:cluster/web
+                ecs:GetTaskProtection on arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/web
+                ecs:DescribeTasks on arn:ecs:task/batch/*, arn:ecs:task/web/* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
+                ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/batch, arn:ecs:cluster/web
+            "#]],
         );
     }
 

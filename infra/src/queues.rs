@@ -1,5 +1,7 @@
 //! Queues: those that the stack makes, and how the function takes messages of them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use trigger_core::config::RoutingConfig;
 use trigger_core::event::Queue;
@@ -13,7 +15,14 @@ const LONGEST_RETENTION_SECONDS: u32 = 1_209_600;
 
 /// The logical id of a queue that the stack makes.
 fn queue_id(queue: &Queue) -> String {
-    format!("Queue{}", identifier(&queue.name))
+    format!("Queue{}", id_of(queue))
+}
+
+/// What tells a queue from others in logical ids: also from those of the same name elsewhere.
+fn id_of(queue: &Queue) -> String {
+    let place =
+        [&queue.region, &queue.account].into_iter().flatten().map(|part| format!("/{part}")).collect::<String>();
+    identifier(&format!("{}{place}", queue.name))
 }
 
 /// The ARN of a queue, whether the stack makes it or it is there.
@@ -113,14 +122,37 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     }
     template.resource(&dead_letters_id, "AWS::SQS::Queue", dead_letters);
     template.resource(&id, "AWS::SQS::Queue", properties);
+    let mut statements = vec![over_tls_only(attribute(&id, "Arn"))];
+    let buckets = notifying_buckets(config, queue);
+    if !buckets.is_empty() {
+        let arns = buckets.iter().map(|bucket| sub(format!("arn:${{AWS::Partition}}:s3:::{bucket}")));
+        statements.push(json!({
+            "Sid": "BucketsOfRoutes",
+            "Effect": "Allow",
+            "Principal": { "Service": "s3.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": attribute(&id, "Arn"),
+            "Condition": {
+                "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
+                "ArnLike": { "aws:SourceArn": arns.collect::<Vec<_>>() },
+            },
+        }));
+    }
     template.resource(
         &format!("{id}Policy"),
         "AWS::SQS::QueuePolicy",
         json!({
             "Queues": [reference(&id)],
-            "PolicyDocument": { "Version": "2012-10-17", "Statement": [over_tls_only(attribute(&id, "Arn"))] },
+            "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
         }),
     );
+}
+
+/// The buckets whose notifications a queue's routes take.
+fn notifying_buckets<'a>(config: &'a RoutingConfig, queue: &Queue) -> BTreeSet<&'a str> {
+    let routes = config.routes.iter().filter(|route| route.queue().is_some_and(|known| known.is(queue)));
+    let patterns = routes.filter_map(|route| route.event_pattern());
+    patterns.flat_map(|pattern| pattern.buckets.iter().map(String::as_str)).collect()
 }
 
 fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
@@ -137,7 +169,7 @@ fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     if let Some(maximum) = settings.maximum_concurrency {
         mapping["ScalingConfig"] = json!({ "MaximumConcurrency": maximum });
     }
-    template.resource(&format!("Mapping{}", identifier(&queue.name)), "AWS::Lambda::EventSourceMapping", mapping);
+    template.resource(&format!("Mapping{}", id_of(queue)), "AWS::Lambda::EventSourceMapping", mapping);
 }
 
 /// The names of the dead-letter queues that the stack makes beside its own, with their logical ids.

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 use trigger_core::config::{EventPattern, EventSource, RoutingConfig};
 use trigger_core::document::json::write;
 use trigger_core::identity::STARTED_BY_PREFIX;
+use trigger_core::pattern::lint::RULE_CHARACTERS_MAX;
 
 /// An EventBridge rule that sends a route's events to the `event-trigger` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// The rule's name, from the route's: at most 64 characters.
     pub name: String,
-    /// The event pattern: the route's, or a wider one where that has over 4096 characters.
+    /// The event pattern: the route's, or a wider one where that is longer than EventBridge takes.
     pub event_pattern: Value,
 }
 
@@ -22,10 +23,6 @@ pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
     };
     config.routes.iter().filter_map(rule).collect()
 }
-
-/// The most characters that EventBridge takes for a pattern.
-/// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
-const PATTERN_CHARACTERS_MAX: usize = 4096;
 
 /// The route's own pattern if EventBridge takes it; else what it says of source, detail-type and bucket, as far as there is room. The function
 /// decides by the whole pattern.
@@ -39,7 +36,8 @@ fn event_pattern(pattern: &EventPattern) -> Value {
         add_if_it_fits(&mut wider, &[key], &whole[key]);
     }
     add_if_it_fits(&mut wider, &["detail", "bucket"], &whole["detail"]["bucket"]);
-    wider
+    // A pattern must say something: every event has a source.
+    if wider == json!({}) { json!({ "source": [{ "prefix": "" }] }) } else { wider }
 }
 
 fn add_if_it_fits(pattern: &mut Value, path: &[&str], part: &Value) {
@@ -53,7 +51,7 @@ fn add_if_it_fits(pattern: &mut Value, path: &[&str], part: &Value) {
 }
 
 fn fits(pattern: &Value) -> bool {
-    pattern.to_string().chars().count() <= PATTERN_CHARACTERS_MAX
+    pattern.to_string().chars().count() <= RULE_CHARACTERS_MAX
 }
 
 /// The pattern of state changes that `task-lifecycle` is told.

@@ -1,6 +1,6 @@
 //! The stack: everything that starts tasks, and what watches it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use trigger_core::config::RoutingConfig;
@@ -17,10 +17,13 @@ use crate::{observability, rules, schedules};
 pub const BUCKET_PARAMETER: &str = "Bucket";
 /// The parameter with the instruction set that the functions' code was built for.
 pub const ARCHITECTURE_PARAMETER: &str = "Architecture";
-/// The folder of the config in the bucket. Files that it includes lie in it as well.
+/// The folder of configs in the bucket: each stack's lies in a folder of its own, with the files that it includes.
 pub const CONFIG_FOLDER: &str = "config";
 /// The config's name there.
 pub const CONFIG_FILE: &str = "ecs-trigger.yaml";
+
+/// The longest name of a rule. Source: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
+const RULE_NAME_CHARACTERS_MAX: usize = 64;
 
 /// What a rule does with an event that it cannot deliver: tries for as long as EventBridge can, then dead-letters it.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
@@ -52,10 +55,12 @@ pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> 
             "Description": "What the functions' code was built for",
         }),
     );
-    add_roles(&mut template, config);
     let functions = functions(config);
     let variables = variables(environment);
     queues::add_dead_letters(&mut template);
+    for function in functions.iter().filter(|function| !function.tasks(config).is_empty()) {
+        add_roles(&mut template, *function);
+    }
     for function in &functions {
         functions::add(&mut template, config, *function, &variables);
     }
@@ -66,43 +71,45 @@ pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> 
     template
 }
 
-/// The task definitions that functions may start, each once, as the config has them.
-pub fn task_definitions(config: &RoutingConfig) -> BTreeSet<&str> {
-    let all = functions(config).into_iter().flat_map(|function| function.tasks(config));
-    all.map(|task| task.task_definition()).collect()
+fn add_roles(template: &mut Template, function: Function) {
+    let parameter = function.roles_parameter();
+    template.parameter(
+        &parameter,
+        json!({
+            "Type": "CommaDelimitedList",
+            "Default": "",
+            "Description": format!("The ARNs of the task and execution roles of what {} starts, which it gives to ECS", function.name()),
+        }),
+    );
+    let is_empty = json!({ "Fn::Equals": [{ "Fn::Join": ["", reference(&parameter)] }, ""] });
+    template.condition(&function.has_roles(), json!({ "Fn::Not": [is_empty] }));
 }
 
-/// The parameter with the ARNs of a task definition's roles.
-pub fn roles_parameter(task_definition: &str) -> String {
-    format!("RolesOf{}", identifier(task_definition))
-}
-
-/// The condition that a task definition has roles.
-pub(crate) fn has_roles(task_definition: &str) -> String {
-    format!("Has{}", roles_parameter(task_definition))
-}
-
-fn add_roles(template: &mut Template, config: &RoutingConfig) {
-    for definition in task_definitions(config) {
-        let parameter = roles_parameter(definition);
-        template.parameter(
-            &parameter,
-            json!({
-                "Type": "CommaDelimitedList",
-                "Default": "",
-                "Description": format!("The ARNs of the task role and the execution role of {definition}, which ECS is given to run it"),
-            }),
-        );
-        let is_empty = json!({ "Fn::Equals": [{ "Fn::Join": ["", reference(&parameter)] }, ""] });
-        template.condition(&has_roles(definition), json!({ "Fn::Not": [is_empty] }));
-    }
+/// Variables that Lambda itself sets, and that a function cannot be given.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+fn is_reserved(name: &str) -> bool {
+    const OWN: [&str; 9] = [
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_EXECUTION_ENV",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+        "TZ",
+    ];
+    OWN.contains(&name) || name.starts_with("AWS_LAMBDA_") || name.starts_with('_')
 }
 
 /// What every function finds in its environment.
 fn variables(environment: &BTreeMap<String, String>) -> Value {
-    let mut variables: Map<String, Value> =
-        environment.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-    let place = format!("s3://${{{BUCKET_PARAMETER}}}/{CONFIG_FOLDER}/{CONFIG_FILE}");
+    let mut variables: Map<String, Value> = environment
+        .iter()
+        .filter(|(name, _)| !is_reserved(name))
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
+    let place = format!("s3://${{{BUCKET_PARAMETER}}}/{CONFIG_FOLDER}/${{AWS::StackName}}/{CONFIG_FILE}");
     variables.insert("ECS_TRIGGER_CONFIG".to_owned(), sub(place));
     variables.insert("ECS_TRIGGER_DEAD_LETTER_QUEUE".to_owned(), reference("DeadLetters"));
     variables.insert("ECS_TRIGGER_STACK".to_owned(), reference("AWS::StackName"));
@@ -124,6 +131,7 @@ fn add_rules(template: &mut Template, config: &RoutingConfig) {
             &format!("Rule{}", identifier(&rule.name)),
             "AWS::Events::Rule",
             json!({
+                "Name": rule_name(config.stack.name(), &rule.name),
                 "Description": format!("Route {}", rule.name),
                 "EventPattern": rule.event_pattern,
                 "Targets": target(Function::EventTrigger),
@@ -136,6 +144,8 @@ fn add_rules(template: &mut Template, config: &RoutingConfig) {
             "TasksStopped",
             "AWS::Events::Rule",
             json!({
+                // No route has a name with a dot.
+                "Name": sub("${AWS::StackName}-.tasks-stopped"),
                 "Description": "Tasks of ours that stopped",
                 "EventPattern": rules::stopped_tasks(),
                 "Targets": target(Function::TaskLifecycle),
@@ -154,6 +164,19 @@ fn add_rules(template: &mut Template, config: &RoutingConfig) {
                 "SourceArn": rules_of_this_stack(),
             }),
         );
+    }
+}
+
+/// The name of a route's rule, which begins with the stack's: that is what the function and the dead-letter queue let in.
+fn rule_name(stack: &str, route: &str) -> Value {
+    let room = RULE_NAME_CHARACTERS_MAX - stack.len() - 1;
+    match route.len() <= room {
+        true => sub(format!("${{AWS::StackName}}-{route}")),
+        false => {
+            let id = identifier(route);
+            // The end of it is the hash.
+            sub(format!("${{AWS::StackName}}-{}", &id[id.len().saturating_sub(room)..]))
+        }
     }
 }
 

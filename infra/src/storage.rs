@@ -34,7 +34,7 @@ pub fn storage(config: &RoutingConfig) -> Template {
     if let Some(storage) = &config.storage {
         bucket["BucketName"] = storage.bucket.0.as_str().into();
     }
-    let kept = json!({ "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain" });
+    let kept = json!({ "DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain" });
     template.resource_with("Storage", "AWS::S3::Bucket", kept, bucket);
     template.resource(
         "StoragePolicy",

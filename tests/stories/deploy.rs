@@ -90,6 +90,8 @@ impl Team {
     }
 }
 
+const CONTAINERS: &str = r#"[{"name":"app","image":"app","memory":512,"essential":true}]"#;
+
 const ONE_ROUTE: &str = "
 version: 1
 tasks: { t: { task_definition: hello } }
@@ -199,13 +201,39 @@ fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
     let rules = || team.emulator.aws(&["events", "list-rules"])["Rules"].as_array().expect("is a list").len();
     assert_eq!(rules(), 2);
 
-    let config = team.config(ONE_ROUTE);
+    // A route with a task of its own: what it needs is allowed before the config wants it, and the config is there before its events.
+    team.emulator.aws(&["ecs", "register-task-definition", "--family", "other", "--container-definitions", CONTAINERS]);
+    let third = second.replace("second", "third").replace("run: t", "run: u");
+    let task = "tasks: { t: { task_definition: hello }, u: { task_definition: other } }";
+    let with_third = ONE_ROUTE.replace("tasks: { t: { task_definition: hello } }", task);
+    let output = team.run("deploy", &team.config(&format!("{with_third}{second}{third}")), &["--yes"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let places = ["allows what the new config needs", "uploads s3://", "AWS::Events::Rule RuleThird"];
+    let places: Vec<usize> =
+        places.iter().map(|text| said.find(text).unwrap_or_else(|| panic!("no {text}: {said}"))).collect();
+    assert!(output.status.success() && places.is_sorted(), "{said}");
+    team.emulator.aws(&[
+        "events",
+        "put-events",
+        "--entries",
+        r#"[{"Source":"other.app","DetailType":"t","Detail":"{}"}]"#,
+    ]);
+    let calls = team.emulator.calls("RunTask", 2);
+    assert!(calls.iter().any(|call| call["taskDefinition"] == "other"), "{calls:?}");
+
+    let config = team.config(&with_third);
+    assert_eq!(
+        team.changes(&config),
+        ["modify AWS::IAM::Role", "remove AWS::Events::Rule", "remove AWS::Events::Rule"]
+    );
+    let config = team.config(&format!("{with_third}{third}"));
     assert_eq!(team.changes(&config), ["remove AWS::Events::Rule"]);
     team.done("deploy", &config, &["--yes"]);
-    assert_eq!(rules(), 1);
+    assert_eq!(rules(), 2);
 
     // The config alone.
-    let config = team.config(&ONE_ROUTE.replace("task_definition: hello }", "task_definition: hello, count: 2 }"));
+    let with_third = format!("{with_third}{third}");
+    let config = team.config(&with_third.replace("task_definition: hello }", "task_definition: hello, count: 2 }"));
     assert_eq!(team.changes(&config), [""; 0]);
     let events = || {
         let answer = team.emulator.aws(&["cloudformation", "describe-stack-events", "--stack-name", "ecs-trigger"]);

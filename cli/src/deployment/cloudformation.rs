@@ -12,6 +12,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use infra::Parameters;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use trigger_core::document::{json, yaml};
 
 use super::{Difference, report};
 use crate::account::{Account, refused};
@@ -20,6 +21,10 @@ use crate::exit::Failed;
 /// The longest template that CloudFormation takes in a call, in bytes; longer ones it reads from S3.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 const TEMPLATE_BYTES_MAX: usize = 51_200;
+/// How often in a row it may be asked for nothing what goes on: some minutes.
+const UNANSWERED_MAX: u32 = 20;
+/// After how many looks a stack of which nothing new is told is taken for what it says.
+const LOOKS_BEFORE_IT_BEGINS: u32 = 20;
 /// How long there is between two looks at what goes on.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -28,22 +33,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Stack {
     pub(crate) name: String,
     pub(crate) status: StackStatus,
-    /// Its template; null if it is not JSON, as somebody else's.
+    /// Its template; null if it is neither JSON nor the YAML that `synth` prints.
     pub(crate) template: Value,
     pub(crate) parameters: Parameters,
     pub(crate) outputs: BTreeMap<String, String>,
     /// What its resources are called, by logical id.
     pub(crate) physical_ids: BTreeMap<String, String>,
+    /// The URLs of the queues that it made, by logical id.
+    pub(crate) queues: BTreeMap<String, String>,
 }
 
 impl Stack {
-    /// The URLs of the queues that it made.
-    pub(crate) fn queues(&self) -> impl Iterator<Item = &str> {
-        let resources = self.template["Resources"].as_object().into_iter().flatten();
-        let queues = resources.filter(|(_, resource)| resource["Type"] == "AWS::SQS::Queue");
-        queues.filter_map(|(id, _)| self.physical_ids.get(id)).map(String::as_str)
-    }
-
     /// Whether it is only what is left of a first deployment that failed.
     pub(crate) fn is_leftover(&self) -> bool {
         use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};
@@ -64,16 +64,20 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
         )));
     }
     let mut template = Value::Null;
-    let mut physical_ids = BTreeMap::new();
+    let (mut physical_ids, mut queues) = (BTreeMap::new(), BTreeMap::new());
     if status != StackStatus::ReviewInProgress {
         let got = account.cloudformation.get_template().stack_name(name).send().await;
         let got = got.map_err(|error| refused(&format!("the template of {name}"), &error))?;
-        template = got.template_body().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        template = got.template_body().map(read_template).unwrap_or_default();
         let mut pages = account.cloudformation.list_stack_resources().stack_name(name).into_paginator().items().send();
         while let Some(resource) = pages.next().await {
             let resource = resource.map_err(|error| refused(&format!("the resources of {name}"), &error))?;
             let ids = resource.logical_resource_id().zip(resource.physical_resource_id());
-            physical_ids.extend(ids.map(|(id, physical)| (id.to_owned(), physical.to_owned())));
+            let Some((id, physical)) = ids.map(|(id, physical)| (id.to_owned(), physical.to_owned())) else { continue };
+            if resource.resource_type() == Some("AWS::SQS::Queue") {
+                queues.insert(id.clone(), physical.clone());
+            }
+            physical_ids.insert(id, physical);
         }
     }
     let parameters = stack
@@ -84,7 +88,14 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
     let outputs =
         outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
     let (parameters, outputs) = (parameters.collect(), outputs.collect());
-    Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids }))
+    Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids, queues }))
+}
+
+fn read_template(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_else(|_| {
+        let node = yaml::parse(body).0;
+        node.and_then(|node| serde_json::from_str(&json::write(&node)).ok()).unwrap_or_default()
+    })
 }
 
 async fn describe(account: &Account, name: &str) -> Result<Option<aws_sdk_cloudformation::types::Stack>, Failed> {
@@ -219,19 +230,36 @@ impl Events {
         Ok(events)
     }
 
-    /// Tells what happens until it has ended; returns the status then, none if the stack is gone.
+    /// Tells what happens until it has ended; returns the status then, none if the stack is gone. What goes on in CloudFormation goes on
+    /// also while it cannot be asked: it is asked again for a while.
     async fn follow(&mut self, account: &Account, progress: &report::Progress) -> Result<Option<StackStatus>, Failed> {
+        let (mut unanswered, mut looks, mut has_begun) = (0, 0, false);
         loop {
             tokio::time::sleep(PAUSE).await;
-            let status = describe(account, &self.stack).await?.and_then(|stack| stack.stack_status().cloned());
-            for event in self.new_ones(account).await? {
-                self.tell(&event, progress);
-            }
+            let (status, events) = match self.look(account).await {
+                Ok(seen) => seen,
+                Err(failed) if unanswered >= UNANSWERED_MAX => return Err(failed),
+                Err(_) => {
+                    unanswered += 1;
+                    tokio::time::sleep(PAUSE * unanswered).await;
+                    continue;
+                }
+            };
+            (unanswered, looks) = (0, looks + 1);
+            has_begun |= !events.is_empty();
+            events.iter().for_each(|event| self.tell(event, progress));
             match status {
                 Some(status) if status.as_str().ends_with("_IN_PROGRESS") => {}
+                // What was asked for has not begun yet.
+                Some(_) if !has_begun && looks < LOOKS_BEFORE_IT_BEGINS => {}
                 ended => return Ok(ended),
             }
         }
+    }
+
+    async fn look(&mut self, account: &Account) -> Result<(Option<StackStatus>, Vec<StackEvent>), Failed> {
+        let status = describe(account, &self.stack).await?.and_then(|stack| stack.stack_status().cloned());
+        Ok((status, self.new_ones(account).await?))
     }
 
     fn tell(&mut self, event: &StackEvent, progress: &report::Progress) {
@@ -277,6 +305,6 @@ impl Events {
             [] => "CloudFormation gave no reason".to_owned(),
             failed => failed.join("\n  "),
         };
-        Failed::Aws(format!("the stack {name} could not be changed, and {became}:\n  {reasons}"))
+        Failed::RolledBack(format!("the stack {name} could not be changed, and {became}:\n  {reasons}"))
     }
 }

@@ -25,6 +25,7 @@ impl ConfigFile {
 pub(crate) async fn compare(
     account: &Account,
     bucket: Option<&str>,
+    stack: &str,
     source: &Source,
 ) -> Result<Vec<ConfigFile>, Failed> {
     let mut parts = source.parts();
@@ -39,7 +40,7 @@ pub(crate) async fn compare(
         (path.to_owned(), part.text)
     });
     for (path, text) in main.into_iter().chain(included) {
-        let key = format!("{}/{path}", infra::CONFIG_FOLDER);
+        let key = format!("{}/{stack}/{path}", infra::CONFIG_FOLDER);
         let before = match bucket {
             Some(bucket) => read(account, bucket, &key).await?,
             None => None,

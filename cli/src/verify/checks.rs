@@ -228,7 +228,13 @@ impl Checks<'_> {
         for container in definition.container_definitions() {
             let Some(image) = container.image() else { continue };
             let what = format!("image {image} of {name}");
-            let Some(EcrImage { account, repository, tag, digest }) = EcrImage::parse(image) else {
+            let own = self.account.sdk_config.region().map(|region| region.as_ref());
+            let in_ecr = EcrImage::parse(image);
+            if let Some(region) = in_ecr.as_ref().map(|image| image.region).filter(|region| Some(*region) != own) {
+                self.note(what, Verdict::NotChecked(format!("it lies in {region}")));
+                continue;
+            }
+            let Some(EcrImage { account, repository, tag, digest, .. }) = in_ecr else {
                 self.note(what, Verdict::NotChecked("it does not lie in ECR".to_owned()));
                 continue;
             };
@@ -456,6 +462,7 @@ fn log_group(container: &ContainerDefinition) -> Option<&str> {
 /// Source: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html>
 struct EcrImage<'a> {
     account: &'a str,
+    region: &'a str,
     repository: &'a str,
     tag: Option<String>,
     digest: Option<String>,
@@ -465,15 +472,16 @@ impl<'a> EcrImage<'a> {
     fn parse(image: &'a str) -> Option<Self> {
         let (host, path) = image.split_once('/')?;
         let (account, rest) = host.split_once('.')?;
-        if !rest.starts_with("dkr.ecr.") || account.len() != 12 {
+        let region = rest.strip_prefix("dkr.ecr.")?.split('.').next()?;
+        if account.len() != 12 {
             return None;
         }
         if let Some((repository, digest)) = path.split_once('@') {
             let repository = repository.split(':').next().unwrap_or(repository);
-            return Some(Self { account, repository, tag: None, digest: Some(digest.to_owned()) });
+            return Some(Self { account, region, repository, tag: None, digest: Some(digest.to_owned()) });
         }
         let (repository, tag) = path.split_once(':').unwrap_or((path, "latest"));
-        Some(Self { account, repository, tag: Some(tag.to_owned()), digest: None })
+        Some(Self { account, region, repository, tag: Some(tag.to_owned()), digest: None })
     }
 }
 

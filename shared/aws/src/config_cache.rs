@@ -84,6 +84,12 @@ impl ConfigCache {
         Arc::clone(&state.in_force)
     }
 
+    /// The config in force, for a decision: one that was looked after long ago, as before a sandbox lay idle, is looked after first.
+    pub async fn in_force(self: &Arc<Self>) -> Arc<RoutingConfig> {
+        let is_stale = self.state().looked.elapsed() >= self.max_age * 2;
+        if is_stale { self.latest().await } else { self.current() }
+    }
+
     /// The config in force, looked after now: for an event that it knows nothing of, as it may come by a new route. Somebody who asks
     /// again and again is answered from what was seen a moment ago.
     pub async fn latest(self: &Arc<Self>) -> Arc<RoutingConfig> {

@@ -78,7 +78,7 @@ impl Function {
     /// The config in force; the latest one if that knows nothing of what has come: a new route's event may be here before its config is
     /// looked after.
     async fn config_for(&self, knows: impl Fn(&RoutingConfig) -> bool) -> Arc<RoutingConfig> {
-        let config = self.configs.current();
+        let config = self.configs.in_force().await;
         if knows(&config) { config } else { self.configs.latest().await }
     }
 
@@ -119,7 +119,7 @@ impl Function {
     /// # Errors
     /// It must be delivered again.
     pub async fn look_after(&self, event: &LifecycleEvent, deadline: Timestamp) -> Result<(), DriveError> {
-        let config = self.configs.current();
+        let config = self.configs.in_force().await;
         let looked = async {
             match event {
                 LifecycleEvent::TaskStateChange(change) => {

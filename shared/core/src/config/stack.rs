@@ -75,6 +75,9 @@ record! {
 const LOG_RETENTION_DAYS: [u32; 23] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0];
 
+/// The longest name of a queue that the stack makes: behind it `-dead-letters` must fit into SQS's 80 characters.
+const CREATED_NAME_CHARACTERS_MAX: usize = 67;
+
 /// How a queue is made and read, defaults filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueSettings {
@@ -136,6 +139,14 @@ impl StackConfig {
                     format!("the queue `{}` is named by its ARN or URL, so that the stack cannot make it", name.value);
                 problems
                     .push(Diagnostic::error(name.span, message).help("name it by its name, or write `queue: adopt`"));
+            }
+            if queue.queue == Some(Origin::Create)
+                && (name.value == self.name() || name.len() > CREATED_NAME_CHARACTERS_MAX)
+            {
+                let message = format!("`{}` leaves no name for its dead-letter queue", name.value);
+                let help =
+                    format!("name it otherwise than the stack, with at most {CREATED_NAME_CHARACTERS_MAX} characters");
+                problems.push(Diagnostic::error(name.span, message).help(help));
             }
             queue.value.check(name, of_route.is_some(), problems);
         }
