@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use infra::{Action, Change, Function, Parameters, Permissions, Template};
+use jiff::Timestamp;
 use serde_json::Value;
 use trigger_core::config::RoutingConfig;
 use trigger_core::config::stack::Origin;
@@ -126,7 +127,7 @@ impl Deployment {
         if let Some(url) = endpoint_url {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
-        let template = infra::stack(config, &environment);
+        let template = infra::stack(config, &environment).without_past_starts(Timestamp::now());
         let mut parameters =
             there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
         parameters.extend(roles(account, config).await?);

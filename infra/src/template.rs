@@ -1,5 +1,6 @@
 //! A CloudFormation template while it is built.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// A CloudFormation template.
@@ -43,6 +44,19 @@ impl Template {
 
     pub(crate) fn output(&mut self, name: &str, description: &str, value: Value) {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
+    }
+
+    /// Leaves out when schedules begin that have begun: Scheduler refuses a start that is past.
+    /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
+    pub fn without_past_starts(mut self, now: Timestamp) -> Self {
+        for (_, resource) in &mut self.resources {
+            let Some(properties) = resource["Properties"].as_object_mut() else { continue };
+            let start = properties.get("StartDate").and_then(Value::as_str);
+            if start.and_then(|start| start.parse::<Timestamp>().ok()).is_some_and(|start| start <= now) {
+                properties.remove("StartDate");
+            }
+        }
+        self
     }
 
     /// The names of its parameters.

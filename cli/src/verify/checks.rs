@@ -118,6 +118,7 @@ impl Checks<'_> {
                 definitions.insert(name.clone(), definition);
             }
             if let Some(Some(definition)) = definitions.get(&name) {
+                self.overridden_roles(task).await;
                 self.containers(task, definition);
                 self.network(task, definition);
                 self.fargate(task, definition);
@@ -205,11 +206,21 @@ impl Checks<'_> {
 
     async fn roles(&mut self, definition_name: &str, definition: &TaskDefinition) {
         let roles = [("task role", definition.task_role_arn()), ("execution role", definition.execution_role_arn())];
+        self.passable(definition_name, roles).await;
+    }
+
+    async fn overridden_roles(&mut self, task: &Task) {
+        let overrides = &task.request().overrides;
+        let roles = [("task role", &overrides.task_role_arn), ("execution role", &overrides.execution_role_arn)];
+        self.passable(&format!("the task {}", task.name), roles.map(|(which, arn)| (which, arn.as_deref()))).await;
+    }
+
+    async fn passable(&mut self, of: &str, roles: [(&str, Option<&str>); 2]) {
         for (which, arn) in
             roles.into_iter().filter_map(|(which, arn)| Some((which, arn.filter(|arn| !arn.is_empty())?)))
         {
             let name = arn.rsplit('/').next().unwrap_or(arn);
-            let what = format!("{which} {name} of {definition_name}");
+            let what = format!("{which} {name} of {of}");
             let remedy = "its trust policy must allow sts:AssumeRole to ecs-tasks.amazonaws.com".to_owned();
             match self.account.iam.get_role().role_name(name).send().await {
                 Ok(got) => {
