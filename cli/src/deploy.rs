@@ -65,6 +65,9 @@ impl Deploy {
             }
             let (config, abandon) = (&loaded.config, self.abandon_launches);
             deployment.refuse_losses(&account, config, self.delete_messages, abandon).await?;
+            for replaced in deployment.replacements(&account).await? {
+                anstream::println!("replaces {replaced}");
+            }
             if !self.yes && !confirmed("deploy?")? {
                 return Err(Failed::Refused("nothing was changed".to_owned()));
             }

@@ -174,6 +174,14 @@ impl Deployment {
         removed.filter_map(|change| existing.queues.get(&change.id)).map(String::as_str).collect()
     }
 
+    /// The resources of a stack that is there which would be made anew.
+    pub(crate) async fn replacements(&self, account: &Account) -> Result<Vec<String>, Failed> {
+        match self.stack.is_new() || self.stack.changes.is_empty() {
+            true => Ok(Vec::new()),
+            false => cloudformation::replacements(account, &self.stack, self.bucket.as_deref()).await,
+        }
+    }
+
     /// Refuses what would lose messages or launches.
     pub(crate) async fn refuse_losses(
         &self,

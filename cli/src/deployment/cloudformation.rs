@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, StackEvent, StackStatus,
+    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackEvent, StackStatus,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use infra::Parameters;
@@ -115,15 +115,22 @@ pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option
             delete(account, &wanted.name).await?;
         }
         if let Some(change_set) = change_set(account, wanted, bucket).await? {
-            execute(account, wanted, &change_set).await?;
+            execute(account, wanted, &change_set.name).await?;
         }
     }
     let made = existing(account, &wanted.name).await?;
     made.ok_or_else(|| Failed::Aws(format!("the stack {} is gone", wanted.name)))
 }
 
+/// A change set, ready to be executed.
+struct ChangeSet {
+    name: String,
+    /// The resources that it makes anew.
+    replaced: Vec<String>,
+}
+
 /// A change set, ready to be executed; none if CloudFormation sees nothing to change.
-async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Option<String>, Failed> {
+async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Option<ChangeSet>, Failed> {
     let body = wanted.template.to_string();
     let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.parameters)));
     let name = format!("ecs-trigger-{}", &hash[..16]);
@@ -151,8 +158,7 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
         let described = describe.send().await.map_err(|error| refused("the change set", &error))?;
         match described.status() {
             Some(ChangeSetStatus::CreateComplete) => {
-                tell_replacements(&described);
-                return Ok(Some(name));
+                return Ok(Some(ChangeSet { name, replaced: replaced(&described) }));
             }
             Some(ChangeSetStatus::Failed) => {
                 let reason = described.status_reason().unwrap_or_default();
@@ -168,14 +174,25 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
     }
 }
 
-/// Tells which resources are made anew: only CloudFormation knows.
-fn tell_replacements(described: &DescribeChangeSetOutput) {
-    for change in described.changes().iter().filter_map(|change| change.resource_change()) {
-        if change.replacement() == Some(&Replacement::True) {
-            let (id, kind) = (change.logical_resource_id(), change.resource_type());
-            report::step(&format!("replaces {} ({})", id.unwrap_or_default(), kind.unwrap_or_default()));
-        }
-    }
+fn replaced(described: &DescribeChangeSetOutput) -> Vec<String> {
+    let changes = described.changes().iter().filter_map(|change| change.resource_change());
+    let replaced = changes.filter(|change| change.replacement() == Some(&Replacement::True));
+    let line = |change: &ResourceChange| {
+        format!("{} {}", change.resource_type().unwrap_or_default(), change.logical_resource_id().unwrap_or_default())
+    };
+    replaced.map(line).collect()
+}
+
+/// The resources that a change would make anew, as only CloudFormation knows: it makes a change set, which is discarded.
+pub(super) async fn replacements(
+    account: &Account,
+    wanted: &Difference,
+    bucket: Option<&str>,
+) -> Result<Vec<String>, Failed> {
+    let Some(ChangeSet { name, replaced }) = change_set(account, wanted, bucket).await? else { return Ok(Vec::new()) };
+    let discard = account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(name);
+    discard.send().await.map_err(|error| refused("the change set", &error))?;
+    Ok(replaced)
 }
 
 async fn upload_template(account: &Account, bucket: &str, body: &str, hash: &str) -> Result<String, Failed> {
