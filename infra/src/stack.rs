@@ -88,7 +88,7 @@ fn add_roles(template: &mut Template, function: Function) {
 /// Variables that Lambda itself sets, and that a function cannot be given.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 fn is_reserved(name: &str) -> bool {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 8] = [
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
         "AWS_ACCESS_KEY_ID",
@@ -97,7 +97,6 @@ fn is_reserved(name: &str) -> bool {
         "AWS_EXECUTION_ENV",
         "LAMBDA_TASK_ROOT",
         "LAMBDA_RUNTIME_DIR",
-        "TZ",
     ];
     OWN.contains(&name) || name.starts_with("AWS_LAMBDA_") || name.starts_with('_')
 }

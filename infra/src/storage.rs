@@ -91,7 +91,7 @@ mod tests {
         let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
         let template = storage(&config);
         let rules = template.resources()["Storage"]["Properties"]["LifecycleConfiguration"]["Rules"].clone();
-        let expire = |rule: &serde_json::Value| Some(rule.get("ExpirationInDays")?.as_u64()?);
+        let expire = |rule: &serde_json::Value| rule.get("ExpirationInDays")?.as_u64();
         let expiring: Vec<(String, u64)> = rules
             .as_array()
             .into_iter()
