@@ -39,7 +39,7 @@ struct Difference {
     template: Value,
     parameters: Parameters,
     existing: Option<Stack>,
-    /// Whether there is a stack of this name that can be changed.
+    /// Whether there is no stack of this name that could be changed.
     is_new: bool,
     changes: Vec<Change>,
 }

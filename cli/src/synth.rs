@@ -15,7 +15,7 @@ use crate::output;
 /// Print the CloudFormation template of everything that the config needs: functions, rules, schedules, queues, roles, alarms.
 ///
 /// Nothing is asked of AWS: the same config gives the same template. What only an account can tell are its parameters: the bucket,
-/// the keys of the functions' code, and the roles of each task definition; `ecs-trigger deploy` fills them in.
+/// the keys of the functions' code, and the roles of what each function starts; `ecs-trigger deploy` fills them in.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

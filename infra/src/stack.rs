@@ -33,8 +33,8 @@ const DELIVERY_AGE_SECONDS: u32 = 86_400;
 /// The template of a config's stack, a pure function of both arguments. `environment` is what its functions find in their environment
 /// besides what they need: the variables that the config takes values from.
 ///
-/// Its parameters are what only an account can tell: the bucket, the keys of the functions' code in it, and for each task definition the
-/// ARNs of its roles.
+/// Its parameters are what only an account can tell: the bucket, the keys of the functions' code in it, and for each function the ARNs of
+/// the roles of what it starts.
 pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Template {
     let mut template =
         Template::new("ecs-trigger: starts ECS tasks when something happens; generated from its routing config");
