@@ -1,5 +1,6 @@
 //! The AWS account that a verb is about.
 
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::Args;
@@ -49,7 +50,10 @@ impl AccountOptions {
             loader = loader.endpoint_url(url);
         }
         if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
+            // The environment's credentials are not meant where a profile is named.
+            let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            let region = ProfileFileRegionProvider::builder().profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(credentials).region(region);
         }
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));

@@ -81,11 +81,11 @@ impl Deploy {
 /// Asks a person, who says yes or no.
 pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
     if !io::stdin().is_terminal() {
-        return Err(Failed::Usage("there is nobody to ask: write --yes to go on without asking".to_owned()));
+        return Err(Failed::Refused("there is nobody to ask: write --yes to go on without asking".to_owned()));
     }
     anstream::eprint!("{question} [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes)))
 }

@@ -202,6 +202,14 @@ impl Deployment {
         if !may_lose_messages {
             refuse_full_queues(account, &removed).await?;
         }
+        let gives_up = |change: &Change| change.action == Action::Remove && change.id == Function::TaskLifecycle.id();
+        if !may_abandon_launches && self.stack.changes.iter().any(gives_up) {
+            return Err(Failed::Refused(
+                "the config gives the ledger up, and nobody would see to launches that have not ended: when all have, write \
+                 --abandon-launches"
+                    .to_owned(),
+            ));
+        }
         // A launch of a route that is gone is not seen to any more, if nothing may be done in its cluster.
         let narrows = self.permissions().is_some_and(|permissions| permissions.narrows);
         if let Some(storage) = config.ledger().filter(|_| narrows && !may_abandon_launches) {
@@ -275,10 +283,10 @@ fn refuse_another_bucket(config: &RoutingConfig, there: Option<&Stack>) -> Resul
     }
 }
 
-/// Whether events come by it that did not come before.
+/// Whether events may come by it that did not come before.
 fn brings_events(change: &Change) -> bool {
     let sources = ["AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping"];
-    change.action == Action::Add && sources.contains(&change.kind.as_str())
+    change.action != Action::Remove && sources.contains(&change.kind.as_str())
 }
 
 /// The roles of the task definitions that each function starts, for the parameters that want them.

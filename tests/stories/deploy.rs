@@ -271,7 +271,7 @@ fn what_cannot_be_deployed_says_why_and_what_to_do() {
     };
     check("deploy", &["--yes"], 7, "these task definitions cannot be read");
     register(&team);
-    check("deploy", &[], 2, "there is nobody to ask: write --yes");
+    check("deploy", &[], 8, "there is nobody to ask: write --yes");
     fs::remove_file(team.path().join("built/event-trigger/bootstrap")).expect("was there");
     check("deploy", &["--yes"], 2, "event-trigger is not in ");
     fs::write(team.path().join("built/event-trigger/bootstrap"), "#!/bin/sh").expect("is written");

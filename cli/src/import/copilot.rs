@@ -5,6 +5,7 @@
 //! Copilot's templates and `internal/pkg/deploy/cloudformation/stack/scheduled_job.go`.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 /// What the manifest does not say.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub(super) struct Note {
 
 /// The longest name of our stack.
 const STACK_NAME_CHARACTERS_MAX: usize = 40;
+/// The longest name of a bucket.
+const BUCKET_CHARACTERS_MAX: usize = 63;
 /// The most attempts of our `retry`.
 const ATTEMPTS_MAX: u64 = 20;
 /// Fargate's smallest scratch space beyond its usual, in GiB.
@@ -87,10 +90,9 @@ impl Importer<'_> {
         format!("{}-{}-{}", self.names.app, self.names.env, self.name)
     }
 
-    /// The name of our stack: as Copilot's, as far as there is room.
+    /// The name of our stack: as Copilot's, as far as there is room, and then a hash of it.
     fn own_stack(&self) -> String {
-        let name: String = self.stack().chars().take(STACK_NAME_CHARACTERS_MAX).collect();
-        name.trim_end_matches('-').to_owned()
+        shortened(&self.stack(), STACK_NAME_CHARACTERS_MAX)
     }
 
     fn cluster(&mut self) -> String {
@@ -158,8 +160,7 @@ impl Importer<'_> {
         task["overrides"] = overrides;
         let mut config = json!({ "version": 1 });
         if needs_ledger {
-            config["storage"] =
-                json!({ "bucket": format!("{}-{}-ecs-trigger", self.names.app, self.names.env).to_lowercase() });
+            config["storage"] = json!({ "bucket": shortened(&format!("{}-ecs-trigger", self.stack()).to_lowercase(), BUCKET_CHARACTERS_MAX) });
             self.note("storage", "timeout and retries are kept in a ledger, for which the stack makes this bucket; its name must be free");
         }
         let (expression, is_enabled) = schedule(self.manifest["on"]["schedule"].as_str().unwrap_or_default())?;
@@ -360,6 +361,16 @@ impl Importer<'_> {
             self.note("storage", "volumes stay in the task definition");
         }
     }
+}
+
+/// A name that is too long, cut, with a hash of all of it: other names stay other names.
+fn shortened(name: &str, max: usize) -> String {
+    const HASH: usize = 6;
+    if name.len() <= max {
+        return name.to_owned();
+    }
+    let cut: String = name.chars().take(max - HASH - 1).collect();
+    format!("{}-{}", cut.trim_end_matches('-'), &format!("{:x}", Sha256::digest(name))[..HASH])
 }
 
 /// A text as a template that stands for itself: `{{` of a manifest means nothing.

@@ -57,7 +57,7 @@ environments:
         &expect![[r#"
             version: 1
             storage:
-              bucket: shop-prod-ecs-trigger
+              bucket: shop-prod-report-generator-ecs-trigger
             tasks:
               report-generator:
                 cluster: ${env:CLUSTER}
