@@ -75,11 +75,6 @@ impl Difference {
         let changes = infra::changes(existing, (&template, &parameters));
         Self { name: self.name.clone(), template, parameters, existing: None, is_new: self.is_new, changes }
     }
-
-    /// Whether the stack is made anew.
-    fn is_new(&self) -> bool {
-        self.is_new
-    }
 }
 
 /// The name of the bucket's stack.
@@ -176,7 +171,7 @@ impl Deployment {
 
     /// The resources of a stack that is there which would be made anew.
     pub(crate) async fn replacements(&self, account: &Account) -> Result<Vec<String>, Failed> {
-        match self.stack.is_new() || self.stack.changes.is_empty() {
+        match self.stack.is_new || self.stack.changes.is_empty() {
             true => Ok(Vec::new()),
             false => cloudformation::replacements(account, &self.stack, self.bucket.as_deref()).await,
         }
@@ -221,7 +216,7 @@ impl Deployment {
 
     /// How what functions may do differs from what they may do now; none where they are new.
     fn permissions(&self) -> Option<Permissions> {
-        let existing = self.stack.existing.as_ref().filter(|_| !self.stack.is_new())?;
+        let existing = self.stack.existing.as_ref().filter(|_| !self.stack.is_new)?;
         Some(infra::permissions(
             (&existing.template, &existing.parameters),
             (&self.stack.template, &self.stack.parameters),
@@ -246,7 +241,7 @@ impl Deployment {
         let brings_events = self.stack.changes.iter().any(brings_events);
         let permissions = self.permissions();
         let narrows = permissions.as_ref().is_some_and(|permissions| permissions.narrows);
-        if !self.stack.is_new() && !narrows && !brings_events {
+        if !self.stack.is_new && !narrows && !brings_events {
             cloudformation::apply(account, &self.stack, Some(&bucket)).await?;
             return config_files::upload(account, &bucket, &self.config).await;
         }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// A logical id for what has this name: a word from the name's letters and digits, and four characters of its hash, since other names
 /// have the same letters. It depends on nothing else, so that what is added or removed beside it never renames it.
-pub fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let word = |word: &str| {
         let (first, rest) = word.split_at(1);

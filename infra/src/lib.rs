@@ -19,7 +19,6 @@ mod template;
 
 pub use changes::{Action, Change, Detail, Parameters, changes};
 pub use functions::{Function, functions};
-pub use identifier::identifier;
 pub use permissions::{Permissions, permissions};
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};

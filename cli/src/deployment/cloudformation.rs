@@ -136,7 +136,7 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
     let name = format!("ecs-trigger-{}", &hash[..16]);
     let parameter =
         |(name, value): (&String, &String)| Parameter::builder().parameter_key(name).parameter_value(value).build();
-    let kind = if wanted.is_new() { ChangeSetType::Create } else { ChangeSetType::Update };
+    let kind = if wanted.is_new { ChangeSetType::Create } else { ChangeSetType::Update };
     // What an interrupted deployment left.
     let discard = || account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(&name).send();
     let _ = discard().await;

@@ -26,7 +26,7 @@ impl Deployment {
     /// Prints what would change.
     pub(crate) fn show(&self) {
         for difference in self.differences().filter(|difference| !difference.changes.is_empty()) {
-            let new = if difference.is_new() { ", which is new" } else { "" };
+            let new = if difference.is_new { ", which is new" } else { "" };
             anstream::println!("stack {}{new}", difference.name);
             difference.changes.iter().for_each(show);
         }
@@ -71,7 +71,7 @@ impl Deployment {
         };
         let stack = |difference: &Difference| {
             let changes: Vec<Value> = difference.changes.iter().map(change).collect();
-            json!({ "name": difference.name, "is_new": difference.is_new(), "changes": changes })
+            json!({ "name": difference.name, "is_new": difference.is_new, "changes": changes })
         };
         let file = |file: &ConfigFile| json!({ "key": file.key, "has_changed": file.has_changed() });
         json!({
