@@ -9,9 +9,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trigger_core::document::json;
 use trigger_core::pattern::Pattern;
 use trigger_core::pattern::matcher::Matcher;
+use trigger_core::text::json;
 
 const ROUTES: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 /// Everything that is compared is measured in turn, in this many rounds, so that a busy moment of the machine hits all of it

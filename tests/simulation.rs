@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use clap::Parser;
-use e2e::simulation::{Configs, Tally, play};
+use e2e::histories::{Configs, Tally, play};
 
 /// Play simulated histories of the launch protocol against the model of ECS. Exits with 1 if one breaks a promise.
 #[derive(Debug, Parser)]

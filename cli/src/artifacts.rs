@@ -10,6 +10,14 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::exit::Failed;
 
+/// The folder of binaries that is named, or the usual one if it is there.
+pub(crate) fn usual_artifacts(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Some(PathBuf::from(ARTIFACTS)).filter(|folder| folder.is_dir()))
+}
+
+/// Where cargo-lambda puts binaries.
+const ARTIFACTS: &str = "target/lambda";
+
 /// A function's code, ready for Lambda.
 #[derive(Debug)]
 pub(crate) struct Artifact {

@@ -1,12 +1,15 @@
 //! Finding and reading the config.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trigger_core::config::{RoutingConfig, Variables, includes};
-use trigger_core::diagnostic::Diagnostic;
-use trigger_core::document::Source;
+use trigger_core::load::{Variables, includes};
+use trigger_core::routing::{RoutingConfig, Worker};
+use trigger_core::text::Source;
+use trigger_core::text::diagnostic::{Diagnostic, hint};
 
 use crate::diagnostics;
 use crate::exit::Failed;
@@ -89,5 +92,41 @@ pub(crate) fn load_with(path: &Path, json: bool, variables: Variables<'_>) -> Re
 pub(crate) fn show(source: &Source, problems: &[Diagnostic]) {
     for problem in problems {
         diagnostics::draw(source, problem);
+    }
+}
+
+/// A config, and what its stack has to know beside it.
+pub(crate) struct Loaded {
+    /// The config.
+    pub(crate) config: RoutingConfig,
+    /// The environment variables that it takes values from.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// The checked config of a path; its problems are shown. Functions read the same file, so that they need the same variables.
+pub(crate) fn load_with_environment(path: &Path, json: bool) -> Result<Loaded, Failed> {
+    let taken = RefCell::new(BTreeMap::new());
+    let variables = |name: &str| {
+        let value = variable(name)?;
+        taken.borrow_mut().insert(name.to_owned(), value.clone());
+        Some(value)
+    };
+    let config = load_with(path, json, &variables)?;
+    Ok(Loaded { config, environment: taken.into_inner() })
+}
+
+/// The worker of a name; without one the only worker.
+pub(crate) fn worker_of<'a>(config: &'a RoutingConfig, name: Option<&str>) -> Result<&'a Worker, Failed> {
+    let names: Vec<&str> = config.workers.iter().map(|worker| worker.name.as_str()).collect();
+    match (name, config.workers.as_slice()) {
+        (_, []) => Err(Failed::Usage("the config has no workers; add some under `workers`".to_owned())),
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            Err(Failed::Usage(format!("the config has several workers; name one by --worker: {}", names.join(", "))))
+        }
+        (Some(name), _) => config.worker(name).ok_or_else(|| {
+            let hint = hint(name, names.iter().copied());
+            Failed::Usage(format!("the config has no worker `{name}`{hint}; its workers are {}", names.join(", ")))
+        }),
     }
 }

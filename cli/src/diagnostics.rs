@@ -2,8 +2,8 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
-use trigger_core::diagnostic::{Diagnostic, Severity};
-use trigger_core::document::Source;
+use trigger_core::text::Source;
+use trigger_core::text::diagnostic::{Diagnostic, Severity};
 
 /// Draws a problem on standard error.
 pub(crate) fn draw(source: &Source, problem: &Diagnostic) {

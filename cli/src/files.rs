@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use trigger_core::diagnostic::Diagnostic;
-use trigger_core::document::Source;
-use trigger_core::document::json::SyntaxError;
 use trigger_core::event::DecodeError;
+use trigger_core::text::Source;
+use trigger_core::text::diagnostic::Diagnostic;
+use trigger_core::text::json::SyntaxError;
 
 use crate::diagnostics;
 use crate::exit::Failed;

@@ -1,40 +1,29 @@
-//! `ecs-trigger`: see beforehand exactly what an event would start, and try it on this machine.
+//! `ecs-trigger`: shows exactly what an event would start, runs it on this machine, and deploys it.
 //!
-//! One verb, one file: [`validate`], [`test`], [`plan`], [`explain`], [`pattern`], [`schedule`], [`scaling`], [`simulate`], [`schema`], [`dev`], [`send`],
-//! [`completions`]. Results go to standard output, messages to standard error, and [`exit`] says what the exit codes mean.
+//! [`verbs`] has one file for each verb. Results go to standard output and messages to standard error; [`exit`] says what the exit
+//! codes mean.
 
 mod account;
 mod artifacts;
-mod completions;
 mod config;
-mod deploy;
+mod confirm;
 mod deployment;
-mod destroy;
-mod dev;
 mod diagnostics;
-mod diff;
 mod exit;
-mod explain;
+mod explanation;
 mod files;
-mod import;
 mod output;
-mod pattern;
-mod plan;
 mod plot;
 mod sample;
-mod scaling;
-mod schedule;
-mod schema;
-mod send;
-mod simulate;
-mod synth;
-mod test;
-mod validate;
-mod verify;
+mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use verbs::{
+    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, scaling, schedule, schema, send, simulate,
+    synth, test, validate, verify,
+};
 
 /// Start Amazon ECS tasks from events, by one routing config.
 #[derive(Debug, Parser)]
@@ -87,7 +76,7 @@ fn main() -> ExitCode {
         Verb::Verify(verb) => verb.run(),
         Verb::Destroy(verb) => verb.run(),
         Verb::Import(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(Cli::command()),
         Verb::Supervise(verb) => return verb.run(),
     };
     exit::code(result)

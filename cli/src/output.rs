@@ -29,3 +29,8 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failed> {
 pub(crate) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
+
+/// Tells what is being done.
+pub(crate) fn step(text: &str) {
+    anstream::eprintln!("{}", printable(text));
+}

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::config::RoutingConfig;
-use trigger_core::diagnostic::hint;
 use trigger_core::event::{Delivery, Event, Firing, Message, Queue, Record};
+use trigger_core::routing::RoutingConfig;
 use trigger_core::schedule::Schedule;
+use trigger_core::text::diagnostic::hint;
 
 use crate::diagnostics;
 use crate::exit::Failed;

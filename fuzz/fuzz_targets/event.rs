@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 use trigger_core::event::{Delivery, Event, Firing, Message, Queue, Record};
 
 fuzz_target!(|text: &str| {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trigger_core::document::json;
+use trigger_core::text::json;
 use trigger_core::pattern::Pattern;
 use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::lint::lint;

@@ -1,27 +1,30 @@
 //! What is deployed, generated from the routing config. Pure: no AWS call.
 //!
-//! [`stack`] makes the template of everything that starts tasks: functions with a role each ([`policy`]), what invokes them ([`rules`],
-//! [`schedules`], [`queues`]), and what watches them ([`observability`]); [`storage`] makes the template of the bucket that config, ledger
-//! and functions' code lie in, which outlives the stack.
+//! - [`template`](Template), `names` - a CloudFormation template while it is built, and what everything in it is called;
+//! - [`function`](Function), [`policy`] - which functions a config needs, and what each of them may do;
+//! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - each adds its own resources to a template;
+//! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket, which outlives the stack;
+//! - `compare` - how a template differs from the one that is deployed.
 
-mod changes;
+mod compare;
+mod function;
 mod functions;
-mod identifier;
+mod names;
 mod observability;
-mod permissions;
 pub mod policy;
 mod queues;
+mod roles;
 mod rules;
 mod schedules;
 mod stack;
 mod storage;
 mod template;
 
-pub use changes::{Action, Change, Detail, Parameters, changes};
-pub use functions::{Function, functions};
-pub use permissions::{Permissions, permissions};
+pub use compare::{Action, Change, Detail, Parameters, Permissions, changes, permissions};
+pub use function::{Function, functions};
+pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
-pub use stack::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER, stack};
+pub use stack::stack;
 pub use storage::{BUCKET_OUTPUT, storage};
 pub use template::Template;

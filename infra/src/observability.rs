@@ -1,14 +1,13 @@
 //! What watches the stack: alarms and a dashboard.
 
 use serde_json::{Value, json};
-use trigger_core::config::RoutingConfig;
 use trigger_core::event::Queue;
 use trigger_core::metrics::{self, Metric, NAMESPACE};
+use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::ScalingRule;
 
-use crate::functions::Function;
-use crate::identifier::identifier;
-use crate::queues::dead_letters;
+use crate::function::Function;
+use crate::names::{dead_letters, identifier};
 use crate::template::{Template, attribute, reference, sub};
 
 /// How old the oldest message of a queue is when somebody should look, in seconds: far more than any start takes.
@@ -170,7 +169,7 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     };
     widgets.push(widget("Functions", "Sum", invoked("Invocations").chain(invoked("Errors")).collect()));
     let limited = config.routes.iter().filter(|route| route.has_slots());
-    let open = |route: &trigger_core::config::Route| {
+    let open = |route: &trigger_core::routing::Route| {
         json!([NAMESPACE, Metric::SlotsOpen.name(), metrics::STACK, "${AWS::StackName}", metrics::ROUTE, route.name])
     };
     let open: Vec<Value> = limited.map(open).collect();

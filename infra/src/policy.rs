@@ -6,15 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
-use trigger_core::config::route::Storage;
-use trigger_core::config::{RoutingConfig, RunsAs, Task};
+use serde_json::{Value, json};
 use trigger_core::event::Queue;
+use trigger_core::routing::{RoutingConfig, RunsAs, Task};
+use trigger_core::storage::{Folder, Storage};
 
-use crate::functions::Function;
-use crate::queues::queue_arn;
-use crate::stack::{BUCKET_PARAMETER, CONFIG_FOLDER};
-use crate::template::{Template, arn, attribute, reference, sub};
+use crate::function::Function;
+use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, queue_arn};
+use crate::template::{arn, attribute, reference, sub};
 
 /// A statement of a policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +31,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn new(sid: &str, actions: &[&'static str], resources: Vec<Value>) -> Self {
+    pub(crate) fn new(sid: &str, actions: &[&'static str], resources: Vec<Value>) -> Self {
         let sid = sid.to_owned();
         Self { sid, actions: actions.to_vec(), resources, conditions: None, reason: None, only_if: None }
     }
@@ -46,7 +45,7 @@ impl Statement {
         Self { conditions: Some(conditions), ..self }
     }
 
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let one_or_many = |values: &[Value]| match values {
             [one] => one.clone(),
             many => json!(many),
@@ -159,9 +158,7 @@ fn pass_roles(sid: &str, roles: Vec<Value>, service: &str) -> Statement {
 /// Keeping the ledger, and doing what it calls for.
 fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
     let clusters: BTreeSet<Option<&str>> = tasks.iter().map(|task| task.cluster()).collect();
-    let prefix = prefix(storage);
-    let kept = ["launches", "slots", "sequences", "due"];
-    let kept = kept.iter().map(|folder| objects(&format!("{prefix}{folder}/*"))).collect();
+    let kept = Folder::LEDGER.iter().map(|folder| objects(&format!("{}*", storage.folder(*folder)))).collect();
     let see = Statement::new(
         "SeeAndStopTasks",
         &["ecs:DescribeTasks", "ecs:StopTask"],
@@ -180,12 +177,16 @@ fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
 fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
     let storage = config.storage.as_ref()?;
     let tasks = function.tasks(config);
-    let is_its = |route: &&trigger_core::config::Route| {
+    let is_its = |route: &&trigger_core::routing::Route| {
         config.tasks(route).any(|task| tasks.iter().any(|known| std::ptr::eq(*known, task)))
     };
     let puts = config.routes.iter().filter(is_its).any(|route| route.large_payload || config.ledger().is_some());
     (puts && function != Function::TaskLifecycle).then(|| {
-        Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{}payloads/*", prefix(storage)))])
+        Statement::new(
+            "PutPayloads",
+            &["s3:PutObject"],
+            vec![objects(&format!("{}*", storage.folder(Folder::Payloads)))],
+        )
     })
 }
 
@@ -299,52 +300,8 @@ fn objects(keys: &str) -> Value {
     sub(format!("arn:${{AWS::Partition}}:s3:::${{{BUCKET_PARAMETER}}}/{keys}"))
 }
 
-fn prefix(storage: &Storage) -> String {
-    match storage.prefix.as_deref().unwrap_or_default().trim_matches('/') {
-        "" => String::new(),
-        prefix => format!("{prefix}/"),
-    }
-}
-
 fn numbered(position: usize) -> String {
     if position == 0 { String::new() } else { (position + 1).to_string() }
-}
-
-/// Adds the role of a function.
-pub(crate) fn add_role(template: &mut Template, config: &RoutingConfig, function: Function, id: &str, logs_id: &str) {
-    let write = ["logs:CreateLogStream", "logs:PutLogEvents"];
-    let log = Statement::new("Log", &write, vec![attribute(logs_id, "Arn")]);
-    let mut all = vec![log];
-    all.extend(statements(config, function));
-    let reasons: Map<String, Value> =
-        all.iter().filter_map(|statement| Some((statement.sid.clone(), statement.reason?.into()))).collect();
-    let attributes = match reasons.is_empty() {
-        true => json!({}),
-        false => json!({ "Metadata": { "WhyEveryResource": reasons } }),
-    };
-    let statements: Vec<Value> = all.iter().map(Statement::to_json).collect();
-    template.resource_with(
-        id,
-        "AWS::IAM::Role",
-        attributes,
-        json!({
-            "Description": sub(format!("What ${{AWS::StackName}}-{} may do", function.name())),
-            "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com", None),
-            "Policies": [{
-                "PolicyName": "least-privilege",
-                "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
-            }],
-        }),
-    );
-}
-
-/// Who may act by a role.
-pub(crate) fn assumed_by(service: &str, condition: Option<Value>) -> Value {
-    let mut statement = json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
-    if let Some(condition) = condition {
-        statement["Condition"] = condition;
-    }
-    json!({ "Version": "2012-10-17", "Statement": [statement] })
 }
 
 #[cfg(test)]
@@ -353,8 +310,8 @@ mod tests {
 
     use expect_test::{Expect, expect};
     use serde_json::Value;
-    use trigger_core::config::RoutingConfig;
-    use trigger_core::document::Source;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
     use crate::{Function, stack};
 

@@ -3,37 +3,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use trigger_core::config::RoutingConfig;
 use trigger_core::event::Queue;
+use trigger_core::routing::RoutingConfig;
 
-use crate::functions::Function;
-use crate::identifier::identifier;
+use crate::function::Function;
+use crate::names::{id_of, queue_arn, queue_id, rules_of_this_stack};
 use crate::template::{Template, attribute, reference, sub};
 
 /// As long as SQS keeps messages, in seconds: a dead letter waits for somebody.
 const LONGEST_RETENTION_SECONDS: u32 = 1_209_600;
-
-/// The logical id of a queue that the stack makes.
-fn queue_id(queue: &Queue) -> String {
-    format!("Queue{}", id_of(queue))
-}
-
-/// What tells a queue from others in logical ids: also from those of the same name elsewhere.
-fn id_of(queue: &Queue) -> String {
-    let place =
-        [&queue.region, &queue.account].into_iter().flatten().map(|part| format!("/{part}")).collect::<String>();
-    identifier(&format!("{}{place}", queue.name))
-}
-
-/// The ARN of a queue, whether the stack makes it or it is there.
-pub(crate) fn queue_arn(config: &RoutingConfig, queue: &Queue) -> Value {
-    if config.stack.queue(queue).is_created {
-        return attribute(&queue_id(queue), "Arn");
-    }
-    let region = queue.region.as_deref().unwrap_or("${AWS::Region}");
-    let account = queue.account.as_deref().unwrap_or("${AWS::AccountId}");
-    sub(format!("arn:${{AWS::Partition}}:sqs:{region}:{account}:{}", queue.name))
-}
 
 /// Adds the queue for events whose tasks cannot be started. Rules of this stack may send what they cannot deliver.
 pub(crate) fn add_dead_letters(template: &mut Template) {
@@ -65,11 +43,6 @@ pub(crate) fn add_dead_letters(template: &mut Template) {
         }),
     );
     template.output("DeadLetters", "Where events end whose tasks cannot be started", reference("DeadLetters"));
-}
-
-/// The ARNs of rules that CloudFormation names: they begin with the stack's name.
-pub(crate) fn rules_of_this_stack() -> Value {
-    sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*")
 }
 
 fn over_tls_only(resource: Value) -> Value {
@@ -170,11 +143,4 @@ fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
         mapping["ScalingConfig"] = json!({ "MaximumConcurrency": maximum });
     }
     template.resource(&format!("Mapping{}", id_of(queue)), "AWS::Lambda::EventSourceMapping", mapping);
-}
-
-/// The names of the dead-letter queues that the stack makes beside its own, with their logical ids.
-pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str, String)> {
-    let all = config.queues().into_iter().chain(config.worker_queues());
-    let created = all.filter(|queue| config.stack.queue(queue).is_created);
-    created.map(|queue| (queue.name.as_str(), format!("{}DeadLetters", queue_id(queue))))
 }

@@ -1,10 +1,19 @@
 //! EventBridge rules.
 
 use serde_json::{Value, json};
-use trigger_core::config::{EventPattern, EventSource, RoutingConfig};
-use trigger_core::document::json::write;
-use trigger_core::identity::STARTED_BY_PREFIX;
+use trigger_core::event::identity::STARTED_BY_PREFIX;
 use trigger_core::pattern::lint::RULE_CHARACTERS_MAX;
+
+use crate::function::{Function, functions};
+use crate::names::{identifier, rule_name, rules_of_this_stack};
+use crate::template::{Template, attribute, reference, sub};
+use trigger_core::routing::{EventPattern, EventSource, RoutingConfig};
+use trigger_core::text::json::write;
+
+/// What a rule does with an event that it cannot deliver: tries for as long as EventBridge can, then dead-letters it.
+/// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
+const DELIVERY_ATTEMPTS: u32 = 185;
+const DELIVERY_AGE_SECONDS: u32 = 86_400;
 
 /// An EventBridge rule that sends a route's events to the `event-trigger` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +26,7 @@ pub struct Rule {
 
 /// The rules that a config needs: one for each route on events. The function itself decides again by the same patterns.
 pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
-    let rule = |route: &trigger_core::config::Route| match &route.on {
+    let rule = |route: &trigger_core::routing::Route| match &route.on {
         EventSource::Events(pattern) => Some(Rule { name: route.name.clone(), event_pattern: event_pattern(pattern) }),
         EventSource::Schedule(_) | EventSource::Queue(_) => None,
     };
@@ -63,11 +72,63 @@ pub(crate) fn stopped_tasks() -> Value {
     })
 }
 
+/// Adds the rules, and lets them invoke their functions.
+pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
+    let target = |function: Function| {
+        json!([{
+            "Id": function.name(),
+            "Arn": attribute(function.id(), "Arn"),
+            "RetryPolicy": { "MaximumRetryAttempts": DELIVERY_ATTEMPTS, "MaximumEventAgeInSeconds": DELIVERY_AGE_SECONDS },
+            "DeadLetterConfig": { "Arn": attribute("DeadLetters", "Arn") },
+        }])
+    };
+    let rules = rules(config);
+    for rule in &rules {
+        template.resource(
+            &format!("Rule{}", identifier(&rule.name)),
+            "AWS::Events::Rule",
+            json!({
+                "Name": rule_name(config.stack.name(), &rule.name),
+                "Description": format!("Route {}", rule.name),
+                "EventPattern": rule.event_pattern,
+                "Targets": target(Function::EventTrigger),
+            }),
+        );
+    }
+    let has_lifecycle = functions(config).contains(&Function::TaskLifecycle);
+    if has_lifecycle {
+        template.resource(
+            "TasksStopped",
+            "AWS::Events::Rule",
+            json!({
+                // No route has a name with a dot.
+                "Name": sub("${AWS::StackName}-.tasks-stopped"),
+                "Description": "Tasks of ours that stopped",
+                "EventPattern": stopped_tasks(),
+                "Targets": target(Function::TaskLifecycle),
+            }),
+        );
+    }
+    let invoked = [(!rules.is_empty(), Function::EventTrigger), (has_lifecycle, Function::TaskLifecycle)];
+    for (_, function) in invoked.into_iter().filter(|(is_invoked, _)| *is_invoked) {
+        template.resource(
+            &format!("{}Invocation", function.id()),
+            "AWS::Lambda::Permission",
+            json!({
+                "FunctionName": reference(function.id()),
+                "Action": "lambda:InvokeFunction",
+                "Principal": "events.amazonaws.com",
+                "SourceArn": rules_of_this_stack(),
+            }),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use trigger_core::config::RoutingConfig;
-    use trigger_core::document::Source;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
     use super::rules;
 

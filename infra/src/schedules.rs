@@ -2,8 +2,14 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use trigger_core::config::{Route, RoutingConfig};
-use trigger_core::event::SCHEDULER_INPUT;
+use serde_json::{Value, json};
+use trigger_core::event::{SCHEDULER_INPUT, SWEEP_INPUT};
+use trigger_core::routing::{Route, RoutingConfig};
+
+use crate::function::Function;
+use crate::names::identifier;
+use crate::roles::assumed_by;
+use crate::template::{Template, attribute, reference, sub};
 
 /// A schedule that invokes the `schedule-trigger` function. Serialised it has AWS's own keys, for CloudFormation's
 /// `AWS::Scheduler::Schedule` and for `aws scheduler create-schedule --cli-input-json`.
@@ -97,11 +103,77 @@ fn schedule(route: &Route, function_arn: &str, role_arn: &str, dead_letter_arn: 
     })
 }
 
+/// Adds the schedules in a group of their own, and the role by which they invoke the functions.
+pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[Function]) {
+    let each_minute: Vec<(Function, &str, &str)> =
+        [(Function::TaskLifecycle, "Sweep", SWEEP_INPUT), (Function::QueueScaler, "Scale", "{}")]
+            .into_iter()
+            .filter(|(function, ..)| functions.contains(function))
+            .collect();
+    let has_routes = functions.contains(&Function::ScheduleTrigger);
+    if !has_routes && each_minute.is_empty() {
+        return;
+    }
+    template.resource("Schedules", "AWS::Scheduler::ScheduleGroup", json!({ "Name": reference("AWS::StackName") }));
+    let of_routes = [Function::ScheduleTrigger].into_iter().filter(|_| has_routes);
+    let invoked: Vec<Value> = of_routes
+        .chain(each_minute.iter().map(|(function, ..)| *function))
+        .map(|function| attribute(function.id(), "Arn"))
+        .collect();
+    let of_this_stack = json!({
+        "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
+        "ArnEquals": { "aws:SourceArn": attribute("Schedules", "Arn") },
+    });
+    template.resource(
+        "SchedulesRole",
+        "AWS::IAM::Role",
+        json!({
+            "Description": sub("What the schedules of ${AWS::StackName} may do"),
+            "AssumeRolePolicyDocument": assumed_by("scheduler.amazonaws.com", Some(of_this_stack)),
+            "Policies": [{
+                "PolicyName": "least-privilege",
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        { "Sid": "Invoke", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": invoked },
+                        { "Sid": "DeadLetter", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": attribute("DeadLetters", "Arn") },
+                    ],
+                },
+            }],
+        }),
+    );
+    for schedule in schedules(config, "", "", "") {
+        let id = format!("Schedule{}", identifier(&schedule.name));
+        add_schedule(template, &id, Function::ScheduleTrigger, json!(schedule));
+    }
+    for (function, id, input) in each_minute {
+        // A minute that could not be kept is made good by the next one.
+        let schedule = json!({
+            "Name": sub(format!("${{AWS::StackName}}-{}", id.to_ascii_lowercase())),
+            "ScheduleExpression": "rate(1 minute)",
+            "FlexibleTimeWindow": { "Mode": "OFF" },
+            "State": "ENABLED",
+            "Target": { "Input": input, "RetryPolicy": { "MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0 } },
+        });
+        add_schedule(template, id, function, schedule);
+    }
+}
+
+fn add_schedule(template: &mut Template, id: &str, function: Function, mut schedule: Value) {
+    schedule["GroupName"] = reference("Schedules");
+    schedule["Target"]["Arn"] = attribute(function.id(), "Arn");
+    schedule["Target"]["RoleArn"] = attribute("SchedulesRole", "Arn");
+    if function == Function::ScheduleTrigger {
+        schedule["Target"]["DeadLetterConfig"] = json!({ "Arn": attribute("DeadLetters", "Arn") });
+    }
+    template.resource(id, "AWS::Scheduler::Schedule", schedule);
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use trigger_core::config::RoutingConfig;
-    use trigger_core::document::Source;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
     use super::schedules;
 

@@ -1,7 +1,8 @@
 //! The bucket that the config, the ledger, large payloads and the functions' code lie in.
 
 use serde_json::{Value, json};
-use trigger_core::config::RoutingConfig;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::storage::Folder;
 
 use crate::template::{Template, attribute, reference, sub};
 
@@ -59,14 +60,15 @@ pub fn storage(config: &RoutingConfig) -> Template {
 }
 
 fn lifecycle(config: &RoutingConfig) -> Value {
-    let prefix = config.storage.as_ref().and_then(|storage| storage.prefix.as_deref()).unwrap_or_default();
-    let prefix = prefix.trim_matches('/');
-    let slash = if prefix.is_empty() { "" } else { "/" };
-    let expire = |id: &str, folder: &str, days: u32| json!({ "Id": id, "Status": "Enabled", "Prefix": format!("{prefix}{slash}{folder}/"), "ExpirationInDays": days });
+    let key = |folder: Folder| match &config.storage {
+        Some(storage) => storage.folder(folder),
+        None => folder.as_str().to_owned(),
+    };
+    let expire = |id: &str, folder: Folder, days: u32| json!({ "Id": id, "Status": "Enabled", "Prefix": key(folder), "ExpirationInDays": days });
     json!([
-        expire("launches", "launches", LAUNCH_DAYS),
-        expire("sequences", "sequences", LAUNCH_DAYS),
-        expire("payloads", "payloads", PAYLOAD_DAYS),
+        expire("launches", Folder::Launches, LAUNCH_DAYS),
+        expire("sequences", Folder::Sequences, LAUNCH_DAYS),
+        expire("payloads", Folder::Payloads, PAYLOAD_DAYS),
         {
             // What is due is written and deleted all the time: its old versions would slow down the list of what is.
             "Id": "old-versions",
@@ -80,8 +82,8 @@ fn lifecycle(config: &RoutingConfig) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use trigger_core::config::RoutingConfig;
-    use trigger_core::document::Source;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
     use super::storage;
 

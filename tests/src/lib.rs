@@ -1,21 +1,13 @@
-//! What stories need: the real binaries, a real emulator, and AWS's own command line to look at it from outside.
+//! What stories and histories need.
 //!
-//! Everything is made below `target/`, talks to 127.0.0.1 only, and is ended by its process id.
+//! - [`harness`] - the real binaries against a real emulator of AWS;
+//! - [`ecs`] - a model of ECS that checks what AWS would refuse;
+//! - [`histories`] - the engine against that model, through crashes, duplicates and lost replies.
 
-mod binaries;
-mod cluster;
 pub mod ecs;
-mod emulator;
-mod function;
-mod http;
-mod proxy;
-mod python;
-pub mod simulation;
+pub mod harness;
+pub mod histories;
 
-pub use binaries::{binary, command, root, stripped};
-pub use cluster::Cluster;
-pub use emulator::Emulator;
-pub use function::Function;
-pub use http::{Answer, Asked, Server};
-pub use proxy::Proxy;
-pub use python::environment;
+pub use harness::{
+    Answer, Asked, Cluster, Emulator, Function, Proxy, Server, binary, command, environment, root, stripped,
+};

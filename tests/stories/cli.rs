@@ -295,8 +295,8 @@ fn every_example_is_valid_by_the_schema_and_by_the_config_itself() {
     for folder in folders.map(|folder| folder.expect("can be read").path()) {
         let config = folder.join("ecs-trigger.yaml");
         let text = fs::read_to_string(&config).expect("each example has a config");
-        let node = trigger_core::document::yaml::parse(&text).0.expect("is YAML");
-        let value: Value = serde_json::from_str(&trigger_core::document::json::write(&node)).expect("is JSON");
+        let node = trigger_core::text::yaml::parse(&text).0.expect("is YAML");
+        let value: Value = serde_json::from_str(&trigger_core::text::json::write(&node)).expect("is JSON");
         let errors: Vec<String> =
             schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", config.display());

@@ -6,8 +6,8 @@ use std::fs;
 use e2e::root;
 use infra::Function;
 use infra::policy::statements;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 /// A config that uses everything that there is.
 const CONFIG: &str = r#"

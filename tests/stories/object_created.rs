@@ -6,8 +6,8 @@ use std::fs;
 
 use e2e::{Emulator, command};
 use serde_json::{Value, json};
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 /// A space, `+`, `%`, both quotes, template braces and letters beyond ASCII.
 const KEY: &str = r#"in/a b+c%20"d'{{x}}é.csv"#;

@@ -6,8 +6,8 @@ use std::fs;
 use std::process::Command;
 
 use e2e::{binary, root};
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 /// The command that runs this very test.
 const TESTS: &str = "cargo test --workspace";

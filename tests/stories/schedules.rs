@@ -6,8 +6,8 @@ use std::fs;
 
 use e2e::Emulator;
 use serde_json::Value;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 const CONFIG: &str = r#"
 version: 1

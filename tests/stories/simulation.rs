@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use e2e::simulation::{Configs, Mutation, Tally, play};
+use e2e::histories::{Configs, Mutation, Tally, play};
 
 /// Plays histories on all processors until one breaks a promise: that, and what all were made of.
 fn first_broken(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)>, Tally) {

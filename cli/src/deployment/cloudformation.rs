@@ -9,14 +9,16 @@ use aws_sdk_cloudformation::types::{
     Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackEvent, StackStatus,
 };
 use aws_sdk_s3::primitives::ByteStream;
-use infra::Parameters;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use trigger_core::document::{json, yaml};
+use trigger_core::text::{json, yaml};
 
-use super::{Difference, report};
+use super::difference::Difference;
+use super::progress::Progress;
+use super::stack::Stack;
 use crate::account::{Account, refused};
 use crate::exit::Failed;
+use crate::output::step;
 
 /// The longest template that CloudFormation takes in a call, in bytes; longer ones it reads from S3.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
@@ -27,29 +29,6 @@ const UNANSWERED_MAX: u32 = 20;
 const LOOKS_BEFORE_IT_BEGINS: u32 = 20;
 /// How long there is between two looks at what goes on.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// A stack that is there.
-#[derive(Debug)]
-pub(crate) struct Stack {
-    pub(crate) name: String,
-    pub(crate) status: StackStatus,
-    /// Its template; null if it is neither JSON nor the YAML that `synth` prints.
-    pub(crate) template: Value,
-    pub(crate) parameters: Parameters,
-    pub(crate) outputs: BTreeMap<String, String>,
-    /// What its resources are called, by logical id.
-    pub(crate) physical_ids: BTreeMap<String, String>,
-    /// The URLs of the queues that it made, by logical id.
-    pub(crate) queues: BTreeMap<String, String>,
-}
-
-impl Stack {
-    /// Whether it is only what is left of a first deployment that failed.
-    pub(crate) fn is_leftover(&self) -> bool {
-        use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};
-        matches!(self.status, ReviewInProgress | RollbackComplete | CreateFailed | RollbackFailed | DeleteFailed)
-    }
-}
 
 /// The stack of this name, if there is one.
 pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Stack>, Failed> {
@@ -111,7 +90,7 @@ pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option
     if !wanted.changes.is_empty() {
         let leftover = wanted.existing.as_ref().filter(|stack| stack.is_leftover());
         if leftover.is_some_and(|stack| stack.status != StackStatus::ReviewInProgress) {
-            report::step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
+            step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
             delete(account, &wanted.name).await?;
         }
         if let Some(change_set) = change_set(account, wanted, bucket).await? {
@@ -211,7 +190,7 @@ async fn execute(account: &Account, wanted: &Difference, change_set: &str) -> Re
     let mut events = Events::of(account, &wanted.name).await?;
     let execute = account.cloudformation.execute_change_set().stack_name(&wanted.name).change_set_name(change_set);
     execute.send().await.map_err(|error| refused(&format!("the change set of {}", wanted.name), &error))?;
-    let progress = report::Progress::new(wanted.changes.len());
+    let progress = Progress::new(wanted.changes.len());
     let ended = events.follow(account, &progress).await?;
     match ended {
         Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => Ok(()),
@@ -226,7 +205,7 @@ pub(crate) async fn delete(account: &Account, name: &str) -> Result<(), Failed> 
     let mut events = Events::of(account, &id).await?;
     let deleted = account.cloudformation.delete_stack().stack_name(name).send().await;
     deleted.map_err(|error| refused(&format!("the stack {name}"), &error))?;
-    let ended = events.follow(account, &report::Progress::new(0)).await?;
+    let ended = events.follow(account, &Progress::new(0)).await?;
     match ended {
         None | Some(StackStatus::DeleteComplete) => Ok(()),
         ended => Err(events.failure(name, ended.as_ref())),
@@ -249,7 +228,7 @@ impl Events {
 
     /// Tells what happens until it has ended; returns the status then, none if the stack is gone. What goes on in CloudFormation goes on
     /// also while it cannot be asked: it is asked again for a while.
-    async fn follow(&mut self, account: &Account, progress: &report::Progress) -> Result<Option<StackStatus>, Failed> {
+    async fn follow(&mut self, account: &Account, progress: &Progress) -> Result<Option<StackStatus>, Failed> {
         let (mut unanswered, mut looks, mut has_begun) = (0, 0, false);
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -279,7 +258,7 @@ impl Events {
         Ok((status, self.new_ones(account).await?))
     }
 
-    fn tell(&mut self, event: &StackEvent, progress: &report::Progress) {
+    fn tell(&mut self, event: &StackEvent, progress: &Progress) {
         let Some(status) = event.resource_status() else { return };
         let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
         let reason = event.resource_status_reason().unwrap_or_default();

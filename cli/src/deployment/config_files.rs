@@ -1,11 +1,11 @@
 //! The config's files in the bucket.
 
 use aws_sdk_s3::primitives::ByteStream;
-use trigger_core::document::Source;
+use trigger_core::text::Source;
 
-use super::report;
 use crate::account::{Account, refused};
 use crate::exit::Failed;
+use crate::output::step;
 
 /// A file of the config: the text that is in the bucket, and the one that is to be.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<Strin
 /// Puts the files that changed into the bucket: those that are included first, so that no reader finds a config without them.
 pub(crate) async fn upload(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
     for file in files.iter().rev().filter(|file| file.has_changed()) {
-        report::step(&format!("uploads s3://{bucket}/{}", file.key));
+        step(&format!("uploads s3://{bucket}/{}", file.key));
         put(account, bucket, &file.key, &file.after).await?;
     }
     Ok(())
@@ -75,7 +75,7 @@ pub(crate) async fn upload(account: &Account, bucket: &str, files: &[ConfigFile]
 pub(crate) async fn restore(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
     for file in files.iter().filter(|file| file.has_changed()) {
         if let Some(before) = &file.before {
-            report::step(&format!("puts s3://{bucket}/{} back", file.key));
+            step(&format!("puts s3://{bucket}/{} back", file.key));
             put(account, bucket, &file.key, before).await?;
         }
     }

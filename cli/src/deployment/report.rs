@@ -1,12 +1,12 @@
 //! What a deployment would change and does, for people and as JSON.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use infra::{Action, Change};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
+use super::Deployment;
 use super::config_files::ConfigFile;
-use super::{Deployment, Difference};
+use super::difference::Difference;
 use crate::output::printable;
 
 /// The longest value that is shown whole.
@@ -16,11 +16,6 @@ const ADDED: &str = "\u{1b}[32m";
 const CHANGED: &str = "\u{1b}[33m";
 const REMOVED: &str = "\u{1b}[31m";
 const PLAIN: &str = "\u{1b}[0m";
-
-/// Tells what is being done.
-pub(crate) fn step(text: &str) {
-    anstream::eprintln!("{}", printable(text));
-}
 
 impl Deployment {
     /// Prints what would change.
@@ -129,35 +124,5 @@ fn show_file(file: &ConfigFile, bucket: Option<&str>) {
             _ => PLAIN,
         };
         anstream::println!("  {colour}{}{PLAIN}", printable(line));
-    }
-}
-
-/// How far a stack's change has come: a bar on a terminal, and a line for each resource.
-pub(crate) struct Progress {
-    bar: ProgressBar,
-}
-
-impl Progress {
-    pub(crate) fn new(resources: usize) -> Self {
-        let bar = ProgressBar::with_draw_target(u64::try_from(resources).ok(), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("  {bar:30} {pos}/{len} resources, {elapsed}") {
-            bar.set_style(style);
-        }
-        Self { bar }
-    }
-
-    /// Tells what happened to a resource.
-    pub(crate) fn event(&self, status: &str, kind: &str, id: &str, reason: &str) {
-        let reason = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
-        self.bar.suspend(|| anstream::eprintln!("  {status:<20} {kind} {id}{reason}"));
-        if status.ends_with("_COMPLETE") && kind != "AWS::CloudFormation::Stack" {
-            self.bar.inc(1);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }

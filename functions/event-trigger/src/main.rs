@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
-use trigger_aws::{Function, telemetry};
+use trigger_aws::functions::{Function, deadline};
+use trigger_aws::telemetry;
 use trigger_core::event::Event;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +18,7 @@ async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let text = event.payload.get();
-        let handled = function.handle(text, Event::decode(text), telemetry::deadline(event.context.deadline)).await;
+        let handled = function.handle(text, Event::decode(text), deadline(event.context.deadline)).await;
         handled.map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })
     }))
     .await

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
-use trigger_aws::{ScalerFunction, telemetry};
+use trigger_aws::functions::{ScalerFunction, deadline};
+use trigger_aws::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -15,7 +16,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &ScalerFunction::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        function.scale(telemetry::deadline(event.context.deadline)).await;
+        function.scale(deadline(event.context.deadline)).await;
         Ok::<(), Error>(())
     }))
     .await

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
-use trigger_aws::{Function, telemetry};
+use trigger_aws::functions::{Function, deadline};
+use trigger_aws::telemetry;
 use trigger_core::event::Delivery;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +18,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let deadline = telemetry::deadline(event.context.deadline);
+        let deadline = deadline(event.context.deadline);
         let handled = function.handle_batch(Delivery::batch(event.payload.get()), deadline).await;
         let goes_back = handled
             .map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })?;

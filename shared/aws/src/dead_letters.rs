@@ -6,9 +6,6 @@ use trigger_engine::ports::{DeadLetters, NotSent};
 
 use crate::clients::causes;
 
-/// The environment variable with the URL of the queue for events whose tasks cannot be started.
-pub const DEAD_LETTER_QUEUE_VARIABLE: &str = "ECS_TRIGGER_DEAD_LETTER_QUEUE";
-
 /// Sends dead letters to a queue.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {

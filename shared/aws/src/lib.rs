@@ -1,33 +1,28 @@
-//! The engine's ports on AWS.
+//! The engine's ports on AWS, and the functions around them.
 //!
-//! - [`clients`] - how the functions reach AWS; [`Aws`] - all ports: [`EcsLauncher`] by RunTask and its neighbours, [`S3Payloads`] and
-//!   [`S3Ledger`] by S3, [`SqsDeadLetters`] by SQS;
-//! - [`config_source`] - where the routing config is read from; [`ConfigCache`] - the version of it that is in force;
-//! - [`SqsQueues`] and [`EcsWorkers`] - what scaling sees and changes; [`ScalerFunction`] - its function;
-//! - [`Function`] - all of it together, as the functions use it; [`telemetry`] - what they log.
+//! - [`clients`] - how the functions reach AWS; [`Aws`] - every port: [`EcsLauncher`] on ECS, [`S3Payloads`] and [`S3Ledger`] on S3,
+//!   [`SqsDeadLetters`] on SQS; [`SqsQueues`] and [`EcsWorkers`] - what scaling observes and changes;
+//! - [`config`] - where the routing config is read from, and the version that is in force;
+//! - [`functions`] - what each Lambda function does around the engine; [`telemetry`] - its log and its metrics.
 
 pub mod clients;
-mod config_cache;
-pub mod config_source;
+pub mod config;
 mod dead_letters;
-mod function;
+pub mod functions;
+mod launcher;
 mod ledger;
-mod metrics;
 mod payloads;
+mod ports;
 mod queues;
-mod run_task;
-mod scaler;
 pub mod telemetry;
 mod workers;
-mod world;
 
-pub use config_cache::{ConfigCache, MAX_AGE_VARIABLE};
-pub use dead_letters::{DEAD_LETTER_QUEUE_VARIABLE, SqsDeadLetters};
-pub use function::{Function, StartError};
+pub use config::ConfigCache;
+pub use dead_letters::SqsDeadLetters;
+pub use functions::{Function, ScalerFunction, StartError};
+pub use launcher::EcsLauncher;
 pub use ledger::S3Ledger;
 pub use payloads::S3Payloads;
+pub use ports::Aws;
 pub use queues::SqsQueues;
-pub use run_task::EcsLauncher;
-pub use scaler::ScalerFunction;
 pub use workers::EcsWorkers;
-pub use world::{Aws, SystemClock};

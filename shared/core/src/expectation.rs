@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::config::RoutingConfig;
 use crate::config::test::{Expect, ExpectLaunch, NO_ROUTE, SampleEvent, SampleMessage, TestConfig};
-use crate::document::{Kind, Node, Spanned, json};
+use crate::environment::RESERVED_PREFIX;
 use crate::event::{DecodeError, Decoded, Delivery, Event, Firing, Message, Queue, Record};
 use crate::plan::{Plan, PlanError, PlanErrorReason, PlannedLaunch};
-use crate::task_request::RESERVED_PREFIX;
+use crate::routing::RoutingConfig;
+use crate::text::{Kind, Node, Spanned, json};
 
 /// What an event would start.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,7 +149,7 @@ fn completed(event: &Node) -> Node {
 
 fn record(message: &SampleMessage) -> Result<Record, SampleError> {
     let queue = Queue::parse(&message.queue).ok_or_else(|| SampleError::Queue(message.queue.value.clone()))?;
-    let text = |pairs: &crate::config::text::Mapping<crate::config::text::Text>| {
+    let text = |pairs: &crate::text::values::Mapping<crate::text::values::Text>| {
         pairs.0.iter().map(|(name, value)| (name.value.clone(), value.0.clone())).collect()
     };
     Ok(Record {

@@ -42,5 +42,5 @@ pub(crate) fn event(source: &str, detail_type: &str, detail: &str) -> String {
 
 /// An `Object Created` event of this key.
 pub(crate) fn object_created(key: &str) -> String {
-    OBJECT_CREATED.replace(r#""incoming/report.tar.gz""#, &crate::document::json::quote(key))
+    OBJECT_CREATED.replace(r#""incoming/report.tar.gz""#, &crate::text::json::quote(key))
 }

@@ -16,21 +16,21 @@
 //! Nothing here awaits, reads a clock, an environment variable, a file or randomness: functions fail only because of their
 //! input. *Launch* and *report* are `trigger-engine`'s.
 
-pub mod batch;
 pub mod config;
-pub mod diagnostic;
-pub mod document;
+pub mod ecs;
+pub mod environment;
 pub mod event;
 pub mod expectation;
 #[cfg(test)]
 mod fixtures;
-pub mod identity;
 pub mod launch;
-pub mod limits;
+pub mod load;
 pub mod metrics;
 pub mod pattern;
 pub mod plan;
+pub mod routing;
 pub mod scaling;
 pub mod schedule;
-pub mod task_request;
+pub mod storage;
 pub mod template;
+pub mod text;

@@ -2,10 +2,10 @@
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use trigger_core::batch::rows;
-use trigger_core::config::RoutingConfig;
+use trigger_core::event::rows;
 use trigger_core::event::{DecodeError, Decoded, Event, Message, Record};
 use trigger_core::launch::Redrive;
+use trigger_core::routing::RoutingConfig;
 
 use crate::handle::{Delivered, EventError, LaunchReport, handle};
 use crate::ports::Ports;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use trigger_core::config::route::Storage;
-use trigger_core::identity::LaunchKey;
+use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, Due, DueFor, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
+    Answer, Conclusion, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
 };
+use trigger_core::storage::Storage;
+use trigger_core::storage::{Due, DueFor};
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
 

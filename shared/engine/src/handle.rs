@@ -5,11 +5,11 @@ use std::fmt;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use trigger_core::config::{Route, RoutingConfig};
+use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{DecodeError, Event, EventKind, Firing};
-use trigger_core::identity::LaunchKey;
 use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Redrive, Skipped};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
+use trigger_core::routing::{Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
 use crate::drive::{Driven, Driver, Rest};
@@ -316,7 +316,7 @@ async fn launch_all(
             Some(reason) => (Outcome::Failed { reason: reason.clone() }, None),
             None => {
                 let now = ports.clock().now();
-                let record = LaunchRecord::new(&planned, event, copy, config.etag.as_deref(), now);
+                let record = planned.record(event, copy, config.etag.as_deref(), now);
                 let mut driven = Driven::begin(record);
                 let outcome = launch(driver, &mut driven).await;
                 (outcome, driven.open_slots)

@@ -2,10 +2,11 @@
 
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::config::route::Storage;
 use trigger_core::event::TaskStateChange;
-use trigger_core::identity::LaunchKey;
-use trigger_core::launch::{Answer, Conclusion, Due, DueFor, SeenTask, Slots, TaskStatus, later};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{Answer, Conclusion, SeenTask, Slots, TaskStatus, later};
+use trigger_core::storage::Storage;
+use trigger_core::storage::{Due, DueFor};
 
 use crate::drive::{DriveError, Driven, Driver, Rest, SLOTS_EVERY, parse, round_up, to_json};
 use crate::ports::{Clock, Entry, Expected, Ledger, LedgerError, Ports};

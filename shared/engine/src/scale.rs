@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::config::{RoutingConfig, RunsAs, Worker};
 use trigger_core::launch::{Pace, Verdict};
+use trigger_core::routing::{RoutingConfig, RunsAs, Worker};
 use trigger_core::scaling::{Action, Memory, Observation, Reason, ScalingDecision, Unknown};
 
 use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unanswered, Workers};

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use trigger_core::ecs::TaskRequest;
 use trigger_core::launch::{DeadLetter, Failure, Pace, Reply, SeenTask, TaskStatus};
-use trigger_core::task_request::TaskRequest;
 
 use crate::ports::{
     Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, PayloadError, Payloads, Ports,

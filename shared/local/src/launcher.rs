@@ -13,16 +13,17 @@ use tokio::sync::{Semaphore, mpsc::Sender, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trigger_core::config::local::Local;
+use trigger_core::ecs::StoppedTask;
+use trigger_core::ecs::TaskRequest;
 use trigger_core::event::TaskStateChange;
-use trigger_core::launch::{Reply, SeenTask, Stopped, TaskStatus};
-use trigger_core::task_request::TaskRequest;
+use trigger_core::launch::{Reply, SeenTask, TaskStatus};
 use trigger_engine::ports::{Launcher, Unanswered};
 
-use crate::bucket::{ACCOUNT, Bucket, REGION};
-use crate::dev::{ContainerExit, Happening, Stream};
+use crate::folders::bucket::{ACCOUNT, Bucket, REGION};
+use crate::happening::{ContainerExit, Happening, Stream};
 use crate::payloads::with_local_event;
-use crate::process::{CannotRun, ContainerProcess, Surroundings, containers};
-use crate::supervise::CANNOT_START;
+use crate::sandbox::process::{CannotRun, ContainerProcess, Surroundings, containers};
+use crate::sandbox::supervise::CANNOT_START;
 use crate::workers::is_of_worker;
 
 /// Where a line is cut that does not end.
@@ -76,7 +77,7 @@ struct LocalTask {
     stop: watch::Sender<bool>,
     /// Why it is to be stopped, if it is.
     stop_reason: Option<String>,
-    stopped: Option<Stopped>,
+    stopped: Option<StoppedTask>,
 }
 
 impl Started {
@@ -311,14 +312,14 @@ fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5
 }
 
 /// How ECS would tell that a task has stopped.
-fn stopped_as(containers: &[ContainerExit], stop_reason: Option<String>) -> Stopped {
+fn stopped_as(containers: &[ContainerExit], stop_reason: Option<String>) -> StoppedTask {
     let code = if stop_reason.is_some() { "UserInitiated" } else { "EssentialContainerExited" };
-    let exit = |exit: &ContainerExit| trigger_core::launch::ContainerExit {
+    let exit = |exit: &ContainerExit| trigger_core::ecs::ContainerExit {
         name: exit.container.clone(),
         exit_code: Some(exit.code.into()),
         reason: None,
     };
-    Stopped {
+    StoppedTask {
         stop_code: Some(code.to_owned()),
         stopped_reason: stop_reason,
         // What is not essential was stopped with the task, in whatever state.

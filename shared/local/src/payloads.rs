@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trigger_core::task_request::{EVENT_URI_VARIABLE, TaskRequest};
+use trigger_core::ecs::TaskRequest;
+use trigger_core::environment;
 use trigger_engine::ports::{PayloadError, Payloads};
 
 /// Where `dev` keeps its own files, below the project's folder.
@@ -34,7 +35,7 @@ fn path_of(project: &Path, uri: &str) -> PathBuf {
 /// The request with its event where processes of this machine find it.
 pub(crate) fn with_local_event(mut request: TaskRequest, project: &Path) -> TaskRequest {
     let variables = request.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
-    for variable in variables.filter(|variable| variable.name == EVENT_URI_VARIABLE) {
+    for variable in variables.filter(|variable| variable.name == environment::EVENT_URI) {
         variable.value = format!("file://{}", path_of(project, &variable.value).display());
     }
     request

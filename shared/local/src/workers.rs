@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
-use trigger_core::identity::STARTED_BY_PREFIX;
+use trigger_core::event::identity::STARTED_BY_PREFIX;
 use trigger_core::launch::{Pace, Reply};
 use trigger_core::scaling::Minute;
-use trigger_core::task_request::TaskRequest;
 use trigger_engine::ScalingPorts;
-use trigger_engine::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unanswered, WorkerTask, Workers};
+use trigger_engine::ports::{
+    Clock, Depth, Launcher, Queues, ServiceCounts, SystemClock, TasksOf, Unanswered, WorkerTask, Workers,
+};
 
-use crate::endpoint::WorkerEndpoint;
-use crate::{LocalLauncher, SystemClock};
+use crate::LocalLauncher;
+use crate::sandbox::endpoint::WorkerEndpoint;
 
 /// What the starter of a service's task begins with.
 const SERVICES: &str = "services/";

@@ -1,7 +1,7 @@
 //! What ECS refuses of a RunTask call.
 
+use trigger_core::ecs::{LaunchType, TaskRequest};
 use trigger_core::launch::Reply;
-use trigger_core::task_request::{LaunchType, TaskRequest};
 
 use super::{Ecs, error};
 

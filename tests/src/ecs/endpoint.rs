@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use trigger_core::launch::{ContainerExit, Reply, Stopped, TaskStatus};
+use trigger_core::ecs::{ContainerExit, StoppedTask};
+use trigger_core::launch::{Reply, TaskStatus};
 
 use super::{Behaviour, Ecs, Fortune};
-use crate::http::{Answer, Asked, Server};
+use crate::harness::http::{Answer, Asked, Server};
 
 /// A running endpoint; it ends with this value.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Endpoint {
     /// There is no such task, or it has ended.
     pub fn finish(&self, arn: &str, exit_code: i32) -> String {
         let mut ecs = self.ecs();
-        let stopped = Stopped {
+        let stopped = StoppedTask {
             stop_code: Some("EssentialContainerExited".to_owned()),
             stopped_reason: Some("Essential container in task exited".to_owned()),
             containers: vec![ContainerExit { name: "app".to_owned(), exit_code: Some(exit_code), reason: None }],
@@ -122,7 +123,7 @@ fn for_long() -> Fortune {
     Fortune {
         pending: SignedDuration::ZERO,
         running: SignedDuration::from_hours(1000),
-        end: Stopped::default(),
+        end: StoppedTask::default(),
         stopping: SignedDuration::ZERO,
     }
 }

@@ -15,8 +15,8 @@ mod task;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
+use trigger_core::ecs::TaskRequest;
 use trigger_core::launch::{Failure, Reply, SeenTask, TaskStatus};
-use trigger_core::task_request::TaskRequest;
 
 use bucket::Bucket;
 pub use check::TaskDefinition;

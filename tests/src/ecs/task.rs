@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use trigger_core::launch::{ContainerExit, Stopped};
-use trigger_core::task_request::TaskRequest;
+use trigger_core::ecs::TaskRequest;
+use trigger_core::ecs::{ContainerExit, StoppedTask};
 
 /// How a task fares, if nobody stops it.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct Fortune {
     /// How long it runs.
     pub running: SignedDuration,
     /// How it stops.
-    pub end: Stopped,
+    pub end: StoppedTask,
     /// How long it takes to stop when asked.
     pub stopping: SignedDuration,
 }
@@ -28,7 +28,7 @@ pub struct Task {
     /// When that was.
     pub started: Timestamp,
     /// When it stopped, and how.
-    pub stopped: Option<(Timestamp, Stopped)>,
+    pub stopped: Option<(Timestamp, StoppedTask)>,
     /// Its state, and the version of that.
     status: &'static str,
     version: u32,
@@ -58,13 +58,13 @@ impl Task {
     }
 
     /// Lets it end now.
-    pub(super) fn end_now(&mut self, now: Timestamp, end: Stopped) {
+    pub(super) fn end_now(&mut self, now: Timestamp, end: StoppedTask) {
         self.fortune.running = now.duration_since(self.runs_from());
         self.fortune.end = end;
     }
 
     /// How it stopped, as far as has got about.
-    pub(super) fn stopped_as_of(&self, now: Timestamp, lag: SignedDuration) -> Option<(Timestamp, Stopped)> {
+    pub(super) fn stopped_as_of(&self, now: Timestamp, lag: SignedDuration) -> Option<(Timestamp, StoppedTask)> {
         self.stopped.clone().filter(|(at, _)| now.duration_since(*at) >= lag)
     }
 
@@ -152,9 +152,9 @@ impl Task {
 }
 
 /// How a task stops that was asked to.
-fn user_initiated(reason: &str, end: &Stopped) -> Stopped {
+fn user_initiated(reason: &str, end: &StoppedTask) -> StoppedTask {
     let killed = |container: &ContainerExit| ContainerExit { exit_code: Some(137), ..container.clone() };
-    Stopped {
+    StoppedTask {
         stop_code: Some("UserInitiated".to_owned()),
         stopped_reason: Some(reason.to_owned()),
         containers: end.containers.iter().map(killed).collect(),

@@ -4,17 +4,18 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, record};
 use super::launching::LedgerConfig;
 use super::local::Local;
-use super::route::{RouteConfig, Storage};
+use super::route::RouteConfig;
 use super::stack::StackConfig;
 use super::task::TaskSettings;
 use super::test::TestConfig;
-use super::text::Mapping;
 use super::workers::WorkerConfig;
-use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Span, Spanned, json};
+use crate::storage::Storage;
+use crate::text::decode::{Decode, record};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::Mapping;
+use crate::text::{Kind, Node, Span, Spanned, json};
 
 /// The version of the config's format.
 pub const CONFIG_VERSION: u32 = 1;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Source, Span};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::{Kind, Node, Source, Span};
 
 /// Finds an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -11,7 +11,7 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 const OPENING: &str = "${env:";
 
 /// Replaces every `${env:...}` in the texts of a tree. Keys are left as they are.
-pub(super) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
     match &mut node.kind {
         Kind::String(text) if text.contains(OPENING) => {
             let before = problems.len();

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, choice, record, unknown_word, wrong_type};
-use super::text::{Duration, OneOrMany, Text};
-use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Spanned};
+use crate::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType};
 use crate::launch::{RetryOn, WhenFull};
-use crate::task_request::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType};
+use crate::text::decode::{Decode, choice, record, unknown_word, wrong_type};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::{Duration, OneOrMany, Text};
+use crate::text::{Kind, Node, Spanned};
 
 record! {
     /// One rung of a capacity ladder: what an attempt asks for instead of the task's own.

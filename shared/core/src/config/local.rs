@@ -1,8 +1,8 @@
 //! `local`: how `ecs-trigger dev` runs tasks on this machine.
 
-use super::decode::record;
-use super::text::{Duration, Mapping};
-use crate::document::Spanned;
+use crate::text::Spanned;
+use crate::text::decode::record;
+use crate::text::values::{Duration, Mapping};
 
 record! {
     /// How `ecs-trigger dev` runs the tasks on this machine. Paths are relative to the config's folder.

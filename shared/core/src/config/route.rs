@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, choice, record};
 use super::launching::ConcurrencyConfig;
 use super::s3::S3Filter;
-use super::text::{Anything, Duration, Mapping, OneOrMany, Text};
-use crate::diagnostic::Diagnostic;
-use crate::document::{Node, Spanned};
 use crate::schedule::CatchUp;
+use crate::text::decode::{Decode, choice, record};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::{Anything, Duration, OneOrMany, Text};
+use crate::text::{Node, Spanned};
 
 record! {
     /// A route: events of one kind launch one task or several.
@@ -142,38 +142,5 @@ impl JsonSchema for EventPattern {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "description": "An EventBridge event pattern.", "type": "object", "minProperties": 1 })
-    }
-}
-
-record! {
-    /// Where ecs-trigger keeps what has to outlive a call.
-    pub struct Storage ("a mapping with `bucket`") {
-        /// The bucket's name. The functions write into it; tasks must be allowed to read what they are pointed to.
-        pub bucket: Spanned<super::s3::BucketName>,
-        /// What every key begins with. Default: nothing, so that payloads are `payloads/CLIENT_TOKEN.json`, and the ledger's
-        /// launches `launches/ROUTE/DATE/ID.json`.
-        #[schemars(example = &"ecs-trigger")]
-        pub prefix: Option<String>,
-    }
-}
-
-impl Storage {
-    /// The URI of a payload.
-    pub fn payload_uri(&self, client_token: &str) -> String {
-        self.uri(&format!("payloads/{client_token}.json"))
-    }
-
-    /// The URI of what has this path below the prefix.
-    pub(crate) fn uri(&self, path: &str) -> String {
-        let prefix = self.prefix.as_deref().unwrap_or_default().trim_matches('/');
-        let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("s3://{}/{prefix}{slash}{path}", self.bucket.0)
-    }
-}
-
-impl<T> Mapping<T> {
-    /// Adds the entries of an included file.
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
     }
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, record};
-use super::text::{OneOrMany, Text};
-use crate::diagnostic::Diagnostic;
-use crate::document::{Entry, Kind, Node, Span, Spanned};
 use crate::event::S3DetailType;
 use crate::pattern::operator::parse_address;
+use crate::storage::BucketName;
+use crate::text::decode::{Decode, record};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::{OneOrMany, Text};
+use crate::text::{Entry, Kind, Node, Span, Spanned};
 
 record! {
     /// S3 events by bucket and key.
@@ -21,42 +22,6 @@ record! {
         pub key: Option<KeyFilter>,
         /// What happened to the object. Default: `Object Created`.
         pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
-    }
-}
-
-/// The name of a bucket: letters, digits, `.`, `-` and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BucketName(pub String);
-
-impl BucketName {
-    /// Whether a text can name a bucket, also one from before today's narrower rules.
-    pub fn is_valid(name: &str) -> bool {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        (1..=255).contains(&name.len()) && name.chars().all(legal) && !name.starts_with('.') && !name.contains("..")
-    }
-}
-
-impl Decode for BucketName {
-    const EXPECTED: &'static str = "a bucket's name";
-
-    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
-        let name = String::decode(node, problems)?;
-        if !Self::is_valid(&name) {
-            let problem = Diagnostic::error(node.span, format!("`{name}` cannot be a bucket's name"));
-            problems.push(problem.help("use letters, digits, `.` and `-`; for several buckets, a list"));
-            return None;
-        }
-        Some(Self(name))
-    }
-}
-
-impl JsonSchema for BucketName {
-    fn schema_name() -> Cow<'static, str> {
-        "BucketName".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "description": "The name of a bucket.", "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$" })
     }
 }
 

@@ -1,11 +1,10 @@
 //! `stack`: what `ecs-trigger deploy` is told beyond what routes and workers say.
 
-use super::decode::{choice, record};
-use super::text::{Duration, Mapping};
-use crate::diagnostic::Diagnostic;
-use crate::document::Spanned;
-use crate::event::Queue;
-use crate::limits;
+use crate::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
+use crate::text::Spanned;
+use crate::text::decode::{choice, record};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::{Duration, Mapping};
 
 record! {
     /// The CloudFormation stack that is generated from this config.
@@ -159,12 +158,12 @@ impl StackQueue {
             duration.as_ref().map(|duration| u32::try_from(duration.value.0.as_secs()).unwrap_or(u32::MAX))
         };
         let batch_window = seconds(&self.batch_window).unwrap_or(0);
-        let visible_after = limits::visibility_timeout_min(batch_window);
+        let visible_after = visibility_timeout_min(batch_window);
         let number = |number: &Option<Spanned<u32>>| number.as_ref().map(|number| number.value);
         QueueSettings {
             is_created: self.queue == Some(Origin::Create),
             visibility_timeout: seconds(&self.visibility_timeout).unwrap_or(visible_after),
-            max_receive_count: number(&self.max_receive_count).unwrap_or(limits::RECEIVES_MIN),
+            max_receive_count: number(&self.max_receive_count).unwrap_or(RECEIVES_MIN),
             batch_size: number(&self.batch_size).unwrap_or(10),
             batch_window,
             maximum_concurrency: number(&self.maximum_concurrency),
@@ -193,14 +192,13 @@ impl StackQueue {
         if !is_of_route {
             return;
         }
-        let least = limits::visibility_timeout_min(settings.batch_window);
+        let least = visibility_timeout_min(settings.batch_window);
         if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout < least) {
             let message = "a message could come again while a function still has it: hidden for less than six times the \
                            function's timeout of 60 s and the batch's window";
             problems.push(Diagnostic::error(visible.span, message).help(format!("write `{least}s` or more")));
         }
-        if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < limits::RECEIVES_MIN)
-        {
+        if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < RECEIVES_MIN) {
             let message =
                 "a message could be dead-lettered that Lambda was only too busy for: it is received for nothing then";
             problems.push(Diagnostic::error(receives.span, message).help("write `5` or more"));

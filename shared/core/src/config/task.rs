@@ -1,13 +1,13 @@
 //! What a route launches: RunTask's parameters, in the config's words.
 
-use super::decode::record;
 use super::launching::{CapacityConfig, RetryConfig};
-use super::text::{Duration, Mapping, Text};
-use crate::document::Spanned;
-use crate::task_request::{
+use crate::ecs::{
     AwsvpcConfiguration, CapacityProviderStrategyItem, EnvironmentFile, EphemeralStorage, LaunchType,
     PlacementConstraint, PlacementStrategy, PropagateTags, ResourceRequirement, VolumeConfiguration,
 };
+use crate::text::Spanned;
+use crate::text::decode::record;
+use crate::text::values::{Duration, Mapping, Text};
 
 record! {
     /// Everything that RunTask takes. What is left out keeps the default's, the task definition's or the cluster's value.

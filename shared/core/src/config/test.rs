@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, record, wrong_type};
-use super::text::{Anything, Mapping, Text};
-use crate::diagnostic::Diagnostic;
-use crate::document::{Kind, Node, Spanned};
+use crate::text::decode::{Decode, record, wrong_type};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::{Anything, Mapping, Text};
+use crate::text::{Kind, Node, Spanned};
 
 record! {
     /// A sample event and what it must start. Exactly one of `event`, `message` and `firing`.

@@ -1,8 +1,8 @@
 //! Which queues have workers of their own, and how many.
 
-use super::decode::record;
-use super::text::{Duration, OneOrMany};
-use crate::document::Spanned;
+use crate::text::Spanned;
+use crate::text::decode::record;
+use crate::text::values::{Duration, OneOrMany};
 
 record! {
     /// The workers of a queue: tasks of a service, or tasks started one by one, that receive its messages themselves. How many

@@ -2,7 +2,7 @@
 
 use super::message::{self, Record};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing};
-use crate::document::{Kind, Node, json};
+use crate::text::{Kind, Node, json};
 
 /// What a function is invoked with.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::fields::Fields;
 use super::{DecodeError, Envelope, S3DetailType, S3Event};
-use crate::document::Node;
-use crate::identity::Identity;
+use crate::event::identity::Identity;
+use crate::text::Node;
 
 /// An event as EventBridge delivers it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Typed access to a JSON object's fields, with errors that name the path.
 
 use super::DecodeError;
-use crate::document::{Entry, Kind, Node};
+use crate::text::{Entry, Kind, Node};
 
 /// A JSON object and the path to it.
 pub(super) struct Fields<'a> {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::fields::Fields;
 use super::notification::{self, Content};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
-use crate::document::{Kind, Node, json};
-use crate::identity::Identity;
+use crate::event::identity::Identity;
+use crate::text::{Kind, Node, json};
 
 /// Attributes that differ between two deliveries of one message. No template sees them: a request that is made of them would
 /// not be the same request at the next delivery.
@@ -239,7 +239,7 @@ impl Fields<'_> {
     /// An object's entries, each with the text that `text` finds in its value.
     fn texts(&self, name: &str, text: impl Fn(&Node) -> Option<String>) -> Result<Vec<(String, String)>, DecodeError> {
         let Some(entries) = self.optional_entries(name)? else { return Ok(Vec::new()) };
-        let pair = |entry: &crate::document::Entry| match (text(&entry.value), &entry.value.kind) {
+        let pair = |entry: &crate::text::Entry| match (text(&entry.value), &entry.value.kind) {
             (Some(text), _) => Some(Ok((entry.key.value.clone(), text))),
             // An attribute without a value, as lists are delivered.
             (None, Kind::Object(_) | Kind::Null) => None,

@@ -1,14 +1,16 @@
 //! Decode: from a delivered text to one of the events we know, checked once, here.
 
+mod batch;
 mod delivery;
 mod envelope;
 mod event_bridge;
 mod fields;
+mod firing;
+pub mod identity;
 mod message;
 mod notification;
 mod queue;
 mod s3;
-mod schedule;
 mod task_state;
 mod trace;
 
@@ -16,18 +18,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use batch::rows;
 pub use delivery::Delivery;
 pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
+pub use firing::{Firing, SCHEDULER_INPUT};
 pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES};
-pub use queue::Queue;
+pub use queue::{Queue, RECEIVES_MIN, SQS_TRIGGER_TIMEOUT_SECONDS, visibility_timeout_min};
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
-pub use schedule::{Firing, SCHEDULER_INPUT};
 pub use task_state::{LifecycleEvent, SWEEP_INPUT, TaskStateChange};
 pub use trace::TRACE_VARIABLES;
 
-use crate::document::{Node, json};
-use crate::identity::Identity;
+use crate::text::{Node, json};
+use identity::Identity;
 
 /// One event, from whatever source.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +93,20 @@ impl Event {
         let node = json::parse(text)?;
         let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
         Ok(Self { kind, node, text: text.into() })
+    }
+
+    /// Returns the event that S3 sends when an object is created; what S3 chooses, such as the time, is made up.
+    pub(crate) fn object_created(bucket: &str, key: &str) -> Result<Self, DecodeError> {
+        let event = serde_json::json!({
+            "version": "0", "id": "00000000-0000-0000-0000-000000000000", "detail-type": "Object Created", "source": "aws.s3",
+            "account": "000000000000", "time": "2026-01-01T00:00:00Z", "region": "us-east-1",
+            "resources": [format!("arn:aws:s3:::{bucket}")],
+            "detail": {
+                "version": "0", "bucket": { "name": bucket }, "reason": "PutObject",
+                "object": { "key": key, "size": 1, "etag": "0", "sequencer": "0" },
+            },
+        });
+        Self::decode(&event.to_string())
     }
 
     /// The event's id, for people: EventBridge's, or SQS's message id, or schedule and time.

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use super::fields::Fields;
 use super::{DecodeError, EventBridgeEvent, S3_EVENT_SOURCE, S3DetailType};
-use crate::document::{Kind, Node};
+use crate::text::{Kind, Node};
 
 /// What a body holds.
 pub(super) enum Content {
@@ -151,9 +151,8 @@ pub(super) fn sns(body: &Node) -> Result<Option<SnsEnvelope>, DecodeError> {
         return Ok(None);
     }
     let fields = Fields::root(body)?;
-    let attribute = |entry: &crate::document::Entry| {
-        Some((entry.key.value.clone(), entry.value.get("Value")?.as_str()?.to_owned()))
-    };
+    let attribute =
+        |entry: &crate::text::Entry| Some((entry.key.value.clone(), entry.value.get("Value")?.as_str()?.to_owned()));
     let attributes = fields.optional_entries("MessageAttributes")?.unwrap_or_default();
     Ok(Some(SnsEnvelope {
         topic_arn: fields.string("TopicArn")?,

@@ -2,6 +2,18 @@
 
 use std::fmt;
 
+/// How long a function may run that takes messages, in seconds.
+pub const SQS_TRIGGER_TIMEOUT_SECONDS: u32 = 60;
+/// How often a message must be received at least before it is dead-lettered, so that throttling does not do it.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+pub const RECEIVES_MIN: u32 = 5;
+
+/// How long a message must be hidden at least that a function has received, in seconds: six times as long as the function may run, and the
+/// batch's window. Source: as above.
+pub fn visibility_timeout_min(batch_window: u32) -> u32 {
+    6 * SQS_TRIGGER_TIMEOUT_SECONDS + batch_window
+}
+
 /// A queue, by its name and, where they are known, Region and account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Queue {

@@ -4,8 +4,8 @@
 
 use super::fields::Fields;
 use super::{DecodeError, Envelope};
-use crate::config::decode::choice;
-use crate::identity::Identity;
+use crate::event::identity::Identity;
+use crate::text::decode::choice;
 
 /// The event source of S3's own events.
 pub const S3_EVENT_SOURCE: &str = "aws.s3";

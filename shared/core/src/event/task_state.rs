@@ -2,9 +2,9 @@
 
 use super::fields::Fields;
 use super::{DecodeError, Envelope};
-use crate::document::{Kind, Node, json};
-use crate::identity::LaunchKey;
-use crate::launch::{ContainerExit, Stopped};
+use crate::ecs::{ContainerExit, StoppedTask};
+use crate::event::identity::LaunchKey;
+use crate::text::{Kind, Node, json};
 
 /// What the schedule of the sweep gives as its input.
 pub const SWEEP_INPUT: &str = r#"{"sweep":true}"#;
@@ -40,7 +40,7 @@ pub struct TaskStateChange {
     /// What it records as its starter.
     pub started_by: Option<String>,
     /// How it stopped, if it has.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<StoppedTask>,
 }
 
 impl TaskStateChange {
@@ -71,12 +71,12 @@ impl TaskStateChange {
     }
 }
 
-fn stopped(detail: &Fields<'_>) -> Result<Stopped, DecodeError> {
+fn stopped(detail: &Fields<'_>) -> Result<StoppedTask, DecodeError> {
     let containers = match detail.node().get("containers") {
         Some(_) => detail.objects("containers")?.iter().map(container).collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    Ok(Stopped {
+    Ok(StoppedTask {
         stop_code: detail.optional_string("stopCode")?,
         stopped_reason: detail.optional_string("stoppedReason")?,
         containers,

@@ -1,7 +1,7 @@
 //! Trace context: which trace an event belongs to, for the task that it starts to go on with.
 
 use super::{Event, EventKind};
-use crate::document::Node;
+use crate::text::Node;
 
 /// The environment variables of W3C's trace context, as OpenTelemetry reads them, and of X-Ray's, as its SDKs do.
 /// Source: <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>

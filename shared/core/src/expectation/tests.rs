@@ -3,8 +3,8 @@
 use expect_test::{Expect, expect};
 
 use super::{actual, differences, written};
-use crate::config::RoutingConfig;
-use crate::document::Source;
+use crate::routing::RoutingConfig;
+use crate::text::Source;
 
 /// Runs the tests of a config; shows each one's differences and what `--update` would write.
 fn check(tests: &str, expected: Expect) {

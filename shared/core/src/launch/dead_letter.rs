@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::identity::LaunchKey;
+use crate::event::identity::LaunchKey;
 
 use super::record::{Attempt, EventCopy, LaunchRecord, LaunchedTask};
 

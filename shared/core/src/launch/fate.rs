@@ -1,39 +1,34 @@
 //! How a task ended, and whether that is a failure.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::record::RetryOn;
+use crate::ecs::{ContainerExit, StoppedTask};
 
-/// How a task stopped, as ECS tells it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopped {
-    /// Such as `EssentialContainerExited`. ECS forgets a task an hour after it stopped; then there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_code: Option<String>,
-    /// In words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped_reason: Option<String>,
-    /// Its containers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub containers: Vec<ContainerExit>,
-    /// Whether ECS knows the task no more: nobody can say how it ended.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub vanished: bool,
+/// When a task that failed is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How often each task is started at most.
+    pub attempts: u32,
+    /// For which failures.
+    pub on: Vec<RetryOn>,
+    /// How long to wait before the second start; twice as long before each further one.
+    pub backoff_seconds: i64,
 }
 
-/// How a container ended.
+/// A failure after which a task is started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerExit {
-    /// The container's name.
-    pub name: String,
-    /// Its exit code; one that never ran has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
-    /// More about it, such as `OutOfMemoryError`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+#[serde(rename_all = "snake_case")]
+pub enum RetryOn {
+    /// Its capacity was taken away: Fargate Spot, or an EC2 Spot instance.
+    SpotInterruption,
+    /// It stopped before its containers ran, as when an image cannot be pulled.
+    FailedToStart,
+    /// It ran longer than its timeout.
+    Timeout,
+    /// A container ended with one of these exit codes.
+    ExitCode(Vec<i32>),
+    /// Any failure.
+    Any,
 }
 
 /// Why we stop a task.
@@ -79,7 +74,7 @@ pub enum Fate {
     Vanished,
 }
 
-impl Stopped {
+impl StoppedTask {
     /// What the task came to. `stop`: why we stopped it, if we did. `judged`: the containers that decide; none: all do.
     ///
     /// Stop codes: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>
@@ -131,25 +126,6 @@ impl Fate {
                 (RetryOn::ExitCode(codes), Self::ExitCode(code)) => codes.contains(&code),
                 _ => false,
             })
-    }
-}
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.vanished {
-            return formatter.write_str("ECS knows it no more, and nobody saw how it ended");
-        }
-        formatter.write_str(self.stop_code.as_deref().unwrap_or("stopped"))?;
-        self.stopped_reason.iter().try_for_each(|reason| write!(formatter, ", {reason}"))?;
-        for ContainerExit { name, exit_code, reason } in &self.containers {
-            write!(formatter, "; {name}: ")?;
-            match exit_code {
-                Some(code) => write!(formatter, "exit code {code}")?,
-                None => formatter.write_str("no exit code")?,
-            }
-            reason.iter().try_for_each(|reason| write!(formatter, " ({reason})"))?;
-        }
-        Ok(())
     }
 }
 

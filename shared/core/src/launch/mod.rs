@@ -2,7 +2,7 @@
 //!
 //! [`LaunchRecord`] is what the ledger remembers of a launch. [`Protocol`] is the state machine: what is recorded, and what was
 //! heard, decides the next [`Step`]. It does nothing itself; `trigger-engine` drives it, here and on AWS and in the simulation
-//! alike. [`Reply::verdict`] says what a reply of ECS means, [`Stopped::fate`] what a task came to, [`Slots`] who may run at once.
+//! alike. [`Reply::verdict`] says what a reply of ECS means, [`crate::ecs::StoppedTask::fate`] what a task came to, [`Slots`] who may run at once.
 //!
 //! What always holds:
 //!
@@ -20,20 +20,19 @@
 mod dead_letter;
 mod fate;
 mod pace;
-mod places;
 mod protocol;
 mod record;
 mod reply;
 mod slots;
 
 pub use dead_letter::{DeadLetter, Redrive};
-pub use fate::{ContainerExit, Fate, StopReason, Stopped};
+pub use fate::{Fate, Retry, RetryOn, StopReason};
 pub use pace::Pace;
-pub use places::{Due, DueFor, hashed_name};
 pub use protocol::{Answer, Protocol, SeenTask, Step, TaskStatus, later};
+pub(crate) use record::VERSION as RECORD_VERSION;
 pub use record::{
-    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Retry,
-    RetryOn, Sequence, Skipped, Slot, Undecided, WhenFull,
+    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Sequence,
+    Skipped, Slot, Undecided, WhenFull,
 };
 pub use reply::{Failure, Reply, Verdict};
 pub use slots::{Holder, Slots, Taken, WAITING_MAX, Waiter};

@@ -3,13 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::dead_letter::DeadLetter;
-use super::fate::{Fate, StopReason, Stopped};
+use super::fate::{Fate, StopReason};
 use super::record::{
     Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Skipped, Slot, Undecided, WhenFull,
 };
 use super::reply::{Reply, Verdict};
 use super::slots::Taken;
-use crate::task_request::TaskRequest;
+use crate::ecs::StoppedTask;
+use crate::ecs::TaskRequest;
 
 // The life of an attempt, from when it is recorded: calls begin within 30 s, or whoever calls says so anew; after 4 min without a word
 // somebody else calls; after 40 min nobody does; after 45 min its tasks are searched for, and it is closed.
@@ -120,7 +121,7 @@ pub enum TaskStatus {
     /// It runs, or will.
     Alive,
     /// It stopped.
-    Stopped(Stopped),
+    Stopped(StoppedTask),
     /// ECS does not know it.
     Missing,
 }
@@ -613,7 +614,7 @@ impl Protocol {
         task.stopped = match &seen.status {
             TaskStatus::Stopped(stopped) => Some(stopped.clone()),
             TaskStatus::Missing if now.duration_since(task.since) >= UNKNOWN_AT_FIRST => {
-                Some(Stopped { vanished: true, ..Stopped::default() })
+                Some(StoppedTask { vanished: true, ..StoppedTask::default() })
             }
             TaskStatus::Alive | TaskStatus::Missing => return,
         };

@@ -3,16 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::fate::{Fate, StopReason, Stopped};
+use super::fate::{Fate, Retry, StopReason};
 use super::reply::Reply;
-use crate::config::decode::choice;
-use crate::event::Event;
-use crate::identity::{Identity, Launch, LaunchKey};
-use crate::plan::PlannedLaunch;
-use crate::task_request::{ATTEMPT_VARIABLE, Capacity, TaskRequest};
+use crate::ecs::{Capacity, StoppedTask, TaskRequest};
+use crate::environment;
+use crate::event::identity::{CallId, Identity, LaunchKey};
+use crate::text::decode::choice;
 
 /// The version of a record's form.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// One launch: what is to be started, what was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,7 +152,7 @@ pub struct LaunchedTask {
     pub stop_asked: bool,
     /// How it stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<StoppedTask>,
     /// Whether another task takes its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retried: bool,
@@ -173,33 +172,6 @@ pub struct Reopened {
     pub attempts: usize,
     /// How many tasks had others in their places.
     pub retried: u32,
-}
-
-/// When a task that failed is started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
-    /// How often each task is started at most.
-    pub attempts: u32,
-    /// For which failures.
-    pub on: Vec<RetryOn>,
-    /// How long to wait before the second start; twice as long before each further one.
-    pub backoff_seconds: i64,
-}
-
-/// A failure after which a task is started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RetryOn {
-    /// Its capacity was taken away: Fargate Spot, or an EC2 Spot instance.
-    SpotInterruption,
-    /// It stopped before its containers ran, as when an image cannot be pulled.
-    FailedToStart,
-    /// It ran longer than its timeout.
-    Timeout,
-    /// A container ended with one of these exit codes.
-    ExitCode(Vec<i32>),
-    /// Any failure.
-    Any,
 }
 
 /// How many tasks of a route run at once.
@@ -308,38 +280,6 @@ impl Sequence {
 }
 
 impl LaunchRecord {
-    /// The record of a launch that was never made. `event`: where the event's JSON is, if it is not to be in the record.
-    pub fn new(planned: &PlannedLaunch, event: &Event, uri: Option<&str>, etag: Option<&str>, now: Timestamp) -> Self {
-        Self {
-            version: VERSION,
-            key: planned.key.clone(),
-            task: planned.task.clone(),
-            index: planned.index,
-            slice: planned.slice,
-            event_id: event.id(),
-            identity: event.identity(),
-            event: uri.map_or_else(|| EventCopy::Text(event.text.to_string()), |uri| EventCopy::Uri(uri.to_owned())),
-            config_etag: etag.map(str::to_owned),
-            request: planned.request.clone(),
-            capacity: planned.capacity.clone(),
-            timeout_seconds: planned.timeout.map(|timeout| i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)),
-            retry: planned.retry.clone(),
-            concurrency: planned.concurrency.clone(),
-            sequence: planned.sequence.clone(),
-            created: now,
-            slot: None,
-            is_latest: false,
-            attempts: Vec::new(),
-            tasks: Vec::new(),
-            reopened: None,
-            not_before: None,
-            given_up: None,
-            due: now,
-            concluding: None,
-            ended: None,
-        }
-    }
-
     /// Reads a record.
     ///
     /// # Errors
@@ -392,7 +332,7 @@ impl LaunchRecord {
 
     /// The client token of an attempt.
     pub fn client_token(&self, attempt: u32) -> String {
-        Launch {
+        CallId {
             cluster: self.request.cluster.as_deref().unwrap_or("default"),
             route: &self.key.route,
             task: &self.task,
@@ -415,7 +355,7 @@ impl LaunchRecord {
         }
         let variables =
             request.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
-        for variable in variables.filter(|variable| variable.name == ATTEMPT_VARIABLE) {
+        for variable in variables.filter(|variable| variable.name == environment::ATTEMPT) {
             variable.value = number.to_string();
         }
         if LaunchKey::of_started_by(&request.started_by).is_some() {

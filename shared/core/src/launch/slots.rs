@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Concurrency, WhenFull};
-use crate::identity::LaunchKey;
+use crate::event::identity::LaunchKey;
 
 /// How many launches may wait for the slots of one key: the list is written anew with every change.
 pub const WAITING_MAX: usize = 5_000;

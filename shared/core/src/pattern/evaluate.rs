@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::operator::{Literal, Operator, Scalar};
 use super::{Alternative, Field, Pattern, below};
-use crate::document::{Kind, Node};
+use crate::text::{Kind, Node};
 
 /// An event's values by path.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use super::evaluate::FlatEvent;
 use super::operator::{Literal, Operator, Scalar};
 use super::{Alternative, Field, Pattern};
-use crate::document::{Span, json};
+use crate::text::{Span, json};
 
 /// How many characters of a value are shown.
 const VALUE_CHARACTERS_MAX: usize = 60;

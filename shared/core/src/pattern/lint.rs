@@ -2,9 +2,9 @@
 
 use super::operator::{Operator, Scalar};
 use super::{Alternative, Field, Pattern, below};
-use crate::diagnostic::{Diagnostic, hint};
-use crate::document::{Entry, Kind, Node, Span, json};
 use crate::event::MESSAGE_FIELDS;
+use crate::text::diagnostic::{Diagnostic, hint};
+use crate::text::{Entry, Kind, Node, Span, json};
 
 /// The fields that an event has besides `detail`.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
@@ -218,7 +218,7 @@ pub fn overlaps<'a>(patterns: &[(&'a str, Span, &'a Pattern)]) -> Vec<Diagnostic
             .map(|(other, _, _)| *other)
             .collect();
         if !others.is_empty() {
-            let message = format!("an event may take `{name}` and also {}", crate::config::decode::list(&others));
+            let message = format!("an event may take `{name}` and also {}", crate::text::decode::list(&others));
             warnings.push(Diagnostic::warning(*span, message).help("every route that matches starts its task"));
         }
     }

@@ -12,8 +12,8 @@ pub mod number;
 pub mod operator;
 mod parse;
 
-use crate::diagnostic::Diagnostic;
-use crate::document::{Node, Span};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::{Node, Span};
 use operator::Operator;
 
 /// A parsed event pattern.

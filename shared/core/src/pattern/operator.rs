@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::number::ComparableNumber;
-use crate::document::json::quote;
+use crate::text::json::quote;
 
 /// One entry of a field's array.
 #[derive(Debug, Clone, PartialEq)]

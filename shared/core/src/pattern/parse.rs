@@ -7,8 +7,8 @@ use super::operator::{
     AnythingBut, Cidr, IgnoreCase, Literal, NumberOperand, NumericRange, Operator, Wildcard, parse_address,
 };
 use super::{Alternative, Field, Pattern, below};
-use crate::diagnostic::Diagnostic;
-use crate::document::{Entry, Kind, Node, Span};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::{Entry, Kind, Node, Span};
 
 /// How many alternatives `$or` may multiply out to.
 const ALTERNATIVES_MAX: usize = 10_000;

@@ -4,7 +4,7 @@ use super::Pattern;
 use super::evaluate::FlatEvent;
 use super::matcher::Matcher;
 use super::operator::parse_address;
-use crate::document::json;
+use crate::text::json;
 
 fn parse(text: &str) -> Result<Pattern, String> {
     let node = json::parse(text).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Why an event's tasks cannot be requested.
 
-use crate::config::RouteError;
-use crate::limits;
+use crate::ecs::limits;
+use crate::routing::RouteError;
 use crate::template::RenderError;
 
 /// Why an event's tasks cannot be requested. None of these gets better by trying again.

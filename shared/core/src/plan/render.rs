@@ -8,17 +8,16 @@ use minijinja::Value;
 
 use super::error::RENDERED_BYTES_MAX;
 use super::{PlanErrorReason, PlannedLaunch};
-use crate::config::{ContainerTemplates, Route, RouteConcurrency, RoutingConfig, Task};
-use crate::document::Span;
+use crate::ecs::limits;
+use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest};
+use crate::environment;
 use crate::event::Event;
-use crate::identity::{Identity, Launch, LaunchKey};
-use crate::launch::{Concurrency, Sequence, hashed_name};
-use crate::limits;
-use crate::task_request::{
-    ATTEMPT_VARIABLE, Capacity, ContainerOverride, EVENT_ID_VARIABLE, EnvironmentVariable, INDEX_VARIABLE,
-    ROUTE_VARIABLE, TaskRequest,
-};
+use crate::event::identity::{CallId, Identity, LaunchKey};
+use crate::launch::{Concurrency, Sequence};
+use crate::routing::{ContainerTemplates, Route, RouteConcurrency, RoutingConfig, Task};
+use crate::storage::hashed_name;
 use crate::template::{Context, Template};
+use crate::text::Span;
 
 /// What rendering one event for one route needs.
 pub(super) struct Renderer<'a> {
@@ -122,7 +121,7 @@ impl<'a> Renderer<'a> {
         (0..slices).map(move |slice| {
             let mut request = request.clone();
             request.count = copies.map(|copies| (copies - slice * limits::COUNT_MAX).min(limits::COUNT_MAX));
-            request.client_token = Launch {
+            request.client_token = CallId {
                 cluster: request.cluster.as_deref().unwrap_or("default"),
                 route: &self.route.name,
                 task: &task.name,
@@ -269,11 +268,11 @@ impl<'a> Renderer<'a> {
     fn own_variables(&self, element: &Element, container: &mut ContainerOverride) -> Result<(), PlanErrorReason> {
         without_nul(&self.event_id, || "the event's id".to_owned())?;
         container.environment.extend([
-            variable(ROUTE_VARIABLE, &self.route.name),
-            variable(EVENT_ID_VARIABLE, &self.event_id),
-            variable(ATTEMPT_VARIABLE, "0"),
+            variable(environment::ROUTE, &self.route.name),
+            variable(environment::EVENT_ID, &self.event_id),
+            variable(environment::ATTEMPT, "0"),
         ]);
-        container.environment.extend(element.index.map(|index| variable(INDEX_VARIABLE, &index.to_string())));
+        container.environment.extend(element.index.map(|index| variable(environment::INDEX, &index.to_string())));
         for (name, value) in &self.trace {
             // What the config says itself holds.
             if !container.environment.iter().any(|known| known.name == *name) {

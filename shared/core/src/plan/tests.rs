@@ -4,10 +4,10 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::Plan;
-use crate::config::RoutingConfig;
-use crate::document::Source;
 use crate::event::{Delivery, Event, Message};
 use crate::fixtures::{OBJECT_CREATED, event, object_created};
+use crate::routing::RoutingConfig;
+use crate::text::Source;
 
 fn plan(config: &str, event: &str) -> Result<Plan, String> {
     let source = Source::new("c.yaml", config);
@@ -504,7 +504,7 @@ fn batch(queue: &str, body: &str, group: Option<&str>) -> String {
     format!(
         r#"{{"Records":[{{"messageId":"m-1","body":{},"attributes":{{"SentTimestamp":"1","ApproximateReceiveCount":"2"{group}}},
         "messageAttributes":{{"tenant":{{"stringValue":"t","dataType":"String"}}}},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:r:1:{queue}"}}]}}"#,
-        crate::document::json::quote(body)
+        crate::text::json::quote(body)
     )
 }
 

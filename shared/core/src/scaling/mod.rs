@@ -3,7 +3,6 @@
 //! - [`observation`] - what is seen at a tick; [`memory`] - what earlier ticks leave behind;
 //! - [`rule`] - how many workers are wanted: by [`latency`], by a [`target`] of backlog per task, or by [`step`]s of depth;
 //! - [`capacity`] - between which bounds, by time of day; [`blocked`] - when more workers would not help;
-//! - [`request`] - what workers that are tasks of their own ask of ECS;
 //! - [`decision`] - what is to be done, the reason, and the numbers behind it.
 //!
 //! What is not known is never taken for zero: then nothing changes.
@@ -14,7 +13,6 @@ pub mod decision;
 pub mod latency;
 pub mod memory;
 pub mod observation;
-pub mod request;
 pub mod rule;
 pub mod step;
 pub mod target;
@@ -30,7 +28,6 @@ pub use decision::{Action, Numbers, Reason, ScalingDecision};
 pub use latency::LatencyRule;
 pub use memory::Memory;
 pub use observation::{Minute, Observation, Unknown};
-pub use request::WorkerLaunch;
 pub use rule::{Demand, ScalingRule};
 pub use step::{StepAdjustment, StepRule};
 pub use target::TargetRule;

@@ -6,8 +6,8 @@ use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Memory, Observation, ScalingDecision, ScalingPolicy};
-use crate::config::RoutingConfig;
-use crate::document::Source;
+use crate::routing::RoutingConfig;
+use crate::text::Source;
 
 /// The policy of a service's workers with these settings; of tasks of their own if they begin with `run`.
 pub(super) fn policy(scaling: &str) -> ScalingPolicy {

@@ -11,8 +11,8 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::decode::choice;
-use crate::document::Node;
+use crate::text::Node;
+use crate::text::decode::choice;
 pub use cron::Cron;
 pub use expression::{ExpressionError, Rate, ScheduleExpression};
 

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::Value;
 
-use crate::document::{Kind, Node};
 use crate::event::{Event, EventBridgeEvent, EventKind, Firing, MESSAGE_FIELDS};
 use crate::schedule::Schedule;
+use crate::text::{Kind, Node};
 
 /// The names that every event gives to templates.
 pub const EVENT_FIELDS: &[&str] = &["event", "id"];

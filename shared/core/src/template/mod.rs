@@ -17,11 +17,11 @@ use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value}
 pub(crate) use context::all_fields;
 pub use context::{Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIELDS, SCHEDULE_FIELDS};
 
-use crate::config::decode::list;
-use crate::diagnostic::{Diagnostic, hint};
-use crate::document::{Source, Span, Spanned};
+use crate::ecs::limits::OVERRIDES_CHARACTERS_MAX;
 use crate::event::UNSTABLE_ATTRIBUTES;
-use crate::limits::OVERRIDES_CHARACTERS_MAX;
+use crate::text::decode::list;
+use crate::text::diagnostic::{Diagnostic, hint};
+use crate::text::{Source, Span, Spanned};
 
 /// How many steps one template may take.
 const FUEL: u64 = 100_000;
@@ -51,7 +51,7 @@ impl fmt::Debug for Templates {
 
 /// Why a template could not be rendered for an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {message} in the template {}", crate::document::json::quote(.template))]
+#[error("{place}: {message} in the template {}", crate::text::json::quote(.template))]
 pub struct RenderError {
     /// Where the template, or the part of it that failed, stands: `file:line:column`.
     pub place: String,

@@ -4,9 +4,9 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{Context, Templates};
-use crate::document::{Source, Span, Spanned};
 use crate::event::Event;
 use crate::fixtures::{OBJECT_CREATED, event, object_created, s3_event};
+use crate::text::{Source, Span, Spanned};
 
 /// Renders a template for an event; shows the text, or what is wrong.
 fn render(template: &str, event: &str) -> String {

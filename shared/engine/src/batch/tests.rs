@@ -2,9 +2,9 @@
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
 use trigger_core::event::{Queue, Record};
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 use super::{MessageOutcome, Times, handle_batch};
 use crate::scripted::{Scripted, refused, started};

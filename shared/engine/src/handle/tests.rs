@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
 use trigger_core::event::{DecodeError, Event, Firing};
 use trigger_core::launch::Reply;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 use super::{Delivered, EventError, LaunchReport, handle};
 use crate::scripted::{Scripted, no_memory, refused, started};

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::ecs::{ContainerExit, StoppedTask};
+use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{Event, TaskStateChange};
-use trigger_core::identity::LaunchKey;
-use trigger_core::launch::{ContainerExit, LaunchRecord, Outcome, Stopped, TaskStatus};
+use trigger_core::launch::{LaunchRecord, Outcome, TaskStatus};
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 
 use super::{StateChangeOutcome, handle_state_change, sweep};
 use crate::handle::{Delivered, handle};
@@ -42,11 +43,11 @@ fn stopped(world: &Scripted, call: usize, arn: &str) -> TaskStateChange {
     TaskStateChange { task_arn: arn.to_owned(), started_by: Some(started_by), stopped: Some(done()) }
 }
 
-fn done() -> Stopped {
-    Stopped {
+fn done() -> StoppedTask {
+    StoppedTask {
         stop_code: Some("EssentialContainerExited".to_owned()),
         containers: vec![ContainerExit { name: "app".to_owned(), exit_code: Some(0), reason: None }],
-        ..Stopped::default()
+        ..StoppedTask::default()
     }
 }
 

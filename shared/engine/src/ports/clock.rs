@@ -13,3 +13,17 @@ pub trait Clock: Sync {
     /// Lets time pass.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
+
+/// The machine's clock, which AWS and this machine share.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}

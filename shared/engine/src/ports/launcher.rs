@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
+use trigger_core::ecs::TaskRequest;
 use trigger_core::launch::{Reply, SeenTask};
-use trigger_core::task_request::TaskRequest;
 
 /// Starts, stops and looks up tasks: on ECS, or on this machine as processes.
 pub trait Launcher: Sync {

@@ -9,7 +9,7 @@ mod scaling;
 
 use std::sync::Mutex;
 
-pub use clock::Clock;
+pub use clock::{Clock, SystemClock};
 pub use dead_letters::{DeadLetters, NotSent};
 pub use launcher::{Launcher, Unanswered};
 pub use ledger::{Entry, Expected, Ledger, LedgerError};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::config::RoutingConfig;
-use trigger_core::document::Source;
+use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
 use trigger_core::launch::{Failure, Pace, Reply, SeenTask};
+use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::Minute;
-use trigger_core::task_request::TaskRequest;
+use trigger_core::text::Source;
 
 use super::{Scaler, ScalingPorts};
 use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unanswered, WorkerTask, Workers};

@@ -4,9 +4,9 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{Decoded, Message, Queue, Record};
-use crate::document::json;
 use crate::event::Delivery;
 use crate::fixtures::{OBJECT_CREATED, event};
+use crate::text::json;
 
 fn record(body: &str) -> Record {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -1,6 +1,7 @@
 //! What a stopped task came to. One door: [`check`].
 
-use super::{ContainerExit, Fate, StopReason, Stopped};
+use super::{Fate, StopReason};
+use crate::ecs::{ContainerExit, StoppedTask};
 use crate::launch::RetryOn;
 
 /// A task of the containers `app` and `sidecar`, of which `app` is judged.
@@ -8,7 +9,7 @@ use crate::launch::RetryOn;
 fn check(stop_code: &str, exit_codes: [Option<i32>; 2], stop: Option<StopReason>, expected: Fate) {
     let exit =
         |(name, exit_code): (&str, Option<i32>)| ContainerExit { name: name.to_owned(), exit_code, reason: None };
-    let stopped = Stopped {
+    let stopped = StoppedTask {
         stop_code: Some(stop_code.to_owned()),
         stopped_reason: None,
         containers: ["app", "sidecar"].into_iter().zip(exit_codes).map(exit).collect(),

@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Answer, Protocol, SeenTask, Step, TaskStatus};
-use crate::config::RoutingConfig;
-use crate::document::Source;
+use crate::ecs::{ContainerExit, StoppedTask};
 use crate::event::Event;
-use crate::launch::{ContainerExit, LaunchRecord, Outcome, Reply, Stopped, Taken};
+use crate::launch::{LaunchRecord, Outcome, Reply, Taken};
 use crate::plan::Plan;
+use crate::routing::RoutingConfig;
+use crate::text::Source;
 
 /// A launch of one route, driven step by step.
 struct Story {
@@ -26,7 +27,7 @@ impl Story {
         let event = Event::decode(event).expect("is an event");
         let planned = Plan::new(&config, &event).expect("can be planned").launches.remove(0);
         let now = "2026-01-01T00:00:00Z".parse().expect("is a time");
-        Self { protocol: Protocol::begin(LaunchRecord::new(&planned, &event, None, None, now)), now }
+        Self { protocol: Protocol::begin(planned.record(&event, None, None, now)), now }
     }
 
     /// The next step, after every write.
@@ -73,7 +74,7 @@ impl Story {
 
     fn stopped(&mut self, arn: &str, code: &str, exit_code: i32) -> String {
         let containers = vec![ContainerExit { name: "app".to_owned(), exit_code: Some(exit_code), reason: None }];
-        let stopped = Stopped { stop_code: Some(code.to_owned()), containers, ..Stopped::default() };
+        let stopped = StoppedTask { stop_code: Some(code.to_owned()), containers, ..StoppedTask::default() };
         let seen = SeenTask { arn: arn.to_owned(), attempt: Some(0), status: TaskStatus::Stopped(stopped) };
         self.hear(Answer::Seen(vec![seen]))
     }

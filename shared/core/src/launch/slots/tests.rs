@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Slots, Taken};
-use crate::identity::LaunchKey;
+use crate::event::identity::LaunchKey;
 use crate::launch::{Concurrency, WhenFull};
 
 fn key(name: &str) -> LaunchKey {

@@ -2,9 +2,9 @@
 
 use expect_test::{Expect, expect};
 
-use crate::document::{Source, json};
 use crate::pattern::Pattern;
 use crate::pattern::evaluate::FlatEvent;
+use crate::text::{Source, json};
 
 fn check(pattern: &str, event: &str, expected: Expect) {
     let source = Source::new("p", pattern);

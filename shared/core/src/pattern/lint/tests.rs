@@ -3,8 +3,8 @@
 use expect_test::{Expect, expect};
 
 use super::{lint, may_overlap};
-use crate::document::{Source, json};
 use crate::pattern::Pattern;
+use crate::text::{Source, json};
 
 fn parse(text: &str) -> Pattern {
     Pattern::parse(&json::parse(text).expect("is JSON")).expect("is a pattern")

@@ -12,7 +12,7 @@ mod solve;
 
 use super::Pattern;
 use super::operator::Operator;
-use crate::document::json::SyntaxError;
+use crate::text::json::SyntaxError;
 use index::Index;
 use paths::Paths;
 use scan::Found;

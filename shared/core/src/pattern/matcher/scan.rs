@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::paths::{Paths, ROOT};
-use crate::document::json::{DEPTH_MAX, Scanned, Scanner};
 use crate::pattern::operator::{Literal, Scalar};
+use crate::text::json::{DEPTH_MAX, Scanned, Scanner};
 
 /// A path with more values than this is rid of repetitions.
 const COMPARED_VALUES_MAX: usize = 16;

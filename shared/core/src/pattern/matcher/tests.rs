@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::scan::scan;
 use super::solve::Steps;
 use super::{MatchError, Matcher};
-use crate::document::json;
 use crate::pattern::Pattern;
 use crate::pattern::evaluate::FlatEvent;
+use crate::text::json;
 
 fn pattern(text: &str) -> Pattern {
     let node = json::parse(text).expect("is JSON");

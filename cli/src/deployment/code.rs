@@ -1,0 +1,62 @@
+//! The functions' code in the bucket, and the roles that the functions pass on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use trigger_core::routing::RoutingConfig;
+
+use crate::account::{Account, refused};
+use crate::artifacts::Artifact;
+use crate::exit::Failed;
+use crate::output::step;
+
+/// The roles of the task definitions that each function starts, for the parameters that want them.
+pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<String, String>, Failed> {
+    let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let (mut roles, mut missing) = (BTreeMap::new(), Vec::new());
+    for function in infra::functions(config) {
+        let mut arns = BTreeSet::new();
+        for definition in function.tasks(config).into_iter().map(|task| task.task_definition()) {
+            if !known.contains_key(definition) {
+                let of = match account.ecs.describe_task_definition().task_definition(definition).send().await {
+                    Ok(described) => roles_of(&described),
+                    Err(error) if error.as_service_error().is_some() => {
+                        missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
+                        BTreeSet::new()
+                    }
+                    Err(error) => return Err(refused("ECS", &error)),
+                };
+                known.insert(definition, of);
+            }
+            arns.extend(known.get(definition).into_iter().flatten().cloned());
+        }
+        roles.insert(function.roles_parameter(), arns.into_iter().collect::<Vec<_>>().join(","));
+    }
+    match missing.as_slice() {
+        [] => Ok(roles),
+        missing => Err(Failed::Aws(format!(
+            "these task definitions cannot be read, whose roles the functions must be allowed to pass on; register them first: {}",
+            missing.join(", ")
+        ))),
+    }
+}
+
+fn roles_of(described: &DescribeTaskDefinitionOutput) -> BTreeSet<String> {
+    let of = described.task_definition().into_iter();
+    let arns = of.flat_map(|of| [of.task_role_arn(), of.execution_role_arn()]).flatten();
+    arns.filter(|arn| !arn.is_empty()).map(str::to_owned).collect()
+}
+
+pub(super) async fn upload_code(account: &Account, bucket: &str, artifact: &Artifact) -> Result<(), Failed> {
+    let place = format!("s3://{bucket}/{}", artifact.key);
+    match account.s3.head_object().bucket(bucket).key(&artifact.key).send().await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {}
+        Err(error) => return Err(refused(&place, &error)),
+    }
+    step(&format!("uploads {} ({} KiB)", artifact.function.name(), artifact.archive.len() / 1024));
+    let body = ByteStream::from(artifact.archive.clone());
+    let put = account.s3.put_object().bucket(bucket).key(&artifact.key).body(body).send().await;
+    put.map(drop).map_err(|error| refused(&place, &error))
+}

@@ -1,0 +1,36 @@
+//! A stack as the config wants it, beside the one that is there.
+
+use infra::{Change, Parameters, Template};
+use serde_json::Value;
+
+use super::stack::Stack;
+
+/// A stack as it is wanted, and how it differs from the one that is there.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) name: String,
+    pub(crate) template: Value,
+    pub(crate) parameters: Parameters,
+    pub(crate) existing: Option<Stack>,
+    /// Whether there is no stack of this name that could be changed.
+    pub(crate) is_new: bool,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Difference {
+    pub(crate) fn new(name: String, template: &Template, parameters: Parameters, existing: Option<Stack>) -> Self {
+        let template = template.to_json();
+        let is_new = existing.as_ref().is_none_or(Stack::is_leftover);
+        let before = existing.as_ref().filter(|_| !is_new);
+        let before = before.map(|stack| (&stack.template, &stack.parameters));
+        let changes = infra::changes(before, (&template, &parameters));
+        Self { name, template, parameters, existing, is_new, changes }
+    }
+
+    /// The same stack as it is there, with another template and its parameters.
+    pub(crate) fn with_template(&self, (template, parameters): (Value, Parameters)) -> Self {
+        let existing = self.existing.as_ref().map(|stack| (&stack.template, &stack.parameters));
+        let changes = infra::changes(existing, (&template, &parameters));
+        Self { name: self.name.clone(), template, parameters, existing: None, is_new: self.is_new, changes }
+    }
+}

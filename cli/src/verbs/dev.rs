@@ -1,0 +1,328 @@
+//! `ecs-trigger dev`: the whole of it on this machine, with folders as buckets and processes as tasks.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::{eprintln, println};
+use clap::Args;
+use clap::builder::styling::{AnsiColor, Style};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Summary, run};
+use trigger_local::sandbox::supervise;
+
+use crate::config::{folder_of, load};
+use crate::diagnostics::{self, counted};
+use crate::exit::Failed;
+use crate::output::{self, printable};
+use crate::sample::time;
+
+/// Run a project on this machine: no AWS account, no Docker needed.
+///
+/// Folders stand for buckets. When a file lands in one, the very event that EventBridge would send is made of it and goes the
+/// same way as on AWS: decoded, matched, rendered; and the task's containers are started as processes, as `local:` in the
+/// config says, with the overrides applied. Folders stand for queues as well: a file in one is a message, and `ecs-trigger
+/// send` writes one. Schedules fire. Ctrl-C stops the tasks.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger dev examples/quickstart --once     take the files that are there, end with the last task
+  ecs-trigger dev examples/quickstart            wait for files
+  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z    fire what is due within a minute from then
+  ecs-trigger dev examples/nightly --speed 3600                        an hour in a second
+
+Exits with 1 if --once saw a task fail or could not start one, with 3 if the config has errors.")]
+pub(crate) struct Dev {
+    /// The project's folder, or its config.
+    #[arg(default_value = ".")]
+    project: PathBuf,
+    /// Take the files and messages that are there, and end when the last task has ended.
+    #[arg(long)]
+    once: bool,
+    /// How many tasks may run at once; the others wait.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    max_tasks: u16,
+    /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due within a minute from then.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
+    /// Let the schedules' clock run N times as fast.
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
+    /// Print what happens as JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Dev {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.project, self.json)?;
+        let folder = folder_of(&self.project);
+        let options = Options {
+            config,
+            folder: folder.canonicalize().map_err(|error| Failed::File { path: folder, error })?,
+            once: self.once,
+            tasks_max: self.max_tasks.into(),
+            supervisor: vec![std::env::current_exe()?.display().to_string(), "supervise".to_owned()],
+            start_at: self.at,
+            speed: self.speed,
+        };
+        let mut interrupted = false;
+        let show = |happening: &Happening| match self.json {
+            // A reader that is gone is no reason to stop the tasks.
+            true => drop(output::json_line(&as_json(happening))),
+            false => print(happening, self.once),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _context = runtime.enter();
+            Signals::listen()?
+        };
+        let summary = runtime.block_on(run(options, signals.wait(&mut interrupted), show)).map_err(failed)?;
+        match self.json {
+            true => output::json_line(&json!({ "summary": summary_json(summary) }))?,
+            false => print_summary(summary),
+        }
+        match summary {
+            _ if interrupted && self.once => Err(Failed::Interrupted),
+            Summary { failed: 0, refused: 0, .. } => Ok(()),
+            _ if self.once => Err(Failed::Negative),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A day in a second.
+const SPEED_MAX: f64 = 86_400.0;
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok().filter(|speed| *speed > 0.0 && *speed <= SPEED_MAX);
+    speed.ok_or_else(|| format!("must be a number above 0 and at most {SPEED_MAX}, a day in a second"))
+}
+
+/// Ctrl-C and requests to end, heard from now on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self, interrupted: &mut bool) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        *interrupted = true;
+    }
+}
+
+fn failed(error: DevError) -> Failed {
+    match error {
+        DevError::NoSource | DevError::BucketName(_) => {
+            diagnostics::error(&error.to_string());
+            Failed::Config
+        }
+        DevError::Endpoint(_)
+        | DevError::Bucket { .. }
+        | DevError::Queue { .. }
+        | DevError::Ledger(_)
+        | DevError::Watch(_) => Failed::Io(error.to_string()),
+    }
+}
+
+/// Keeps a process from outliving `dev`; for `dev`'s own use.
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    /// The Docker container that the process is a client of.
+    #[arg(long)]
+    container: Option<String>,
+    /// The process.
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+impl Supervise {
+    pub(crate) fn run(self) -> ExitCode {
+        ExitCode::from(supervise::supervise(&self.command, self.container.as_deref()))
+    }
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+/// One task's lines have one colour.
+const TASK_COLOURS: [AnsiColor; 5] =
+    [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
+
+fn print(happening: &Happening, once: bool) {
+    match happening {
+        Happening::Watching { bucket, folder, files } if once => {
+            println!("{BOLD}{bucket}{BOLD:#} is {} ({})", folder.display(), counted(*files, "file"));
+        }
+        Happening::Watching { bucket, folder, files } => {
+            let there = match files {
+                0 => String::new(),
+                _ => format!(" ({} there already; `--once` takes those)", counted(*files, "file")),
+            };
+            println!("{BOLD}{bucket}{BOLD:#} is {}, waiting for files{there}", folder.display());
+        }
+        Happening::WatchingQueue { queue, folder, messages } => {
+            println!("{BOLD}{queue}{BOLD:#} is {} ({})", folder.display(), counted(*messages, "message"));
+        }
+        Happening::Scheduled { route, next } => match next {
+            Some(next) => println!("{BOLD}{route}{BOLD:#} fires next at {next}"),
+            None => println!("{BOLD}{route}{BOLD:#} never fires again"),
+        },
+        Happening::Fired { route, scheduled_time } => println!("{scheduled_time}: {BOLD}{route}{BOLD:#} fires"),
+        Happening::Superseded { next } => println!("  {DIM}missed; the firing at {next} stands for it{DIM:#}"),
+        Happening::Message { queue, message_id, receive_count } => {
+            let again = if *receive_count > 1 { format!(", received {receive_count} times") } else { String::new() };
+            println!("message of {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id));
+        }
+        Happening::TestEvent => println!("  {DIM}S3 tries out a notification{DIM:#}"),
+        Happening::HeldBack => println!("  {DIM}goes back, as an earlier message of its group failed{DIM:#}"),
+        Happening::DeadLettered { queue, file } => {
+            eprintln!("  {RED}dead letter{RED:#} of {queue}: {}", file.display());
+        }
+        Happening::Object { detail_type, bucket, key } => {
+            println!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
+        }
+        Happening::Incomplete { bucket, key } => {
+            println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
+        }
+        Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very event before{DIM:#}"),
+        Happening::Skipped { route, reason } => println!("  {DIM}{route} is skipped: {reason}{DIM:#}"),
+        Happening::Deferred { route, reason } => println!("  {DIM}{route} waits: {}{DIM:#}", printable(reason)),
+        Happening::EventDeadLettered { route, reason } => {
+            eprintln!("  {RED}dead letter{RED:#} of {route}: {}", printable(reason));
+        }
+        Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
+        Happening::EmptyList { routes } => {
+            println!("  {DIM}the list of `for_each` is empty for {}{DIM:#}", routes.join(", "));
+        }
+        Happening::Launched { route, task_name, tasks } => {
+            let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
+            println!("  {route} runs {task_name} as {}", tasks.join(", "));
+        }
+        Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths } => println!(
+            "{BOLD}{worker}{BOLD:#} {} {visible} visible, {in_flight} in flight; {running} of {desired} workers run; {DIM}{}{DIM:#}",
+            chart(depths),
+            printable(reason)
+        ),
+        Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {}", printable(reason)),
+        Happening::Output { task, container, stream, line } => {
+            let bar = if *stream == Stream::Stderr { '!' } else { '|' };
+            println!("{} {container} {bar} {line}", label(task));
+        }
+        Happening::Stopped { task, containers, duration } => {
+            let exits: Vec<String> = containers.iter().map(exit).collect();
+            println!("{} stopped after {}: {}", label(task), seconds(*duration), exits.join(", "));
+        }
+    }
+}
+
+/// The depths of the last ticks as bars, the highest of them the full height.
+fn chart(depths: &[u64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let highest = depths.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |depth: &u64| BARS[usize::try_from(depth * 7 / highest).unwrap_or(7).min(7)];
+    depths.iter().map(bar).collect()
+}
+
+fn label(task: &str) -> String {
+    // Ids are hexadecimal digits of a hash, so that any digit spreads the colours evenly; the last counts the copies.
+    let short: String = task.chars().take(7).chain(task.chars().last()).collect();
+    let colour = task.bytes().map(usize::from).sum::<usize>() % TASK_COLOURS.len();
+    let style = TASK_COLOURS[colour].on_default();
+    format!("{style}{short}{style:#}")
+}
+
+fn exit(exit: &ContainerExit) -> String {
+    let style = if exit.code == 0 { GREEN } else { RED };
+    format!("{} {style}exit code {}{style:#}", exit.container, exit.code)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn print_summary(summary: Summary) {
+    let Summary { events, succeeded, failed, refused } = summary;
+    let mut line = format!(
+        "{}, {}: {succeeded} succeeded, {failed} failed",
+        counted(events, "event"),
+        counted(succeeded + failed, "task")
+    );
+    if refused > 0 {
+        line.push_str(&format!("; {refused} refused"));
+    }
+    let style = if failed + refused == 0 { GREEN } else { RED };
+    println!("{style}{line}{style:#}");
+}
+
+fn summary_json(summary: Summary) -> Value {
+    let Summary { events, succeeded, failed, refused } = summary;
+    json!({ "events": events, "succeeded": succeeded, "failed": failed, "refused": refused })
+}
+
+fn as_json(happening: &Happening) -> Value {
+    match happening {
+        Happening::Watching { bucket, folder, files } => {
+            json!({ "watching": { "bucket": bucket, "folder": folder, "files": files } })
+        }
+        Happening::WatchingQueue { queue, folder, messages } => {
+            json!({ "watching_queue": { "queue": queue, "folder": folder, "messages": messages } })
+        }
+        Happening::Scheduled { route, next } => {
+            json!({ "scheduled": { "route": route, "next": next.map(|next| next.to_string()) } })
+        }
+        Happening::Fired { route, scheduled_time } => {
+            json!({ "fired": { "route": route, "scheduled_time": scheduled_time.to_string() } })
+        }
+        Happening::Superseded { next } => json!({ "superseded": { "next": next.to_string() } }),
+        Happening::Message { queue, message_id, receive_count } => {
+            json!({ "message": { "queue": queue, "message_id": message_id, "receive_count": receive_count } })
+        }
+        Happening::TestEvent => json!({ "test_event": {} }),
+        Happening::HeldBack => json!({ "held_back": {} }),
+        Happening::DeadLettered { queue, file } => json!({ "dead_lettered": { "queue": queue, "file": file } }),
+        Happening::Object { detail_type, bucket, key } => {
+            json!({ "object": { "detail_type": detail_type, "bucket": bucket, "key": key } })
+        }
+        Happening::Ignored => json!({ "ignored": {} }),
+        Happening::Duplicate { route } => json!({ "duplicate": { "route": route } }),
+        Happening::Skipped { route, reason } => json!({ "skipped": { "route": route, "reason": reason } }),
+        Happening::Deferred { route, reason } => json!({ "deferred": { "route": route, "reason": reason } }),
+        Happening::EventDeadLettered { route, reason } => {
+            json!({ "event_dead_lettered": { "route": route, "reason": reason } })
+        }
+        Happening::Scaling { worker, visible, in_flight, running, desired, reason, .. } => json!({ "scaling": {
+            "worker": worker, "visible": visible, "in_flight": in_flight, "running": running, "desired": desired,
+            "reason": reason,
+        } }),
+        Happening::Incomplete { bucket, key } => json!({ "incomplete": { "bucket": bucket, "key": key } }),
+        Happening::EmptyList { routes } => json!({ "empty_list": { "routes": routes } }),
+        Happening::Launched { route, task_name, tasks } => {
+            json!({ "launched": { "route": route, "task_name": task_name, "tasks": tasks } })
+        }
+        Happening::Refused { reason } => json!({ "refused": { "reason": reason } }),
+        Happening::Output { task, container, stream, line } => {
+            let stream = if *stream == Stream::Stderr { "stderr" } else { "stdout" };
+            json!({ "output": { "task": task, "container": container, "stream": stream, "line": line } })
+        }
+        Happening::Stopped { task, containers, duration } => {
+            let exits: Vec<_> = containers
+                .iter()
+                .map(|exit| json!({ "container": exit.container, "exit_code": exit.code, "essential": exit.essential }))
+                .collect();
+            json!({ "stopped": { "task": task, "containers": exits, "duration_ms": duration.as_millis() } })
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `ecs-trigger diff`: what would a deployment change?
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::account::{AccountOptions, block_on};
+use crate::artifacts::usual_artifacts;
+use crate::config::{FILE_NAME, load_with_environment};
+use crate::deployment::Deployment;
+use crate::exit::Failed;
+use crate::output;
+
+/// Show what `deploy` would change, and change nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger diff
+  ecs-trigger diff --exit-code || echo 'something would change'
+  ecs-trigger diff --json | jq '.stacks[].changes[] | select(.is_about_permissions)'")]
+pub(crate) struct Diff {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// The folder with the functions' binaries. Default: target/lambda, if it is there; else their code is not compared.
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+    /// Exit with 1 if something would change.
+    #[arg(long)]
+    exit_code: bool,
+    /// Print the changes as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    account: AccountOptions,
+}
+
+impl Diff {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let loaded = load_with_environment(&self.config, self.json)?;
+        let artifacts = usual_artifacts(self.artifacts);
+        let deployment = block_on(async {
+            let account = self.account.connect().await?;
+            let endpoint_url = self.account.endpoint_url.as_deref();
+            Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await
+        })?;
+        match self.json {
+            true => output::json(&deployment.to_json())?,
+            false => deployment.show(),
+        }
+        if self.exit_code && !deployment.is_empty() { Err(Failed::Negative) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,132 @@
+//! `ecs-trigger explain`: why does an event take a route, or how near does it come?
+
+use std::path::PathBuf;
+
+use anstream::println;
+use clap::Args;
+use serde_json::{Value, json};
+use trigger_core::event::{Event, EventKind};
+use trigger_core::pattern::evaluate::FlatEvent;
+use trigger_core::pattern::explain::Explanation;
+use trigger_core::routing::EventSource;
+use trigger_core::text::Source;
+use trigger_core::text::diagnostic::hint;
+
+use crate::config::{FILE_NAME, load};
+use crate::diagnostics;
+use crate::exit::Failed;
+use crate::explanation::{GREEN, RED, as_json, print};
+use crate::output::{self, printable};
+use crate::sample::Sample;
+
+/// Say why an event takes a route, or how near it comes: field by field, with the event's values and the places in the
+/// config.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger explain event.json
+  ecs-trigger explain --config examples/quickstart examples/quickstart/event.json --route csv-upload
+  ecs-trigger explain event.json --json | jq '.routes[] | select(.matches)'")]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    sample: Sample,
+    /// The config, or the folder that holds it.
+    #[arg(long, default_value = FILE_NAME)]
+    config: PathBuf,
+    /// This route only.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// Print the explanation as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.config, self.json)?;
+        let asked = self.sample.events(&config)?;
+        let is_asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
+        let routes: Vec<_> = config.routes.iter().filter(|route| is_asked(&route.name)).collect();
+        if let (Some(route), true) = (&self.route, routes.is_empty()) {
+            let hint = hint(route, config.routes.iter().map(|route| route.name.as_str()));
+            return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
+        }
+        let mut explained = Vec::new();
+        let mut failed = false;
+        for event in &asked.events {
+            if asked.is_batch && !self.json {
+                println!("message {}:", printable(&event.id()));
+            }
+            let flat = FlatEvent::new(&event.node);
+            let mut of_event = Vec::new();
+            for route in &routes {
+                let answer = answer(&route.on, event, &route.name, &flat);
+                if self.json {
+                    let mut value = answer.as_json(&config.source);
+                    value["route"] = route.name.as_str().into();
+                    of_event.push(value);
+                } else {
+                    answer.print(&format!("the route {}", route.name), &config.source);
+                }
+            }
+            if let Err(error) = config.matches(event) {
+                diagnostics::error(&format!("{}: {error}", event.id()));
+                failed = true;
+            }
+            explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));
+        }
+        match (self.json, explained.as_slice()) {
+            (false, _) => {}
+            (true, [only]) if !asked.is_batch => output::json(only)?,
+            (true, all) => output::json(&json!({ "events": all }))?,
+        }
+        asked.check()?;
+        if failed { Err(Failed::Plan) } else { Ok(()) }
+    }
+}
+
+/// Why an event takes a route, or why not.
+enum Answer {
+    /// The route's pattern says so.
+    Pattern(Explanation),
+    /// The route's source says so.
+    Source { matches: bool, reason: String },
+}
+
+fn answer(on: &EventSource, event: &Event, route: &str, flat: &FlatEvent<'_>) -> Answer {
+    let source = |matches, reason: String| Answer::Source { matches, reason };
+    match (on, &event.kind) {
+        (EventSource::Events(pattern), EventKind::EventBridge(_)) => Answer::Pattern(pattern.pattern.explain(flat)),
+        (EventSource::Events(_), _) => source(false, "it is on events of EventBridge".to_owned()),
+        (EventSource::Queue(of_queue), EventKind::Message(message)) if of_queue.queue.is(&message.queue) => {
+            match &of_queue.pattern {
+                Some(pattern) => Answer::Pattern(pattern.pattern.explain(flat)),
+                None => source(true, "it takes every message of its queue".to_owned()),
+            }
+        }
+        (EventSource::Queue(of_queue), _) => source(false, format!("it is on the queue {}", of_queue.queue.name)),
+        (EventSource::Schedule(schedule), EventKind::Firing(firing)) if firing.route == route => match schedule.enabled
+        {
+            true => source(true, "it is on this schedule".to_owned()),
+            false => source(false, "its schedule is disabled".to_owned()),
+        },
+        (EventSource::Schedule(schedule), _) => source(false, format!("it is on the schedule {}", schedule.text)),
+    }
+}
+
+impl Answer {
+    fn print(&self, what: &str, source: &Source) {
+        match self {
+            Self::Pattern(explanation) => print(what, source, explanation),
+            Self::Source { matches: true, reason } => println!("{what} {GREEN}matches{GREEN:#}\n  {reason}"),
+            Self::Source { matches: false, reason } => println!("{what} {RED}does not match{RED:#}\n  {reason}"),
+        }
+    }
+
+    fn as_json(&self, source: &Source) -> Value {
+        match self {
+            Self::Pattern(explanation) => as_json(source, explanation),
+            Self::Source { matches, reason } => json!({ "matches": matches, "reason": reason }),
+        }
+    }
+}

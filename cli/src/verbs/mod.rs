@@ -1,0 +1,20 @@
+//! One verb, one file: its help, its arguments, and what it does.
+
+pub(crate) mod completions;
+pub(crate) mod deploy;
+pub(crate) mod destroy;
+pub(crate) mod dev;
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod import;
+pub(crate) mod pattern;
+pub(crate) mod plan;
+pub(crate) mod scaling;
+pub(crate) mod schedule;
+pub(crate) mod schema;
+pub(crate) mod send;
+pub(crate) mod simulate;
+pub(crate) mod synth;
+pub(crate) mod test;
+pub(crate) mod validate;
+pub(crate) mod verify;

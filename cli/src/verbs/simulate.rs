@@ -1,0 +1,453 @@
+//! `ecs-trigger simulate`: how would a queue fare?
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anstream::{eprintln, println};
+use clap::Args;
+use clap::builder::styling::Style;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use trigger_core::scaling::{LatencyRule, Mode, ScalingRule};
+use trigger_simulator::study::Case;
+use trigger_simulator::{Generator, Outcome, ScalerKind, Setting, Surroundings, Workload, run, trace};
+
+use crate::config::{FILE_NAME, load, worker_of};
+use crate::exit::Failed;
+use crate::output;
+use crate::plot;
+
+/// What a task-hour costs: 0.25 vCPU and 0.5 GB on Fargate (Linux, x86) in us-east-1, in US dollars.
+/// Source: <https://aws.amazon.com/fargate/pricing/>
+const PRICE: f64 = 0.25 * 0.04048 + 0.5 * 0.004445;
+
+/// Simulate queues and their workers: how long messages wait, and what it costs.
+///
+/// The same messages are given to the policy of a worker of the config and to what others scale by: AWS Copilot's target tracking
+/// (and its best form), CDK's default steps, KEDA with the horizontal pod autoscaler, and the plain rule `messages / backlog per
+/// task`. So `max` and `acceptable_latency` can be chosen before anything is deployed. Without --worker it is the policy as it comes,
+/// in both modes, with settings that suit each workload.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger simulate                                         all workloads, all policies
+  ecs-trigger simulate --workload bursts --plot bursts.svg     one, drawn
+  ecs-trigger simulate --worker image-worker --max 20          your worker, with another maximum
+  ecs-trigger simulate --worker image-worker --trace arrivals.csv
+
+Workloads: steady, step, batches, bursts, sparse, long-jobs, daily, hourly, clusters.
+A trace is CSV: a time a line (seconds, or a date and time), and if you like, named in a first line, a column `count` of messages
+until the next line's time, and one `work` in seconds. Other columns are left out.
+
+The table: message age at its quantiles; task-hours that are paid for, and for each hour of work; tasks that were started; flaps, rises
+within five minutes of a fall; kills, messages whose worker was stopped; the part of the time without a task; and the cost.")]
+pub(crate) struct Simulate {
+    /// This worker of the config.
+    #[arg(long, value_name = "NAME")]
+    worker: Option<String>,
+    /// The config, or the folder that holds it. Default, with --worker: ecs-trigger.yaml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Only this workload; may be repeated.
+    #[arg(long = "workload", value_name = "NAME", value_parser = generator)]
+    workloads: Vec<Generator>,
+    /// Arrivals from a CSV file, instead of a workload.
+    #[arg(long, value_name = "FILE", conflicts_with = "workloads")]
+    trace: Option<PathBuf>,
+    /// Only this policy; may be repeated: service, run_task, copilot, copilot-ideal, cdk, keda, ceil.
+    #[arg(long = "policy", value_name = "NAME", value_parser = policy)]
+    policies: Vec<ScalerKind>,
+    /// The most workers. Default: the worker's; else 200.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max: Option<u32>,
+    /// How long messages may wait. Default: the worker's; else 120s (600s for long jobs).
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    acceptable_latency: Option<Duration>,
+    /// How long a worker works on a message. Default: the worker's; else 5s, or what suits the workload.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    msg_processing_time: Option<Duration>,
+    /// How long tasks take to start.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "40s")]
+    start_delay: Duration,
+    /// How many runs of each, with chance of their own.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    seeds: u16,
+    /// The first run's seed.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::from(u32::MAX)))]
+    seed: u64,
+    /// What a task-hour costs, in US dollars. Default: 0.25 vCPU and 0.5 GB on Fargate.
+    #[arg(long, value_name = "USD", default_value_t = PRICE, value_parser = price, hide_default_value = true)]
+    price: f64,
+    /// Draw the first run of each policy into this file: .svg or .png. One workload only.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Print only how ours compares, over all workloads.
+    #[arg(long)]
+    summary: bool,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A workload, in as many versions as there are seeds, and what scalers are set to for it.
+struct Given {
+    name: String,
+    is_bursty: bool,
+    versions: Vec<Workload>,
+    setting: Setting,
+}
+
+/// What a policy came to on a workload.
+struct Tried {
+    kind: ScalerKind,
+    outcome: Outcome,
+}
+
+impl Simulate {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let (base, ours) = self.base()?;
+        let kinds = self.kinds(&ours);
+        let given = self.given(base.as_ref())?;
+        if let Some(file) = self.plot.as_ref().filter(|file| !plot::is_possible(file)) {
+            return Err(Failed::Usage(format!("{}: a plot is an .svg or .png file", file.display())));
+        }
+        if self.plot.is_some() && given.len() > 1 {
+            return Err(Failed::Usage(
+                "a plot shows one workload; name it by --workload, or give a --trace".to_owned(),
+            ));
+        }
+        let concurrency = base.as_ref().map_or(1, |base| base.policy.concurrency);
+        let surroundings =
+            Surroundings { start_delay: self.start_delay.as_secs_f64(), concurrency, ..Surroundings::default() };
+        let results = self.results(&given, &kinds, &surroundings);
+        if let Some(file) = &self.plot
+            && let (Some(given), Some(results)) = (given.first(), results.first())
+        {
+            let courses: Vec<plot::Course<'_>> = results
+                .iter()
+                .map(|result| plot::Course {
+                    name: result.kind.name(),
+                    is_ours: result.kind.is_ours(),
+                    outcome: &result.outcome,
+                })
+                .collect();
+            plot::draw(file, &given.name, given.setting.acceptable_latency, &courses).map_err(Failed::Io)?;
+        }
+        match self.json {
+            true => output::json(&self.as_json(&given, &results)),
+            false => {
+                self.print(&given, &results);
+                Ok(())
+            }
+        }
+    }
+
+    /// What scalers are set to, and in which modes ours is tried: by the worker, or for each workload on its own.
+    fn base(&self) -> Result<(Option<Setting>, Vec<ScalerKind>), Failed> {
+        if self.worker.is_none() && self.config.is_none() {
+            return Ok((None, vec![ScalerKind::Service, ScalerKind::RunTask]));
+        }
+        let config = load(self.config.as_deref().unwrap_or(Path::new(FILE_NAME)), self.json)?;
+        let worker = worker_of(&config, self.worker.as_deref())?;
+        let mut policy = worker.policy.clone();
+        if !policy.schedules.is_empty() {
+            eprintln!("note: the schedules of `{}` are left out, as the others have none", worker.name);
+            policy.schedules.clear();
+        }
+        let acceptable_latency = match (&mut policy.rule, self.acceptable_latency) {
+            (ScalingRule::Latency(rule), Some(latency)) => {
+                rule.acceptable_latency = latency;
+                latency.as_secs_f64()
+            }
+            (ScalingRule::Latency(LatencyRule { acceptable_latency, .. }), None) => acceptable_latency.as_secs_f64(),
+            (ScalingRule::Target(_) | ScalingRule::Step(_), latency) => latency.map_or(120.0, |l| l.as_secs_f64()),
+        };
+        if let Some(max) = self.max {
+            policy.bounds.max = max;
+            policy.bounds.min = policy.bounds.min.min(max);
+        }
+        if let Some(time) = self.msg_processing_time {
+            policy.msg_processing_time.seconds = time.as_secs_f64();
+        }
+        let kind = match policy.mode {
+            Mode::Service => ScalerKind::Service,
+            Mode::RunTask => ScalerKind::RunTask,
+        };
+        let msg_processing_time = policy.msg_processing_time.seconds;
+        let setting = Setting { policy, idle_exit: worker.idle_exit, acceptable_latency, msg_processing_time };
+        Ok((Some(setting), vec![kind]))
+    }
+
+    fn kinds(&self, ours: &[ScalerKind]) -> Vec<ScalerKind> {
+        let is_asked = |kind: &ScalerKind| match self.policies.as_slice() {
+            [] => ours.contains(kind) || !kind.is_ours(),
+            policies => policies.contains(kind),
+        };
+        ScalerKind::ALL.into_iter().filter(is_asked).collect()
+    }
+
+    fn given(&self, base: Option<&Setting>) -> Result<Vec<Given>, Failed> {
+        let setting = |work: f64, latency: f64| match base {
+            Some(setting) => setting.clone(),
+            None => {
+                let latency = self.acceptable_latency.map_or(latency, |latency| latency.as_secs_f64());
+                Setting::usual(self.max.unwrap_or(200), latency, work)
+            }
+        };
+        let work_asked = self.msg_processing_time.map(|time| time.as_secs_f64());
+        let work_of_worker = base.map(|base| base.msg_processing_time);
+        let seeds = self.seed..self.seed.saturating_add(self.seeds.into());
+        if let Some(path) = &self.trace {
+            let text = fs::read_to_string(path).map_err(|error| Failed::File { path: path.clone(), error })?;
+            let work = work_asked.or(work_of_worker).unwrap_or(5.0);
+            let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+            let versions = seeds.map(|seed| trace::parse(&name, &text, work, seed)).collect::<Result<Vec<_>, _>>();
+            let versions = versions.map_err(|error| Failed::Usage(format!("{}: {error}", path.display())))?;
+            let mean = versions.first().map_or(work, Workload::mean_work);
+            return Ok(vec![Given { name, is_bursty: false, versions, setting: setting(mean, 120.0) }]);
+        }
+        let generators = if self.workloads.is_empty() { Generator::ALL.to_vec() } else { self.workloads.clone() };
+        let given = |generator: Generator| {
+            let work = work_asked.or(work_of_worker).unwrap_or_else(|| generator.usual_work());
+            Given {
+                name: generator.name().to_owned(),
+                is_bursty: generator.is_bursty(),
+                versions: seeds.clone().map(|seed| generator.generate(work, seed)).collect(),
+                setting: setting(work, generator.usual_latency()),
+            }
+        };
+        Ok(generators.into_iter().map(given).collect())
+    }
+
+    fn results(&self, given: &[Given], kinds: &[ScalerKind], surroundings: &Surroundings) -> Vec<Vec<Tried>> {
+        let mut cases: Vec<Case<'_>> = Vec::new();
+        for Given { versions, setting, .. } in given {
+            for kind in kinds {
+                let versions = (self.seed..).zip(versions);
+                cases.extend(versions.map(|(seed, workload)| Case { workload, kind: *kind, setting, seed }));
+            }
+        }
+        let bar = progress(cases.len());
+        let outcomes = run(&cases, surroundings, || bar.inc(1));
+        bar.finish_and_clear();
+        let of_kinds = outcomes.chunks(usize::from(self.seeds));
+        let means: Vec<Outcome> = of_kinds.map(Outcome::mean).collect();
+        let result = |(kind, outcome): (&ScalerKind, &Outcome)| Tried { kind: *kind, outcome: outcome.clone() };
+        means.chunks(kinds.len().max(1)).map(|means| kinds.iter().zip(means).map(result).collect()).collect()
+    }
+
+    fn print(&self, given: &[Given], results: &[Vec<Tried>]) {
+        const BOLD: Style = Style::new().bold();
+        for (given, results) in given.iter().zip(results).filter(|_| !self.summary) {
+            let messages =
+                given.versions.iter().map(|version| version.messages.len()).sum::<usize>() / given.versions.len();
+            let Setting { acceptable_latency, msg_processing_time, policy, .. } = &given.setting;
+            println!(
+                "{BOLD}{}{BOLD:#}: {messages} messages of {msg_processing_time:.1} s each, acceptable latency \
+                 {acceptable_latency:.0} s, at most {} workers",
+                given.name, policy.bounds.max
+            );
+            println!(
+                "  {:<14}{:>9}{:>9}{:>9}{:>11}{:>8}{:>10}{:>7}{:>7}{:>9}{:>10}",
+                "policy",
+                "p50 age",
+                "p99 age",
+                "max age",
+                "task-hours",
+                "/work",
+                "launches",
+                "flaps",
+                "kills",
+                "at zero",
+                "cost"
+            );
+            for Tried { kind, outcome } in results {
+                let row = format!(
+                    "{:>7.0} s{:>7.0} s{:>7.0} s{:>11.2}{:>8.2}{:>10}{:>7}{:>7}{:>7.0} %{:>8.2} $",
+                    outcome.p50_age,
+                    outcome.p99_age,
+                    outcome.max_age,
+                    outcome.task_hours,
+                    outcome.hours_per_work(),
+                    outcome.launches,
+                    outcome.flaps,
+                    outcome.kills,
+                    outcome.time_at_zero * 100.0,
+                    outcome.task_hours * self.price,
+                );
+                let left = if outcome.left > 0 { format!("  {} never done", outcome.left) } else { String::new() };
+                let name = kind.name();
+                match kind.is_ours() {
+                    true => println!("  {BOLD}{name:<14}{BOLD:#}{row}{left}"),
+                    false => println!("  {name:<14}{row}{left}"),
+                }
+            }
+            println!();
+        }
+        if given.len() > 1 {
+            self.print_summary(given, results);
+        }
+    }
+
+    /// How ours compares with each peer, over all workloads.
+    fn print_summary(&self, given: &[Given], results: &[Vec<Tried>]) {
+        println!(
+            "{:<10}{:<14}{:>16}{:>16}{:>17}{:>17}{:>12}{:>10}",
+            "ours", "against", "p99 age", "at worst", "task-hours", "at worst", "flaps", "kills"
+        );
+        for comparison in compare(given, results) {
+            let Comparison { ours, peer, p99, hours, flaps, kills } = comparison;
+            println!(
+                "{:<10}{:<14}{:>14.2} x{:>14.2} x{:>15.2} x{:>15.2} x{:>12}{:>10}",
+                ours.name(),
+                peer.name(),
+                p99.mean,
+                p99.worst,
+                hours.mean,
+                hours.worst,
+                format!("{}:{}", flaps.0, flaps.1),
+                format!("{}:{}", kills.0, kills.1)
+            );
+        }
+        println!(
+            "(geometric means; against copilot and cdk of the bursty workloads: those without steady, daily and sparse)"
+        );
+    }
+
+    fn as_json(&self, given: &[Given], results: &[Vec<Tried>]) -> Value {
+        let workloads = given.iter().zip(results).map(|(given, results)| {
+            let policies = results.iter().map(|Tried { kind, outcome }| {
+                let mut policy = json!(outcome);
+                policy["policy"] = json!(kind.name());
+                policy["p99_age_to_acceptable"] = json!(outcome.p99_age / given.setting.acceptable_latency);
+                policy["task_hours_to_work"] = json!(outcome.hours_per_work());
+                policy["cost"] = json!(outcome.task_hours * self.price);
+                policy
+            });
+            json!({
+                "workload": given.name,
+                "is_bursty": given.is_bursty,
+                "acceptable_latency": given.setting.acceptable_latency,
+                "msg_processing_time": given.setting.msg_processing_time,
+                "max": given.setting.policy.bounds.max,
+                "policies": policies.collect::<Vec<_>>(),
+            })
+        });
+        let comparisons = compare(given, results).into_iter().map(|comparison| {
+            json!({
+                "policy": comparison.ours.name(),
+                "peer": comparison.peer.name(),
+                "p99_age": { "mean": comparison.p99.mean, "worst": comparison.p99.worst },
+                "task_hours": { "mean": comparison.hours.mean, "worst": comparison.hours.worst },
+                "flaps": [comparison.flaps.0, comparison.flaps.1],
+                "kills": [comparison.kills.0, comparison.kills.1],
+            })
+        });
+        json!({ "workloads": workloads.collect::<Vec<_>>(), "comparisons": comparisons.collect::<Vec<_>>() })
+    }
+}
+
+/// A policy of ours against a peer.
+struct Comparison {
+    ours: ScalerKind,
+    peer: ScalerKind,
+    p99: Ratio,
+    hours: Ratio,
+    flaps: (usize, usize),
+    kills: (usize, usize),
+}
+
+/// Ours divided by the peer's, over workloads.
+struct Ratio {
+    /// The geometric mean.
+    mean: f64,
+    worst: f64,
+}
+
+impl Ratio {
+    fn of(ratios: &[f64]) -> Self {
+        let count = ratios.len().max(1) as f64;
+        let mean = (ratios.iter().map(|ratio| ratio.max(1e-9).ln()).sum::<f64>() / count).exp();
+        Self { mean, worst: ratios.iter().copied().fold(0.0, f64::max) }
+    }
+}
+
+fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
+    let kinds: Vec<ScalerKind> = results.first().into_iter().flatten().map(|result| result.kind).collect();
+    let pairs = kinds
+        .iter()
+        .filter(|kind| kind.is_ours())
+        .flat_map(|ours| kinds.iter().filter(|kind| !kind.is_ours()).map(move |peer| (*ours, *peer)));
+    let comparison = |(ours, peer): (ScalerKind, ScalerKind)| {
+        // A task that always runs is never late where there is little to do.
+        let is_always_on = matches!(peer, ScalerKind::Copilot | ScalerKind::CopilotIdeal | ScalerKind::Cdk);
+        let of = |kind: ScalerKind, results: &[Tried]| {
+            results.iter().find(|result| result.kind == kind).map(|result| result.outcome.clone())
+        };
+        let outcomes: Vec<(Outcome, Outcome)> = given
+            .iter()
+            .zip(results)
+            .filter(|(given, _)| given.is_bursty || !is_always_on)
+            .filter_map(|(_, results)| Some((of(ours, results)?, of(peer, results)?)))
+            .collect();
+        let ratios = |of: fn(&Outcome) -> f64| {
+            Ratio::of(
+                &outcomes
+                    .iter()
+                    .map(|(ours, peer)| of(ours).max(RATIO_FROM) / of(peer).max(RATIO_FROM))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let sums = |of: fn(&Outcome) -> usize| {
+            outcomes.iter().fold((0, 0), |sums, (ours, peer)| (sums.0 + of(ours), sums.1 + of(peer)))
+        };
+        Comparison {
+            ours,
+            peer,
+            p99: ratios(|outcome| outcome.p99_age),
+            hours: ratios(|outcome| outcome.task_hours),
+            flaps: sums(|outcome| outcome.flaps),
+            kills: sums(|outcome| outcome.kills),
+        }
+    };
+    // Of one workload there may be nothing to compare.
+    let is_compared = |comparison: &Comparison| comparison.p99.worst > 0.0;
+    pairs.map(comparison).filter(is_compared).collect()
+}
+
+/// Less than this (of a second, or a task-hour) is not told apart.
+const RATIO_FROM: f64 = 0.01;
+
+/// A bar on a terminal; nothing elsewhere.
+fn progress(runs: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left");
+    ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn generator(name: &str) -> Result<Generator, String> {
+    let names = Generator::ALL.map(Generator::name).join(", ");
+    Generator::named(name).ok_or_else(|| format!("the workloads are {names}"))
+}
+
+fn policy(name: &str) -> Result<ScalerKind, String> {
+    let names = ScalerKind::ALL.map(ScalerKind::name).join(", ");
+    ScalerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("the policies are {names}"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "must be a length of time such as `90s` or `15m`".to_owned())
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().ok().filter(|price| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "must be a number of dollars".to_owned())
+}

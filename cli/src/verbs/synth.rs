@@ -1,0 +1,50 @@
+//! `ecs-trigger synth`: the CloudFormation template of a config's stack.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use infra::Template;
+
+use crate::config::{FILE_NAME, Loaded, load_with_environment};
+use crate::exit::Failed;
+use crate::output;
+
+/// Print the CloudFormation template of everything that the config needs: functions, rules, schedules, queues, roles, alarms.
+///
+/// Nothing is asked of AWS: the same config gives the same template. What only an account can tell are its parameters: the bucket,
+/// the keys of the functions' code, and the roles of what each function starts; `ecs-trigger deploy` fills them in.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger synth
+  ecs-trigger synth examples/quickstart --json | jq '.Resources | keys'
+  ecs-trigger synth --storage > storage.yaml")]
+pub(crate) struct Synth {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// The template of the bucket instead, which is a stack of its own: it outlives the functions.
+    #[arg(long)]
+    storage: bool,
+    /// Print the template as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Synth {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let Loaded { config, environment, .. } = load_with_environment(&self.config, false)?;
+        let template = match self.storage {
+            true => infra::storage(&config),
+            false => infra::stack(&config, &environment),
+        };
+        match self.json {
+            true => output::json(&template.to_json()),
+            false => output::bytes(yaml(&template)?.as_bytes()),
+        }
+    }
+}
+
+fn yaml(template: &Template) -> Result<String, Failed> {
+    serde_saphyr::to_string(&template.to_json()).map_err(|error| Failed::Io(format!("the template: {error}")))
+}

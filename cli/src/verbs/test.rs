@@ -1,0 +1,263 @@
+//! `ecs-trigger test`: do the config's sample events start what they should?
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anstream::println;
+use clap::Args;
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value, json};
+use trigger_core::config::test::{Expect, TestConfig};
+use trigger_core::expectation::{Actual, Difference, actual, differences, event_file, written};
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::{Source, Span, Spanned};
+
+use crate::config::{FILE_NAME, folder_of, load, parse};
+use crate::diagnostics::{self, counted};
+use crate::exit::Failed;
+use crate::output;
+
+/// Try the config's own `tests`: what would each sample event start, and is it what is expected?
+///
+/// Nothing is asked of AWS and nothing is started. Exits with 1 if a test fails.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger test
+  ecs-trigger test examples/quickstart
+  ecs-trigger test --update && git diff")]
+pub(crate) struct Test {
+    /// The config, or the folder that holds it.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    /// Write what is into the config wherever something else is expected, or nothing yet.
+    #[arg(long)]
+    update: bool,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of a test.
+struct Tried<'a> {
+    test: &'a Spanned<TestConfig>,
+    result: Result<Actual, String>,
+    differences: Vec<Difference>,
+}
+
+impl Tried<'_> {
+    fn passed(&self) -> bool {
+        self.result.is_ok() && self.differences.is_empty() && self.expect().is_some()
+    }
+
+    /// What is expected; nothing where it is not written yet.
+    fn expect(&self) -> Option<&Spanned<Expect>> {
+        self.test.expect.as_ref().filter(|expect| expect.value != Expect::NotWritten)
+    }
+}
+
+impl Test {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.config, self.json)?;
+        let folder = folder_of(&self.config);
+        let tried: Vec<Tried<'_>> = config.tests.iter().map(|test| attempt(&config, test, &folder)).collect();
+        let failed = tried.iter().filter(|tried| !tried.passed()).count();
+        match self.json {
+            true => {
+                let results: Vec<Value> = tried.iter().map(|tried| as_json(&config, tried)).collect();
+                output::json(&json!({ "passed": tried.len() - failed, "failed": failed, "tests": results }))?;
+            }
+            false => {
+                tried.iter().for_each(|tried| print(&config, tried, self.update));
+                let (style, what) = match (failed, self.update) {
+                    (0, _) => (GREEN, "failed"),
+                    (_, true) => (YELLOW, "new"),
+                    (_, false) => (RED, "failed"),
+                };
+                let passed = tried.len() - failed;
+                println!("{style}{}: {passed} passed, {failed} {what}{style:#}", counted(tried.len(), "test"));
+            }
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        if !self.update {
+            return Err(Failed::Negative);
+        }
+        update(&config, &tried, &folder)?;
+        // What is no event cannot be written down as expected.
+        match tried.iter().any(|tried| tried.result.is_err()) {
+            true => Err(Failed::Negative),
+            false => Ok(()),
+        }
+    }
+}
+
+fn attempt<'a>(config: &RoutingConfig, test: &'a Spanned<TestConfig>, folder: &Path) -> Tried<'a> {
+    let file = match event_file(test) {
+        Some(path) => fs::read_to_string(folder.join(path)).map_err(|error| format!("{path}: {error}")),
+        None => Ok(String::new()),
+    };
+    let result = file.and_then(|text| actual(config, test, &text).map_err(|error| error.to_string()));
+    let mut tried = Tried { test, result, differences: Vec::new() };
+    if let (Some(expect), Ok(actual)) = (tried.expect(), &tried.result) {
+        tried.differences = differences(expect, actual);
+    }
+    tried
+}
+
+/// What is written in the place of what, to make a test pass.
+struct Edit<'a> {
+    test: &'a str,
+    span: Span,
+    text: String,
+}
+
+/// Writes what is into the files, at the places of what is expected; everything else in them stays as it stands.
+fn update(config: &RoutingConfig, tried: &[Tried<'_>], folder: &Path) -> Result<(), Failed> {
+    let mut edits: Vec<Edit<'_>> =
+        tried.iter().filter(|tried| !tried.passed()).filter_map(|one| edit(config, one)).collect();
+    edits.sort_by_key(|edit| edit.span);
+    // What is written must be a config whose tests' events are the same: what would change them is left out.
+    let keeps = |edits: &[Edit<'_>]| {
+        let Ok(config) = parse(edited(config, edits)) else { return false };
+        let results = config.tests.iter().map(|test| attempt(&config, test, folder).result);
+        results.eq(tried.iter().map(|tried| tried.result.clone()))
+    };
+    let mut left_out = Vec::new();
+    if !keeps(&edits) {
+        let mut kept: Vec<Edit<'_>> = Vec::new();
+        for edit in edits {
+            kept.push(edit);
+            if !keeps(&kept) {
+                left_out.extend(kept.pop());
+            }
+        }
+        edits = kept;
+    }
+    let source = edited(config, &edits);
+    for (before, after) in config.source.parts().zip(source.parts()).filter(|(before, after)| before.text != after.text)
+    {
+        fs::write(after.name, after.text).map_err(|error| Failed::File { path: after.name.into(), error })?;
+        diagnostics::note(&format!("{} written", before.name));
+    }
+    for edit in &left_out {
+        let message = format!("the expectation of `{}` cannot be written where it stands; write by hand:", edit.test);
+        diagnostics::error(&format!("{message} {}", edit.text.trim()));
+    }
+    if left_out.is_empty() { Ok(()) } else { Err(Failed::Negative) }
+}
+
+fn edit<'a>(config: &RoutingConfig, tried: &Tried<'a>) -> Option<Edit<'a>> {
+    let text = &config.source.text;
+    let actual = tried.result.as_ref().ok()?;
+    let (span, text) = match &tried.test.expect {
+        // Nothing, written after `expect:`, has no place of its own.
+        Some(expect) if expect.value == Expect::NotWritten && is_nothing(text, expect.span) => {
+            let start = expect.span.start;
+            let key = text[..start].rfind("expect").unwrap_or(start);
+            let end = text[key..].find(':').map_or(start, |colon| key + colon + 1);
+            (Span::new(end, end), format!(" {}", written(None, actual)))
+        }
+        Some(expect) => {
+            // A block scalar's place ends where the next thing begins.
+            let length = text[expect.span.start..expect.span.end].trim_end().len();
+            let span = Span::new(expect.span.start, expect.span.start + length);
+            (span, written(tried.expect().map(|expect| &expect.value), actual))
+        }
+        None => insertion(text, tried.test, &written(None, actual)),
+    };
+    Some(Edit { test: &tried.test.name.0, span, text })
+}
+
+/// The config's texts with these edits, which are in the order of their places.
+fn edited(config: &RoutingConfig, edits: &[Edit<'_>]) -> Source {
+    let mut edited: Option<Source> = None;
+    for part in config.source.parts() {
+        let within = part.start..=part.start + part.text.len();
+        let mut text = part.text.to_owned();
+        // From the end, so that the places before stay where they are.
+        for edit in edits.iter().rev().filter(|edit| within.contains(&edit.span.start)) {
+            let place = edit.span.start - part.start..edit.span.end - part.start;
+            if text.is_char_boundary(place.start) && text.is_char_boundary(place.end) {
+                text.replace_range(place, &edit.text);
+            }
+        }
+        match &mut edited {
+            None => edited = Some(Source::new(part.name, text)),
+            Some(source) => source.include(part.name, &text),
+        }
+    }
+    edited.unwrap_or_else(|| config.source.clone())
+}
+
+/// Whether nothing stands at a place: not even `null` or `~`.
+fn is_nothing(text: &str, span: Span) -> bool {
+    !["null", "Null", "NULL", "~"].contains(&text[span.start..span.end].trim())
+}
+
+/// Where and how an `expect` is added to a test: within the braces, or on a line of its own below the other keys.
+fn insertion(text: &str, test: &Spanned<TestConfig>, expect: &str) -> (Span, String) {
+    let spans = [
+        Some(test.name.span),
+        test.event.as_ref().map(|event| event.span),
+        test.message.as_ref().map(|message| message.span),
+        test.firing.as_ref().map(|firing| firing.span),
+    ];
+    let end = spans.into_iter().flatten().map(|span| span.end).max().unwrap_or(test.span.end);
+    // A block scalar's place ends where the next thing begins.
+    let end = text[..end].trim_end().len();
+    if text[test.span.start..].starts_with('{') {
+        return (Span::new(end, end), format!(", expect: {expect}"));
+    }
+    // Below the last key, whatever comment follows it on its line.
+    let line_end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
+    let (line_end, newline) = if text[..line_end].ends_with('\r') { (line_end - 1, "\r\n") } else { (line_end, "\n") };
+    let start = test.span.start;
+    let column = text[..start].rfind('\n').map_or(start, |newline| start - newline - 1);
+    (Span::new(line_end, line_end), format!("{newline}{}expect: {expect}", " ".repeat(column)))
+}
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+fn print(config: &RoutingConfig, tried: &Tried<'_>, is_updated: bool) {
+    let name = output::printable(&tried.test.name.0);
+    let place = config.source.place(tried.test.name.span);
+    if tried.passed() {
+        return println!("{GREEN}ok{GREEN:#}   {name}");
+    }
+    match is_updated && tried.result.is_ok() {
+        true => println!("{YELLOW}new{YELLOW:#}  {name}  {DIM}{place}{DIM:#}"),
+        false => println!("{RED}fail{RED:#} {name}  {DIM}{place}{DIM:#}"),
+    }
+    match &tried.result {
+        Err(reason) => println!("     {}", output::printable(reason)),
+        Ok(actual) if tried.expect().is_none() => {
+            let hint = if is_updated { "" } else { "; `--update` writes what is" };
+            println!("     nothing is expected yet{hint}: {}", written(None, actual));
+        }
+        Ok(_) => {}
+    }
+    for Difference { what, expected, actual } in &tried.differences {
+        println!("     {what}");
+        println!("     {RED}- {}{RED:#}", output::printable(expected));
+        println!("     {GREEN}+ {}{GREEN:#}", output::printable(actual));
+    }
+}
+
+fn as_json(config: &RoutingConfig, tried: &Tried<'_>) -> Value {
+    let place = config.source.line_column(tried.test.name.span.start);
+    let difference = |difference: &Difference| json!({ "what": difference.what, "expected": difference.expected, "actual": difference.actual });
+    json!({
+        "name": tried.test.name.0,
+        "file": config.source.part_at(tried.test.name.span.start).name,
+        "line": place.line,
+        "passed": tried.passed(),
+        "error": tried.result.as_ref().err(),
+        "actual": tried.result.as_ref().ok().map(|actual| written(None, actual)),
+        "differences": tried.differences.iter().map(difference).collect::<Vec<_>>(),
+    })
+}

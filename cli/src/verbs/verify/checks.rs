@@ -1,0 +1,521 @@
+//! The checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ecs::types::{Cluster, Compatibility, ContainerDefinition, LogDriver, NetworkMode, TaskDefinition};
+use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
+use aws_sdk_sqs::types::QueueAttributeName;
+use trigger_aws::clients::causes;
+use trigger_core::config::stack::Origin;
+use trigger_core::ecs::limits;
+use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType};
+use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
+use trigger_core::routing::{RoutingConfig, RunsAs, Task};
+
+use super::ec2::{self, Kind};
+use crate::account::Account;
+
+/// Something that was looked at.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) what: String,
+    pub(super) verdict: Verdict,
+}
+
+/// How it is.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// As it must be.
+    Passed,
+    /// It cannot be told.
+    NotChecked(String),
+    /// Otherwise.
+    Failed {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// All checks, whatever each comes to.
+pub(super) async fn all(account: &Account, config: &RoutingConfig, enable_eventbridge: bool) -> Vec<Check> {
+    let mut checks = Checks { account, config, done: Vec::new() };
+    checks.storage().await;
+    let clusters = checks.clusters().await;
+    checks.tasks(&clusters).await;
+    checks.networks().await;
+    checks.services().await;
+    checks.queues().await;
+    checks.buckets(enable_eventbridge).await;
+    checks.done
+}
+
+struct Checks<'a> {
+    account: &'a Account,
+    config: &'a RoutingConfig,
+    done: Vec<Check>,
+}
+
+impl Checks<'_> {
+    fn note(&mut self, what: impl Into<String>, verdict: Verdict) {
+        self.done.push(Check { what: what.into(), verdict });
+    }
+
+    /// Notes a check that passes where `problem` is none.
+    fn expect(&mut self, what: impl Into<String>, problem: Option<String>, remedy: impl Into<String>) {
+        let failed = |reason| Verdict::Failed { reason, remedy: remedy.into() };
+        self.note(what, problem.map_or(Verdict::Passed, failed));
+    }
+
+    async fn storage(&mut self) {
+        let adopted = self.config.storage.as_ref().filter(|_| self.config.stack.storage_bucket == Some(Origin::Adopt));
+        let Some(bucket) = adopted.map(|storage| storage.bucket.0.clone()) else { return };
+        let head = self.account.s3.head_bucket().bucket(&bucket).send().await;
+        let problem = head.err().map(|error| causes(&error));
+        self.expect(format!("bucket {bucket} of `storage`"), problem, "make it, or remove `storage_bucket: adopt`");
+    }
+
+    /// The clusters by the names that the config has for them.
+    async fn clusters(&mut self) -> BTreeMap<String, Cluster> {
+        let of_tasks = self.config.all_tasks().iter().map(Task::cluster);
+        let of_workers = self.config.workers.iter().filter_map(|worker| match &worker.runs_as {
+            RunsAs::Service { cluster, .. } => Some(cluster.as_deref()),
+            RunsAs::Task(_) => None,
+        });
+        let names: BTreeSet<String> =
+            of_tasks.chain(of_workers).map(|name| name.unwrap_or("default").to_owned()).collect();
+        let mut clusters = BTreeMap::new();
+        for name in names {
+            let what = format!("cluster {name}");
+            let described = self.account.ecs.describe_clusters().clusters(&name).send().await;
+            let remedy = format!("create it: aws ecs create-cluster --cluster-name {name}");
+            match described {
+                Ok(described) => {
+                    let cluster = described.clusters().iter().find(|cluster| cluster.status() == Some("ACTIVE"));
+                    let problem = cluster.is_none().then(|| "there is no active cluster of this name".to_owned());
+                    self.expect(what, problem, remedy);
+                    clusters.extend(cluster.map(|cluster| (name, cluster.clone())));
+                }
+                Err(error) => self.note(what, Verdict::Failed { reason: causes(&error), remedy }),
+            }
+        }
+        clusters
+    }
+
+    async fn tasks(&mut self, clusters: &BTreeMap<String, Cluster>) {
+        let mut definitions: BTreeMap<String, Option<TaskDefinition>> = BTreeMap::new();
+        let config = self.config;
+        for task in config.all_tasks() {
+            let name = task.task_definition().to_owned();
+            if !definitions.contains_key(&name) {
+                let definition = self.task_definition(&name).await;
+                if let Some(definition) = &definition {
+                    self.roles(&name, definition).await;
+                    self.images(&name, definition).await;
+                    self.log_groups(&name, definition).await;
+                }
+                definitions.insert(name.clone(), definition);
+            }
+            if let Some(Some(definition)) = definitions.get(&name) {
+                self.overridden_roles(task).await;
+                self.containers(task, definition);
+                self.network(task, definition);
+                self.fargate(task, definition);
+            }
+            if let Some(cluster) = clusters.get(task.cluster().unwrap_or("default")) {
+                self.capacity_providers(task, cluster);
+            }
+        }
+    }
+
+    async fn task_definition(&mut self, name: &str) -> Option<TaskDefinition> {
+        let what = format!("task definition {name}");
+        let remedy = "register it: aws ecs register-task-definition";
+        match self.account.ecs.describe_task_definition().task_definition(name).send().await {
+            Ok(described) => {
+                let definition = described.task_definition().cloned();
+                let status =
+                    definition.as_ref().and_then(|definition| definition.status()).map(|status| status.as_str());
+                let problem = (status != Some("ACTIVE")).then(|| format!("it is {}", status.unwrap_or("unknown")));
+                self.expect(what, problem, remedy);
+                definition
+            }
+            Err(error) => {
+                self.note(what, Verdict::Failed { reason: causes(&error), remedy: remedy.to_owned() });
+                None
+            }
+        }
+    }
+
+    fn containers(&mut self, task: &Task, definition: &TaskDefinition) {
+        let known: Vec<&str> =
+            definition.container_definitions().iter().filter_map(|container| container.name()).collect();
+        for container in &task.request().overrides.container_overrides {
+            let problem = (!known.contains(&container.name.as_str()))
+                .then(|| format!("{} has no such container, it has {}", task.task_definition(), known.join(", ")));
+            let what = format!("task {}: container {}", task.name, container.name);
+            self.expect(what, problem, "name a container of the task definition in `container_overrides`");
+        }
+    }
+
+    fn network(&mut self, task: &Task, definition: &TaskDefinition) {
+        let is_awsvpc = definition.network_mode() == Some(&NetworkMode::Awsvpc);
+        let has_network = task.request().network_configuration.is_some();
+        let mode = definition.network_mode().map_or("bridge", NetworkMode::as_str);
+        let (problem, remedy) = match (is_awsvpc, has_network) {
+            (true, false) => (
+                Some("its network mode is awsvpc, which needs a network".to_owned()),
+                "add `network: { subnets: [...] }`",
+            ),
+            (false, true) => (Some(format!("its network mode is {mode}, which takes no network")), "remove `network`"),
+            _ => (None, ""),
+        };
+        self.expect(format!("task {}: network of {mode}", task.name), problem, remedy);
+    }
+
+    fn fargate(&mut self, task: &Task, definition: &TaskDefinition) {
+        if !runs_on_fargate(task) {
+            return;
+        }
+        let is_able = definition.compatibilities().contains(&Compatibility::Fargate)
+            || definition.requires_compatibilities().contains(&Compatibility::Fargate);
+        let problem = (!is_able).then(|| format!("{} is not made for Fargate", task.task_definition()));
+        let remedy = "register it with `requiresCompatibilities: [FARGATE]`, or choose another capacity";
+        self.expect(format!("task {}: Fargate", task.name), problem, remedy);
+        let of_definition = (definition.cpu(), definition.memory());
+        let overrides = &task.request().overrides;
+        let cpu = overrides.cpu.as_deref().or(of_definition.0).and_then(limits::cpu_units);
+        let memory = overrides.memory.as_deref().or(of_definition.1).and_then(limits::memory_mib);
+        let Some((cpu, memory)) = cpu.zip(memory) else { return };
+        let problem = (!limits::is_fargate_size(cpu, memory)).then(|| "Fargate has no tasks of this size".to_owned());
+        let what = format!("task {}: cpu {cpu} with memory {memory}", task.name);
+        self.expect(what, problem, "see `cpu` and `memory` at https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html");
+    }
+
+    fn capacity_providers(&mut self, task: &Task, cluster: &Cluster) {
+        let attached: BTreeSet<&str> = cluster.capacity_providers().iter().map(String::as_str).collect();
+        let wanted: BTreeSet<&str> = strategies(task).map(|item| item.capacity_provider.as_str()).collect();
+        for provider in wanted {
+            let name = cluster.cluster_name().unwrap_or_default();
+            let problem = (!attached.contains(provider)).then(|| format!("it is not attached to the cluster {name}"));
+            let remedy = format!("attach it: aws ecs put-cluster-capacity-providers --cluster {name}");
+            self.expect(format!("task {}: capacity provider {provider}", task.name), problem, remedy);
+        }
+    }
+
+    async fn roles(&mut self, definition_name: &str, definition: &TaskDefinition) {
+        let roles = [("task role", definition.task_role_arn()), ("execution role", definition.execution_role_arn())];
+        self.passable(definition_name, roles).await;
+    }
+
+    async fn overridden_roles(&mut self, task: &Task) {
+        let overrides = &task.request().overrides;
+        let roles = [("task role", &overrides.task_role_arn), ("execution role", &overrides.execution_role_arn)];
+        self.passable(&format!("the task {}", task.name), roles.map(|(which, arn)| (which, arn.as_deref()))).await;
+    }
+
+    async fn passable(&mut self, of: &str, roles: [(&str, Option<&str>); 2]) {
+        for (which, arn) in
+            roles.into_iter().filter_map(|(which, arn)| Some((which, arn.filter(|arn| !arn.is_empty())?)))
+        {
+            let name = arn.rsplit('/').next().unwrap_or(arn);
+            let what = format!("{which} {name} of {of}");
+            let remedy = "its trust policy must allow sts:AssumeRole to ecs-tasks.amazonaws.com".to_owned();
+            match self.account.iam.get_role().role_name(name).send().await {
+                Ok(got) => {
+                    let trust = got.role().and_then(|role| role.assume_role_policy_document()).unwrap_or_default();
+                    // The document comes URL-encoded; the service's name has nothing to encode.
+                    let problem =
+                        (!trust.contains("ecs-tasks.amazonaws.com")).then(|| "ECS tasks may not take it on".to_owned());
+                    self.expect(what, problem, remedy);
+                }
+                Err(error) => self.note(what, Verdict::Failed { reason: causes(&error), remedy }),
+            }
+        }
+    }
+
+    async fn images(&mut self, name: &str, definition: &TaskDefinition) {
+        for container in definition.container_definitions() {
+            let Some(image) = container.image() else { continue };
+            let what = format!("image {image} of {name}");
+            let own = self.account.sdk_config.region().map(|region| region.as_ref());
+            let in_ecr = EcrImage::parse(image);
+            if let Some(region) = in_ecr.as_ref().map(|image| image.region).filter(|region| Some(*region) != own) {
+                self.note(what, Verdict::NotChecked(format!("it lies in {region}")));
+                continue;
+            }
+            let Some(EcrImage { account, repository, tag, digest, .. }) = in_ecr else {
+                self.note(what, Verdict::NotChecked("it does not lie in ECR".to_owned()));
+                continue;
+            };
+            let id = aws_sdk_ecr::types::ImageIdentifier::builder().set_image_tag(tag).set_image_digest(digest).build();
+            let describe = self.account.ecr.describe_images().registry_id(account).repository_name(repository);
+            let found = describe.image_ids(id).send().await;
+            let problem = match found {
+                Ok(found) if found.image_details().is_empty() => Some("there is no such image".to_owned()),
+                Ok(_) => None,
+                Err(error) => Some(causes(&error)),
+            };
+            self.expect(what, problem, "push it: docker push");
+        }
+    }
+
+    async fn log_groups(&mut self, name: &str, definition: &TaskDefinition) {
+        let groups: BTreeSet<&str> = definition.container_definitions().iter().filter_map(log_group).collect();
+        for group in groups {
+            let found = self.account.logs.describe_log_groups().log_group_name_prefix(group).send().await;
+            let problem = match found {
+                Ok(found) if found.log_groups().iter().any(|known| known.log_group_name() == Some(group)) => None,
+                Ok(_) => Some("there is no such log group, so that its tasks would not start".to_owned()),
+                Err(error) => Some(causes(&error)),
+            };
+            self.expect(
+                format!("log group {group} of {name}"),
+                problem,
+                format!("make it: aws logs create-log-group --log-group-name {group}"),
+            );
+        }
+    }
+
+    /// Subnets and security groups: there, and of one VPC for each task.
+    async fn networks(&mut self) {
+        let config = self.config;
+        let mut seen: Vec<&AwsvpcConfiguration> = Vec::new();
+        for task in config.all_tasks() {
+            for network in networks(task) {
+                if seen.contains(&network) {
+                    continue;
+                }
+                seen.push(network);
+                let subnets: Vec<&str> = network.subnets.iter().map(String::as_str).collect();
+                let groups: Vec<&str> = network.security_groups.iter().flatten().map(String::as_str).collect();
+                let what =
+                    format!("task {}: subnets {} in one VPC", task.name, [&subnets[..], &groups].concat().join(", "));
+                let problem = self.apart(&subnets, &groups).await.err();
+                self.expect(what, problem, "name subnets and security groups of one VPC, in this account and Region");
+            }
+        }
+    }
+
+    /// Whether these are there and belong together.
+    async fn apart(&self, subnets: &[&str], groups: &[&str]) -> Result<(), String> {
+        let mut vpcs = BTreeMap::new();
+        for (kind, ids) in [(Kind::Subnets, subnets), (Kind::SecurityGroups, groups)] {
+            if ids.is_empty() {
+                continue;
+            }
+            let found = ec2::vpcs(&self.account.sdk_config, kind, ids).await?;
+            if let Some(missing) = ids.iter().find(|id| !found.contains_key(**id)) {
+                return Err(format!("there is no {missing}"));
+            }
+            vpcs.extend(found.into_iter().filter(|(id, _)| ids.contains(&id.as_str())));
+        }
+        let distinct: BTreeSet<&String> = vpcs.values().collect();
+        match distinct.len() {
+            0 | 1 => Ok(()),
+            _ => Err(vpcs.iter().map(|(id, vpc)| format!("{id} is in {vpc}")).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    async fn services(&mut self) {
+        let config = self.config;
+        for worker in &config.workers {
+            let RunsAs::Service { cluster, service } = &worker.runs_as else { continue };
+            let describe = self.account.ecs.describe_services().set_cluster(cluster.clone()).services(service);
+            let problem = match describe.send().await {
+                Ok(described) if described.services().iter().any(|known| known.status() == Some("ACTIVE")) => None,
+                Ok(_) => Some("there is no active service of this name".to_owned()),
+                Err(error) => Some(causes(&error)),
+            };
+            self.expect(
+                format!("service {service} of worker {}", worker.name),
+                problem,
+                "create it; its desired count may be 0",
+            );
+        }
+    }
+
+    async fn queues(&mut self) {
+        let config = self.config;
+        let of_routes = config.queues().into_iter().map(|queue| (queue, true));
+        let of_workers = config.worker_queues().into_iter().map(|queue| (queue, false));
+        for (queue, is_of_route) in of_routes.chain(of_workers) {
+            if config.stack.queue(queue).is_created {
+                self.note(format!("queue {}", queue.name), Verdict::NotChecked("the stack makes it".to_owned()));
+            } else {
+                self.queue(queue, is_of_route).await;
+            }
+        }
+    }
+
+    async fn queue(&mut self, queue: &Queue, is_of_route: bool) {
+        let name = &queue.name;
+        let get =
+            self.account.sqs.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(queue.account.clone());
+        let url = match get.send().await {
+            Ok(got) => got.queue_url().unwrap_or_default().to_owned(),
+            Err(error) => {
+                let remedy = format!(
+                    "make it, or let the stack make it: `stack: {{ queues: {{ {name}: {{ queue: create }} }} }}`"
+                );
+                self.note(format!("queue {name}"), Verdict::Failed { reason: causes(&error), remedy });
+                return;
+            }
+        };
+        let (visibility, redrive) = (QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy);
+        let get = self.account.sqs.get_queue_attributes().queue_url(&url);
+        let attributes = match get.attribute_names(visibility.clone()).attribute_names(redrive.clone()).send().await {
+            Ok(got) => got.attributes.unwrap_or_default(),
+            Err(error) => {
+                let remedy = "sqs:GetQueueAttributes must be allowed".to_owned();
+                self.note(format!("queue {name}"), Verdict::Failed { reason: causes(&error), remedy });
+                return;
+            }
+        };
+        let wanted = self.config.stack.queue(queue);
+        let redrive: Option<serde_json::Value> =
+            attributes.get(&redrive).and_then(|text| serde_json::from_str(text).ok());
+        // Some write the number as a text.
+        let count = |redrive: &serde_json::Value| {
+            let count = &redrive["maxReceiveCount"];
+            count.as_u64().or_else(|| count.as_str()?.parse().ok())
+        };
+        let receives = redrive.as_ref().and_then(count);
+        let least = if is_of_route { RECEIVES_MIN } else { 1 };
+        let problem = match receives {
+            None => {
+                Some("it has no dead-letter queue, so that a message that never succeeds comes for ever".to_owned())
+            }
+            Some(receives) if receives < u64::from(least) => Some(format!(
+                "its maxReceiveCount is {receives}: messages that Lambda is too busy for would be dead-lettered"
+            )),
+            Some(_) => None,
+        };
+        let remedy = format!("set its RedrivePolicy with a maxReceiveCount of at least {least}");
+        self.expect(format!("queue {name}: dead-letter queue"), problem, remedy);
+        if is_of_route {
+            let visible: u64 = attributes.get(&visibility).and_then(|text| text.parse().ok()).unwrap_or(0);
+            let least = visibility_timeout_min(wanted.batch_window);
+            let problem = (visible < u64::from(least)).then(|| {
+                format!(
+                    "a message that was received is hidden for {visible} s, less than six times the function's timeout"
+                )
+            });
+            let remedy = format!("set its VisibilityTimeout to at least {least}");
+            self.expect(format!("queue {name}: visibility timeout"), problem, remedy);
+        }
+    }
+
+    async fn buckets(&mut self, enable: bool) {
+        let config = self.config;
+        for bucket in config.buckets() {
+            let what = format!("bucket {bucket}: EventBridge");
+            let remedy = "switch it on: ecs-trigger verify --enable-eventbridge".to_owned();
+            let got = self.account.s3.get_bucket_notification_configuration().bucket(bucket).send().await;
+            let there = match got {
+                Ok(there) => there,
+                Err(error) => {
+                    self.note(what, Verdict::Failed { reason: causes(&error), remedy: "make the bucket".to_owned() });
+                    continue;
+                }
+            };
+            if there.event_bridge_configuration().is_some() {
+                self.note(what, Verdict::Passed);
+                continue;
+            }
+            if !enable {
+                let reason = "it is off, so that no event of the bucket arrives".to_owned();
+                self.note(what, Verdict::Failed { reason, remedy });
+                continue;
+            }
+            let with = NotificationConfiguration::builder()
+                .set_topic_configurations(there.topic_configurations)
+                .set_queue_configurations(there.queue_configurations)
+                .set_lambda_function_configurations(there.lambda_function_configurations)
+                .event_bridge_configuration(EventBridgeConfiguration::builder().build())
+                .build();
+            let put = self.account.s3.put_bucket_notification_configuration().bucket(bucket);
+            let problem = put.notification_configuration(with).send().await.err().map(|error| causes(&error));
+            self.expect(what, problem, "s3:PutBucketNotification must be allowed");
+        }
+    }
+}
+
+/// Every network that a launch may ask for.
+fn networks(task: &Task) -> impl Iterator<Item = &AwsvpcConfiguration> {
+    let of_ladder = task.capacity.iter().map(|rung| &rung.network_configuration);
+    let all = [&task.request().network_configuration].into_iter().chain(of_ladder);
+    all.flatten().map(|network| &network.awsvpc_configuration)
+}
+
+/// Every capacity provider that a launch may ask for.
+fn strategies(task: &Task) -> impl Iterator<Item = &CapacityProviderStrategyItem> {
+    let of_ladder = task.capacity.iter().flat_map(|rung| &rung.capacity_provider_strategy);
+    task.request().capacity_provider_strategy.iter().chain(of_ladder)
+}
+
+fn runs_on_fargate(task: &Task) -> bool {
+    let launch_types = task.capacity.iter().map(|rung| rung.launch_type).chain([task.request().launch_type]);
+    launch_types.into_iter().any(|kind| kind == Some(LaunchType::Fargate))
+        || strategies(task).any(|item| item.capacity_provider.starts_with("FARGATE"))
+}
+
+/// The log group that must be there when the container starts.
+fn log_group(container: &ContainerDefinition) -> Option<&str> {
+    let logs = container.log_configuration().filter(|logs| logs.log_driver() == &LogDriver::Awslogs)?;
+    let options = logs.options()?;
+    let is_made = options.get("awslogs-create-group").is_some_and(|made| made == "true");
+    options.get("awslogs-group").filter(|_| !is_made).map(String::as_str)
+}
+
+/// An image in a private repository of ECR.
+/// Source: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html>
+struct EcrImage<'a> {
+    account: &'a str,
+    region: &'a str,
+    repository: &'a str,
+    tag: Option<String>,
+    digest: Option<String>,
+}
+
+impl<'a> EcrImage<'a> {
+    fn parse(image: &'a str) -> Option<Self> {
+        let (host, path) = image.split_once('/')?;
+        let (account, rest) = host.split_once('.')?;
+        let region = rest.strip_prefix("dkr.ecr.")?.split('.').next()?;
+        if account.len() != 12 {
+            return None;
+        }
+        if let Some((repository, digest)) = path.split_once('@') {
+            let repository = repository.split(':').next().unwrap_or(repository);
+            return Some(Self { account, region, repository, tag: None, digest: Some(digest.to_owned()) });
+        }
+        let (repository, tag) = path.split_once(':').unwrap_or((path, "latest"));
+        Some(Self { account, region, repository, tag: Some(tag.to_owned()), digest: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EcrImage;
+
+    fn check(image: &str, expect: Option<(&str, &str, Option<&str>, Option<&str>)>) {
+        let found = EcrImage::parse(image);
+        let found = found
+            .as_ref()
+            .map(|image| (image.account, image.repository, image.tag.as_deref(), image.digest.as_deref()));
+        assert_eq!(found, expect, "{image}");
+    }
+
+    #[test]
+    fn images_in_ecr_are_told_from_others() {
+        const HOST: &str = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
+        check(&format!("{HOST}/team/app:1.2"), Some(("111122223333", "team/app", Some("1.2"), None)));
+        check(&format!("{HOST}/app"), Some(("111122223333", "app", Some("latest"), None)));
+        check(&format!("{HOST}/app@sha256:ab"), Some(("111122223333", "app", None, Some("sha256:ab"))));
+        check(&format!("{HOST}/app:1@sha256:ab"), Some(("111122223333", "app", None, Some("sha256:ab"))));
+        check("public.ecr.aws/nginx/nginx:1", None);
+        check("nginx", None);
+    }
+}

@@ -1,0 +1,7 @@
+//! The routing config on AWS: where it is read from, and the version that is in force.
+
+mod cache;
+mod source;
+
+pub use cache::ConfigCache;
+pub use source::{ConfigSource, ConfigSourceError, Version};

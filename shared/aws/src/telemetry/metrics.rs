@@ -1,0 +1,197 @@
+//! Metrics, as log lines that CloudWatch makes metrics of.
+//! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::env;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use trigger_core::environment;
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{self, Conclusion};
+use trigger_core::metrics::{Metric, NAMESPACE, REASON, ROUTE, STACK, WORKER};
+use trigger_core::scaling::Observation;
+use trigger_engine::{EventError, LaunchReport, Outcome, WorkerReport};
+
+/// The reasons that failures are counted by, as ECS names them; all others are `Other`. Each is a metric of its own, so that an event's
+/// content must not name one.
+const REASONS: [&str; 22] = [
+    "RESOURCE:CPU",
+    "RESOURCE:MEMORY",
+    "RESOURCE:PORTS",
+    "RESOURCE:ENI",
+    "RESOURCE:GPU",
+    "RESOURCE:FARGATE",
+    "Capacity is unavailable",
+    "AGENT",
+    "LOCATION",
+    "ATTRIBUTE",
+    "MISSING",
+    "INACTIVE",
+    "AccessDeniedException",
+    "BlockedException",
+    "ClientException",
+    "ClusterNotFoundException",
+    "InvalidParameterException",
+    "PlatformTaskDefinitionIncompatibilityException",
+    "PlatformUnknownException",
+    "ServerException",
+    "ThrottlingException",
+    "UnsupportedFeatureException",
+];
+
+/// A value of a metric.
+type Measured = (Metric, u64);
+
+/// Counts one, of the stack.
+pub(crate) fn count(metric: Metric) {
+    write(&[], &[(metric, 1)]);
+}
+
+/// Counts what became of an event.
+pub(crate) fn of_event(result: &Result<LaunchReport, EventError>) {
+    match result {
+        Ok(report) | Err(EventError::Launch(report)) => of_launches(report),
+        Err(EventError::DeadLettered(error)) => {
+            of_failure(error);
+            count(Metric::DeadLettered);
+        }
+        Err(error) => of_failure(error),
+    }
+}
+
+fn of_failure(error: &EventError) {
+    match error {
+        EventError::Launch(report) => of_launches(report),
+        error => failed(None, error.kind()),
+    }
+}
+
+/// Counts what became of each launch of an event.
+pub(crate) fn of_launches(report: &LaunchReport) {
+    let now = Timestamp::now();
+    let since = report.event_time.map(|time| now.duration_since(time).as_millis());
+    let latency = since.and_then(|since| u64::try_from(since).ok());
+    for launch in &report.launches {
+        let route = [(ROUTE, launch.route.as_str())];
+        let mut values = match &launch.outcome {
+            Outcome::Launched { .. } => vec![(Metric::Launched, 1)],
+            Outcome::Duplicate { .. } => vec![(Metric::Duplicate, 1)],
+            Outcome::Deferred { .. } => vec![(Metric::Deferred, 1)],
+            Outcome::Skipped(_) => Vec::new(),
+            Outcome::DeadLettered { reason } => {
+                failed(Some(&launch.route), reason);
+                vec![(Metric::DeadLettered, 1)]
+            }
+            Outcome::Failed { reason } => {
+                failed(Some(&launch.route), reason);
+                Vec::new()
+            }
+        };
+        if let (Outcome::Launched { .. }, Some(latency)) = (&launch.outcome, latency) {
+            values.push((Metric::LaunchLatency, latency));
+        }
+        values.extend(launch.open_slots.map(|open| (Metric::SlotsOpen, u64::from(open))));
+        if !values.is_empty() {
+            write(&route, &values);
+        }
+    }
+}
+
+/// Counts a launch that has ended without its task.
+pub(crate) fn of_conclusion(launch: &LaunchKey, conclusion: &Conclusion) {
+    if let launch::Outcome::DeadLettered(reason) = &conclusion.outcome {
+        failed(Some(&launch.route), reason);
+        write(&[(ROUTE, &launch.route)], &[(Metric::DeadLettered, 1)]);
+    }
+}
+
+/// Puts the numbers of a worker into CloudWatch.
+pub(crate) fn of_worker(report: &WorkerReport) {
+    let Observation { visible, in_flight, running, desired, .. } = report.observation;
+    let values = [
+        (Metric::MessagesVisible, visible),
+        (Metric::MessagesInFlight, in_flight),
+        (Metric::WorkersRunning, running.map(u64::from)),
+        (Metric::WorkersDesired, desired.map(u64::from)),
+        (Metric::WorkersHeldBack, Some(u64::from(report.decision.is_alarming()))),
+        (Metric::WorkersUnseen, u64::try_from(report.problems.len()).ok()),
+    ];
+    let known: Vec<Measured> = values.into_iter().filter_map(|(metric, value)| Some((metric, value?))).collect();
+    write(&[(WORKER, &report.worker)], &known);
+}
+
+fn failed(route: Option<&str>, reason: &str) {
+    write(&route.map(|route| (ROUTE, route)).into_iter().collect::<Vec<_>>(), &[(Metric::Failed, 1)]);
+    println!("{}", line(&stack(), &[(REASON, class(reason))], false, &[(Metric::Failed, 1)], now()));
+}
+
+/// What a reason is counted by: the names of our own errors are classes themselves.
+fn class(reason: &str) -> &str {
+    const OWN: [&str; 3] = ["DecodeError", "PlanError", "MissedFiring"];
+    let known = OWN.iter().chain(&REASONS).find(|known| reason.contains(**known));
+    known.copied().unwrap_or("Other")
+}
+
+/// Writes values of the stack, and beside that of one thing of it.
+fn write(of: &[(&str, &str)], values: &[Measured]) {
+    println!("{}", line(&stack(), of, true, values, now()));
+}
+
+fn stack() -> String {
+    env::var(environment::STACK).unwrap_or_else(|_| "local".to_owned())
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The log line of values by the dimensions `of`, and if `of_stack` by the stack alone as well.
+fn line(stack: &str, of: &[(&str, &str)], of_stack: bool, values: &[Measured], at: Duration) -> Value {
+    let metrics: Vec<Value> =
+        values.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() })).collect();
+    let narrow: Vec<&str> = [STACK].into_iter().chain(of.iter().map(|(name, _)| *name)).collect();
+    let mut dimensions = vec![narrow];
+    if of_stack && !of.is_empty() {
+        dimensions.insert(0, vec![STACK]);
+    }
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }],
+        },
+        STACK: stack,
+    });
+    for (name, value) in of {
+        line[*name] = json!(value);
+    }
+    for (metric, value) in values {
+        line[metric.name()] = json!(value);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use expect_test::expect;
+    use trigger_core::metrics::{Metric, ROUTE};
+
+    use super::{class, line};
+
+    #[test]
+    fn a_line_counts_by_stack_and_by_what_it_is_about() {
+        let values = [(Metric::Launched, 1), (Metric::LaunchLatency, 812)];
+        let line = line("prod", &[(ROUTE, "csv")], true, &values, Duration::from_millis(1_700_000_000_123));
+        expect![[r#"{"_aws":{"Timestamp":1700000000123,"CloudWatchMetrics":[{"Namespace":"ecs-trigger","Dimensions":[["Stack"],["Stack","Route"]],"Metrics":[{"Name":"Launched","Unit":"Count"},{"Name":"LaunchLatency","Unit":"Milliseconds"}]}]},"Stack":"prod","Route":"csv","Launched":1,"LaunchLatency":812}"#]].assert_eq(&line.to_string());
+    }
+
+    #[test]
+    fn reasons_are_counted_by_a_few_names() {
+        assert_eq!(class("RESOURCE:FARGATE: no capacity"), "RESOURCE:FARGATE");
+        assert_eq!(class("AccessDeniedException: User x is not authorized"), "AccessDeniedException");
+        assert_eq!(class("PlanError"), "PlanError");
+        assert_eq!(class("the container app ended with 1"), "Other");
+    }
+}

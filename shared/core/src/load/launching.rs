@@ -1,0 +1,135 @@
+//! `concurrency`, `retry` and what else needs the ledger.
+
+use super::Loader;
+use crate::config::file::ConfigFile;
+use crate::config::launching::{ConcurrencyConfig, LedgerConfig, RetryConfig};
+use crate::config::route::RouteConfig;
+use crate::config::task::TaskSettings;
+use crate::ecs::limits;
+use crate::event::Event;
+use crate::launch::{Retry, RetryOn, WhenFull};
+use crate::routing::{Route, RouteConcurrency, RoutingConfig};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::{Span, Spanned};
+
+/// How long to wait before a task is started again, where the config does not say.
+const BACKOFF_SECONDS: i64 = 10;
+
+/// Whether launches are remembered.
+pub(super) fn remembers(file: &ConfigFile) -> bool {
+    let is_off = file.ledger.as_ref().is_some_and(|ledger| ledger.value == LedgerConfig::Off);
+    file.storage.is_some() && !is_off
+}
+
+pub(super) fn retry(config: &Spanned<RetryConfig>) -> Retry {
+    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    Retry {
+        attempts: config.attempts.value,
+        on: config.on.as_ref().map_or_else(|| vec![RetryOn::Any], |on| on.0.clone()),
+        backoff_seconds: config.backoff.map_or(BACKOFF_SECONDS, |backoff| seconds(backoff.0)),
+    }
+}
+
+/// Reports routes that take events of objects which launches write: such a route would launch for ever.
+pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
+    let Some(storage) = &config.storage else { return Vec::new() };
+    let has_ledger = config.ledger().is_some();
+    let mut looping: Vec<Span> = Vec::new();
+    for key in config.routes.iter().flat_map(|route| storage.keys_written_by(&route.name, has_ledger)) {
+        let event = Event::object_created(&storage.bucket.0, &key);
+        let routes = event.ok().and_then(|event| Some(spans(&config.matches(&event).ok()?)));
+        looping.extend(routes.into_iter().flatten());
+    }
+    looping.sort_unstable();
+    looping.dedup();
+    let problem = |span| {
+        let message = "the route takes events of the objects that its own launches write, and so would launch for ever";
+        Diagnostic::error(span, message)
+            .help("give `storage` another bucket, or the route a prefix that `storage` does not have")
+    };
+    looping.into_iter().map(problem).collect()
+}
+
+fn spans(routes: &[&Route]) -> Vec<Span> {
+    routes.iter().map(|route| route.span).collect()
+}
+
+impl Loader<'_> {
+    pub(super) fn concurrency(
+        &mut self,
+        config: &Spanned<ConcurrencyConfig>,
+        route: &RouteConfig,
+        file: &ConfigFile,
+    ) -> Option<RouteConcurrency> {
+        let max = config.max.value;
+        let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
+        let count = |run: &Spanned<String>| {
+            let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
+            count.map_or(1, |count| count.value)
+        };
+        let largest = route.run.0.iter().map(|run| count(run).min(limits::COUNT_MAX)).max().unwrap_or(1);
+        if max < largest {
+            let message = format!("max is {max}, and one call starts {largest} tasks: it would wait for ever");
+            let problem = Diagnostic::error(config.max.span, message);
+            self.problems.push(problem.help(format!("write a number from {largest}")));
+        }
+        let when_full = config.when_full.unwrap_or(WhenFull::Queue);
+        let of_event: u64 = route.run.0.iter().map(|run| u64::from(count(run))).sum();
+        let of_many = route.for_each.is_some() && config.key.is_none();
+        if when_full != WhenFull::Queue && (of_event > u64::from(max) || of_many) {
+            let word = when_full.as_str();
+            let message = format!("one event may start more than {max} tasks, which would {word} each other");
+            self.problems
+                .push(Diagnostic::error(config.max.span, message).help("raise `max`, or write `when_full: queue`"));
+        }
+        let key = config.key.as_ref().map(|text| self.template(text));
+        Some(RouteConcurrency { max, key, when_full })
+    }
+
+    /// Reports `ignore_older` where events are in no order.
+    pub(super) fn ignore_older(&mut self, route: &RouteConfig) {
+        if let Some(ignore) = route.ignore_older.as_ref().filter(|ignore| ignore.value && route.on.s3.is_none()) {
+            let message = "`ignore_older` means something only for objects of S3";
+            self.problems.push(Diagnostic::error(ignore.span, message).help("remove it, or add `s3: ...` under `on`"));
+        }
+    }
+
+    /// Reports what cannot be had without the ledger, and with it.
+    pub(super) fn needs_the_ledger(&mut self, file: &ConfigFile) {
+        let settings: Vec<&TaskSettings> =
+            file.defaults.iter().chain(file.tasks().0.iter().map(|(_, task)| &task.value)).collect();
+        if remembers(file) {
+            for started_by in settings.iter().filter_map(|settings| settings.started_by.as_ref()) {
+                let message = "with the ledger, a task records its launch as its starter";
+                let help =
+                    "remove `started_by`; use `tags` or `reference_id` for marks of your own, or write `ledger: off`";
+                self.problems.push(Diagnostic::error(started_by.span, message).help(help));
+            }
+            return;
+        }
+        if let (Some(ledger), None) = (&file.ledger, &file.storage)
+            && ledger.value == LedgerConfig::On
+        {
+            let problem = Diagnostic::error(ledger.span, "there is no place for the ledger");
+            self.problems.push(problem.help("add `storage: { bucket: NAME }` to the file"));
+            return;
+        }
+        let of_tasks = settings.iter().flat_map(|settings| {
+            let timeout = settings.timeout.as_ref().map(|setting| ("timeout", setting.span));
+            timeout.into_iter().chain(settings.retry.as_ref().map(|setting| ("retry", setting.span)))
+        });
+        let of_routes = file.routes().iter().flat_map(|route| {
+            let concurrency = route.concurrency.as_ref().map(|setting| ("concurrency", setting.span));
+            let ignore = route.ignore_older.as_ref().filter(|ignore| ignore.value);
+            concurrency.into_iter().chain(ignore.map(|setting| ("ignore_older", setting.span)))
+        });
+        let needing: Vec<(&str, Span)> = of_tasks.chain(of_routes).collect();
+        for (key, span) in needing {
+            let problem = Diagnostic::error(span, format!("`{key}` needs the ledger"));
+            self.problems.push(problem.help(match &file.ledger {
+                Some(_) => format!("remove `{key}`, or `ledger: off`"),
+                None => "add `storage: { bucket: NAME }` to the file: the ledger lies there".to_owned(),
+            }));
+        }
+    }
+}

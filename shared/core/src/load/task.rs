@@ -1,0 +1,173 @@
+//! `tasks`: from a task's settings to the request that its launches start from.
+
+use super::{Loader, launching, limits};
+use crate::config::file::ConfigFile;
+use crate::config::launching::CapacityConfig;
+use crate::config::task::{ContainerOverrideConfig, Overrides, TaskSettings};
+use crate::ecs::{
+    Capacity, ContainerOverride, EnvironmentVariable, NetworkConfiguration, Tag, TaskOverride, TaskRequest,
+};
+use crate::routing::{ContainerTemplates, Task};
+use crate::text::Spanned;
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::Mapping;
+
+impl Loader<'_> {
+    pub(super) fn tasks(&mut self, file: &ConfigFile) -> Vec<Task> {
+        file.tasks()
+            .0
+            .iter()
+            .filter_map(|(name, settings)| {
+                let settings = match &file.defaults {
+                    Some(defaults) => Spanned { span: settings.span, value: settings.value.clone().over(defaults) },
+                    None => settings.clone(),
+                };
+                self.problems.extend(limits::task(name, &settings));
+                self.task(name, &settings)
+            })
+            .collect()
+    }
+
+    fn task(&mut self, name: &Spanned<String>, settings: &Spanned<TaskSettings>) -> Option<Task> {
+        let Some(task_definition) = &settings.task_definition else {
+            if self.is_read_whole(settings.span) {
+                let problem =
+                    Diagnostic::error(name.span, format!("the task `{}` names no task definition", name.value));
+                self.problems.push(problem.help("add `task_definition: FAMILY` to it"));
+            }
+            return None;
+        };
+        let containers = settings.overrides.as_ref().and_then(|overrides| overrides.container_overrides.as_deref());
+        let capacity = ladder(settings);
+        let mut fixed = fixed_request(task_definition, settings);
+        capacity.iter().take(1).for_each(|first| first.apply(&mut fixed));
+        Some(Task {
+            name: name.value.clone(),
+            fixed,
+            capacity,
+            timeout: settings.timeout.as_ref().map(|timeout| timeout.value.0),
+            retry: settings.retry.as_ref().map(launching::retry),
+            tags: self.template_values(settings.tags.as_ref()),
+            started_by: settings.started_by.as_ref().map(|text| self.template(text)),
+            reference_id: settings.reference_id.as_ref().map(|text| self.template(text)),
+            containers: containers
+                .unwrap_or_default()
+                .iter()
+                .map(|container| ContainerTemplates {
+                    command: container
+                        .command
+                        .iter()
+                        .flat_map(|words| &words.value)
+                        .map(|word| self.template(word))
+                        .collect(),
+                    environment: self.template_values(container.environment.as_ref()),
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The request with everything filled in that no event changes; templates' places hold empty texts.
+fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSettings) -> TaskRequest {
+    TaskRequest {
+        cluster: value(&settings.cluster),
+        task_definition: task_definition.value.clone(),
+        count: value(&settings.count),
+        launch_type: value(&settings.launch_type),
+        capacity_provider_strategy: values(settings.capacity_provider_strategy.as_ref()),
+        platform_version: value(&settings.platform_version),
+        network_configuration: value(&settings.network)
+            .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
+        group: value(&settings.group),
+        placement_constraints: values(settings.placement_constraints.as_ref()),
+        placement_strategy: values(settings.placement_strategy.as_ref()),
+        propagate_tags: value(&settings.propagate_tags),
+        tags: names(settings.tags.as_ref()).map(|key| Tag { key, value: String::new() }).collect(),
+        started_by: String::new(),
+        enable_execute_command: value(&settings.enable_execute_command),
+        enable_ecs_managed_tags: value(&settings.enable_ecs_managed_tags),
+        reference_id: None,
+        volume_configurations: settings
+            .volume_configurations
+            .iter()
+            .flatten()
+            .map(|volume| volume.value.clone())
+            .collect(),
+        overrides: settings.overrides.as_ref().map(fixed_overrides).unwrap_or_default(),
+        client_token: String::new(),
+    }
+}
+
+/// The capacity of each rung of a task's ladder, each complete: what a rung leaves open, the task says.
+fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
+    let rungs = settings.capacity.iter().flat_map(|rungs| &rungs.value);
+    let capacity = |rung: &Spanned<CapacityConfig>| {
+        let settings = on_rung(settings, rung);
+        let overrides = settings.overrides.unwrap_or_default();
+        Capacity {
+            launch_type: value(&settings.launch_type),
+            capacity_provider_strategy: values(settings.capacity_provider_strategy.as_ref()),
+            platform_version: value(&settings.platform_version),
+            network_configuration: value(&settings.network)
+                .map(|awsvpc_configuration| NetworkConfiguration { awsvpc_configuration }),
+            cpu: value(&overrides.cpu).map(|text| text.0),
+            memory: value(&overrides.memory).map(|text| text.0),
+        }
+    };
+    rungs.map(capacity).collect()
+}
+
+/// A task's settings as one rung of its ladder has them.
+pub(super) fn on_rung(settings: &TaskSettings, rung: &CapacityConfig) -> TaskSettings {
+    let mut on_rung = TaskSettings { capacity: None, ..settings.clone() };
+    if rung.launch_type.is_some() || rung.capacity_provider_strategy.is_some() {
+        on_rung.launch_type.clone_from(&rung.launch_type);
+        on_rung.capacity_provider_strategy.clone_from(&rung.capacity_provider_strategy);
+    }
+    on_rung.platform_version = rung.platform_version.clone().or(on_rung.platform_version);
+    on_rung.network = rung.network.clone().or(on_rung.network);
+    if rung.cpu.is_some() || rung.memory.is_some() {
+        let overrides = on_rung.overrides.get_or_insert_default();
+        overrides.cpu = rung.cpu.clone().or(overrides.cpu.take());
+        overrides.memory = rung.memory.clone().or(overrides.memory.take());
+    }
+    on_rung
+}
+
+fn fixed_overrides(overrides: &Overrides) -> TaskOverride {
+    TaskOverride {
+        cpu: value(&overrides.cpu).map(|text| text.0),
+        memory: value(&overrides.memory).map(|text| text.0),
+        task_role_arn: value(&overrides.task_role_arn),
+        execution_role_arn: value(&overrides.execution_role_arn),
+        ephemeral_storage: value(&overrides.ephemeral_storage),
+        container_overrides: overrides.container_overrides.iter().flatten().map(fixed_container).collect(),
+    }
+}
+
+fn fixed_container(container: &ContainerOverrideConfig) -> ContainerOverride {
+    ContainerOverride {
+        name: container.name.value.clone(),
+        command: Vec::new(),
+        environment: names(container.environment.as_ref())
+            .map(|name| EnvironmentVariable { name, value: String::new() })
+            .collect(),
+        environment_files: container.environment_files.clone().unwrap_or_default(),
+        cpu: value(&container.cpu),
+        memory: value(&container.memory),
+        memory_reservation: value(&container.memory_reservation),
+        resource_requirements: container.resource_requirements.clone().unwrap_or_default(),
+    }
+}
+
+pub(super) fn value<T: Clone>(setting: &Option<Spanned<T>>) -> Option<T> {
+    setting.as_ref().map(|setting| setting.value.clone())
+}
+
+pub(super) fn values<T: Clone>(setting: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
+    setting.into_iter().flat_map(|items| &items.value).map(|item| item.value.clone()).collect()
+}
+
+fn names<T>(mapping: Option<&Mapping<T>>) -> impl Iterator<Item = String> {
+    mapping.into_iter().flat_map(Mapping::names).map(str::to_owned)
+}

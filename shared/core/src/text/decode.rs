@@ -1,0 +1,268 @@
+//! From [`Node`]s to typed config elements, every problem reported, none only the first.
+//!
+//! serde stops at its first error and forgets positions; this small counterpart does neither. A [`record!`] declares an
+//! element once: its fields' doc comments become the JSON Schema's descriptions, its types the checks.
+
+use super::diagnostic::{Diagnostic, did_you_mean};
+use super::{Entry, Kind, Node, Span, Spanned, json};
+
+/// A type that a config value can be read as.
+pub(crate) trait Decode: Sized {
+    /// What the value must be, for "expected ...".
+    const EXPECTED: &'static str;
+
+    /// The value, or `None` after reporting why not.
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self>;
+
+    /// The value of a field that is not there; `None` where the field is required.
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// What to go on with in place of a required value that is wrong or missing, once that has been reported.
+    fn fallback() -> Option<Self> {
+        None
+    }
+}
+
+/// Reports that `node` is not what `T` expects.
+pub(crate) fn wrong_type<T: Decode>(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<T> {
+    problems.push(Diagnostic::error(node.span, format!("expected {}, found {}", T::EXPECTED, node.description())));
+    None
+}
+
+impl<T: Decode> Decode for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        // A wrong value has been reported; going on without it finds what else is wrong.
+        Some(T::decode(node, problems))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Decode> Decode for Spanned<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        T::decode(node, problems).map(|value| Spanned { span: node.span, value })
+    }
+}
+
+impl<T: Decode> Decode for Box<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        T::decode(node, problems).map(Box::new)
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    const EXPECTED: &'static str = "a list";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let Kind::Array(elements) = &node.kind else { return wrong_type(node, problems) };
+        Some(elements.iter().filter_map(|element| T::decode(element, problems)).collect())
+    }
+
+    fn fallback() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl Decode for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match node.kind {
+            Kind::Bool(value) => Some(value),
+            // As an environment variable gives it.
+            Kind::String(ref text) if text == "true" || text == "false" => Some(text == "true"),
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
+impl Decode for u32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            // AWS's numbers are signed: no greater one could be sent.
+            Kind::Number(text) | Kind::String(text) if json::is_number(text) => {
+                text.parse().ok().filter(|number| i32::try_from(*number).is_ok()).or_else(|| {
+                    let message = format!("expected a whole number from 0 to {}, found {text}", i32::MAX);
+                    problems.push(Diagnostic::error(node.span, message));
+                    None
+                })
+            }
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
+impl Decode for i32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            Kind::Number(text) | Kind::String(text) if json::is_number(text) => text.parse().ok().or_else(|| {
+                let message = format!("expected a whole number from {} to {}, found {text}", i32::MIN, i32::MAX);
+                problems.push(Diagnostic::error(node.span, message));
+                None
+            }),
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
+/// A value of any type, kept as it stands.
+impl Decode for Node {
+    const EXPECTED: &'static str = "a value";
+
+    fn decode(node: &Node, _: &mut Vec<Diagnostic>) -> Option<Self> {
+        Some(node.clone())
+    }
+}
+
+/// The entries of a record's mapping, taken field by field.
+pub(crate) struct Fields<'a> {
+    span: Span,
+    entries: &'a [Entry],
+}
+
+impl<'a> Fields<'a> {
+    /// The mapping's entries, after reporting those that no field is named for.
+    pub(crate) fn of<T: Decode>(
+        node: &'a Node,
+        known: &[&'static str],
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let Kind::Object(entries) = &node.kind else {
+            wrong_type::<T>(node, problems);
+            return None;
+        };
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            problems.push(unknown_key(&entry.key, known));
+        }
+        Some(Self { span: node.span, entries })
+    }
+
+    pub(crate) fn take<T: Decode>(&self, name: &str, problems: &mut Vec<Diagnostic>) -> Option<T> {
+        if let Some(entry) = self.entries.iter().find(|entry| entry.key.as_str() == name) {
+            return T::decode(&entry.value, problems).or_else(T::fallback);
+        }
+        let absent = T::absent();
+        if absent.is_none() {
+            problems.push(
+                Diagnostic::error(Span::new(self.span.start, self.span.start), format!("missing key `{name}`"))
+                    .help(format!("add `{name}: ...`, {}", T::EXPECTED)),
+            );
+            return T::fallback();
+        }
+        absent
+    }
+}
+
+fn unknown_key(key: &Spanned<String>, known: &[&'static str]) -> Diagnostic {
+    match did_you_mean(key, known.iter().copied()) {
+        Some(meant) => Diagnostic::error(key.span, format!("unknown key `{}`; did you mean `{meant}`?", key.value))
+            .help(format!("write `{meant}`")),
+        None => Diagnostic::error(key.span, format!("unknown key `{}`", key.value))
+            .help(format!("the keys here are {}", list(known))),
+    }
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// Declares a struct that is read from a mapping: unknown keys are errors, `Option` fields may be absent, and doc
+/// comments become the schema's descriptions. `as "name"` gives a key that is no Rust name.
+macro_rules! record {
+    (@key $field:ident) => { stringify!($field) };
+    (@key $field:ident $key:literal) => { $key };
+    ($(#[$meta:meta])* pub struct $name:ident ($expected:literal) {
+        $( $(#[$field_meta:meta])* pub $field:ident $(as $key:literal)? : $type:ty, )*
+    }) => {
+        #[derive(Debug, Clone, PartialEq, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields, rename_all = "snake_case")]
+        $(#[$meta])*
+        pub struct $name {
+            $( $(#[$field_meta])* $(#[schemars(rename = $key)])? pub $field: $type, )*
+        }
+
+        impl $crate::text::decode::Decode for $name {
+            const EXPECTED: &'static str = $expected;
+
+            fn decode(
+                node: &$crate::text::Node,
+                problems: &mut Vec<$crate::text::diagnostic::Diagnostic>,
+            ) -> Option<Self> {
+                let known = [$( $crate::text::decode::record!(@key $field $($key)?) ),*];
+                let fields = $crate::text::decode::Fields::of::<Self>(node, &known, problems)?;
+                $( let $field = fields.take($crate::text::decode::record!(@key $field $($key)?), problems); )*
+                Some(Self { $( $field: $field?, )* })
+            }
+        }
+    };
+}
+pub(crate) use record;
+
+/// Declares an enum of AWS's literal words.
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $word:literal, )* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub enum $name {
+            $( $(#[$variant_meta])* #[serde(rename = $word)] $variant, )*
+        }
+
+        impl $name {
+            /// The word that AWS and the config use.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+
+        impl $crate::text::decode::Decode for $name {
+            const EXPECTED: &'static str = concat!("one of", $( " `", $word, "`", )*);
+
+            fn decode(
+                node: &$crate::text::Node,
+                problems: &mut Vec<$crate::text::diagnostic::Diagnostic>,
+            ) -> Option<Self> {
+                match node.as_str() {
+                    $( Some($word) => Some(Self::$variant), )*
+                    Some(other) => {
+                        problems.push($crate::text::decode::unknown_word(node.span, other, &[$($word),*]));
+                        None
+                    }
+                    None => $crate::text::decode::wrong_type(node, problems),
+                }
+            }
+        }
+    };
+}
+pub(crate) use choice;
+
+pub(crate) fn unknown_word(span: Span, word: &str, known: &[&'static str]) -> Diagnostic {
+    let meant = known
+        .iter()
+        .copied()
+        .find(|known| known.eq_ignore_ascii_case(word))
+        .or_else(|| did_you_mean(word, known.iter().copied()));
+    let message = match meant {
+        Some(meant) => format!("unknown value `{word}`; did you mean `{meant}`?"),
+        None => format!("unknown value `{word}`"),
+    };
+    Diagnostic::error(span, message).help(format!("the values here are {}", list(known)))
+}

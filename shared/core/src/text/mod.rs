@@ -1,0 +1,19 @@
+//! A JSON or YAML text as a tree that keeps the position of every value, and what is wrong with it.
+//!
+//! - [`Source`] holds the text and turns a [`Span`] into a line and column;
+//! - [`json`] and [`yaml`] parse it into [`Node`]s;
+//! - `decode` turns nodes into typed values and reports every problem as a [`diagnostic::Diagnostic`]; [`values`] are the leaves.
+
+pub(crate) mod decode;
+pub mod diagnostic;
+pub mod json;
+mod node;
+mod source;
+pub mod values;
+pub mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use node::{Entry, Kind, Node};
+pub use source::{LineColumn, Part, Source, Span, Spanned};

@@ -1,0 +1,228 @@
+//! The leaves of a config: texts, mappings of them, and lists that may be a single value.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::decode::{Decode, wrong_type};
+use super::diagnostic::Diagnostic;
+use super::{Kind, Node, Spanned};
+
+/// A string, a number or a boolean, taken as the text it was written as. The only leaf that may be a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl Decode for Text {
+    const EXPECTED: &'static str = "a string";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            Kind::String(text) | Kind::Number(text) => Some(Self(text.clone())),
+            Kind::Bool(value) => Some(Self(value.to_string())),
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A text; `{{ ... }}` in it is filled in from the event where the key allows templates.",
+            "type": ["string", "number", "boolean"],
+        })
+    }
+}
+
+/// A string that is no template: what an event must never choose.
+impl Decode for String {
+    const EXPECTED: &'static str = "a string";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            Kind::String(text) if ["{{", "{%"].iter().any(|opening| text.contains(opening)) => {
+                problems.push(Diagnostic::error(node.span, "this key cannot be a template").help(
+                    "an event's content may fill a value, but never choose a cluster, task definition, role or container; \
+                     write the text itself",
+                ));
+                None
+            }
+            Kind::String(text) if text.is_empty() => {
+                problems
+                    .push(Diagnostic::error(node.span, "an empty text").help("write something, or leave the key out"));
+                None
+            }
+            Kind::String(text) => Some(text.clone()),
+            Kind::Number(text) => {
+                let problem = Diagnostic::error(node.span, "expected a string, found a number");
+                problems.push(problem.help(format!("write \"{text}\"")));
+                None
+            }
+            _ => wrong_type(node, problems),
+        }
+    }
+}
+
+/// A value of any type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anything(pub Node);
+
+impl Decode for Anything {
+    const EXPECTED: &'static str = "a value";
+
+    fn decode(node: &Node, _: &mut Vec<Diagnostic>) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+}
+
+impl JsonSchema for Anything {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Anything".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}
+
+/// A length of time: `90s`, `15m`, `2h`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duration(pub std::time::Duration);
+
+impl Decode for Duration {
+    const EXPECTED: &'static str = "a length of time such as `90s`, `15m` or `2h`";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let parsed = node.as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
+        match parsed.and_then(|duration| std::time::Duration::try_from(duration).ok()) {
+            Some(duration) => Some(Self(duration)),
+            None => wrong_type(node, problems),
+        }
+    }
+}
+
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)? ?(ms|s|m|h) ?)+$" })
+    }
+}
+
+/// A mapping from names to values, in the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping<T>(pub Vec<(Spanned<String>, T)>);
+
+impl<T> Default for Mapping<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Mapping<T> {
+    /// The value named `name`.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+}
+
+impl<T> Mapping<T> {
+    /// Appends the entries of `other`.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+impl<T: Clone> Mapping<T> {
+    /// These entries and those of `under` that this does not have.
+    pub(crate) fn over(self, under: &Self) -> Self {
+        let mut entries = under.0.clone();
+        for (key, value) in self.0 {
+            match entries.iter_mut().find(|(known, _)| known.value == key.value) {
+                Some(entry) => *entry = (key, value),
+                None => entries.push((key, value)),
+            }
+        }
+        Self(entries)
+    }
+}
+
+impl<T: Decode> Decode for Mapping<T> {
+    const EXPECTED: &'static str = "a mapping";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let Kind::Object(entries) = &node.kind else { return wrong_type(node, problems) };
+        let decoded = entries.iter().filter_map(|entry| Some((entry.key.clone(), T::decode(&entry.value, problems)?)));
+        Some(Self(decoded.collect()))
+    }
+
+    fn fallback() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Mapping<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("MappingOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T: Decode> Decode for OneOrMany<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        match &node.kind {
+            Kind::Array(elements) if elements.is_empty() => {
+                problems.push(Diagnostic::error(node.span, "an empty list matches nothing").help("name at least one"));
+                None
+            }
+            Kind::Array(_) => Vec::decode(node, problems).map(Self),
+            _ => T::decode(node, problems).map(|value| Self(vec![value])),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one.clone(), { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}

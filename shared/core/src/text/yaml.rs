@@ -1,0 +1,193 @@
+//! YAML 1.2 to [`Node`]s, through `saphyr-parser`'s events.
+//!
+//! Plain scalars resolve as JSON's values do: `null`, `~` and nothing are null, `true` and `false` are booleans, JSON's
+//! numbers are numbers; everything else is a string.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
+
+use super::diagnostic::Diagnostic;
+use super::{Entry, Kind, Node, Span, Spanned, json};
+
+/// How deep mappings and sequences may nest.
+const DEPTH_MAX: usize = 100;
+/// How many values a file may hold, aliases expanded: a bound on "billion laughs".
+const NODES_MAX: usize = 2_000_000;
+
+/// Parses a file of one YAML document. The problems are every duplicate key, and the first place at which the text is not
+/// YAML; after that there is no tree.
+pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    parse_at(0, text)
+}
+
+/// Parses a text that begins at an offset of its source.
+pub fn parse_at(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        byte_offsets: text.char_indices().map(|(at, _)| start + at).chain([start + text.len()]).collect(),
+        anchors: HashMap::new(),
+        problems: Vec::new(),
+        nodes: 0,
+    };
+    let node = reader.file().map_err(|problem| reader.problems.push(problem)).ok();
+    (node, reader.problems)
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// The byte of each character: the parser counts characters.
+    byte_offsets: Vec<usize>,
+    anchors: HashMap<usize, Node>,
+    problems: Vec<Diagnostic>,
+    nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn file(&mut self) -> Result<Node, Diagnostic> {
+        let (mut event, mut span) = self.next()?;
+        while matches!(event, Event::StreamStart | Event::DocumentStart(_)) {
+            (event, span) = self.next()?;
+        }
+        if event == Event::StreamEnd {
+            return Ok(Node { span, kind: Kind::Null });
+        }
+        let node = self.node(event, span, 0)?;
+        match self.next()? {
+            (Event::DocumentEnd, _) => {}
+            (_, span) => return Err(Diagnostic::error(span, "expected the end of the document")),
+        }
+        match self.next()? {
+            (Event::StreamEnd, _) => Ok(node),
+            (_, span) => Err(Diagnostic::error(span, "a second YAML document").help("keep one document in a file")),
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Diagnostic> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, self.span(span))),
+            Some(Err(error)) => {
+                let at = self.byte(error.marker().index());
+                let end = self.byte(error.marker().index() + 1);
+                Err(Diagnostic::error(Span::new(at, end), format!("not YAML: {}", error.info())))
+            }
+            None => {
+                let end = self.byte(usize::MAX);
+                Err(Diagnostic::error(Span::new(end, end), "not YAML: the file ends too early"))
+            }
+        }
+    }
+
+    fn byte(&self, character: usize) -> usize {
+        self.byte_offsets[character.min(self.byte_offsets.len() - 1)]
+    }
+
+    fn span(&self, span: YamlSpan) -> Span {
+        Span::new(self.byte(span.start.index()), self.byte(span.end.index()))
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Diagnostic> {
+        self.count(1, span)?;
+        if depth > DEPTH_MAX {
+            return Err(Diagnostic::error(span, format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        let (node, anchor) = match event {
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node =
+                    node.ok_or_else(|| Diagnostic::error(span, "an alias of an anchor that is not closed yet"))?;
+                self.count(size(&node), span)?;
+                (Node { span, ..node }, 0)
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let tagged_string = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+                let plain = style == ScalarStyle::Plain && !tagged_string;
+                let kind = if plain { plain_scalar(&text) } else { Kind::String(text.into_owned()) };
+                (Node { span, kind }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => (self.sequence(span, depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.mapping(span, depth)?, anchor),
+            _ => return Err(Diagnostic::error(span, "expected a value")),
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
+        self.nodes += nodes;
+        if self.nodes > NODES_MAX {
+            return Err(Diagnostic::error(span, format!("more than {NODES_MAX} values, aliases expanded")));
+        }
+        Ok(())
+    }
+
+    fn sequence(&mut self, start: Span, depth: usize) -> Result<Node, Diagnostic> {
+        let mut elements = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, end) => {
+                    let span = Span::new(start.start, end_of(end, elements.last()));
+                    return Ok(Node { span, kind: Kind::Array(elements) });
+                }
+                (event, span) => elements.push(self.node(event, span, depth + 1)?),
+            }
+        }
+    }
+
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Diagnostic> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen: HashMap<String, ()> = HashMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                let span = Span::new(start.start, end_of(span, entries.last().map(|entry| &entry.value)));
+                return Ok(Node { span, kind: Kind::Object(entries) });
+            }
+            let key = self.key(event, span)?;
+            if seen.insert(key.value.clone(), ()).is_some() {
+                let message = format!("the key `{}` stands twice in this mapping", key.value);
+                self.problems.push(Diagnostic::error(span, message).help("remove one of the two"));
+            }
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            entries.push(Entry { key, value });
+        }
+    }
+
+    fn key(&mut self, event: Event<'a>, span: Span) -> Result<Spanned<String>, Diagnostic> {
+        match event {
+            Event::Scalar(text, ..) => Ok(Spanned { span, value: text.into_owned() }),
+            _ => Err(Diagnostic::error(span, "a key must be a plain or quoted scalar")),
+        }
+    }
+}
+
+/// The end of a collection: its closing bracket, or in block style its last value (whose end event lies further down).
+fn end_of(end: Span, last: Option<&Node>) -> usize {
+    match last {
+        Some(last) if end.start == end.end => last.span.end,
+        _ if end.start == end.end => end.end,
+        // The parser's own end lies behind what follows the bracket: blanks and a comment.
+        _ => end.start + 1,
+    }
+}
+
+fn size(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Array(elements) => 1 + elements.iter().map(size).sum::<usize>(),
+        Kind::Object(entries) => 1 + entries.iter().map(|entry| size(&entry.value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+fn plain_scalar(text: &str) -> Kind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
+        "true" | "True" | "TRUE" => Kind::Bool(true),
+        "false" | "False" | "FALSE" => Kind::Bool(false),
+        number if json::is_number(number) => Kind::Number(number.to_owned()),
+        other => Kind::String(other.to_owned()),
+    }
+}

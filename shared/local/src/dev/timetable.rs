@@ -1,0 +1,118 @@
+//! Which schedules fire when, while `dev` runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use trigger_core::routing::RoutingConfig;
+use trigger_core::schedule::{CatchUp, Schedule};
+
+use crate::payloads::STATE_FOLDER;
+
+/// A firing that is due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// When.
+    pub time: Timestamp,
+    /// The route's name.
+    pub route: String,
+}
+
+/// The coming firings of a config's schedules.
+#[derive(Debug)]
+pub struct Timetable {
+    /// The time that it begins at, and that rates count from.
+    pub began: Timestamp,
+    entries: Vec<Entry>,
+    /// What has fired is remembered here, for schedules that catch up.
+    memory: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    route: String,
+    schedule: Schedule,
+    next: Option<Timestamp>,
+}
+
+impl Timetable {
+    /// The schedules that are enabled, from `now` on. A time that is only pretended is not remembered.
+    pub fn new(config: &RoutingConfig, project: &Path, now: Timestamp, pretended: bool) -> Self {
+        // A firing at this very time is still to come.
+        let just_before = now.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(now);
+        let entry = |route: &trigger_core::routing::Route| {
+            let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
+            Some(Entry { route: route.name.clone(), next: schedule.next_after(just_before, now), schedule })
+        };
+        Self {
+            began: now,
+            entries: config.routes.iter().filter_map(entry).collect(),
+            memory: (!pretended).then(|| project.join(STATE_FOLDER).join("schedules.json")),
+        }
+    }
+
+    /// Each schedule's route and its next firing.
+    pub fn coming(&self) -> impl Iterator<Item = (&str, Option<Timestamp>)> {
+        self.entries.iter().map(|entry| (entry.route.as_str(), entry.next))
+    }
+
+    /// When the next of all firings is.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.entries.iter().filter_map(|entry| entry.next).min()
+    }
+
+    /// The firings that are due, in their order; they are not due again.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Due> {
+        let began = self.began;
+        let mut due = Vec::new();
+        for entry in &mut self.entries {
+            while let Some(time) = entry.next.filter(|time| *time <= now) {
+                due.push(Due { time, route: entry.route.clone() });
+                entry.next = entry.schedule.next_after(time, began);
+            }
+        }
+        due.sort();
+        due
+    }
+
+    /// The last firings that were missed since this project last ran, of schedules that catch up.
+    pub fn missed(&self) -> Vec<Due> {
+        let Some(memory) = &self.memory else { return Vec::new() };
+        let remembered = read(memory);
+        let missed = self.catching_up().filter_map(|entry| {
+            let since = *remembered.get(&entry.route)?;
+            let just_before = self.began.checked_sub(SignedDuration::from_nanos(1)).ok()?;
+            let time = entry.schedule.last_in(since, just_before, since)?;
+            Some(Due { time, route: entry.route.clone() })
+        });
+        missed.collect()
+    }
+
+    /// Remembers that everything up to `now` has fired.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn remember(&self, now: Timestamp) -> io::Result<()> {
+        let Some(memory) = self.memory.as_ref().filter(|_| self.catching_up().next().is_some()) else { return Ok(()) };
+        let times: BTreeMap<&str, String> =
+            self.catching_up().map(|entry| (entry.route.as_str(), now.to_string())).collect();
+        fs::create_dir_all(memory.parent().unwrap_or(memory))?;
+        fs::write(memory, serde_json::to_string_pretty(&times)?)
+    }
+
+    fn catching_up(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.schedule.catch_up == Some(CatchUp::Last))
+    }
+}
+
+/// What was remembered; nothing where it cannot be read.
+fn read(memory: &Path) -> BTreeMap<String, Timestamp> {
+    let text = fs::read_to_string(memory).unwrap_or_default();
+    let times: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();
+    times.into_iter().filter_map(|(route, time)| Some((route, time.parse().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests;

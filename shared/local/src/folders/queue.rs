@@ -1,0 +1,318 @@
+//! A folder that stands for a queue: each file in it is a message.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use trigger_core::config::local::{Local, LocalQueue};
+use trigger_core::event::{Queue, Record};
+use trigger_engine::ports::Depth;
+
+use crate::folders::bucket::{changed_at, event_id};
+use crate::folders::landing::{files_being_written, is_complete};
+
+/// How long a message is invisible after it was received, unless the config says otherwise.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a message is received, unless the config says otherwise.
+const MAX_RECEIVE_COUNT: u32 = 3;
+/// How many messages are received at once.
+const BATCH: usize = 10;
+/// SQS's limit on a body.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// How large a file may be that holds a message with its attributes, its body written as JSON.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+/// What the names of files end in that hold a message with its attributes, as [`FolderQueue::send`] writes them.
+const MESSAGE_FILE: &str = ".message.json";
+
+/// A queue, and the folder that stands for it.
+#[derive(Debug)]
+pub struct FolderQueue {
+    /// The queue.
+    pub queue: Queue,
+    /// The folder.
+    pub folder: PathBuf,
+    /// Where messages go that were received too often.
+    pub dead_letter_folder: PathBuf,
+    visibility_timeout: Duration,
+    max_receive_count: u32,
+    received: HashMap<PathBuf, Receipt>,
+    /// Files that cannot be messages; they are told once.
+    refused: HashSet<PathBuf>,
+}
+
+/// What is remembered of a message that was received.
+#[derive(Debug, Clone)]
+struct Receipt {
+    count: u32,
+    visible_at: Instant,
+    group: Option<String>,
+}
+
+/// A message that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its file.
+    pub path: PathBuf,
+    /// The message.
+    pub record: Record,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Outgoing {
+    /// The body.
+    pub body: String,
+    /// The message group, of a FIFO queue.
+    pub group: Option<String>,
+    /// The sender's attributes.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// What a look into the folder finds.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The messages that are received: at most ten.
+    pub received: Vec<Received>,
+    /// Messages that went to the dead-letter folder, by their files there.
+    pub dead_lettered: Vec<PathBuf>,
+    /// Files that cannot be messages, and why.
+    pub refused: Vec<(PathBuf, String)>,
+}
+
+impl FolderQueue {
+    /// The queue as the config says; nothing is made on disk.
+    pub fn new(queue: &Queue, local: Option<&Local>, project: &Path) -> Self {
+        let settings = local.and_then(|local| local.queues.as_ref()?.get(&queue.name));
+        let named = settings.and_then(|settings: &LocalQueue| settings.folder.as_ref());
+        let folder =
+            project.join(named.map_or_else(|| format!("queues/{}", queue.name), |folder| folder.value.clone()));
+        // Without a slash at its end.
+        let folder: PathBuf = folder.components().collect();
+        let mut dead_letter_folder = folder.clone().into_os_string();
+        dead_letter_folder.push("-dead-letter");
+        let timeout = settings.and_then(|settings| settings.visibility_timeout);
+        let count = settings.and_then(|settings| settings.max_receive_count.as_ref().map(|count| count.value));
+        Self {
+            queue: queue.clone(),
+            folder,
+            dead_letter_folder: dead_letter_folder.into(),
+            visibility_timeout: timeout.map_or(VISIBILITY_TIMEOUT, |timeout| timeout.0),
+            max_receive_count: count.unwrap_or(MAX_RECEIVE_COUNT).max(1),
+            received: HashMap::new(),
+            refused: HashSet::new(),
+        }
+    }
+
+    /// Puts a message into the queue; returns its id.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn send(&self, message: &Outgoing, now: Timestamp) -> io::Result<String> {
+        let nanoseconds = now.as_nanosecond();
+        let message_id = event_id(&[&self.queue.name, &nanoseconds.to_string(), &std::process::id().to_string()]);
+        let attributes: Map<String, Value> =
+            message.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let mut text = json!({
+            "message_id": message_id,
+            "sent": now.to_string(),
+            "body": message.body,
+            "message_attributes": attributes,
+        });
+        if let Some(group) = &message.group {
+            text["group"] = group.as_str().into();
+        }
+        fs::create_dir_all(&self.folder)?;
+        // Hidden until it is whole. Names are in the order of sending.
+        let name = format!("{nanoseconds:020}-{}{MESSAGE_FILE}", &message_id[..8]);
+        let hidden = self.folder.join(format!(".{name}"));
+        fs::write(&hidden, format!("{text:#}\n"))?;
+        fs::rename(hidden, self.folder.join(name))?;
+        Ok(message_id)
+    }
+
+    /// The files that lie in the folder as messages, in the order of their coming.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        // A link is no message: it may lead anywhere.
+        let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let paths = entries.map(|entry| entry.path()).filter(|path| !hidden(path));
+        let mut files: Vec<(Timestamp, PathBuf)> =
+            paths.filter_map(|path| Some((changed_at(&path).ok()?, path))).collect();
+        files.sort();
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// Receives messages that are visible, as many as a batch has, and moves those that were received too often.
+    pub fn look(&mut self, now: Instant) -> Look {
+        self.receive(BATCH, None, now)
+    }
+
+    /// Receives at most `most` messages that are visible, which stay invisible for `visibility_timeout` or else the queue's own; and
+    /// moves those that were received too often.
+    pub fn receive(&mut self, most: usize, visibility_timeout: Option<Duration>, now: Instant) -> Look {
+        let files = self.files();
+        let there: HashSet<&PathBuf> = files.iter().collect();
+        self.received.retain(|path, _| there.contains(path));
+        self.refused.retain(|path| there.contains(path));
+        let mut look = Look::default();
+        let mut blocked: HashSet<String> = HashSet::new();
+        let mut being_written = None;
+        for path in &files {
+            if self.refused.contains(path) || look.received.len() >= most {
+                continue;
+            }
+            let receipt = self.received.get(path).cloned();
+            if let Some(receipt) = receipt.as_ref().filter(|receipt| receipt.visible_at > now) {
+                // A group waits for its first message.
+                blocked.extend(receipt.group.clone());
+                continue;
+            }
+            if receipt.as_ref().is_some_and(|receipt| receipt.count >= self.max_receive_count) {
+                match self.dead_letter(path) {
+                    Ok(moved) => look.dead_lettered.push(moved),
+                    Err(error) => {
+                        let folder = self.dead_letter_folder.display();
+                        self.refuse(path, format!("it cannot be moved to {folder}: {error}"), &mut look);
+                    }
+                }
+                continue;
+            }
+            let is_new = receipt.is_none() && !is_message_file(path);
+            if is_new && !is_complete(path, being_written.get_or_insert_with(files_being_written)) {
+                continue;
+            }
+            let count = receipt.map_or(0, |receipt| receipt.count) + 1;
+            match self.record(path, count) {
+                Err(reason) => self.refuse(path, reason, &mut look),
+                Ok(record) => {
+                    let group = record.group().map(str::to_owned);
+                    if group.as_ref().is_some_and(|group| blocked.contains(group)) {
+                        continue;
+                    }
+                    let visible_at = now + visibility_timeout.unwrap_or(self.visibility_timeout);
+                    self.received.insert(path.clone(), Receipt { count, visible_at, group });
+                    look.received.push(Received { path: path.clone(), record });
+                }
+            }
+        }
+        look
+    }
+
+    /// The message of a receipt handle, if it was not received again since.
+    pub fn received_by(&self, handle: &str) -> Option<PathBuf> {
+        let named = self.received.iter().find(|(path, receipt)| receipt_handle(path, receipt.count) == handle);
+        named.map(|(path, _)| path.clone())
+    }
+
+    /// Lets a message that was received become visible after `timeout`.
+    pub fn change_visibility(&mut self, path: &Path, timeout: Duration, now: Instant) {
+        if let Some(receipt) = self.received.get_mut(path) {
+            receipt.visible_at = now + timeout;
+        }
+    }
+
+    /// How many messages can be received, and how many were and are not done with.
+    pub fn depth(&self, now: Instant) -> Depth {
+        let mut depth = Depth::default();
+        for path in self.files().iter().filter(|path| !self.refused.contains(*path)) {
+            match self.received.get(path).is_some_and(|receipt| receipt.visible_at > now) {
+                true => depth.in_flight += 1,
+                false => depth.visible += 1,
+            }
+        }
+        depth
+    }
+
+    /// Whether a message lies there that was never received.
+    pub fn has_unseen(&self) -> bool {
+        self.files().iter().any(|path| !self.received.contains_key(path) && !self.refused.contains(path))
+    }
+
+    /// Removes a message that is done with.
+    ///
+    /// # Errors
+    /// Its file cannot be removed.
+    pub fn delete(&mut self, path: &Path) -> io::Result<()> {
+        self.received.remove(path);
+        fs::remove_file(path)
+    }
+
+    fn refuse(&mut self, path: &Path, reason: String, look: &mut Look) {
+        self.refused.insert(path.to_owned());
+        look.refused.push((path.to_owned(), reason));
+    }
+
+    fn dead_letter(&mut self, path: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.dead_letter_folder)?;
+        // One of the same name may lie there.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let names = std::iter::once(name.to_string()).chain((2..).map(|number| format!("{number}-{name}")));
+        let mut free = names.map(|name| self.dead_letter_folder.join(name)).filter(|path| !path.exists());
+        let moved = free.next().unwrap_or_default();
+        fs::rename(path, &moved)?;
+        self.received.remove(path);
+        Ok(moved)
+    }
+
+    fn record(&self, path: &Path, count: u32) -> Result<Record, String> {
+        let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(too_large(size));
+        }
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let file: Option<Value> = is_message_file(path).then(|| serde_json::from_str(&text).ok()).flatten();
+        let changed = changed_at(path).map_err(|error| error.to_string())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let own_id = event_id(&[&self.queue.name, &name, &changed.to_string()]);
+        let field = |name: &str| file.as_ref().and_then(|file| file[name].as_str()).map(str::to_owned);
+        let sent = field("sent").and_then(|sent| sent.parse::<Timestamp>().ok()).unwrap_or(changed);
+        let body = field("body").unwrap_or(text);
+        if body.len() > BODY_BYTES_MAX {
+            return Err(too_large(body.len() as u64));
+        }
+        let mut attributes = vec![
+            ("ApproximateReceiveCount".to_owned(), count.to_string()),
+            ("SentTimestamp".to_owned(), sent.as_millisecond().to_string()),
+        ];
+        // Files that are only put there are one group, in their order.
+        let group = field("group").or_else(|| self.queue.is_fifo().then(|| "files".to_owned()));
+        attributes.extend(group.map(|group| ("MessageGroupId".to_owned(), group)));
+        let pairs = file.as_ref().and_then(|file| file["message_attributes"].as_object());
+        let text_of = |value: &Value| value.as_str().map(str::to_owned);
+        Ok(Record {
+            message_id: field("message_id").unwrap_or(own_id),
+            queue: self.queue.clone(),
+            body,
+            attributes,
+            message_attributes: pairs
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), text_of(value)?)))
+                .collect(),
+            unreadable: None,
+        })
+    }
+}
+
+/// What a message is called after it was received so often.
+pub fn receipt_handle(path: &Path, count: u32) -> String {
+    format!("{}#{count}", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn too_large(size: u64) -> String {
+    format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}")
+}
+
+/// Whether a file was written by [`FolderQueue::send`]: at once, and with the message's attributes.
+fn is_message_file(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(MESSAGE_FILE)
+}
+
+#[cfg(test)]
+mod tests;

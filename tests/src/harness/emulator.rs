@@ -1,0 +1,304 @@
+//! ministack, an emulator of AWS on this machine, and AWS's own command line to talk to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::binaries::{root, stripped};
+use crate::harness::python::{environment, run};
+
+/// How often something is looked for before it is missed; each look takes about half a second.
+const LOOKS_MAX: usize = 120;
+
+/// A running emulator, empty at first; it ends with this value.
+#[derive(Debug)]
+pub struct Emulator {
+    process: Child,
+    environment: PathBuf,
+    /// Where it answers.
+    pub endpoint: String,
+}
+
+impl Emulator {
+    /// Starts an emulator on a free port, after making its virtual environment where that is missing.
+    ///
+    /// # Panics
+    /// Python 3 or the packages cannot be had, or the emulator does not start.
+    pub fn start() -> Self {
+        let environment = environment("emulator", "requirements.txt");
+        let port = free_port();
+        let mut process = Command::new(environment.join("bin/python"))
+            .arg(root().join("tests/emulator.py"))
+            .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("CLOUDTRAIL_RECORDING", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("the emulator cannot be started: {error}"));
+        let mut log = BufReader::new(process.stderr.take().unwrap_or_else(|| panic!("the log is piped"))).lines();
+        let ready = log.by_ref().map_while(Result::ok).any(|line| line.contains("Running on"));
+        assert!(ready, "the emulator ended before it answered");
+        // Keeps the pipe from filling up.
+        std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
+        Self { process, environment, endpoint: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// Runs `aws` with these arguments; returns its answer, null where it gives none.
+    ///
+    /// # Panics
+    /// The command fails.
+    pub fn aws(&self, arguments: &[&str]) -> Value {
+        let output = Command::new(self.environment.join("bin/aws"))
+            .args(arguments)
+            // Said on the command line as well: for SQS, `aws` takes the variable for AWS's own endpoint and replaces it.
+            .args(["--endpoint-url", &self.endpoint])
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env("NO_PROXY", "127.0.0.1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_DEFAULT_OUTPUT", "json")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .output()
+            .unwrap_or_else(|error| panic!("aws cannot be run: {error}"));
+        assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// The folder of `aws`.
+    pub fn bin(&self) -> PathBuf {
+        self.environment.join("bin")
+    }
+
+    /// The command line `ecs-trigger` for this account.
+    pub fn command(&self) -> Command {
+        let mut command = crate::harness::command();
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Creates the function `name` from our own binary of that name.
+    ///
+    /// # Panics
+    /// The function cannot be created.
+    pub fn create_function(&self, name: &str, environment: &[(&str, &str)]) {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let (bootstrap, archive) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
+        stripped(name, &bootstrap);
+        run(self.python().args(["-m", "zipfile", "--create"]).arg(&archive).arg(&bootstrap));
+        let variables: serde_json::Map<String, Value> = environment
+            .iter()
+            .chain(&[("AWS_ENDPOINT_URL", self.endpoint.as_str())])
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        let variables = serde_json::json!({ "Variables": variables }).to_string();
+        let archive = format!("fileb://{}", archive.display());
+        self.aws(&[
+            "lambda",
+            "create-function",
+            "--function-name",
+            name,
+            "--runtime",
+            "provided.al2023",
+            "--handler",
+            "bootstrap",
+            "--role",
+            "arn:aws:iam::000000000000:role/function",
+            "--timeout",
+            "30",
+            "--zip-file",
+            &archive,
+            "--environment",
+            &variables,
+        ]);
+    }
+
+    /// Puts a routing config into S3, makes the cluster and the task definition that it names, and creates the function that
+    /// reads it.
+    ///
+    /// # Panics
+    /// Something of it fails.
+    pub fn deploy(&self, function: &str, config: &str, task_definition: &str, environment: &[(&str, &str)]) {
+        self.aws(&["s3api", "create-bucket", "--bucket", "config"]);
+        self.put_object("config", "ecs-trigger.yaml", config);
+        self.aws(&["ecs", "create-cluster", "--cluster-name", "batch"]);
+        let containers = r#"[{"name":"app","image":"app","memory":512,"essential":true}]"#;
+        let family = ["ecs", "register-task-definition", "--family", task_definition];
+        self.aws(&[&family[..], &["--container-definitions", containers]].concat());
+        let environment = [environment, &[("ECS_TRIGGER_CONFIG", "s3://config/ecs-trigger.yaml")]].concat();
+        self.create_function(function, &environment);
+    }
+
+    /// Puts a text into a bucket.
+    ///
+    /// # Panics
+    /// It cannot be put.
+    pub fn put_object(&self, bucket: &str, key: &str, text: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        fs::write(file.path(), text).unwrap_or_else(|error| panic!("{key} cannot be written: {error}"));
+        let body = file.path().display().to_string();
+        self.aws(&["s3api", "put-object", "--bucket", bucket, "--key", key, "--body", &body]);
+    }
+
+    /// The text of an object.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn get_object(&self, bucket: &str, key: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let path = file.path().display().to_string();
+        self.aws(&["s3api", "get-object", "--bucket", bucket, "--key", key, &path]);
+        fs::read_to_string(file.path()).unwrap_or_else(|error| panic!("{key}: {error}"))
+    }
+
+    /// The ARN of a function of this account.
+    pub fn function_arn(name: &str) -> String {
+        format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
+    }
+
+    /// The URL of a queue of this account.
+    pub fn queue_url(&self, name: &str) -> String {
+        format!("{}/000000000000/{name}", self.endpoint)
+    }
+
+    /// Creates a queue whose messages go to a dead-letter queue, `NAME-dead-letter`, when they were received twice.
+    ///
+    /// # Panics
+    /// It cannot be created.
+    pub fn create_queue(&self, name: &str) {
+        let (stem, fifo) = name.strip_suffix(".fifo").map_or((name, ""), |stem| (stem, ".fifo"));
+        let dead_letter = format!("{stem}-dead-letter{fifo}");
+        let redrive = serde_json::json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead_letter}"),
+            "maxReceiveCount": 2,
+        });
+        // Longer than a cold start takes.
+        let mut attributes = serde_json::json!({ "VisibilityTimeout": "5" });
+        if !fifo.is_empty() {
+            attributes["FifoQueue"] = "true".into();
+            attributes["ContentBasedDeduplication"] = "true".into();
+        }
+        self.aws(&["sqs", "create-queue", "--queue-name", &dead_letter, "--attributes", &attributes.to_string()]);
+        attributes["RedrivePolicy"] = redrive.to_string().into();
+        self.aws(&["sqs", "create-queue", "--queue-name", name, "--attributes", &attributes.to_string()]);
+    }
+
+    /// Lets a function take a queue's messages, ten at a time.
+    ///
+    /// # Panics
+    /// It cannot be done.
+    pub fn map_queue(&self, queue: &str, function: &str) {
+        self.aws(&[
+            "lambda",
+            "create-event-source-mapping",
+            "--function-name",
+            function,
+            "--event-source-arn",
+            &format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
+            "--batch-size",
+            "10",
+            "--function-response-types",
+            "ReportBatchItemFailures",
+        ]);
+    }
+
+    /// The bodies of the first `count` messages of a queue, once there are as many.
+    ///
+    /// # Panics
+    /// There are not that many in time.
+    pub fn receive(&self, queue: &str, count: usize) -> Vec<String> {
+        let mut bodies = Vec::new();
+        let url = self.queue_url(queue);
+        for _ in 0..LOOKS_MAX {
+            let received = ["sqs", "receive-message", "--queue-url", &url, "--max-number-of-messages", "10"];
+            let answer = self.aws(&received);
+            let messages = answer["Messages"].as_array().into_iter().flatten();
+            bodies.extend(messages.filter_map(|message| message["Body"].as_str()).map(str::to_owned));
+            if bodies.len() >= count {
+                return bodies;
+            }
+        }
+        panic!("{count} messages of {queue} expected, found {bodies:?}");
+    }
+
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Panics
+    /// It cannot be invoked.
+    pub fn invoke(&self, function: &str, payload: &str) -> Value {
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        fs::write(file.path(), payload).unwrap_or_else(|error| panic!("the payload cannot be written: {error}"));
+        let payload = format!("fileb://{}", file.path().display());
+        let answer = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let answer = answer.path().display().to_string();
+        self.aws(&["lambda", "invoke", "--function-name", function, "--payload", &payload, &answer])
+    }
+
+    /// The log lines of a function that are JSON.
+    ///
+    /// # Panics
+    /// They cannot be had.
+    pub fn logs(&self, function: &str) -> Vec<Value> {
+        let answer = self.aws(&["logs", "filter-log-events", "--log-group-name", &format!("/aws/lambda/{function}")]);
+        let lines = answer["events"].as_array().into_iter().flatten().filter_map(|event| event["message"].as_str());
+        lines
+            .filter_map(|line| serde_json::from_str(line.strip_prefix("stdout: ").unwrap_or(line).trim()).ok())
+            .collect()
+    }
+
+    fn python(&self) -> Command {
+        Command::new(self.environment.join("bin/python"))
+    }
+
+    /// The parameters of every call of this name that was made, once there are `count`.
+    ///
+    /// # Panics
+    /// There are not that many in time.
+    pub fn calls(&self, name: &str, count: usize) -> Vec<Value> {
+        let attribute = format!("AttributeKey=EventName,AttributeValue={name}");
+        let mut found = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            let answer = self.aws(&["cloudtrail", "lookup-events", "--lookup-attributes", &attribute]);
+            found = answer["Events"].as_array().into_iter().flatten().filter_map(request_parameters).collect();
+            if found.len() >= count {
+                return found;
+            }
+        }
+        panic!("{count} calls of {name} expected, found {found:?}");
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Already ended is ended as well.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn request_parameters(event: &Value) -> Option<Value> {
+    let event: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
+    Some(event["requestParameters"].clone())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
+    listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).port()
+}

@@ -1,0 +1,115 @@
+//! A function's real binary, invoked by a Lambda of our own: so that it can be killed at any moment.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::harness::http::{Answer, Asked, Server};
+
+/// How long an invocation may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running function; it ends with this value.
+#[derive(Debug)]
+pub struct Function {
+    process: Arc<Mutex<Child>>,
+    events: Sender<String>,
+    answers: Receiver<(bool, Value)>,
+    _lambda: Server,
+}
+
+impl Function {
+    /// Starts the function `name` with these variables, and none of this process's own.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start(name: &str, variables: &[(&str, &str)]) -> Self {
+        let (events, coming) = channel::<String>();
+        let (told, answers) = channel();
+        let coming = Mutex::new(coming);
+        let lambda = Server::start(move |asked: Asked| match asked.path.rsplit('/').next() {
+            Some("next") => {
+                let coming = coming.lock().unwrap_or_else(PoisonError::into_inner);
+                let Ok(event) = coming.recv() else { return Answer::default() };
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let headers = vec![
+                    ("lambda-runtime-aws-request-id", "request".to_owned()),
+                    ("lambda-runtime-deadline-ms", (now + TIMEOUT).as_millis().to_string()),
+                    (
+                        "lambda-runtime-invoked-function-arn",
+                        "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
+                    ),
+                ];
+                Answer { status: 200, headers, body: event }
+            }
+            Some(answer) => {
+                let body = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
+                // Nobody waits any more once the story is over.
+                let _ = told.send((answer == "response", body));
+                Answer { status: 202, ..Answer::default() }
+            }
+            None => Answer::default(),
+        });
+        let process = Command::new(crate::harness::binary(name))
+            .env_clear()
+            .envs(variables.iter().copied())
+            .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        Self { process: Arc::new(Mutex::new(process)), events, answers, _lambda: lambda }
+    }
+
+    /// Invokes it; returns its answer, or as an error what it raised.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn invoke(&self, event: &str) -> Result<Value, Value> {
+        self.send(event);
+        match self.answers.recv_timeout(TIMEOUT) {
+            Ok((true, answer)) => Ok(answer),
+            Ok((false, raised)) => Err(raised),
+            Err(error) => panic!("the function does not answer: {error}"),
+        }
+    }
+
+    /// Invokes it without waiting for its answer.
+    pub fn send(&self, event: &str) {
+        // Taken when the function asks for it.
+        let _ = self.events.send(event.to_owned());
+    }
+
+    /// What ends it at once, as `kill -9` does, from whatever thread.
+    pub fn killer(&self) -> impl Fn() + Send + Sync + 'static {
+        let process = Arc::clone(&self.process);
+        move || end(&process)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        end(&self.process);
+    }
+}
+
+fn end(process: &Mutex<Child>) {
+    let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
+    // Already ended is ended as well.
+    let _ = process.kill();
+    let _ = process.wait();
+}

@@ -1,0 +1,438 @@
+//! Deterministic simulation: the engine itself, against the model of ECS, through histories in which everything goes wrong that
+//! can. A seed makes a history; the same seed makes the same one again.
+//!
+//! A history has some events, each delivered several times, also a day later, with one of two versions of the config. Every
+//! delivery, state change and sweep is a process that is stepped from effect to effect in any order; it may crash at any of them,
+//! freeze, have a clock of its own, get no reply, or be killed at its deadline. Capacity comes and goes. In the end all that is
+//! over, and what the engine promises must hold: [`rules`].
+
+mod ports;
+mod rules;
+mod world;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use jiff::{SignedDuration, Timestamp};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::event::{Event, TaskStateChange};
+use trigger_core::plan::Plan;
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
+use trigger_engine::{Delivered, handle, handle_state_change, sweep};
+
+use ports::Simulated;
+use world::{Faults, Shared, World};
+
+/// A way of breaking the protocol, to show that the simulation notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// What is recorded of launches is not written.
+    SkipLedgerWrite,
+    /// Every attempt of a launch has the client token of the first.
+    ReuseTokenAfterFailure,
+    /// A call without a reply is taken for one that failed.
+    AdvanceAfterTimeout,
+    /// Whoever finds an attempt without a reply calls, even while another does.
+    TwoCallAtOnce,
+    /// Slots are counted by what ECS says to run.
+    CountSlotsByListTasks,
+}
+
+const CONFIG: &str = r#"
+version: 1
+storage: { bucket: state }
+defaults:
+  cluster: batch
+  network: { subnets: [subnet-1] }
+  overrides: { container_overrides: [{ name: app, command: [VERSION, "{{ id }}"] }] }
+tasks:
+  plain:
+    task_definition: plain
+    capacity:
+      - capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]
+      - capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1 }]
+      - { launch_type: EC2, cpu: "512" }
+  many:
+    task_definition: many
+    count: 4
+    capacity:
+      - capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]
+      - capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1 }]
+  grouped: { task_definition: grouped, tags: { group: "{{ detail.key }}" } }
+  limited: { task_definition: limited }
+  retried: { task_definition: retried, timeout: 30m, retry: { attempts: 3, backoff: 30s } }
+routes:
+  - { name: plain, on: { event_pattern: { detail: { kind: [plain, both] } } }, run: plain }
+  - { name: many, on: { event_pattern: { detail: { kind: [many, both] } } }, run: many }
+  - { name: single, on: { event_pattern: { detail: { kind: [single] } } }, run: limited, concurrency: { max: 1, when_full: skip } }
+  - { name: keyed, on: { event_pattern: { detail: { kind: [keyed] } } }, run: grouped, concurrency: { max: 2, key: "{{ detail.key }}" } }
+  - { name: latest, on: { event_pattern: { detail: { kind: [latest] } } }, run: limited, concurrency: { max: 1, when_full: replace } }
+  - { name: retried, on: { event_pattern: { detail: { kind: [retried] } } }, run: retried }
+  - { name: objects, on: { s3: { bucket: uploads } }, run: limited, ignore_older: true }
+"#;
+
+const KINDS: [&str; 7] = ["plain", "many", "both", "single", "keyed", "latest", "retried"];
+/// How long an invocation has.
+const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
+/// How often a source delivers an event that is raised.
+const DELIVERIES_MAX: u32 = 5;
+/// How long anything may go wrong.
+const CHAOS: SignedDuration = SignedDuration::from_hours(2);
+/// After this everything must have come to its end.
+const END: SignedDuration = SignedDuration::from_hours(24 * 4);
+
+/// What a history came to.
+#[derive(Debug)]
+pub struct Report {
+    /// The rule that was broken.
+    pub violation: Option<String>,
+    /// What happened, if that was asked for.
+    pub history: Vec<String>,
+    /// What the history was made of.
+    pub tally: Tally,
+}
+
+/// What histories were made of, so that a simulation in which nothing happens is noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is what its name says")]
+pub struct Tally {
+    pub events: usize,
+    pub deliveries: usize,
+    pub crashes: usize,
+    pub sweeps: usize,
+    pub run_task_calls: usize,
+    pub tasks: usize,
+    pub dead_letters: usize,
+}
+
+impl Tally {
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.deliveries += other.deliveries;
+        self.crashes += other.crashes;
+        self.sweeps += other.sweeps;
+        self.run_task_calls += other.run_task_calls;
+        self.tasks += other.tasks;
+        self.dead_letters += other.dead_letters;
+    }
+}
+
+/// The two versions of the config that a history switches between.
+#[derive(Debug)]
+pub struct Configs([RoutingConfig; 2]);
+
+impl Default for Configs {
+    fn default() -> Self {
+        let config = |version: &str| {
+            let source = Source::new("simulation.yaml", CONFIG.replace("VERSION", version));
+            RoutingConfig::parse(source).unwrap_or_else(|problems| panic!("{problems:?}"))
+        };
+        Self([config("one"), config("two")])
+    }
+}
+
+/// Plays the history of a seed.
+pub fn play(configs: &Configs, seed: u64, mutation: Option<Mutation>, tells: bool) -> Report {
+    Play::new(configs, seed, mutation, tells).run()
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+
+/// A process: an invocation of a function.
+struct Process<'a> {
+    what: What,
+    running: Running<'a>,
+    deadline: Timestamp,
+}
+
+/// What an invocation is for.
+#[derive(Debug, Clone)]
+enum What {
+    /// An event of the history, by its position.
+    Event {
+        event: usize,
+        delivery: u32,
+    },
+    StateChange {
+        event: String,
+        delivery: u32,
+    },
+    Sweep,
+}
+
+struct Play<'a> {
+    configs: &'a Configs,
+    world: Shared,
+    begin: Timestamp,
+    events: Vec<Event>,
+    /// What is to be delivered, and when.
+    coming: Vec<(Timestamp, What)>,
+    processes: Vec<Process<'a>>,
+    next_sweep: Timestamp,
+    /// Whether an event was handled to its end by some delivery.
+    done: Vec<bool>,
+    tally: Tally,
+}
+
+impl<'a> Play<'a> {
+    fn new(configs: &'a Configs, seed: u64, mutation: Option<Mutation>, tells: bool) -> Self {
+        // Before midnight, so that histories go on into the next day.
+        let begin = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 50 - 1);
+        let mut world = World::new(seed, begin, mutation, tells);
+        let rng = &mut world.rng;
+        let events: Vec<Event> = (0..rng.usize(1..=5)).map(|number| event(rng, number, begin)).collect();
+        let mut coming = Vec::new();
+        for event in 0..events.len() {
+            let first = rng.i64(0..1800);
+            for delivery in 0..rng.u32(1..=3) {
+                let seconds = match (delivery, rng.u32(0..6)) {
+                    (0, _) => first,
+                    // At once, soon, or when the token is forgotten.
+                    (_, 0..=2) => first + rng.i64(0..3),
+                    (_, 3 | 4) => first + rng.i64(0..4 * 3600),
+                    _ => first + rng.i64(0..40 * 3600),
+                };
+                coming.push((begin + SignedDuration::from_secs(seconds), What::Event { event, delivery: 1 }));
+            }
+        }
+        world.ecs.behaviour.failed_call_uses_token = rng.bool();
+        world.ecs.behaviour.lag = SignedDuration::from_secs(rng.i64(0..60));
+        // Mild, harsh, or nothing at all.
+        let harshness = [0.0, 0.01, 0.05, 0.15][rng.usize(0..4)];
+        let mut chance = || harshness * rng.f64();
+        world.faults = Faults { refused: chance(), lost: chance(), crash: chance() / 2.0, freeze: chance() / 20.0 };
+        let done = vec![false; events.len()];
+        let (world, processes) = (Shared::new(world), Vec::new());
+        Self { configs, world, begin, events, coming, processes, next_sweep: begin, done, tally: Tally::default() }
+    }
+
+    fn run(mut self) -> Report {
+        let mut is_over = false;
+        while self.world.lock().violation.is_none() {
+            let now = self.world.lock().now;
+            if !is_over && now.duration_since(self.begin) > CHAOS {
+                is_over = true;
+                let mut world = self.world.lock();
+                world.faults = Faults::default();
+                world.ecs.capacity.clear();
+                world.tell(|| "from now on nothing goes wrong".to_owned());
+            }
+            if now.duration_since(self.begin) > END {
+                self.world.lock().violate(|| "something goes on for ever".to_owned());
+                break;
+            }
+            self.world_passes();
+            self.start_what_is_due();
+            if self.processes.is_empty() {
+                match self.next_time() {
+                    Some(next) => self.world.lock().now = next.max(now),
+                    None => break,
+                }
+            } else {
+                self.step();
+            }
+        }
+        self.report()
+    }
+
+    /// Tasks go on, and capacity comes and goes.
+    fn world_passes(&mut self) {
+        let mut world = self.world.lock();
+        let now = world.now;
+        world.ecs.pass(now);
+        let changes = std::mem::take(&mut world.ecs.changes);
+        let in_chaos = world.faults.lost > 0.0;
+        if in_chaos && world.rng.u32(0..12) == 0 {
+            let provider = ["FARGATE", "FARGATE_SPOT", "EC2"][world.rng.usize(0..3)];
+            let room = world.rng.u32(0..4);
+            world.tell(|| format!("room on {provider}: {room}"));
+            world.ecs.capacity.insert(provider.to_owned(), room);
+        }
+        for change in changes {
+            world.tell(|| format!("a task goes on: {}", change.event));
+            let copies = match (world.rng.u32(0..10), in_chaos) {
+                (0, true) => 0,
+                (1, true) => 2,
+                _ => 1,
+            };
+            for _ in 0..copies {
+                let seconds = if world.rng.u32(0..20) == 0 { world.rng.i64(0..7200) } else { world.rng.i64(0..20) };
+                let what = What::StateChange { event: change.event.clone(), delivery: 1 };
+                self.coming.push((now + SignedDuration::from_secs(seconds), what));
+            }
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = self.world.lock().now;
+        let mut due = Vec::new();
+        self.coming.retain(|(at, what)| {
+            let is_due = *at <= now;
+            if is_due {
+                due.push(what.clone());
+            }
+            !is_due
+        });
+        if now >= self.next_sweep && self.first_due().is_some_and(|first| first <= now) {
+            self.next_sweep = now + SignedDuration::from_mins(1);
+            due.push(What::Sweep);
+        }
+        due.into_iter().for_each(|what| self.start(what));
+    }
+
+    fn start(&mut self, what: What) {
+        let mut world = self.world.lock();
+        world.tell(|| format!("starts: {what:?}"));
+        let skew = SignedDuration::from_secs(world.rng.i64(-60..=60));
+        let config = &self.configs.0[world.rng.usize(0..2)];
+        let deadline = world.now + TIMEOUT;
+        drop(world);
+        let ports = Simulated::new(self.world.clone(), skew);
+        let by_its_clock = Some(deadline + skew);
+        let running: Running<'a> = match &what {
+            What::Event { event, .. } => {
+                self.tally.deliveries += 1;
+                let event = self.events[*event].clone();
+                Box::pin(async move {
+                    let text = event.text.clone();
+                    let now = Timestamp::UNIX_EPOCH;
+                    let delivered = Delivered { text: &text, event: Ok(event), now, deadline: by_its_clock };
+                    let result = handle(delivered, config, &ports).await;
+                    ports.world.lock().tell(|| format!("handled: {result:?}"));
+                    result.is_ok() || result.is_err_and(|error| error.is_settled())
+                })
+            }
+            What::StateChange { event, .. } => {
+                let change = TaskStateChange::decode(event);
+                Box::pin(async move {
+                    let Ok(change) = change else { return false };
+                    handle_state_change(&change, config.ledger(), &ports, by_its_clock).await.is_ok()
+                })
+            }
+            What::Sweep => {
+                self.tally.sweeps += 1;
+                Box::pin(async move {
+                    let Some(storage) = config.ledger() else { return true };
+                    let result = sweep(storage, &ports, by_its_clock).await;
+                    ports.world.lock().tell(|| format!("swept: {result:?}"));
+                    true
+                })
+            }
+        };
+        self.processes.push(Process { what, running, deadline });
+    }
+
+    /// One process goes on to its next effect, or ends.
+    fn step(&mut self) {
+        let mut world = self.world.lock();
+        let chosen = world.rng.usize(0..self.processes.len());
+        let Faults { crash, freeze, .. } = world.faults;
+        let is_killed = world.now > self.processes[chosen].deadline;
+        let crashes = world.chance(crash) || is_killed;
+        if world.rng.u32(0..3) == 0 {
+            let milliseconds = world.rng.i64(1..400);
+            world.now += SignedDuration::from_millis(milliseconds);
+        }
+        if world.chance(freeze) {
+            let seconds = world.rng.i64(1..1200);
+            world.now += SignedDuration::from_secs(seconds);
+            world.tell(|| format!("everything freezes for {seconds} s"));
+        }
+        if crashes {
+            world.mishaps += 1;
+            self.tally.crashes += 1;
+            let what = self.processes[chosen].what.clone();
+            world.tell(|| format!("crashes: {what:?}"));
+        }
+        drop(world);
+        let result = match crashes {
+            true => Poll::Ready(false),
+            false => self.processes[chosen].running.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+        };
+        if let Poll::Ready(is_done) = result {
+            let Process { what, .. } = self.processes.swap_remove(chosen);
+            self.ended(what, is_done);
+        }
+    }
+
+    /// What was not done is delivered again, a few times.
+    fn ended(&mut self, what: What, is_done: bool) {
+        let again = match what {
+            What::Event { event, delivery } => {
+                self.done[event] |= is_done;
+                What::Event { event, delivery: delivery + 1 }
+            }
+            What::StateChange { event, delivery } => What::StateChange { event, delivery: delivery + 1 },
+            What::Sweep => return,
+        };
+        let (What::Event { delivery, .. } | What::StateChange { delivery, .. }) = &again else { return };
+        if !is_done && *delivery <= DELIVERIES_MAX {
+            let mut world = self.world.lock();
+            let at = world.now + SignedDuration::from_secs(world.rng.i64(1..180));
+            self.coming.push((at, again));
+        }
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
+        let world = self.world.lock();
+        let first = world.ledger.range("s3://state/due/".to_owned()..).next()?.0.strip_prefix("s3://state/due/")?;
+        first.split('/').next()?.parse().ok()
+    }
+
+    fn next_time(&self) -> Option<Timestamp> {
+        let coming = self.coming.iter().map(|(at, _)| *at).min();
+        let sweep = self.first_due().map(|due| due.max(self.next_sweep));
+        let change = self.world.lock().ecs.next_change();
+        [coming, sweep, change].into_iter().flatten().min()
+    }
+
+    fn report(mut self) -> Report {
+        let mut delivered = Vec::new();
+        let mut lost = Vec::new();
+        for (event, is_done) in self.events.iter().zip(&self.done) {
+            let plan = Plan::new(&self.configs.0[0], event).unwrap_or_else(|errors| panic!("{errors:?}"));
+            let keys: Vec<LaunchKey> = plan.launches.into_iter().map(|planned| planned.key).collect();
+            if !is_done {
+                lost.extend(keys.clone());
+            }
+            delivered.extend(keys);
+        }
+        let mut world = self.world.lock();
+        if world.violation.is_none() {
+            let broken = rules::at_the_end(&world, &delivered, &lost);
+            broken.into_iter().for_each(|rule| world.violate(|| rule));
+        }
+        self.tally.events = self.events.len();
+        self.tally.run_task_calls = world.ecs.calls.len();
+        self.tally.tasks = world.ecs.tasks.len();
+        self.tally.dead_letters = world.dead_letters.len();
+        let history = world.history.take().unwrap_or_default();
+        Report { violation: world.violation.take(), history, tally: self.tally }
+    }
+}
+
+/// An event: of one of the kinds, or about an object.
+fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp) -> Event {
+    let time = begin.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let id = format!("00000000-0000-0000-0000-{number:012}");
+    let (source, detail_type, detail) = match rng.u32(0..6) {
+        0 => {
+            let sequencer = ["0001", "00015", "0002", "00020"][rng.usize(0..4)];
+            let detail = format!(
+                r#"{{"bucket":{{"name":"uploads"}},"object":{{"key":"k","size":1,"etag":"e{number}","sequencer":"{sequencer}"}},"reason":"PutObject"}}"#
+            );
+            ("aws.s3", "Object Created", detail)
+        }
+        _ => {
+            let kind = KINDS[rng.usize(0..KINDS.len())];
+            ("app", "job", format!(r#"{{"kind":"{kind}","key":"{}"}}"#, rng.u32(0..2)))
+        }
+    };
+    let text = format!(
+        r#"{{"version":"0","id":"{id}","source":"{source}","detail-type":"{detail_type}","account":"1","time":"{time}","region":"r","resources":[],"detail":{detail}}}"#
+    );
+    Event::decode(&text).unwrap_or_else(|error| panic!("{error}"))
+}

@@ -1,0 +1,142 @@
+//! What must hold: whenever tasks are started, and at the end of a history.
+
+use trigger_core::ecs::TaskRequest;
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{Fate, LaunchRecord, Outcome, Slots};
+use trigger_core::storage::hashed_name;
+
+use super::world::{World, launch_of};
+use crate::ecs::{Ecs, Task};
+
+/// How many tasks of a route may run at once, where that is limited.
+fn max(route: &str) -> Option<usize> {
+    match route {
+        "single" | "latest" => Some(1),
+        "keyed" => Some(2),
+        _ => None,
+    }
+}
+
+/// How many starts each task of a route has.
+fn starts(route: &str) -> usize {
+    if route == "retried" { 3 } else { 1 }
+}
+
+/// What the tasks of a request are counted with.
+fn group(request: &TaskRequest) -> Option<(String, String)> {
+    let key = launch_of(request)?;
+    let tag = request.tags.iter().find(|tag| tag.key == "group").map(|tag| tag.value.clone());
+    Some((key.route, tag.unwrap_or_default()))
+}
+
+/// The name of the slots that a request's launch needs.
+pub(super) fn slots_of(request: &TaskRequest) -> Option<String> {
+    let (route, tag) = group(request)?;
+    max(&route)?;
+    Some(if route == "keyed" { hashed_name(&route, &[&tag]) } else { hashed_name(&route, &[]) })
+}
+
+/// How many tasks a launch starts.
+fn count(route: &str) -> usize {
+    if route == "many" { 4 } else { 1 }
+}
+
+fn of_launch<'a>(ecs: &'a Ecs, key: &LaunchKey) -> impl Iterator<Item = &'a Task> {
+    let prefix = format!("ecs-trigger/{key}/");
+    ecs.tasks.values().filter(move |task| task.request.started_by.starts_with(&prefix))
+}
+
+/// Whether a task does its work, or did, or was stopped on purpose.
+fn counts(task: &Task) -> bool {
+    task.stopped.as_ref().is_none_or(|(_, stopped)| matches!(stopped.fate(None, &["app"]), Fate::Succeeded))
+}
+
+/// The rules that the last call of RunTask may have broken.
+pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest) -> Vec<String> {
+    let mut broken = Vec::new();
+    let Some(key) = launch_of(request) else { return vec![format!("{} is no launch", request.started_by)] };
+    let count = count(&key.route);
+    let at_work = of_launch(ecs, &key).filter(|task| counts(task)).count();
+    if at_work > count {
+        broken.push(format!("{key} was started twice: {at_work} tasks for {count}"));
+    }
+    let started = of_launch(ecs, &key).count();
+    if started > count * starts(&key.route) {
+        broken.push(format!("{key} was started twice: {started} starts of {count} tasks"));
+    }
+    if let (Some(max), Some(group)) = (max(&key.route), group(request)) {
+        let is_of_group = |task: &&Task| task.stopped.is_none() && self::group(&task.request).as_ref() == Some(&group);
+        let running = ecs.tasks.values().filter(is_of_group).count();
+        if running > max {
+            broken.push(format!("{running} tasks of {group:?} run at once, more than {max}"));
+        }
+    }
+    broken
+}
+
+/// The rules for the end of a history: `delivered` are all launches that events should have made, `lost` those whose events ended
+/// in their source's own dead-letter queue.
+pub(super) fn at_the_end(world: &World, delivered: &[LaunchKey], lost: &[LaunchKey]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for key in delivered {
+        broken.extend(of_one_launch(world, key, lost.contains(key)));
+    }
+    for (uri, object) in &world.ledger {
+        if uri.contains("/due/") {
+            broken.push(format!("{uri} is due for ever"));
+        }
+        if uri.contains("/slots/") {
+            let slots: Slots = serde_json::from_str(&object.text).unwrap_or_default();
+            if !slots.holders.is_empty() || !slots.waiting.is_empty() {
+                broken.push(format!("slots are leaked: {uri} {}", object.text));
+            }
+        }
+    }
+    broken
+}
+
+fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
+    let started: Vec<&Task> = of_launch(&world.ecs, key).collect();
+    let letters = world.dead_letters.iter().filter(|letter| letter.launch.as_deref() == Some(&key.to_string())).count();
+    let uri = format!("s3://state/launches/{key}.json");
+    let record = world.ledger.get(&uri).map(|object| LaunchRecord::parse(&object.text));
+    let mut broken = Vec::new();
+    let mut expect = |holds: bool, rule: &str| {
+        if !holds {
+            broken.push(format!("{key}: {rule} ({} started, {letters} dead letters)", started.len()));
+        }
+    };
+    let outcome = match &record {
+        None => {
+            expect(started.is_empty(), "tasks were started that the ledger does not know");
+            expect(is_lost, "it ended nowhere");
+            return broken;
+        }
+        Some(Err(error)) => return vec![format!("{key}: the record cannot be read: {error}")],
+        Some(Ok(record)) => match &record.ended {
+            None => return vec![format!("{key}: the record is left open: {}", record.to_json())],
+            Some(conclusion) => &conclusion.outcome,
+        },
+    };
+    let at_work = started.iter().filter(|task| counts(task)).count();
+    match outcome {
+        Outcome::Succeeded => {
+            expect(at_work == count(&key.route), "not every task did its work");
+            expect(letters == 0, "it succeeded, and is dead-lettered");
+        }
+        Outcome::Skipped(_) => expect(started.is_empty() && letters == 0, "it was skipped, and started"),
+        Outcome::Stopped | Outcome::Replaced => expect(letters == 0, "it was stopped on purpose, and is dead-lettered"),
+        Outcome::DeadLettered(reason) => {
+            expect(letters > 0, "its dead letter is nowhere");
+            expect(letters <= 1 + world.mishaps as usize, "it is dead-lettered twice");
+            let in_doubt = reason.contains("nobody");
+            expect(
+                in_doubt || at_work < count(&key.route),
+                &format!("it did its work, and is dead-lettered: {reason}"),
+            );
+        }
+    }
+    let alive = started.iter().filter(|task| task.stopped.is_none()).count();
+    expect(alive == 0, "its tasks still run");
+    broken
+}
