@@ -1,9 +1,11 @@
-//! Routing one S3 event among 1 to 10,000 routes, against parsing it to `serde_json::Value` and walking the routes plainly.
+//! Measures the matching of one S3 event among 1 to 10,000 routes, compared with a plain peer: parsing the event to
+//! `serde_json::Value` and walking the routes one by one.
 //!
-//! `cargo bench -p benches` prints for three shapes of routes: events a second, allocations an event, the cost relative to
-//! one route, and how often faster than the peer with one route and with as many; then build time and memory at 10,000.
+//! For three shapes of routes, `cargo bench -p benches` prints the events per second, the allocations per event, the
+//! cost relative to one route, and the speed relative to the peer with one route and with all; and at 10,000 routes the
+//! build time and memory.
 
-#![expect(clippy::expect_used, reason = "a bench that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot continue has failed")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,13 +16,13 @@ use trigger_core::pattern::matcher::Matcher;
 use trigger_core::text::json;
 
 const ROUTES: [usize; 5] = [1, 10, 100, 1_000, 10_000];
-/// Everything that is compared is measured in turn, in this many rounds, so that a busy moment of the machine hits all of it
-/// alike; the best round of each counts.
+/// The number of rounds. Each round measures everything that is compared, so a busy machine slows all of it alike; the
+/// best round of each counts.
 const ROUNDS: usize = 25;
-/// How long one round of one measurement lasts.
+/// The duration of one measurement in one round.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// Routes of one kind, and the event of one of them.
+/// A kind of route. Both functions take a route's number: one makes its pattern, the other an event that it takes.
 struct Shape {
     name: &'static str,
     pattern: fn(usize) -> String,
@@ -73,7 +75,7 @@ fn s3_event(bucket: &str, key: &str, size: usize) -> String {
     )
 }
 
-/// The peer: a pattern as a `Value` held against an event as a `Value`, with just the operators of these shapes.
+/// The peer: compares a pattern with an event, both as `Value`, and knows only the operators of these shapes.
 fn plainly_matches(pattern: &Value, event: Option<&Value>) -> bool {
     match (pattern, event) {
         (Value::Object(fields), Some(event)) => {
@@ -105,7 +107,7 @@ fn plainly_operates(operator: &Value, value: &Value) -> bool {
     }
 }
 
-/// How often a second each of these can be done.
+/// Returns how often per second each of these functions can run.
 fn rates<const N: usize>(works: [&dyn Fn(usize); N]) -> [f64; N] {
     let mut best = [0.0; N];
     for _ in 0..ROUNDS {
@@ -139,7 +141,7 @@ fn build(patterns: &[Pattern]) -> Built {
     Built { matcher: matcher.expect("was built"), time, bytes: allocated.bytes_current }
 }
 
-/// The matcher of a number of routes, the same routes for the peer, and events that each take one of them.
+/// A matcher for a number of routes, the same routes for the peer, and events that each match one of them.
 struct Case {
     built: Built,
     values: Vec<Value>,

@@ -1,8 +1,9 @@
-"""ministack, with what stories about schedules need and it lacks.
+"""Starts ministack with two additions that the stories about schedules need.
 
 - EventBridge Scheduler fills in the context attributes of a target's input, as AWS does:
   https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
-- A minute of a rate lasts a second, and what is due fires within a fifth of one: nobody has to wait for it.
+- A minute of a rate expression lasts a second, and a due schedule fires within a fifth of a second, so stories do not
+  wait for minutes.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-//! Plays simulated histories: as many as asked, or one seed with everything that happens in it.
+//! Plays many simulated histories, or a single one with all its events printed.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -9,16 +9,16 @@ use std::thread;
 use clap::Parser;
 use e2e::histories::{Configs, Tally, play};
 
-/// Play simulated histories of the launch protocol against the model of ECS. Exits with 1 if one breaks a promise.
+/// Play simulated histories of the launch protocol against the model of ECS. Exit with 1 if one of them breaks a rule.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many histories.
+    /// The number of histories.
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Play only this one, and print everything that happens in it.
+    /// Play only the history of this seed, and print everything that happens in it.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
 }
@@ -35,7 +35,7 @@ fn one(seed: u64) -> ExitCode {
     let report = play(&Configs::default(), seed, None, true);
     let mut out = stdout().lock();
     for line in &report.history {
-        // A reader that has seen enough, such as `head`, is no error.
+        // A reader may close the pipe early, as `head` does.
         if writeln!(out, "{line}").is_err() {
             break;
         }
@@ -78,12 +78,12 @@ fn many(from: u64, seeds: u64) -> ExitCode {
     println!("{seeds} histories from seed {from}: {:?}", tally.into_inner().unwrap_or_else(PoisonError::into_inner));
     match broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         None => {
-            println!("no promise was broken");
+            println!("no rule was broken");
             ExitCode::SUCCESS
         }
         Some((seed, violation)) => {
             println!("seed {seed}: {violation}");
-            println!("play it again: cargo run -p e2e --bin simulation --profile simulation -- --seed {seed}");
+            println!("to replay it: cargo run -p e2e --bin simulation --profile simulation -- --seed {seed}");
             ExitCode::FAILURE
         }
     }

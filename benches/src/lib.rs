@@ -1,1 +1,1 @@
-//! Only benches stand here; `cargo bench -p benches` runs them.
+//! This package contains only benchmarks; run them with `cargo bench -p benches`.

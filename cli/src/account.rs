@@ -1,4 +1,4 @@
-//! The AWS account that a verb is about.
+//! The AWS account that a verb works on.
 
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::timeout::TimeoutConfig;
@@ -9,22 +9,23 @@ use trigger_aws::clients;
 
 use crate::exit::Failed;
 
-/// Which account, Region and endpoint.
+/// Options that select the account, the Region and the endpoint.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct AccountOptions {
-    /// Ask this endpoint, as an emulator's, instead of AWS; the functions get it as AWS_ENDPOINT_URL.
+    /// Call this endpoint, for example an emulator, instead of AWS; `deploy` gives it to the functions as
+    /// AWS_ENDPOINT_URL.
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
     pub(crate) endpoint_url: Option<String>,
-    /// The profile of ~/.aws/config whose credentials and Region are used.
+    /// Profile in ~/.aws/config to take credentials and Region from.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// The Region.
+    /// AWS Region; overrides the profile and the environment.
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 }
 
-/// Clients for an account.
+/// The SDK clients of one account.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) cloudformation: aws_sdk_cloudformation::Client,
@@ -38,7 +39,7 @@ pub(crate) struct Account {
 }
 
 impl AccountOptions {
-    /// Clients for the account.
+    /// Loads the SDK's configuration and creates the clients. Fails if no Region is configured.
     pub(crate) async fn connect(&self) -> Result<Account, Failed> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -50,7 +51,7 @@ impl AccountOptions {
             loader = loader.endpoint_url(url);
         }
         if let Some(profile) = &self.profile {
-            // The environment's credentials are not meant where a profile is named.
+            // Without this, the SDK would prefer credentials from the environment to those of the named profile.
             let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
             let region = ProfileFileRegionProvider::builder().profile_name(profile).build();
             loader = loader.profile_name(profile).credentials_provider(credentials).region(region);
@@ -60,7 +61,9 @@ impl AccountOptions {
         }
         let sdk_config = loader.load().await;
         if sdk_config.region().is_none() {
-            return Err(Failed::Usage("no Region is known: write --region REGION, or set AWS_REGION".to_owned()));
+            return Err(Failed::Usage(
+                "no AWS Region is configured; pass --region REGION or set AWS_REGION".to_owned(),
+            ));
         }
         Ok(Account {
             cloudformation: aws_sdk_cloudformation::Client::new(&sdk_config),
@@ -75,12 +78,12 @@ impl AccountOptions {
     }
 }
 
-/// What AWS said, or that it could not be reached.
+/// Returns the failure of an AWS call: `what` failed, and AWS's answer or why AWS could not be reached.
 pub(crate) fn refused(what: &str, error: &dyn std::error::Error) -> Failed {
     Failed::Aws(format!("{what}: {}", clients::causes(error)))
 }
 
-/// Runs what waits for AWS.
+/// Runs a future to its end on the current thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }

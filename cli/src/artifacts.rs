@@ -1,4 +1,4 @@
-//! The functions' code: where the binaries are, and the archives that Lambda takes.
+//! The functions' code: finds the built binaries and packs them into the archives that Lambda takes.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -10,35 +10,34 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::exit::Failed;
 
-/// The folder of binaries that is named, or the usual one if it is there.
+/// Returns the folder that the user named, or the default folder if it exists.
 pub(crate) fn usual_artifacts(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from(ARTIFACTS)).filter(|folder| folder.is_dir()))
 }
 
-/// Where cargo-lambda puts binaries.
+/// The default folder, into which cargo-lambda builds.
 const ARTIFACTS: &str = "target/lambda";
 
 /// A function's code, ready for Lambda.
 #[derive(Debug)]
 pub(crate) struct Artifact {
-    /// The function.
     pub(crate) function: Function,
-    /// Its key in the bucket: by its content, so that what has not changed is not uploaded again, nor deployed.
+    /// The archive's key in the bucket. It contains a hash of the code: unchanged code is neither uploaded nor deployed
+    /// again.
     pub(crate) key: String,
-    /// The archive.
     pub(crate) archive: Vec<u8>,
-    /// What it was built for: `arm64` or `x86_64`.
+    /// `arm64` or `x86_64`.
     pub(crate) architecture: &'static str,
 }
 
-/// The archives of functions whose binaries lie in a folder.
+/// Packs the functions' binaries in a folder. All of them must be built for the same architecture.
 pub(crate) fn archives(folder: &Path, functions: &[Function]) -> Result<Vec<Artifact>, Failed> {
     let artifacts: Vec<Artifact> =
         functions.iter().map(|function| archive(folder, *function)).collect::<Result<_, _>>()?;
     let other = artifacts.iter().find(|artifact| artifact.architecture != artifacts[0].architecture);
     match other {
         Some(other) => Err(Failed::Usage(format!(
-            "{} is built for {}, and {} for {}: build all functions for one of them",
+            "{} is built for {}, but {} for {}; build all functions for the same architecture",
             artifacts[0].function.name(),
             artifacts[0].architecture,
             other.function.name(),
@@ -53,29 +52,30 @@ fn archive(folder: &Path, function: Function) -> Result<Artifact, Failed> {
     let read = |path: &Path| fs::read(path).map_err(|error| Failed::File { path: path.to_owned(), error });
     let code = read(&path)?;
     let architecture = architecture(&code).ok_or_else(|| {
-        Failed::Usage(format!("{} is no program for Linux on arm64 or x86_64: {}", path.display(), how_to_build()))
+        Failed::Usage(format!("{} is not a Linux program for arm64 or x86_64; {}", path.display(), how_to_build()))
     })?;
     let archive = zipped(&code).map_err(|error| Failed::Io(format!("{}: {error}", path.display())))?;
     let hash = &format!("{:x}", Sha256::digest(&code))[..16];
     Ok(Artifact { function, key: format!("functions/{}-{hash}.zip", function.name()), archive, architecture })
 }
 
-/// Where cargo-lambda puts a function's binary, or cargo itself.
+/// Finds a function's binary: at `NAME/bootstrap`, where cargo-lambda puts it, or at `NAME`, where cargo does.
 fn binary(folder: &Path, function: Function) -> Result<PathBuf, Failed> {
     let places = [folder.join(function.name()).join("bootstrap"), folder.join(function.name())];
     places.into_iter().find(|place| place.is_file()).ok_or_else(|| Failed::Usage(lacking(folder, function)))
 }
 
-/// That a function's binary is not there, and what to do.
+/// Returns the message that a function's binary is missing, and how to build it.
 pub(crate) fn lacking(folder: &Path, function: Function) -> String {
-    format!("{} is not in {}: {}", function.name(), folder.display(), how_to_build())
+    format!("{} is not in {}; {}", function.name(), folder.display(), how_to_build())
 }
 
 fn how_to_build() -> &'static str {
-    "build the functions with `cargo lambda build --release --arm64`, or name their folder by --artifacts"
+    "build the functions with `cargo lambda build --release --arm64`, or pass their folder with --artifacts"
 }
 
-/// What an ELF file was built for. Source: <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>
+/// Returns the architecture that an ELF file was built for.
+/// Source: <https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html>
 fn architecture(code: &[u8]) -> Option<&'static str> {
     let machine = code.get(18..20).filter(|_| code.starts_with(b"\x7fELF"))?;
     match machine {
@@ -85,7 +85,7 @@ fn architecture(code: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The archive of a binary: the same bytes for the same binary.
+/// Packs a binary. The same binary always gives the same bytes.
 fn zipped(code: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().unix_permissions(0o755).last_modified_time(zip::DateTime::default());

@@ -1,4 +1,4 @@
-//! Finding and reading the config.
+//! Finds, reads and checks the config.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,22 +15,22 @@ use crate::diagnostics;
 use crate::exit::Failed;
 use crate::output;
 
-/// The config's name where none is given.
+/// The config's file name, if the user names none or only a folder.
 pub(crate) const FILE_NAME: &str = "ecs-trigger.yaml";
 
-/// The config of a path: the file itself, or the one in the folder.
+/// Returns the config that a path means: the file itself, or the one in the folder.
 pub(crate) fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() }
 }
 
-/// The folder that a config's paths are relative to.
+/// Returns the folder that a config's paths are relative to.
 pub(crate) fn folder_of(path: &Path) -> PathBuf {
     let file = file_of(path);
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The config's text, and those that it includes.
+/// Reads the config and the files that it includes.
 pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
     read_with(path, &variable)
 }
@@ -55,22 +55,22 @@ fn read_file(path: &Path) -> Result<Source, Failed> {
     }
 }
 
-/// Checks a config. `${env:NAME}` is the user's environment.
+/// Checks a config, with `${env:NAME}` from the user's environment.
 pub(crate) fn parse(source: Source) -> Result<RoutingConfig, Vec<Diagnostic>> {
     RoutingConfig::parse_with(source, &variable)
 }
 
-/// The user's environment.
+/// Returns the value of a variable in the user's environment.
 pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// The checked config; its problems are shown, warnings included: errors as JSON on standard output if asked for.
+/// Reads and checks the config, and prints its errors and warnings. With `json`, errors are JSON on standard output.
 pub(crate) fn load(path: &Path, json: bool) -> Result<RoutingConfig, Failed> {
     load_with(path, json, &variable)
 }
 
-/// The same, with these environment variables.
+/// Does the same as [`load`], with these environment variables.
 pub(crate) fn load_with(path: &Path, json: bool, variables: Variables<'_>) -> Result<RoutingConfig, Failed> {
     let source = read_with(path, variables)?;
     match RoutingConfig::parse_with(source.clone(), variables) {
@@ -88,22 +88,22 @@ pub(crate) fn load_with(path: &Path, json: bool, variables: Variables<'_>) -> Re
     }
 }
 
-/// Draws problems on standard error.
+/// Prints problems on standard error.
 pub(crate) fn show(source: &Source, problems: &[Diagnostic]) {
     for problem in problems {
         diagnostics::draw(source, problem);
     }
 }
 
-/// A config, and what its stack has to know beside it.
+/// A config with the environment variables that it uses.
 pub(crate) struct Loaded {
-    /// The config.
     pub(crate) config: RoutingConfig,
-    /// The environment variables that it takes values from.
+    /// The variables that the config takes values from.
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-/// The checked config of a path; its problems are shown. Functions read the same file, so that they need the same variables.
+/// Does the same as [`load`], and records the environment variables that the config uses. The functions read the same
+/// file and need the same variables.
 pub(crate) fn load_with_environment(path: &Path, json: bool) -> Result<Loaded, Failed> {
     let taken = RefCell::new(BTreeMap::new());
     let variables = |name: &str| {
@@ -115,14 +115,14 @@ pub(crate) fn load_with_environment(path: &Path, json: bool) -> Result<Loaded, F
     Ok(Loaded { config, environment: taken.into_inner() })
 }
 
-/// The worker of a name; without one the only worker.
+/// Returns the worker of this name or, without a name, the only worker.
 pub(crate) fn worker_of<'a>(config: &'a RoutingConfig, name: Option<&str>) -> Result<&'a Worker, Failed> {
     let names: Vec<&str> = config.workers.iter().map(|worker| worker.name.as_str()).collect();
     match (name, config.workers.as_slice()) {
         (_, []) => Err(Failed::Usage("the config has no workers; add some under `workers`".to_owned())),
         (None, [only]) => Ok(only),
         (None, _) => {
-            Err(Failed::Usage(format!("the config has several workers; name one by --worker: {}", names.join(", "))))
+            Err(Failed::Usage(format!("the config has several workers; pick one with --worker: {}", names.join(", "))))
         }
         (Some(name), _) => config.worker(name).ok_or_else(|| {
             let hint = hint(name, names.iter().copied());

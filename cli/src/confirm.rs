@@ -1,13 +1,15 @@
-//! Asking before something is changed.
+//! Asks before anything is changed.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::exit::Failed;
 
-/// Asks a person, who says yes or no.
+/// Asks the user, and returns whether the answer is yes.
 pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
     if !io::stdin().is_terminal() {
-        return Err(Failed::Refused("there is nobody to ask: write --yes to go on without asking".to_owned()));
+        return Err(Failed::Refused(
+            "standard input is not a terminal; pass --yes to skip the confirmation".to_owned(),
+        ));
     }
     anstream::eprint!("{question} [y/N] ");
     io::stderr().flush()?;

@@ -1,26 +1,26 @@
-//! Problems for people: drawn with carets, coloured on a terminal; and for programs: as JSON.
+//! Diagnostics as text with carets, colored on a terminal, and as JSON.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use trigger_core::text::Source;
 use trigger_core::text::diagnostic::{Diagnostic, Severity};
 
-/// Draws a problem on standard error.
+/// Draws a problem, with its place in the source, on standard error.
 pub(crate) fn draw(source: &Source, problem: &Diagnostic) {
     anstream::eprintln!("{}\n", render(source, problem));
 }
 
-/// An error without a place, on standard error.
+/// Prints an error without a place on standard error.
 pub(crate) fn error(message: &str) {
     say(Level::ERROR, message);
 }
 
-/// A warning without a place, on standard error.
+/// Prints a warning without a place on standard error.
 pub(crate) fn warning(message: &str) {
     say(Level::WARNING, message);
 }
 
-/// Something done, on standard error.
+/// Prints a note without a place on standard error.
 pub(crate) fn note(message: &str) {
     say(Level::NOTE, message);
 }
@@ -36,7 +36,7 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
         Severity::Warning => Level::WARNING,
     };
     let part = source.part_at(problem.span.start);
-    // Whole characters only, and the first line of a longer place.
+    // Annotate whole characters only, and only the first line of a span over several lines.
     let end = part.text.ceil_char_boundary(problem.span.end.saturating_sub(part.start));
     let start = part.text.floor_char_boundary((problem.span.start - part.start).min(end));
     let first_line = part.text[start..end].find('\n').map_or(end, |newline| start + newline);
@@ -51,13 +51,12 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
     Renderer::styled().render(&[group])
 }
 
-/// A config's problems as JSON.
+/// Returns a config's problems as JSON.
 pub(crate) fn all_as_json(source: &Source, valid: bool, problems: &[Diagnostic]) -> Value {
     let problems: Vec<_> = problems.iter().map(|problem| as_json(source, problem)).collect();
     json!({ "file": source.name, "valid": valid, "problems": problems })
 }
 
-/// A problem as JSON.
 fn as_json(source: &Source, problem: &Diagnostic) -> Value {
     let start = source.line_column(problem.span.start);
     let end = source.line_column(problem.span.end);
@@ -74,7 +73,7 @@ fn as_json(source: &Source, problem: &Diagnostic) -> Value {
     })
 }
 
-/// "1 task", "2 tasks".
+/// Returns a count with its noun: "1 task", "2 tasks".
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

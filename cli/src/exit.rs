@@ -1,4 +1,4 @@
-//! What the exit codes mean.
+//! The exit codes.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,36 +9,37 @@ use crate::diagnostics;
 /// The exit codes, for the help text.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0    done
+  0    success
   1    a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed
        (pattern check); something would change (diff --exit-code); a check failed (verify)
-  2    the command line is wrong; pattern or event are invalid (pattern match); an observation is none (scaling decide)
+  2    the command line is wrong; the pattern or the event is invalid (pattern match); an observation is invalid
+       (scaling decide)
   3    the config has errors
-  4    the event is no event
-  5    the event's tasks cannot be requested: a missing field, a limit of AWS
+  4    the input is not a recognised event
+  5    the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded
   6    a file cannot be read or written
-  7    AWS refused something, or cannot be reached; a deployment failed
-  8    something is not done, as it would lose something, or was not confirmed
+  7    AWS refused a request, or cannot be reached; a deployment failed
+  8    refused: it would lose data, or was not confirmed
   130  dev --once was interrupted
 
-Documentation: README.md";
+Documentation: docs/ in the repository";
 
-/// Why a verb did not do what it was asked to.
+/// Why a verb did not succeed. An empty message means that the verb has printed the reason already.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
-    /// The answer is no: a task failed, a pattern does not match, a case failed. All is said.
+    /// The answer is no: a task failed, a pattern does not match, a case failed.
     #[error("")]
     Negative,
-    /// The command line names what is not there.
+    /// The command line is wrong, or names something that does not exist.
     #[error("{0}")]
     Usage(String),
-    /// The pattern or the event is invalid; that has been shown.
+    /// The pattern or the event is invalid.
     #[error("")]
     Invalid,
-    /// The config has errors; they have been shown.
+    /// The config has errors.
     #[error("")]
     Config,
-    /// The event is none; said already where it was read.
+    /// The input is not a recognized event.
     #[error("")]
     Event,
     /// The event's tasks cannot be requested.
@@ -46,22 +47,20 @@ pub(crate) enum Failed {
     Plan,
     /// A file cannot be read or written.
     #[error("{path}: {error}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Output cannot be written, or a folder not be used.
+    File { path: PathBuf, error: io::Error },
+    /// Output cannot be written, or a folder cannot be used.
     #[error("{0}")]
     Io(String),
-    /// AWS refused something, or could not be reached.
+    /// AWS refused a request, or could not be reached.
+    #[cfg(feature = "aws")]
     #[error("{0}")]
     Aws(String),
-    /// A deployment failed: the stack is as it was, or says what it is.
+    /// A deployment failed. The stack is rolled back, or the message names its status.
+    #[cfg(feature = "aws")]
     #[error("{0}")]
     RolledBack(String),
-    /// It is not done: it would lose something, or was not confirmed.
+    /// The verb would lose data, or was not confirmed.
+    #[cfg(feature = "aws")]
     #[error("{0}")]
     Refused(String),
     /// Ctrl-C.
@@ -84,14 +83,16 @@ impl Failed {
             Self::Event => 4,
             Self::Plan => 5,
             Self::File { .. } | Self::Io(_) => 6,
+            #[cfg(feature = "aws")]
             Self::Aws(_) | Self::RolledBack(_) => 7,
+            #[cfg(feature = "aws")]
             Self::Refused(_) => 8,
             Self::Interrupted => 130,
         }
     }
 }
 
-/// The exit code; prints what has not been said yet.
+/// Prints the failure, unless the verb has reported it already, and returns the exit code.
 pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
     let Err(failed) = result else { return ExitCode::SUCCESS };
     let message = failed.to_string();

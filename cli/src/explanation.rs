@@ -1,4 +1,4 @@
-//! Why a pattern matches an event or not: for people, and as JSON.
+//! Explanations why a pattern matches an event or not, as text and as JSON.
 
 use anstream::println;
 use clap::builder::styling::{AnsiColor, Style};
@@ -12,7 +12,7 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Prints an explanation: the alternative that matches, or the nearest miss.
+/// Prints the alternative that matches, or the nearest miss.
 pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
     match explanation.matches {
         true => println!("{what} {GREEN}matches{GREEN:#}"),
@@ -20,7 +20,7 @@ pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
     }
     let Some(nearest) = explanation.alternatives.first() else { return };
     if explanation.alternatives.len() > 1 {
-        let which = if nearest.matches { "the one that matches" } else { "the nearest" };
+        let which = if nearest.matches { "the matching one" } else { "the nearest miss" };
         println!("  {which} of its {} alternatives:", explanation.alternatives.len());
     }
     for field in &nearest.fields {
@@ -31,7 +31,7 @@ pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
     }
 }
 
-/// Whether only the elements of an array keep the fields apart.
+/// Returns whether every field matches, but in different elements of an array.
 fn is_split(alternative: &AlternativeExplanation) -> bool {
     !alternative.matches && alternative.misses() == 0
 }
@@ -47,14 +47,14 @@ fn print_field(source: &Source, field: &FieldExplanation) {
         Verdict::AbsentAsWanted => "is absent, as wanted".to_owned(),
         Verdict::Absent => format!("is absent; wanted: {wanted}"),
         Verdict::Present(values) => format!("is {}; wanted: absent", values.join(", ")),
-        Verdict::WrongType(values) => format!("is {}, of another type than wanted: {wanted}", values.join(", ")),
+        Verdict::WrongType(values) => format!("is {}, which has the wrong type; wanted: {wanted}", values.join(", ")),
         Verdict::NoMatch(values) => format!("is {}; wanted: {wanted}", values.join(", ")),
     };
     let path = printable(&field.path);
     println!("  {mark} {path} {found}  {DIM}{}{DIM:#}", source.place(field.span));
 }
 
-/// An explanation as JSON.
+/// Returns an explanation as JSON.
 pub(crate) fn as_json(source: &Source, explanation: &Explanation) -> Value {
     let alternative = |alternative: &AlternativeExplanation| {
         json!({

@@ -1,4 +1,4 @@
-//! Reading what a user names: a file, or standard input for `-`.
+//! Reads the files that a user names; `-` is standard input.
 
 use std::fs;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use trigger_core::text::json::SyntaxError;
 use crate::diagnostics;
 use crate::exit::Failed;
 
-/// The text of a file, or of standard input.
+/// Reads a file, or standard input if the path is `-`.
 pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
     let failed = |error: io::Error| Failed::File { path: path.to_owned(), error };
     if path.as_os_str() == "-" {
@@ -23,7 +23,7 @@ pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
     Ok(Source::new(path.display().to_string(), fs::read_to_string(path).map_err(failed)?))
 }
 
-/// Shows why a text is no event.
+/// Reports why a text cannot be decoded as an event.
 pub(crate) fn not_decoded(source: &Source, error: &DecodeError) -> Failed {
     match error {
         DecodeError::NotJson(syntax) => not_json(source, syntax),
@@ -34,7 +34,7 @@ pub(crate) fn not_decoded(source: &Source, error: &DecodeError) -> Failed {
     }
 }
 
-/// Shows where a text is not JSON.
+/// Reports where a text is not valid JSON.
 pub(crate) fn not_json(source: &Source, error: &SyntaxError) -> Failed {
     diagnostics::draw(source, &Diagnostic::error(error.span, format!("not JSON: {}", error.message)));
     Failed::Event

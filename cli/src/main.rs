@@ -1,12 +1,16 @@
 //! `ecs-trigger`: shows exactly what an event would start, runs it on this machine, and deploys it.
 //!
-//! [`verbs`] has one file for each verb. Results go to standard output and messages to standard error; [`exit`] says what the exit
-//! codes mean.
+//! [`verbs`] has one file for each verb. Results go to standard output, and messages to standard error; [`exit`] lists
+//! the exit codes.
 
+#[cfg(feature = "aws")]
 mod account;
+#[cfg(feature = "aws")]
 mod artifacts;
 mod config;
+#[cfg(feature = "aws")]
 mod confirm;
+#[cfg(feature = "aws")]
 mod deployment;
 mod diagnostics;
 mod exit;
@@ -20,12 +24,15 @@ mod verbs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+#[cfg(not(feature = "aws"))]
+use verbs::without_aws::{deploy, destroy, diff, verify};
 use verbs::{
-    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, scaling, schedule, schema, send, simulate,
-    synth, test, validate, verify,
+    completions, dev, explain, import, pattern, plan, scaling, schedule, schema, send, simulate, synth, test, validate,
 };
+#[cfg(feature = "aws")]
+use verbs::{deploy, destroy, diff, verify};
 
-/// Start Amazon ECS tasks from events, by one routing config.
+/// Start Amazon ECS tasks from events, with one routing config.
 #[derive(Debug, Parser)]
 #[command(name = "ecs-trigger", version, after_help = exit::HELP, propagate_version = true)]
 struct Cli {

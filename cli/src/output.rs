@@ -1,4 +1,4 @@
-//! Results on standard output, and texts of strangers on a terminal.
+//! Prints results, and makes untrusted text safe for a terminal.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::exit::Failed;
 
-/// Prints JSON over several lines, byte for byte.
+/// Prints indented JSON, byte for byte.
 pub(crate) fn json(value: &Value) -> Result<(), Failed> {
     bytes(format!("{value:#}\n").as_bytes())
 }
@@ -16,21 +16,16 @@ pub(crate) fn json_line(value: &Value) -> Result<(), Failed> {
     bytes(format!("{value}\n").as_bytes())
 }
 
-/// Prints bytes. A reader that has read enough, as `head` does, is no error.
+/// Prints bytes. A closed pipe is not an error: a reader such as `head` stops early.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failed> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failed::Io(format!("standard output: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failed::Io(format!("cannot write output: {error}"))),
         _ => Ok(()),
     }
 }
 
-/// A text of unknown origin, its control characters escaped, so that it cannot steer a terminal.
+/// Escapes the control characters of untrusted text, which could otherwise steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
-/// Tells what is being done.
-pub(crate) fn step(text: &str) {
-    anstream::eprintln!("{}", printable(text));
 }

@@ -1,4 +1,4 @@
-//! Pictures of simulated runs.
+//! Plots of simulated runs.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use trigger_simulator::{Outcome, Point};
 
-/// The picture's width and height, in pixels.
+/// The plot's width and height, in pixels.
 const SIZE: (u32, u32) = (1200, 900);
 const FONT: &str = "sans-serif";
 const COLOURS: [RGBColor; 7] = [
@@ -21,17 +21,15 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(120, 120, 120),
 ];
 
-/// How a policy's first run went.
+/// A policy and its simulated result.
 pub(crate) struct Course<'a> {
-    /// The policy's name.
     pub(crate) name: &'static str,
-    /// Whether it is ours.
+    /// Whether the policy is one of ecs-trigger's own.
     pub(crate) is_ours: bool,
-    /// What it came to.
     pub(crate) outcome: &'a Outcome,
 }
 
-/// Whether it can be drawn into a file of this name.
+/// Returns whether the file's extension is one that [`draw`] supports.
 pub(crate) fn is_possible(file: &Path) -> bool {
     matches!(extension(file).as_str(), "svg" | "png")
 }
@@ -40,11 +38,11 @@ fn extension(file: &Path) -> String {
     file.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
-/// Draws depth, desired and running counts over time, and age against cost; as SVG or PNG, by the file's name.
+/// Draws depth, desired and running counts over time, and age against cost, as SVG or PNG by the file's extension.
 pub(crate) fn draw(file: &Path, workload: &str, acceptable_latency: f64, courses: &[Course<'_>]) -> Result<(), String> {
-    // The same letters everywhere, whatever fonts a machine has.
+    // An embedded font draws the same letters on every machine.
     register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| "the font for the plot cannot be read".to_owned())?;
+        .map_err(|_| "the plot's font cannot be loaded".to_owned())?;
     let said = |error: String| format!("{}: {error}", file.display());
     match extension(file).as_str() {
         "svg" => {
@@ -67,10 +65,10 @@ fn drawn<B: DrawingBackend>(
     area.fill(&WHITE)?;
     let (over_time, scatter) = area.split_horizontally(SIZE.0 * 2 / 3);
     let rows = over_time.split_evenly((3, 1));
-    let title = format!("{workload}: messages that wait or are worked on");
+    let title = format!("{workload}: messages waiting or in progress");
     lines(&rows[0], &title, courses, |point| point.depth as f64)?;
     lines(&rows[1], "desired workers", courses, |point| f64::from(point.desired))?;
-    lines(&rows[2], "running workers, over hours", courses, |point| f64::from(point.running))?;
+    lines(&rows[2], "running workers (time in hours)", courses, |point| f64::from(point.running))?;
     against_cost(&scatter, acceptable_latency, courses)?;
     area.present()
 }
@@ -96,7 +94,7 @@ fn lines<B: DrawingBackend>(
         .label_style((FONT, 13))
         .y_label_formatter(&|count| format!("{count:.0}"))
         .draw()?;
-    // Ours last, so that they lie on top.
+    // Our policies come first; drawn last, their lines are on top.
     for (position, course) in courses.iter().enumerate().rev() {
         let steps = course.outcome.course.iter().map(|point| (point.at / 3600.0, of(point)));
         chart.draw_series(LineSeries::new(steps, colour(position)))?;
@@ -123,8 +121,8 @@ fn against_cost<B: DrawingBackend>(
         .light_line_style(TRANSPARENT)
         .label_style((FONT, 13))
         .y_label_formatter(&|seconds| format!("{seconds:.0}"))
-        .x_desc("task-hours for each hour of work")
-        .y_desc("p99 message age, seconds (line: acceptable latency)")
+        .x_desc("task-hours per hour of work")
+        .y_desc("p99 message age in seconds (line: acceptable latency)")
         .draw()?;
     chart.draw_series(LineSeries::new([(0.0, acceptable_latency), (right, acceptable_latency)], BLACK.mix(0.5)))?;
     for (position, course) in courses.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! Which events a user asks about: what a function would be invoked with, a message's body, or a firing.
+//! The arguments that name events: a delivery as a function receives it, a message's body, or a firing.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::event::{Delivery, Event, Firing, Message, Queue, Record};
+use trigger_core::event::{DecodeError, Delivery, Door, Event, Firing, Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::schedule::Schedule;
 use trigger_core::text::diagnostic::hint;
@@ -13,37 +13,37 @@ use crate::diagnostics;
 use crate::exit::Failed;
 use crate::files::{not_decoded, read};
 
-/// The arguments that name events.
+/// The arguments that name the events a verb works on.
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
-    /// What a function is invoked with, as JSON: an event of EventBridge, a batch of SQS messages, a firing of a schedule. A
+    /// The input of a function as JSON: an EventBridge event, a batch of SQS messages, or a firing of a schedule. A
     /// file, or `-` for standard input.
     #[arg(required_unless_present = "schedule", conflicts_with = "schedule")]
     event: Option<PathBuf>,
-    /// Take the file for the body of a message of this queue.
+    /// Read the file as the body of a message from this queue.
     #[arg(long, value_name = "QUEUE", conflicts_with = "schedule")]
     queue: Option<String>,
-    /// The message group of that message.
+    /// The message's group.
     #[arg(long, value_name = "GROUP", requires = "queue")]
     group: Option<String>,
-    /// An attribute of that message; may be given several times.
+    /// A message attribute; repeatable.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute, requires = "queue")]
     attributes: Vec<(String, String)>,
-    /// Take a firing of this route's schedule for the event.
+    /// Use a firing of this route's schedule as the event.
     #[arg(long, value_name = "ROUTE")]
     schedule: Option<String>,
-    /// The time of the firing, as in 2026-12-31T18:00:00Z. Default: the schedule's next.
+    /// The time of the firing, such as 2026-12-31T18:00:00Z. Default: the schedule's next firing.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "event")]
     at: Option<Timestamp>,
 }
 
-/// The events asked about.
+/// The events that the arguments name.
 pub(crate) struct Events {
-    /// They, in their order.
+    /// The events in the order of the input.
     pub(crate) events: Vec<Event>,
-    /// Whether they came as a batch, however many they are.
+    /// Whether the input is a batch, even of one event or none.
     pub(crate) is_batch: bool,
-    /// Messages of the batch that cannot be decoded: their ids and why.
+    /// The messages of the batch that cannot be decoded: id and reason.
     pub(crate) undecoded: Vec<(String, String)>,
 }
 
@@ -52,7 +52,7 @@ impl Events {
         Self { events: vec![event], is_batch: false, undecoded: Vec::new() }
     }
 
-    /// Shows each message that cannot be decoded, and fails if there is one.
+    /// Reports each message that cannot be decoded, and fails if there is one.
     pub(crate) fn check(&self) -> Result<(), Failed> {
         for (message_id, reason) in &self.undecoded {
             diagnostics::error(&format!("message {message_id}: {reason}"));
@@ -67,7 +67,7 @@ impl Sample {
             (Some(body), Some(queue), _) => self.message(config, queue, body),
             (Some(event), None, _) => delivered(config, event),
             (None, _, Some(route)) => firing(config, route, self.at).map(Events::one),
-            (None, ..) => Err(Failed::Usage("name an event".to_owned())),
+            (None, ..) => Err(Failed::Usage("no event is given; name a file, or `-` for standard input".to_owned())),
         }
     }
 
@@ -84,7 +84,7 @@ impl Sample {
             message_attributes: self.attributes.clone(),
             unreadable: None,
         };
-        let decoded = Message::decode(&record).map_err(|error| not_decoded(&source, &error))?;
+        let decoded = record.open().content.map_err(|error| not_decoded(&source, &error))?;
         let mut events = decoded.events();
         match (events.len(), events.pop()) {
             (1, Some(event)) => Ok(Events::one(event)),
@@ -97,28 +97,35 @@ impl Sample {
 
 fn delivered(config: &RoutingConfig, path: &Path) -> Result<Events, Failed> {
     let source = read(path)?;
-    match Delivery::decode(&source.text).map_err(|error| not_decoded(&source, &error))? {
+    match Delivery::open(Door::Any, &source.text).content.map_err(|error| not_decoded(&source, &error))? {
         Delivery::Event(event) => Ok(Events::one(config.event(*event))),
         Delivery::Batch(records) => {
             let mut events = Events { events: Vec::new(), is_batch: true, undecoded: Vec::new() };
             for record in records {
-                match Message::decode(&record) {
+                match record.open().content {
                     Ok(decoded) => events.events.extend(decoded.events()),
                     Err(error) => events.undecoded.push((record.message_id, error.to_string())),
                 }
             }
             Ok(events)
         }
+        Delivery::Redrive(launch) => {
+            let message =
+                format!("this is the dead letter of the launch {launch}; save its `event` in a file and name that");
+            diagnostics::error(&format!("{}: {message}", source.name));
+            Err(Failed::Event)
+        }
+        Delivery::StateChange(_) | Delivery::Sweep => Err(not_decoded(&source, &DecodeError::UnknownDelivery)),
     }
 }
 
-/// A firing of a route's schedule: at a time, or its next one.
+/// Returns a firing of a route's schedule: at this time, or the next one.
 fn firing(config: &RoutingConfig, route: &str, at: Option<Timestamp>) -> Result<Event, Failed> {
     let schedule = schedule_of(config, route)?;
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
     let time = at.or_else(|| schedule.next_after(now, now));
     let Some(time) = time else {
-        return Err(Failed::Usage(format!("the schedule of `{route}` never fires again; name a time by --at")));
+        return Err(Failed::Usage(format!("the schedule of `{route}` never fires again; give a time with --at")));
     };
     let just_before = time.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(time);
     if schedule.next_after(just_before, time) != Some(time) {
@@ -127,25 +134,28 @@ fn firing(config: &RoutingConfig, route: &str, at: Option<Timestamp>) -> Result<
     Ok(Firing::local(route, time).into_event())
 }
 
-/// A route's schedule.
+/// Returns a route's schedule.
+///
+/// # Errors
+/// The config has no route with this name, or the route has no schedule.
 pub(crate) fn schedule_of<'a>(config: &'a RoutingConfig, route: &str) -> Result<&'a Schedule, Failed> {
     let schedule = config.route_on_schedule(route).and_then(|route| route.schedule());
     schedule.ok_or_else(|| {
         let scheduled = config.routes.iter().filter(|route| route.schedule().is_some());
         let hint = hint(route, scheduled.map(|route| route.name.as_str()));
-        Failed::Usage(format!("no route `{route}` is on a schedule{hint}"))
+        Failed::Usage(format!("the config has no scheduled route `{route}`{hint}"))
     })
 }
 
-/// A queue that a route is on.
+/// Returns the queue of this name that a route uses.
 pub(crate) fn queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Queue, Failed> {
-    among(&config.queues(), name, "no route is on a queue")
+    among(&config.queues(), name, "no route uses the queue")
 }
 
-/// A queue that a route is on, or a worker.
+/// Returns the queue of this name that a route or a worker uses.
 pub(crate) fn any_queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Queue, Failed> {
     let queues: Vec<&Queue> = config.queues().into_iter().chain(config.worker_queues()).collect();
-    among(&queues, name, "no route and no worker is on a queue")
+    among(&queues, name, "no route or worker uses the queue")
 }
 
 fn among<'a>(queues: &[&'a Queue], name: &str, else_said: &str) -> Result<&'a Queue, Failed> {
@@ -157,7 +167,7 @@ fn among<'a>(queues: &[&'a Queue], name: &str, else_said: &str) -> Result<&'a Qu
     })
 }
 
-/// NAME=VALUE.
+/// Parses NAME=VALUE.
 pub(crate) fn attribute(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -165,7 +175,7 @@ pub(crate) fn attribute(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A time with its offset.
+/// Parses a time with an offset from UTC.
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "write a time such as 2026-12-31T18:00:00Z or 2026-12-31T18:00:00+09:00".to_owned())
 }

@@ -1,2 +1,2 @@
-# What the container would run: resize.sh IMAGE WIDTH
+# Stands in for the container's program. Usage: resize.sh IMAGE WIDTH
 echo "$1 resized to a width of $2"

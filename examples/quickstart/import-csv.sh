@@ -1,7 +1,7 @@
 #!/bin/sh
 # Imports one uploaded CSV file: counts its rows and writes the count to the bucket, outside the watched prefix.
-# Usage: import-csv.sh BUCKET KEY; $BUCKETS is the folder in which each bucket is a folder.
-# On AWS the two marked lines are `aws s3 cp "s3://$bucket/$key" -` and `aws s3 cp - "s3://$bucket/$result"`.
+# Usage: import-csv.sh BUCKET KEY. $BUCKETS is the folder that contains a folder for each bucket.
+# On AWS, use `aws s3 cp "s3://$bucket/$key" -` and `aws s3 cp - "s3://$bucket/$result"` in the two marked lines.
 set -eu
 bucket=$1 key=$2
 result="imported/${key#incoming/}.count"

@@ -1,3 +1,3 @@
-# One message: its body is on standard input.
+# Handles one message, whose body is on standard input.
 read -r image
 echo "thumbnail of $image"

@@ -1,19 +1,18 @@
-//! Any text as each kind of delivery, as a message's body, and as a config with environment variables and an included file:
-//! nothing makes the decoders panic.
+//! Decodes any text as each kind of delivery, as a message's body, and as a config with environment variables and an
+//! included file. No decoder may panic.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
-use trigger_core::event::{Delivery, Event, Firing, Message, Queue, Record};
+use trigger_core::event::{Delivery, Door, Queue, Record};
 
 fuzz_target!(|text: &str| {
-    let _ = Event::decode(text);
-    let _ = Firing::decode(text);
-    let _ = Delivery::batch(text);
-    if let Ok(Delivery::Batch(records)) = Delivery::decode(text) {
-        records.iter().for_each(|record| drop(Message::decode(record)));
+    for door in [Door::EventBridge, Door::Schedule, Door::Queue, Door::TaskLifecycle, Door::Any] {
+        if let Ok(Delivery::Batch(records)) = Delivery::open(door, text).content {
+            records.iter().for_each(|record| drop(record.open()));
+        }
     }
     let queue = Queue::parse(text).or_else(|| Queue::parse("jobs.fifo"));
     let attributes = vec![("MessageGroupId".to_owned(), text.to_owned())];
@@ -26,7 +25,7 @@ fuzz_target!(|text: &str| {
             attributes,
             unreadable: None,
         };
-        let _ = Message::decode(&record);
+        let _ = record.open();
     }
     let mut source = Source::new("fuzz", text);
     source.include("included", text);

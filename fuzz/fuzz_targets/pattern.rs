@@ -1,5 +1,5 @@
-//! A pattern and an event, split at the first line break: neither makes anything panic, and the matcher decides as the plain
-//! evaluation does.
+//! Splits the input at the first line break into a pattern and an event. Nothing may panic, and the matcher must agree
+//! with the plain evaluation.
 
 #![no_main]
 

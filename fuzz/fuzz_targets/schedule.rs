@@ -1,4 +1,4 @@
-//! Any text as a schedule expression: nothing panics, and each firing comes after the one before it.
+//! Parses any text as a schedule expression. Nothing may panic, and each firing must be later than the one before.
 
 #![no_main]
 

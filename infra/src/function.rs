@@ -5,27 +5,27 @@ use trigger_core::routing::{EventSource, RoutingConfig, Task};
 
 use crate::template::sub;
 
-/// A Lambda function of ours.
+/// One of the Lambda functions of ecs-trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
-    /// EventBridge's events start their tasks.
+    /// Starts the tasks of EventBridge events.
     EventTrigger,
-    /// Schedules start their tasks.
+    /// Starts the tasks of schedules that fire.
     ScheduleTrigger,
-    /// Messages start their tasks.
+    /// Starts the tasks of SQS messages.
     SqsTrigger,
-    /// What comes after a launch.
+    /// Records stopped tasks, and continues launches that are due.
     TaskLifecycle,
-    /// Queues decide how many workers run.
+    /// Sets the number of each queue's workers.
     QueueScaler,
 }
 
 impl Function {
-    /// All of them.
+    /// All functions.
     pub const ALL: [Self; 5] =
         [Self::EventTrigger, Self::ScheduleTrigger, Self::SqsTrigger, Self::TaskLifecycle, Self::QueueScaler];
 
-    /// Its name: that of its binary, and of the function behind the stack's name and `-`.
+    /// Returns the name of the function's binary. The deployed function has the stack's name and `-` before it.
     pub fn name(self) -> &'static str {
         match self {
             Self::EventTrigger => "event-trigger",
@@ -36,7 +36,7 @@ impl Function {
         }
     }
 
-    /// The logical id of the function, with which those of its role and log group begin.
+    /// Returns the function's logical id. The logical ids of its role and log group begin with it.
     pub fn id(self) -> &'static str {
         match self {
             Self::EventTrigger => "EventTrigger",
@@ -47,37 +47,36 @@ impl Function {
         }
     }
 
-    /// The parameter with the key of its code in the bucket.
+    /// Returns the name of the parameter that takes the key of the function's code in the bucket.
     pub fn code_parameter(self) -> String {
         format!("{}Code", self.id())
     }
 
-    /// The parameter with the ARNs of the roles of what it starts.
+    /// Returns the name of the parameter that takes the ARNs of the roles of the tasks that the function starts.
     pub fn roles_parameter(self) -> String {
         format!("{}TaskRoles", self.id())
     }
 
-    /// The condition that there are any.
+    /// Returns the name of the condition that the parameter with the roles is not empty.
     pub(crate) fn has_roles(self) -> String {
         format!("Has{}", self.roles_parameter())
     }
 
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Self::EventTrigger => "An EventBridge event starts its tasks",
-            Self::ScheduleTrigger => "A schedule that fires starts its tasks",
-            Self::SqsTrigger => "Messages of SQS queues start their tasks",
-            Self::TaskLifecycle => "Tasks that stop are recorded, and what is due is looked at",
-            Self::QueueScaler => "Each queue decides how many of its workers run",
+            Self::EventTrigger => "Starts the tasks of EventBridge events",
+            Self::ScheduleTrigger => "Starts the tasks of schedules that fire",
+            Self::SqsTrigger => "Starts the tasks of SQS messages",
+            Self::TaskLifecycle => "Records stopped tasks, and continues launches that are due",
+            Self::QueueScaler => "Sets the number of workers by the depth of their queues",
         }
     }
 
-    /// The name of the deployed function.
     pub(crate) fn deployed_name(self) -> Value {
         sub(format!("${{AWS::StackName}}-{}", self.name()))
     }
 
-    /// Its memory in MiB. The scaler, which mostly waits, has the least.
+    /// Returns the function's memory in MiB. The scaler mostly waits, and gets the least.
     pub(crate) fn memory(self, config: &RoutingConfig) -> u32 {
         match self {
             Self::QueueScaler => 128,
@@ -85,12 +84,12 @@ impl Function {
         }
     }
 
-    /// Whether it is invoked asynchronously, so that Lambda itself tries it again.
+    /// Returns whether the function is invoked asynchronously, which means that Lambda itself retries it.
     pub(crate) fn is_asynchronous(self) -> bool {
         self != Self::SqsTrigger
     }
 
-    /// The tasks that it may start.
+    /// Returns the tasks that the function may start.
     pub fn tasks(self, config: &RoutingConfig) -> Vec<&Task> {
         let of_routes = |fits: fn(&EventSource) -> bool| {
             let routes = config.routes.iter().filter(|route| fits(&route.on));
@@ -106,10 +105,10 @@ impl Function {
     }
 }
 
-/// The functions that a config needs.
+/// Returns the functions that a config needs.
 pub fn functions(config: &RoutingConfig) -> Vec<Function> {
     let is_needed = |function: &Function| match function {
-        // Also without a route: launches of former ones may still be open.
+        // Even without a route: launches of removed routes may still be open.
         Function::TaskLifecycle => config.ledger().is_some(),
         Function::QueueScaler => !config.workers.is_empty(),
         function => !function.tasks(config).is_empty(),

@@ -1,4 +1,4 @@
-//! The functions in the stack: each with its role, its log group, its environment and its retries.
+//! Adds the functions to the stack, each with its role, log group, environment and retries.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG
 use crate::roles;
 use crate::template::{Template, attribute, reference, sub};
 
-/// How long a function may run, in seconds.
+/// Lambda ends an invocation after this many seconds.
 const TIMEOUT_SECONDS: u32 = SQS_TRIGGER_TIMEOUT_SECONDS;
-/// How often and how long Lambda tries an asynchronous invocation again: as often and long as it can.
+/// Lambda retries an asynchronous invocation this many times, and for this many seconds: the maximum of both.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html>
 const RETRIES: u32 = 2;
 const EVENT_AGE_SECONDS: u32 = 21_600;
 
-/// Adds a function, its role, its log group, and where it ends what it cannot do.
+/// Adds a function with its role, its log group, its retries and its failure destination.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Function, environment: &Value) {
     let id = function.id();
     let (role_id, logs_id) = (format!("{id}Role"), format!("{id}Logs"));
@@ -27,7 +27,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
         &function.code_parameter(),
         json!({
             "Type": "String",
-            "Description": format!("The key in the bucket of the archive that holds {} as `bootstrap`", function.name()),
+            "Description": format!("Key in the bucket of the archive that holds {} as `bootstrap`", function.name()),
         }),
     );
     template.resource_with(
@@ -64,7 +64,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
             "MaximumEventAgeInSeconds": EVENT_AGE_SECONDS,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
         });
-        // What a minute did not do, the next one does: no event is lost with it that could wait as a dead letter.
+        // No dead letters: a failed invocation loses no event, and the next one, a minute later, makes up for it.
         if matches!(function, Function::QueueScaler | Function::TaskLifecycle) {
             invoke.as_object_mut().map(|invoke| invoke.remove("DestinationConfig"));
         }
@@ -76,7 +76,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
     }
 }
 
-/// Variables that Lambda itself sets, and that a function cannot be given.
+/// Returns whether Lambda itself sets a variable and refuses it in a function's configuration.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
 fn is_reserved(name: &str) -> bool {
     const OWN: [&str; 8] = [
@@ -92,7 +92,7 @@ fn is_reserved(name: &str) -> bool {
     OWN.contains(&name) || name.starts_with("AWS_LAMBDA_") || name.starts_with('_')
 }
 
-/// What every function finds in its environment.
+/// Returns the environment variables of every function.
 pub(crate) fn variables(of_config: &BTreeMap<String, String>) -> Value {
     let mut variables: Map<String, Value> = of_config
         .iter()

@@ -1,10 +1,10 @@
-//! What is deployed, generated from the routing config. Pure: no AWS call.
+//! Generates the CloudFormation templates from the routing config. Pure: it calls no AWS API.
 //!
-//! - [`template`](Template), `names` - a CloudFormation template while it is built, and what everything in it is called;
-//! - [`function`](Function), [`policy`] - which functions a config needs, and what each of them may do;
-//! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - each adds its own resources to a template;
+//! - [`template`](Template), `names` - build a CloudFormation template, and name everything in it;
+//! - [`function`](Function), [`policy`] - decide which functions a config needs, and what each of them may do;
+//! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - add their own resources to a template;
 //! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket, which outlives the stack;
-//! - `compare` - how a template differs from the one that is deployed.
+//! - `compare` - finds how a template differs from the deployed one.
 
 mod compare;
 mod function;

@@ -1,4 +1,4 @@
-//! What things are called: parameters, logical ids, physical names and ARNs, each in one place.
+//! Names: parameters, logical ids, physical names and ARNs, each defined once.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -7,17 +7,18 @@ use trigger_core::routing::RoutingConfig;
 
 use crate::template::{attribute, sub};
 
-/// The parameter with the name of the bucket that config and code lie in.
+/// The parameter that takes the name of the bucket, which holds the config and the code.
 pub const BUCKET_PARAMETER: &str = "Bucket";
-/// The parameter with the instruction set that the functions' code was built for.
+/// The parameter that takes the architecture of the functions' code.
 pub const ARCHITECTURE_PARAMETER: &str = "Architecture";
-/// The folder of configs in the bucket: each stack's lies in a folder of its own, with the files that it includes.
+/// The bucket's folder for configs. Each stack has its own folder there, with its config and the files that it
+/// includes.
 pub const CONFIG_FOLDER: &str = "config";
-/// The config's name there.
+/// The config's file name in its stack's folder.
 pub const CONFIG_FILE: &str = "ecs-trigger.yaml";
 
-/// A logical id for what has this name: a word from the name's letters and digits, and four characters of its hash, since other names
-/// have the same letters. It depends on nothing else, so that what is added or removed beside it never renames it.
+/// Returns the logical id for a name: the name's letters and digits, and four characters of its hash, since different
+/// names can have the same letters. It depends on nothing else: adding or removing other resources never changes it.
 pub(crate) fn identifier(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let word = |word: &str| {
@@ -27,40 +28,43 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("{}{}", words.map(word).collect::<String>(), &format!("{:X}", Sha256::digest(name))[..4])
 }
 
-/// The longest name of a rule. Source: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
+/// EventBridge refuses a rule whose name has more characters.
+/// Source: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
 const RULE_NAME_CHARACTERS_MAX: usize = 64;
 
-/// The name of a route's rule, which begins with the stack's: that is what the function and the dead-letter queue let in.
+/// Returns the name of a route's rule. It begins with the stack's name, because the function and the dead-letter queue
+/// accept rules by that prefix.
 pub(crate) fn rule_name(stack: &str, route: &str) -> Value {
     let room = RULE_NAME_CHARACTERS_MAX - stack.len() - 1;
     match route.len() <= room {
         true => sub(format!("${{AWS::StackName}}-{route}")),
         false => {
             let id = identifier(route);
-            // The end of it is the hash.
+            // Keep the end, which is the hash.
             sub(format!("${{AWS::StackName}}-{}", &id[id.len().saturating_sub(room)..]))
         }
     }
 }
 
-/// The ARNs of rules that CloudFormation names: they begin with the stack's name.
+/// Returns a pattern for the ARNs of the stack's rules, whose names begin with the stack's name.
 pub(crate) fn rules_of_this_stack() -> Value {
     sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*")
 }
 
-/// The logical id of a queue that the stack makes.
+/// Returns the logical id of a queue that the stack creates.
 pub(crate) fn queue_id(queue: &Queue) -> String {
     format!("Queue{}", id_of(queue))
 }
 
-/// What tells a queue from others in logical ids: also from those of the same name elsewhere.
+/// Returns the part of a logical id that identifies a queue. Queues of the same name in another Region or account have
+/// another one.
 pub(crate) fn id_of(queue: &Queue) -> String {
     let place =
         [&queue.region, &queue.account].into_iter().flatten().map(|part| format!("/{part}")).collect::<String>();
     identifier(&format!("{}{place}", queue.name))
 }
 
-/// The ARN of a queue, whether the stack makes it or it is there.
+/// Returns the ARN of a queue, whether the stack creates it or not.
 pub(crate) fn queue_arn(config: &RoutingConfig, queue: &Queue) -> Value {
     if config.stack.queue(queue).is_created {
         return attribute(&queue_id(queue), "Arn");
@@ -70,7 +74,7 @@ pub(crate) fn queue_arn(config: &RoutingConfig, queue: &Queue) -> Value {
     sub(format!("arn:${{AWS::Partition}}:sqs:{region}:{account}:{}", queue.name))
 }
 
-/// The names of the dead-letter queues that the stack makes beside its own, with their logical ids.
+/// Returns the name of each queue that the stack creates, with the logical id of its dead-letter queue.
 pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str, String)> {
     let all = config.queues().into_iter().chain(config.worker_queues());
     let created = all.filter(|queue| config.stack.queue(queue).is_created);

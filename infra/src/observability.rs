@@ -1,4 +1,4 @@
-//! What watches the stack: alarms and a dashboard.
+//! Adds the alarms and the dashboard.
 
 use serde_json::{Value, json};
 use trigger_core::event::Queue;
@@ -10,10 +10,10 @@ use crate::function::Function;
 use crate::names::{dead_letters, identifier};
 use crate::template::{Template, attribute, reference, sub};
 
-/// How old the oldest message of a queue is when somebody should look, in seconds: far more than any start takes.
+/// The alarm goes off when a queue's oldest message is older than this many seconds, far more than any start takes.
 const OLDEST_MESSAGE_SECONDS: u64 = 900;
 
-/// An alarm: a metric that is above a threshold for some minutes.
+/// An alarm that goes off when a metric is above a threshold for some minutes.
 struct Alarm<'a> {
     id: String,
     description: String,
@@ -23,7 +23,7 @@ struct Alarm<'a> {
     statistic: &'a str,
     threshold: u64,
     minutes: u32,
-    /// Whether it is counted when it begins only, and not as long as it lasts.
+    /// Whether the metric counts only the beginning of a problem, not each minute that it lasts.
     is_told_once: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         });
         if let Some(topic) = &config.stack.alarm_topic {
             properties["AlarmActions"] = json!([topic]);
-            // What is told once, as a refused config, would be called mended a minute later.
+            // An alarm on a problem that is counted once, such as a refused config, would report OK a minute later.
             if !alarm.is_told_once {
                 properties["OKActions"] = json!([topic]);
             }
@@ -88,32 +88,32 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
         };
     const WAITING: &str = "ApproximateNumberOfMessagesVisible";
     let own = attribute("DeadLetters", "QueueName");
-    let about = "Events whose tasks could not be started wait, with their reasons".to_owned();
+    let about = "The dead-letter queue holds events whose tasks could not be started or failed".to_owned();
     let mut alarms = vec![queue("dead-letters".to_owned(), about, own, WAITING, 0, 1)];
     for (name, id) in dead_letters(config) {
-        let about = format!("Messages of {name} that nothing could be done with wait in its dead-letter queue");
+        let about = format!("The dead-letter queue of {name} holds messages that could not be processed");
         let of = attribute(&id, "QueueName");
         alarms.push(queue(format!("dead-letters-of-{}", dashes(name)), about, of, WAITING, 0, 1));
     }
     for (name, seconds) in watched_queues(config) {
-        let about = format!("A message of {name} has been waiting for over {seconds} s");
+        let about = format!("A message in {name} has been waiting for more than {seconds} s");
         let id = format!("oldest-message-of-{}", dashes(&name));
         alarms.push(queue(id, about, name.into(), "ApproximateAgeOfOldestMessage", seconds, 3));
     }
-    alarms.push(of_ours(Metric::Failed, "Launches failed for good", 1));
+    alarms.push(of_ours(Metric::Failed, "A launch or an event failed", 1));
     alarms.push(of_ours(
         Metric::ConfigRefused,
-        "A version of the config has errors; the last good one stays in force",
+        "A new version of the config has errors; the last good one stays in force",
         1,
     ));
-    alarms.push(of_ours(Metric::ConfigUnreadable, "The config cannot be read; the one in force stays", 1));
+    alarms.push(of_ours(Metric::ConfigUnreadable, "The config cannot be read; the last good one stays in force", 1));
     if functions.contains(&Function::QueueScaler) {
-        alarms.push(of_ours(Metric::WorkersUnseen, "The scaler cannot see a queue or its workers, and holds", 3));
+        alarms.push(of_ours(Metric::WorkersUnseen, "The scaler cannot read a queue, or read or change its workers", 3));
     }
     for function in functions {
         alarms.push(Alarm {
             id: format!("{}-errors", function.name()),
-            description: format!("{} raised errors; Lambda tries again what it was given", function.name()),
+            description: format!("{} has returned errors for three minutes", function.name()),
             namespace: "AWS/Lambda",
             metric: "Errors",
             dimensions: json!([{ "Name": "FunctionName", "Value": reference(function.id()) }]),
@@ -126,7 +126,7 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
     alarms
 }
 
-/// Each queue with the age of its oldest message, in seconds, at which somebody should look.
+/// Returns each queue with the age of its oldest message, in seconds, at which its alarm goes off.
 fn watched_queues(config: &RoutingConfig) -> Vec<(String, u64)> {
     let patience = |queue: &Queue| {
         let workers = config.workers.iter().filter(|worker| worker.queues.iter().any(|known| known.is(queue)));
@@ -140,7 +140,7 @@ fn watched_queues(config: &RoutingConfig) -> Vec<(String, u64)> {
     all.map(|queue| (queue.name.clone(), patience(queue))).collect()
 }
 
-/// The dashboard's body, in which `${...}` is filled in.
+/// Returns the dashboard's body, in which CloudFormation fills in `${...}`.
 fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     let ours = |metric: Metric| json!([NAMESPACE, metric.name(), metrics::STACK, "${AWS::StackName}"]);
     let mut widgets = vec![
@@ -149,7 +149,7 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
             "Sum",
             [Metric::Launched, Metric::Duplicate, Metric::Deferred, Metric::Failed].map(ours).to_vec(),
         ),
-        widget("From event to task, ms", "p99", vec![ours(Metric::LaunchLatency)]),
+        widget("Latency from event to launch, ms", "p99", vec![ours(Metric::LaunchLatency)]),
     ];
     let mut dead =
         vec![json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${DeadLetters.QueueName}"])];
@@ -195,7 +195,8 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     json!({ "widgets": widgets })
 }
 
-/// A graph. Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>
+/// Returns a graph.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>
 fn widget(title: &str, statistic: &str, metrics: Vec<Value>) -> Value {
     json!({
         "type": "metric",
@@ -209,7 +210,7 @@ fn widget(title: &str, statistic: &str, metrics: Vec<Value>) -> Value {
     })
 }
 
-/// `ConfigRefused` as `config-refused`.
+/// Turns `ConfigRefused` into `config-refused`.
 fn words(name: &str) -> String {
     let dash = |(at, c): (usize, char)| {
         let is_first = at == 0 || !c.is_ascii_uppercase();
@@ -218,7 +219,7 @@ fn words(name: &str) -> String {
     name.char_indices().map(dash).collect()
 }
 
-/// A queue's name in one of an alarm.
+/// Returns a queue's name as a part of an alarm's name.
 fn dashes(name: &str) -> String {
     name.replace('.', "-")
 }

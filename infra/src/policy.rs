@@ -1,7 +1,7 @@
 //! Least privilege: what each function may do, and nothing else.
 //!
-//! What a statement allows is said by actions in full and resources by name. Where AWS itself wants `*` for a resource, the statement
-//! bears the reason, which stands in the role's metadata.
+//! Each statement lists its actions in full and its resources by name. Where AWS accepts only `*` as the resource, the
+//! statement has the reason, which the template shows in the role's metadata.
 //! Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,15 +18,15 @@ use crate::template::{arn, attribute, reference, sub};
 /// A statement of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
-    /// Its name within the policy.
+    /// The statement's name within the policy.
     pub sid: String,
-    /// The actions, in full.
+    /// The actions, without wildcards.
     pub actions: Vec<&'static str>,
     resources: Vec<Value>,
     conditions: Option<Value>,
-    /// Why its resource is `*`, if it is.
+    /// Why the resource is `*`, if it is.
     pub reason: Option<&'static str>,
-    /// The condition of the stack under which the statement is there.
+    /// The template's condition under which the statement applies.
     only_if: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Statement {
         Self { sid, actions: actions.to_vec(), resources, conditions: None, reason: None, only_if: None }
     }
 
-    /// Everything, as AWS has no narrower resource for these actions.
+    /// Returns a statement on all resources, for actions that have no narrower resource.
     fn on_everything(sid: &str, actions: &[&'static str], reason: &'static str) -> Self {
         Self { reason: Some(reason), ..Self::new(sid, actions, vec!["*".into()]) }
     }
@@ -67,7 +67,7 @@ impl Statement {
     }
 }
 
-/// What a function may do.
+/// Returns what a function may do.
 pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> {
     let mut statements = vec![Statement::new(
         "ReadConfig",
@@ -95,16 +95,12 @@ pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> 
     }
     if config.stack.tracing == Some(true) {
         let send = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
-        statements.push(Statement::on_everything(
-            "Trace",
-            &send,
-            "X-Ray has no resources that traces could be sent to",
-        ));
+        statements.push(Statement::on_everything("Trace", &send, "X-Ray defines no resources for sending traces"));
     }
     statements
 }
 
-/// Starting tasks: only these task definitions, only in their clusters, passing on only their roles.
+/// Allows starting tasks: only these task definitions, only in their clusters, passing only their roles.
 fn launch(function: Function, tasks: &[&Task]) -> Vec<Statement> {
     let mut by_cluster: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
     for task in tasks {
@@ -155,7 +151,7 @@ fn pass_roles(sid: &str, roles: Vec<Value>, service: &str) -> Statement {
     pass.under(json!({ "StringEquals": { "iam:PassedToService": service } }))
 }
 
-/// Keeping the ledger, and doing what it calls for.
+/// Allows keeping the ledger, and watching and stopping the tasks that it records.
 fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
     let clusters: BTreeSet<Option<&str>> = tasks.iter().map(|task| task.cluster()).collect();
     let kept = Folder::LEDGER.iter().map(|folder| objects(&format!("{}*", storage.folder(*folder)))).collect();
@@ -166,14 +162,15 @@ fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
     );
     vec![
         Statement::new("KeepLedger", &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], kept),
-        // Without it, S3 says "access denied" of an object that is not there; a condition on the prefix would have it say so as well.
+        // Without this permission, or with a condition on the prefix, S3 answers "access denied" for an object that
+        // does not exist.
         Statement::new("MissLedgersObjects", &["s3:ListBucket"], vec![bucket()]),
         see.under(in_clusters(&clusters)),
         list_tasks(&clusters),
     ]
 }
 
-/// Putting events into S3 that are too large for the overrides, or with all their launches for the ledger.
+/// Allows storing events in S3 that are too large for the overrides, or for a copy in the record of each launch.
 fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
     let storage = config.storage.as_ref()?;
     let tasks = function.tasks(config);
@@ -190,7 +187,7 @@ fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
     })
 }
 
-/// Seeing queues and workers, and setting how many there are.
+/// Allows reading queues and workers, and setting the number of workers.
 fn scale(config: &RoutingConfig) -> Vec<Statement> {
     let queues: Vec<Queue> = config.workers.iter().flat_map(|worker| worker.queues.clone()).collect();
     let mut arns: Vec<Value> = Vec::new();
@@ -204,7 +201,7 @@ fn scale(config: &RoutingConfig) -> Vec<Statement> {
         Statement::on_everything(
             "SeeMetrics",
             &["cloudwatch:GetMetricData"],
-            "CloudWatch knows no resources for reading metrics",
+            "CloudWatch defines no resources for reading metrics",
         ),
     ];
     let mut clusters: BTreeSet<Option<&str>> = BTreeSet::new();
@@ -240,7 +237,7 @@ fn list_tasks(clusters: &BTreeSet<Option<&str>>) -> Statement {
     let list = Statement::on_everything(
         "ListTasks",
         &["ecs:ListTasks"],
-        "ecs:ListTasks is authorised on container instances, which Fargate has none of; the condition names the clusters",
+        "ecs:ListTasks is authorized on container instances, which Fargate lacks; the condition names the clusters",
     );
     list.under(in_clusters(clusters))
 }
@@ -257,7 +254,7 @@ fn cluster_arn(cluster: Option<&str>) -> Value {
     }
 }
 
-/// All tasks of a cluster: what they are called is known only once they run.
+/// Returns a pattern for all tasks of a cluster: their ids are known only once they run.
 fn tasks_of(cluster: Option<&str>) -> Value {
     match cluster.unwrap_or("default") {
         known if known.starts_with("arn:") => format!("{}/*", known.replacen(":cluster/", ":task/", 1)).into(),
@@ -275,7 +272,8 @@ fn service_arn(cluster: Option<&str>, service: &str) -> Value {
     }
 }
 
-/// Every revision of a family, as a family without a revision is authorised as its latest one; or the one that is named.
+/// Returns the ARN of the named revision, or a pattern for every revision of a family: ECS authorizes a family without
+/// a revision as its latest revision.
 fn task_definition_arn(definition: &str) -> Value {
     let named = definition.rsplit('/').next().unwrap_or(definition);
     let revision = if named.contains(':') { "" } else { ":*" };
@@ -319,7 +317,7 @@ mod tests {
         RoutingConfig::parse(Source::new("c.yaml", text)).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
-    /// A line for each statement of a role; what is filled in by CloudFormation in braces.
+    /// Writes a line for each statement of a role, with what CloudFormation fills in in braces.
     fn check(text: &str, role: &str, expect: &Expect) {
         let template = stack(&config(text), &BTreeMap::new());
         let statements = &template.resources()[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];

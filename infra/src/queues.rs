@@ -1,4 +1,4 @@
-//! Queues: those that the stack makes, and how the function takes messages of them.
+//! Adds the queues that the stack creates, and the event source mappings of the queues that routes are on.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::function::Function;
 use crate::names::{id_of, queue_arn, queue_id, rules_of_this_stack};
 use crate::template::{Template, attribute, reference, sub};
 
-/// As long as SQS keeps messages, in seconds: a dead letter waits for somebody.
+/// SQS's longest retention, in seconds: a dead letter waits until somebody redrives it.
 const LONGEST_RETENTION_SECONDS: u32 = 1_209_600;
 
-/// Adds the queue for events whose tasks cannot be started. Rules of this stack may send what they cannot deliver.
+/// Adds the stack's dead-letter queue. The stack's rules may send it events that they cannot deliver.
 pub(crate) fn add_dead_letters(template: &mut Template) {
     let queue = json!({
         "QueueName": sub("${AWS::StackName}-dead-letters"),
@@ -42,7 +42,7 @@ pub(crate) fn add_dead_letters(template: &mut Template) {
             },
         }),
     );
-    template.output("DeadLetters", "Where events end whose tasks cannot be started", reference("DeadLetters"));
+    template.output("DeadLetters", "URL of the dead-letter queue", reference("DeadLetters"));
 }
 
 fn over_tls_only(resource: Value) -> Value {
@@ -56,7 +56,8 @@ fn over_tls_only(resource: Value) -> Value {
     })
 }
 
-/// Adds the queues that the stack makes, each with a dead-letter queue, and the mappings of those that routes are on.
+/// Adds the queues that the stack creates, each with a dead-letter queue, and the mappings of the queues that routes
+/// are on.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
     for queue in config.queues().into_iter().chain(config.worker_queues()) {
         if config.stack.queue(queue).is_created {
@@ -80,7 +81,7 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     let mut properties = json!({
         "QueueName": queue.name,
         "VisibilityTimeout": settings.visibility_timeout,
-        // So long that no message is lost to its age while something is mended.
+        // The maximum: no message may expire while somebody fixes a fault.
         "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
         "SqsManagedSseEnabled": true,
         "RedrivePolicy": {
@@ -121,7 +122,7 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     );
 }
 
-/// The buckets whose notifications a queue's routes take.
+/// Returns the buckets whose notifications a queue's routes take.
 fn notifying_buckets<'a>(config: &'a RoutingConfig, queue: &Queue) -> BTreeSet<&'a str> {
     let routes = config.routes.iter().filter(|route| route.queue().is_some_and(|known| known.is(queue)));
     let patterns = routes.filter_map(|route| route.event_pattern());

@@ -1,4 +1,4 @@
-//! Roles: who may act by them, and the statements that each allows.
+//! Adds the functions' roles, with the service that may assume them and what they allow.
 
 use serde_json::{Map, Value, json};
 use trigger_core::routing::RoutingConfig;
@@ -7,7 +7,7 @@ use crate::function::Function;
 use crate::policy::{Statement, statements};
 use crate::template::{Template, attribute, reference, sub};
 
-/// Adds the parameter with the roles that a function passes on, and the condition that there are any.
+/// Adds the parameter with the roles that a function passes to ECS, and the condition that it is not empty.
 pub(crate) fn add_parameter(template: &mut Template, function: Function) {
     let parameter = function.roles_parameter();
     template.parameter(
@@ -15,7 +15,7 @@ pub(crate) fn add_parameter(template: &mut Template, function: Function) {
         json!({
             "Type": "CommaDelimitedList",
             "Default": "",
-            "Description": format!("The ARNs of the task and execution roles of what {} starts, which it gives to ECS", function.name()),
+            "Description": format!("ARNs of the task and execution roles that {} passes to ECS", function.name()),
         }),
     );
     let is_empty = json!({ "Fn::Equals": [{ "Fn::Join": ["", reference(&parameter)] }, ""] });
@@ -40,7 +40,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
         "AWS::IAM::Role",
         attributes,
         json!({
-            "Description": sub(format!("What ${{AWS::StackName}}-{} may do", function.name())),
+            "Description": sub(format!("Permissions of ${{AWS::StackName}}-{}", function.name())),
             "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com", None),
             "Policies": [{
                 "PolicyName": "least-privilege",
@@ -50,7 +50,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
     );
 }
 
-/// Who may act by a role.
+/// Returns the trust policy of a role that a service may assume.
 pub(crate) fn assumed_by(service: &str, condition: Option<Value>) -> Value {
     let mut statement = json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
     if let Some(condition) = condition {

@@ -1,4 +1,4 @@
-//! EventBridge rules.
+//! Adds the EventBridge rules.
 
 use serde_json::{Value, json};
 use trigger_core::event::identity::STARTED_BY_PREFIX;
@@ -10,7 +10,8 @@ use crate::template::{Template, attribute, reference, sub};
 use trigger_core::routing::{EventPattern, EventSource, RoutingConfig};
 use trigger_core::text::json::write;
 
-/// What a rule does with an event that it cannot deliver: tries for as long as EventBridge can, then dead-letters it.
+/// EventBridge retries a delivery this many times, and for this many seconds, the maximum of both; then it dead-letters
+/// the event.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
 const DELIVERY_ATTEMPTS: u32 = 185;
 const DELIVERY_AGE_SECONDS: u32 = 86_400;
@@ -18,13 +19,13 @@ const DELIVERY_AGE_SECONDS: u32 = 86_400;
 /// An EventBridge rule that sends a route's events to the `event-trigger` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// The rule's name, from the route's: at most 64 characters.
+    /// The route's name.
     pub name: String,
-    /// The event pattern: the route's, or a wider one where that is longer than EventBridge takes.
+    /// The route's event pattern, or a wider one if that is longer than EventBridge accepts.
     pub event_pattern: Value,
 }
 
-/// The rules that a config needs: one for each route on events. The function itself decides again by the same patterns.
+/// Returns the rules that a config needs: one for each route on events. The function itself matches every event again.
 pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
     let rule = |route: &trigger_core::routing::Route| match &route.on {
         EventSource::Events(pattern) => Some(Rule { name: route.name.clone(), event_pattern: event_pattern(pattern) }),
@@ -33,8 +34,8 @@ pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
     config.routes.iter().filter_map(rule).collect()
 }
 
-/// The route's own pattern if EventBridge takes it; else what it says of source, detail-type and bucket, as far as there is room. The function
-/// decides by the whole pattern.
+/// Returns the route's own pattern if it is short enough for EventBridge. Otherwise returns its conditions on source,
+/// detail-type, account, Region and bucket, as far as they fit. The function matches the whole pattern.
 fn event_pattern(pattern: &EventPattern) -> Value {
     let whole: Value = serde_json::from_str(&write(&pattern.node)).unwrap_or_default();
     let mut wider = json!({});
@@ -45,7 +46,7 @@ fn event_pattern(pattern: &EventPattern) -> Value {
         add_if_it_fits(&mut wider, &[key], &whole[key]);
     }
     add_if_it_fits(&mut wider, &["detail", "bucket"], &whole["detail"]["bucket"]);
-    // A pattern must say something: every event has a source.
+    // A pattern must not be empty. This one matches every event, as every event has a source.
     if wider == json!({}) { json!({ "source": [{ "prefix": "" }] }) } else { wider }
 }
 
@@ -63,7 +64,7 @@ fn fits(pattern: &Value) -> bool {
     pattern.to_string().chars().count() <= RULE_CHARACTERS_MAX
 }
 
-/// The pattern of state changes that `task-lifecycle` is told.
+/// Returns the pattern of the task state changes that `task-lifecycle` receives.
 pub(crate) fn stopped_tasks() -> Value {
     json!({
         "source": ["aws.ecs"],
@@ -72,7 +73,7 @@ pub(crate) fn stopped_tasks() -> Value {
     })
 }
 
-/// Adds the rules, and lets them invoke their functions.
+/// Adds the rules, and the permissions to invoke their functions.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
     let target = |function: Function| {
         json!([{
@@ -89,7 +90,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
             "AWS::Events::Rule",
             json!({
                 "Name": rule_name(config.stack.name(), &rule.name),
-                "Description": format!("Route {}", rule.name),
+                "Description": format!("Events of the route {}", rule.name),
                 "EventPattern": rule.event_pattern,
                 "Targets": target(Function::EventTrigger),
             }),
@@ -101,9 +102,9 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
             "TasksStopped",
             "AWS::Events::Rule",
             json!({
-                // No route has a name with a dot.
+                // A route's name has no dot, and cannot be the same.
                 "Name": sub("${AWS::StackName}-.tasks-stopped"),
-                "Description": "Tasks of ours that stopped",
+                "Description": "Stopped tasks that ecs-trigger started",
                 "EventPattern": stopped_tasks(),
                 "Targets": target(Function::TaskLifecycle),
             }),

@@ -1,4 +1,4 @@
-//! EventBridge Scheduler's schedules.
+//! Adds the schedules of EventBridge Scheduler.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,8 +11,8 @@ use crate::names::identifier;
 use crate::roles::assumed_by;
 use crate::template::{Template, attribute, reference, sub};
 
-/// A schedule that invokes the `schedule-trigger` function. Serialised it has AWS's own keys, for CloudFormation's
-/// `AWS::Scheduler::Schedule` and for `aws scheduler create-schedule --cli-input-json`.
+/// A schedule that invokes the `schedule-trigger` function. Its serialized form has AWS's own keys, as CloudFormation's
+/// `AWS::Scheduler::Schedule` and `aws scheduler create-schedule --cli-input-json` take them.
 /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -31,7 +31,7 @@ pub struct Schedule {
     pub target: Target,
 }
 
-/// How much later than its time a firing may come.
+/// How long after its scheduled time a firing may come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the fields are AWS's own")]
@@ -42,7 +42,7 @@ pub struct FlexibleTimeWindow {
     pub maximum_window_in_minutes: Option<u32>,
 }
 
-/// The function, and what it is given.
+/// The function that a schedule invokes, and its input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the fields are AWS's own")]
@@ -54,7 +54,7 @@ pub struct Target {
     pub dead_letter_config: DeadLetterConfig,
 }
 
-/// Where a firing goes that could not be delivered.
+/// The queue for firings that cannot be delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the fields are AWS's own")]
@@ -62,7 +62,7 @@ pub struct DeadLetterConfig {
     pub arn: String,
 }
 
-/// How long Scheduler tries to invoke the function.
+/// How long, and how many times, Scheduler retries the invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "the fields are AWS's own")]
@@ -71,8 +71,8 @@ pub struct RetryPolicy {
     pub maximum_retry_attempts: u32,
 }
 
-/// The schedules that a config needs: one for each route on a schedule, named as the route. They invoke `function_arn` by
-/// `role_arn`; what cannot be delivered goes to the queue `dead_letter_arn`.
+/// Returns the schedules that a config needs: one for each route on a schedule, with the route's name. They invoke
+/// `function_arn` with the role `role_arn`; firings that cannot be delivered go to the queue `dead_letter_arn`.
 pub fn schedules(config: &RoutingConfig, function_arn: &str, role_arn: &str, dead_letter_arn: &str) -> Vec<Schedule> {
     let all = config.routes.iter();
     all.filter_map(|route| schedule(route, function_arn, role_arn, dead_letter_arn)).collect()
@@ -96,14 +96,14 @@ fn schedule(route: &Route, function_arn: &str, role_arn: &str, dead_letter_arn: 
             arn: function_arn.to_owned(),
             role_arn: role_arn.to_owned(),
             input: SCHEDULER_INPUT.replace("ROUTE", &route.name),
-            // As long as Scheduler can: what comes too late is decided by the function.
+            // Scheduler's maximum: the function decides which firings are too late.
             retry_policy: RetryPolicy { maximum_event_age_in_seconds: 86_400, maximum_retry_attempts: 185 },
             dead_letter_config: DeadLetterConfig { arn: dead_letter_arn.to_owned() },
         },
     })
 }
 
-/// Adds the schedules in a group of their own, and the role by which they invoke the functions.
+/// Adds the schedules in a schedule group of their own, and the role with which they invoke the functions.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[Function]) {
     let each_minute: Vec<(Function, &str, &str)> =
         [(Function::TaskLifecycle, "Sweep", SWEEP_INPUT), (Function::QueueScaler, "Scale", "{}")]
@@ -128,7 +128,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         "SchedulesRole",
         "AWS::IAM::Role",
         json!({
-            "Description": sub("What the schedules of ${AWS::StackName} may do"),
+            "Description": sub("Permissions of the schedules of ${AWS::StackName}"),
             "AssumeRolePolicyDocument": assumed_by("scheduler.amazonaws.com", Some(of_this_stack)),
             "Policies": [{
                 "PolicyName": "least-privilege",
@@ -147,7 +147,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         add_schedule(template, &id, Function::ScheduleTrigger, json!(schedule));
     }
     for (function, id, input) in each_minute {
-        // A minute that could not be kept is made good by the next one.
+        // No retries: the next minute's invocation makes up for a failed one.
         let schedule = json!({
             "Name": sub(format!("${{AWS::StackName}}-{}", id.to_ascii_lowercase())),
             "ScheduleExpression": "rate(1 minute)",

@@ -1,4 +1,4 @@
-//! The stack: everything that starts tasks, and what watches it. This file only assembles; each part adds its own resources.
+//! Assembles the stack's template. Each module adds its own resources.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
 use crate::template::Template;
 use crate::{functions as function_resources, observability, queues, roles, rules, schedules};
 
-/// The template of a config's stack, a pure function of both arguments. `environment` is what its functions find in their environment
-/// besides what they need: the variables that the config takes values from.
+/// Returns the template of a config's stack, which depends on these two arguments only. `environment` holds the
+/// variables that the config takes values from; the functions get them beside their own.
 ///
-/// Its parameters are what only an account can tell: the bucket, the keys of the functions' code in it, and for each function the ARNs of
-/// the roles of what it starts.
+/// The template's parameters are what only an account knows: the bucket, the keys of the functions' code in it, and for
+/// each function the ARNs of the roles of the tasks that it starts.
 pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Template {
     let mut template =
-        Template::new("ecs-trigger: starts ECS tasks when something happens; generated from its routing config");
+        Template::new("ecs-trigger: starts ECS tasks when something happens; generated from the routing config");
     let mut bucket = json!({
         "Type": "String",
-        "Description": "The bucket that the config, the ledger and the functions' code lie in",
+        "Description": "Bucket with the config, the ledger and the functions' code",
     });
     if let Some(storage) = &config.storage {
         bucket["Default"] = storage.bucket.0.as_str().into();
@@ -32,7 +32,7 @@ pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> 
             "Type": "String",
             "Default": "arm64",
             "AllowedValues": ["arm64", "x86_64"],
-            "Description": "What the functions' code was built for",
+            "Description": "Architecture that the functions' code was built for",
         }),
     );
     let functions = functions(config);

@@ -1,4 +1,4 @@
-//! The bucket that the config, the ledger, large payloads and the functions' code lie in.
+//! The bucket with the config, the ledger, payloads and the functions' code.
 
 use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
@@ -9,15 +9,15 @@ use crate::template::{Template, attribute, reference, sub};
 /// The output with the bucket's name.
 pub const BUCKET_OUTPUT: &str = "Bucket";
 
-/// How long the record of a launch is kept, in days: longer than any dead letter waits, which is redelivered from it.
+/// Launch records expire after this many days: later than any dead letter, because a redrive needs the record.
 const LAUNCH_DAYS: u32 = 90;
-/// How long an event is kept that was too large for its task's overrides.
+/// Payloads, which are events too large for overrides or launch records, expire after this many days.
 const PAYLOAD_DAYS: u32 = 30;
 
-/// The template of the bucket, a stack of its own: it is there before the functions, whose code lies in it, and after them, as long as
-/// what happened is to be known. It is private, encrypted, versioned, and reached over TLS only.
+/// Returns the template of the bucket's stack. The bucket must exist before the functions, whose code it holds, and
+/// outlives them with the records of what happened. It is private, encrypted, versioned, and accepts only TLS.
 pub fn storage(config: &RoutingConfig) -> Template {
-    let mut template = Template::new("ecs-trigger: where its config, its ledger and its functions' code lie");
+    let mut template = Template::new("ecs-trigger: bucket with the config, the ledger and the functions' code");
     let mut bucket = json!({
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [{ "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }],
@@ -55,7 +55,7 @@ pub fn storage(config: &RoutingConfig) -> Template {
             },
         }),
     );
-    template.output(BUCKET_OUTPUT, "The bucket's name", reference("Storage"));
+    template.output(BUCKET_OUTPUT, "Name of the bucket", reference("Storage"));
     template
 }
 
@@ -70,7 +70,7 @@ fn lifecycle(config: &RoutingConfig) -> Value {
         expire("sequences", Folder::Sequences, LAUNCH_DAYS),
         expire("payloads", Folder::Payloads, PAYLOAD_DAYS),
         {
-            // What is due is written and deleted all the time: its old versions would slow down the list of what is.
+            // Due entries are written and deleted all the time, and their old versions would slow down listing them.
             "Id": "old-versions",
             "Status": "Enabled",
             "NoncurrentVersionExpiration": { "NoncurrentDays": 7 },

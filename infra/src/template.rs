@@ -1,4 +1,4 @@
-//! A CloudFormation template while it is built.
+//! Builds a CloudFormation template.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ impl Template {
         self.resource_with(id, kind, json!({}), properties);
     }
 
-    /// A resource with attributes beside its properties: `DependsOn`, `Metadata`, `DeletionPolicy`.
+    /// Adds a resource with attributes beside its properties: `DependsOn`, `Metadata`, `DeletionPolicy`.
     pub(crate) fn resource_with(&mut self, id: &str, kind: &str, attributes: Value, properties: Value) {
         let mut resource = Map::from_iter([("Type".to_owned(), kind.into())]);
         if let Value::Object(attributes) = attributes {
@@ -46,7 +46,7 @@ impl Template {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }
 
-    /// Leaves out when schedules begin that have begun: Scheduler refuses a start that is past.
+    /// Removes the start dates that have passed, because Scheduler refuses them.
     /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
     pub fn without_past_starts(mut self, now: Timestamp) -> Self {
         for (_, resource) in &mut self.resources {
@@ -59,17 +59,17 @@ impl Template {
         self
     }
 
-    /// The names of its parameters.
+    /// Returns the names of the parameters.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.parameters.keys().map(String::as_str)
     }
 
-    /// Its resources, by logical id.
+    /// Returns the resources by logical id.
     pub fn resources(&self) -> &Map<String, Value> {
         &self.resources
     }
 
-    /// The template as JSON.
+    /// Returns the template as JSON.
     pub fn to_json(&self) -> Value {
         let mut template = json!({ "AWSTemplateFormatVersion": "2010-09-09", "Description": self.description });
         let sections = [
@@ -85,22 +85,22 @@ impl Template {
     }
 }
 
-/// A parameter's value, or a resource's name.
+/// Returns a reference to a parameter's value or a resource's name.
 pub(crate) fn reference(id: &str) -> Value {
     json!({ "Ref": id })
 }
 
-/// A resource's attribute.
+/// Returns a reference to a resource's attribute.
 pub(crate) fn attribute(id: &str, name: &str) -> Value {
     json!({ "Fn::GetAtt": [id, name] })
 }
 
-/// A text in which `${...}` is filled in.
+/// Returns a text in which CloudFormation fills in `${...}`.
 pub(crate) fn sub(text: impl Into<String>) -> Value {
     json!({ "Fn::Sub": text.into() })
 }
 
-/// The ARN of something in the stack's own account and Region.
+/// Returns the ARN of a resource in the stack's own account and Region.
 pub(crate) fn arn(service: &str, resource: &str) -> Value {
     sub(format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"))
 }

@@ -1,8 +1,8 @@
-//! What stories and histories need.
+//! Support for stories and histories.
 //!
-//! - [`harness`] - the real binaries against a real emulator of AWS;
-//! - [`ecs`] - a model of ECS that checks what AWS would refuse;
-//! - [`histories`] - the engine against that model, through crashes, duplicates and lost replies.
+//! - [`harness`] - runs the real binaries against a real emulator of AWS;
+//! - [`ecs`] - a model of ECS that refuses what AWS would refuse;
+//! - [`histories`] - runs the engine against that model, through crashes, duplicates and lost replies.
 
 pub mod ecs;
 pub mod harness;

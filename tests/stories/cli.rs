@@ -1,6 +1,4 @@
-//! The command line, as a user meets it: what it prints, and the exit codes that its help documents.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! The command line as a user sees it: its output, and the exit codes that its help documents.
 
 use std::fs;
 use std::io::Write;
@@ -21,12 +19,12 @@ fn run(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("ecs-trigger starts");
-    // A verb that reads no input may have ended already.
+    // A verb that does not read its input may have ended already.
     let _ = child.stdin.take().expect("is piped").write_all(input.as_bytes());
     child.wait_with_output().expect("ecs-trigger ends")
 }
 
-/// Runs `ecs-trigger`; shows its exit code, output and messages.
+/// Runs `ecs-trigger` and compares its exit code, standard output and standard error.
 fn check(arguments: &[&str], input: &str, expected: Expect) {
     let output = run(arguments, input);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
@@ -34,7 +32,7 @@ fn check(arguments: &[&str], input: &str, expected: Expect) {
     expected.assert_eq(&format!("exit {code}\n{}\n--\n{}", text(&output.stdout), text(&output.stderr)));
 }
 
-/// A config with three errors, in a folder of its own.
+/// Writes a config with three errors into a temporary folder. Returns the folder and its path.
 fn broken() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "version: 1\ntasks: { t: { task_definition: t, comand: [x] } }\nroutes:\n  - { name: r, on: { s3: { buckt: b } }, run: u }\n";
@@ -44,22 +42,23 @@ fn broken() -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn a_valid_config_is_said_to_be_valid() {
+fn a_valid_config_is_reported_as_valid() {
     check(
         &["validate", "examples/quickstart"],
         "",
         expect![[r#"
             exit 0
             examples/quickstart/ecs-trigger.yaml: valid, with 1 route
-            the ledger is off: an event that is delivered again after its client token's life (an hour after its tasks stopped, a day at
-            most) starts them again, and a launch without capacity on every rung ends as a failed event; `storage` turns the ledger on
+            the ledger is off: a redelivered event starts its tasks again once its client
+            token has expired (1 hour after the tasks stop, 24 hours at most), and an event
+            fails if no rung has capacity for it; set `storage` to turn the ledger on
             --
         "#]],
     );
 }
 
 #[test]
-fn all_errors_are_drawn_at_once_with_carets() {
+fn all_errors_are_shown_at_once_with_carets() {
     let (folder, path) = broken();
     let output = run(&["validate", &path], "");
     assert_eq!(output.status.code(), Some(3));
@@ -71,7 +70,7 @@ fn all_errors_are_drawn_at_once_with_carets() {
         2 | tasks: { t: { task_definition: t, comand: [x] } }
           |                                   ^^^^^^
           |
-          = help: the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`
+          = help: choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`
 
         error: missing key `bucket`
          --> ecs-trigger.yaml:4:26
@@ -79,7 +78,7 @@ fn all_errors_are_drawn_at_once_with_carets() {
         4 |   - { name: r, on: { s3: { buckt: b } }, run: u }
           |                          ^
           |
-          = help: add `bucket: ...`, a bucket's name
+          = help: add `bucket: ...`, a bucket name
 
         error: unknown key `buckt`; did you mean `bucket`?
          --> ecs-trigger.yaml:4:28
@@ -192,7 +191,7 @@ fn a_plan_is_json_when_asked_for_and_takes_the_event_from_standard_input() {
 }
 
 #[test]
-fn an_event_that_no_route_takes_is_no_error() {
+fn an_event_that_no_route_takes_is_not_an_error() {
     let event = fs::read_to_string(root().join(EVENT)).expect("is there").replace("incoming/", "elsewhere/");
     check(
         &["plan", "--config", "examples/quickstart", "-"],
@@ -200,7 +199,7 @@ fn an_event_that_no_route_takes_is_no_error() {
         expect![[r#"
         exit 0
         event aws.s3 Object Created: s3/Object Created/uploads/elsewhere/orders 2026.csv/b1946ac92492d2347c6235b4d2611184/617f08299329d189
-        no route matches it: nothing would start
+        no route matches: nothing would start
         --
     "#]],
     );
@@ -225,7 +224,7 @@ fn each_failure_has_its_documented_exit_code() {
 }
 
 #[test]
-fn a_missing_field_names_field_template_and_line() {
+fn an_error_about_a_missing_field_names_field_template_and_line() {
     let config = fs::read_to_string(root().join("examples/quickstart/ecs-trigger.yaml")).expect("is there");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("c.yaml");
@@ -235,12 +234,12 @@ fn a_missing_field_names_field_template_and_line() {
     assert!(output.stdout.is_empty(), "nothing would start");
     let said = String::from_utf8_lossy(&output.stderr).replace(&path.display().to_string(), "c.yaml");
     expect![[r#"
-        error: the route `csv-upload` cannot launch its task: c.yaml:14:43: the event has no `detail.object.owner` in the template "{{ detail.object.owner }}"
+        error: the route `csv-upload` cannot launch its task: c.yaml:14:43: the event has no `detail.object.owner` (in the template "{{ detail.object.owner }}")
     "#]].assert_eq(&said);
 }
 
 #[test]
-fn no_text_makes_it_panic_and_json_is_byte_for_byte() {
+fn no_input_causes_a_panic_and_json_keeps_a_key_byte_for_byte() {
     for text in ["{é", "\u{feff}{}", "[", "\"\\ud800", "{\"a\":é}"] {
         assert_eq!(run(&["plan", "--config", "examples/quickstart", "-"], text).status.code(), Some(4), "{text}");
     }
@@ -256,7 +255,7 @@ fn no_text_makes_it_panic_and_json_is_byte_for_byte() {
 }
 
 #[test]
-fn every_verb_explains_itself_with_examples() {
+fn every_verb_has_help_with_examples() {
     for verb in ["validate", "plan", "explain", "pattern", "simulate", "scaling decide", "schema", "dev", "completions"]
     {
         let verb: Vec<&str> = verb.split(' ').collect();
@@ -287,7 +286,7 @@ fn the_committed_schema_is_the_one_that_is_printed() {
 }
 
 #[test]
-fn every_example_is_valid_by_the_schema_and_by_the_config_itself() {
+fn every_example_is_valid_by_the_schema_and_by_validate() {
     let schema: Value = serde_json::from_slice(&run(&["schema"], "").stdout).expect("is JSON");
     let schema = jsonschema::validator_for(&schema).expect("is a JSON Schema");
     let folders = fs::read_dir(root().join("examples")).expect("is a folder");
@@ -329,7 +328,7 @@ fn the_schema_refuses_what_the_config_refuses() {
         ("/routes/0/run", serde_json::json!(["t", "t"])),
     ] {
         let mut changed = valid.clone();
-        *changed.pointer_mut(path).expect("stands there") = right.clone();
+        *changed.pointer_mut(path).expect("is there") = right.clone();
         assert!(schema.is_valid(&changed), "{path} = {right}");
     }
     for (path, wrong) in [
@@ -348,12 +347,12 @@ fn the_schema_refuses_what_the_config_refuses() {
         ("/routes/0/run", serde_json::json!([])),
     ] {
         let mut changed = valid.clone();
-        *changed.pointer_mut(path).expect("stands there") = wrong.clone();
+        *changed.pointer_mut(path).expect("is there") = wrong.clone();
         assert!(!schema.is_valid(&changed), "{path} = {wrong}");
     }
 }
 
-/// Writes files into a folder of their own; returns it and the paths.
+/// Writes files into a temporary folder. Returns the folder and the paths.
 fn files<const N: usize>(contents: [(&str, &str); N]) -> (tempfile::TempDir, [String; N]) {
     let folder = tempfile::tempdir().expect("a folder");
     let paths = contents.map(|(name, content)| {
@@ -409,7 +408,7 @@ fn a_route_is_explained_field_by_field_with_places_and_values() {
 }
 
 #[test]
-fn a_pattern_is_tried_as_eventbridge_tries_it() {
+fn pattern_match_decides_as_eventbridge_does() {
     let event =
         r#"{"id":"1","account":"1","source":"my.app","time":"t","region":"r","detail-type":"d","detail":{"n":5}}"#;
     let pattern = r#"{"source":["my.app"],"detail":{"n":[{"numeric":[">",4]}]}}"#;
@@ -453,7 +452,7 @@ fn cases_are_checked_and_every_disagreement_is_printed() {
         #1 differs: expected match, got no_match
         #2 (unnamed): expected no_match, got exception
         #5 odd: expected match, got exception (quirk)
-        1 case of known quirks not followed
+        1 known quirk not followed
         3 passed, 2 failed
         --
     "#]],
@@ -469,7 +468,7 @@ fn cases_are_checked_and_every_disagreement_is_printed() {
 }
 
 #[test]
-fn odd_patterns_and_overlapping_routes_are_warned_of() {
+fn validate_warns_of_odd_patterns_and_overlapping_routes() {
     let config = "version: 1\ntasks: { t: { task_definition: t } }\nroutes:\n  - { name: a, on: { s3: { bucket: b, key: [{ prefix: in/ }, { suffix: .csv }] } }, run: t }\n  - { name: c, on: { s3: { bucket: b, key: { prefix: in/csv/ } } }, run: t }\n  - { name: d, on: { event_pattern: { deatil: { x: [1] } } }, run: t }\n";
     let (_folder, [path]) = files([("c.yaml", config)]);
     let warnings = |arguments: &[&str]| {
@@ -480,20 +479,20 @@ fn odd_patterns_and_overlapping_routes_are_warned_of() {
         problems.map(|problem| format!("{} {}\n", problem["line"], problem["message"])).collect::<String>()
     };
     expect![[r#"
-        4 "prefix or suffix: a value of `detail.object.key` matches if either fits"
+        4 "a value of `detail.object.key` matches if either the prefix or the suffix fits"
         6 "no event has a field `deatil`; did you mean `detail`?"
     "#]]
     .assert_eq(&warnings(&[]));
     expect![[r#"
-        4 "prefix or suffix: a value of `detail.object.key` matches if either fits"
+        4 "a value of `detail.object.key` matches if either the prefix or the suffix fits"
         6 "no event has a field `deatil`; did you mean `detail`?"
-        5 "an event may take `c` and also `a`"
-        6 "an event may take `d` and also `a` and `c`"
+        5 "an event that matches `c` can also match `a`"
+        6 "an event that matches `d` can also match `a` and `c`"
     "#]]
     .assert_eq(&warnings(&["--overlaps"]));
 }
 
-/// A project with a schedule, a queue and tests, in a folder of its own.
+/// Creates a project with a schedule, a queue and tests in a temporary folder.
 fn tested() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("is written");
@@ -525,7 +524,7 @@ tests:
     folder
 }
 
-/// Runs `ecs-trigger` in a folder; shows its exit code, output and messages.
+/// Runs `ecs-trigger` in a folder and compares its exit code, standard output and standard error.
 fn check_in(folder: &tempfile::TempDir, arguments: &[&str], expected: Expect) {
     let output = command().args(arguments).current_dir(folder.path()).output().expect("ecs-trigger runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
@@ -534,7 +533,7 @@ fn check_in(folder: &tempfile::TempDir, arguments: &[&str], expected: Expect) {
 }
 
 #[test]
-fn tests_of_the_config_show_what_differs_and_are_written_anew() {
+fn config_tests_show_what_differs_and_can_be_updated() {
     let folder = tested();
     check_in(
         &folder,
@@ -547,9 +546,9 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                  - [a]
                  + [b]
             fail nothing expected yet  ecs-trigger.yaml:13:13
-                 nothing is expected yet; `--update` writes what is: { route: jobs, task: t, command: [c] }
+                 no expectation yet; `--update` writes it: { route: jobs, task: t, command: [c] }
             fail a file  more.yaml:6:11
-                 nothing is expected yet; `--update` writes what is: { route: nightly, task: u }
+                 no expectation yet; `--update` writes it: { route: nightly, task: u }
             4 tests: 1 passed, 3 failed
             --
         "#]],
@@ -621,13 +620,13 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
                  - [a]
                  + [b]
             new  nothing expected yet  ecs-trigger.yaml:13:13
-                 nothing is expected yet: { route: jobs, task: t, command: [c] }
+                 no expectation yet: { route: jobs, task: t, command: [c] }
             new  a file  more.yaml:6:11
-                 nothing is expected yet: { route: nightly, task: u }
+                 no expectation yet: { route: nightly, task: u }
             4 tests: 1 passed, 3 new
             --
-            note: ecs-trigger.yaml written
-            note: more.yaml written"#]],
+            note: wrote ecs-trigger.yaml
+            note: wrote more.yaml"#]],
     );
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("is there");
     expect![[r#"
@@ -672,7 +671,7 @@ fn tests_of_the_config_show_what_differs_and_are_written_anew() {
 }
 
 #[test]
-fn coming_firings_are_shown_in_the_routes_zone_and_in_utc() {
+fn upcoming_firings_are_shown_in_the_routes_time_zone_and_in_utc() {
     let folder = tested();
     let next = ["schedule", "next", "nightly", "--count", "3", "--after", "2026-03-27T12:00:00Z"];
     check_in(
@@ -726,7 +725,7 @@ fn coming_firings_are_shown_in_the_routes_zone_and_in_utc() {
             exit 2
 
             --
-            error: no route `nigtly` is on a schedule; did you mean `nightly`?"#]],
+            error: the config has no scheduled route `nigtly`; did you mean `nightly`?"#]],
     );
     check_in(
         &folder,
@@ -742,7 +741,7 @@ fn coming_firings_are_shown_in_the_routes_zone_and_in_utc() {
 }
 
 #[test]
-fn a_plan_is_made_of_messages_and_firings_as_well() {
+fn a_plan_can_be_made_for_messages_and_firings() {
     let folder = tested();
     fs::write(folder.path().join("body.json"), r#"{"kind":"x"}"#).expect("is written");
     check_in(
@@ -820,16 +819,16 @@ fn a_plan_is_made_of_messages_and_firings_as_well() {
         expect![[r#"
             exit 0
             the route jobs does not match
-              it is on the queue jobs
+              its source is the queue jobs
             the route nightly matches
-              it is on this schedule
+              the event is a firing of its schedule
             --
         "#]],
     );
 }
 
 #[test]
-fn an_included_file_that_is_not_there_is_named() {
+fn an_error_names_an_included_file_that_does_not_exist() {
     let folder = tested();
     fs::remove_file(folder.path().join("more.yaml")).expect("is removed");
     check_in(
@@ -844,7 +843,7 @@ fn an_included_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_message_for_a_queue_that_is_not_there_is_refused() {
+fn a_message_for_an_unknown_queue_is_refused() {
     let folder = tested();
     check_in(
         &folder,
@@ -853,7 +852,7 @@ fn a_message_for_a_queue_that_is_not_there_is_refused() {
             exit 2
 
             --
-            error: no route and no worker is on a queue `job`; did you mean `jobs`?"#]],
+            error: no route or worker uses the queue `job`; did you mean `jobs`?"#]],
     );
     check_in(
         &folder,
@@ -874,13 +873,13 @@ fn every_example_passes_its_own_tests() {
         let folder = folder.expect("can be read").path().display().to_string();
         let tested = run(&["test", &folder, "--json"], "");
         let printed: Value = serde_json::from_slice(&tested.stdout).expect("is JSON");
-        // Without routes there is nothing to test.
+        // An example without routes has no tests.
         let least = if folder.ends_with("workers") { 0 } else { 1 };
         assert!(tested.status.success() && printed["passed"].as_u64() >= Some(least), "{folder}: {printed:#}");
     }
 }
 
-/// Writes the expectation of one test that has none; shows the test as it stands then.
+/// Runs `test --update` on a test without an expectation. Returns the test as it is written then.
 fn updated(test: &str) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let config = "version: 1\ntasks: { t: { task_definition: t } }\nroutes: [{ name: r, on: { event_pattern: { source: [a] } }, run: t }]\ntests:\n";
@@ -934,7 +933,7 @@ fn an_expectation_is_written_where_it_belongs_however_the_test_is_written() {
 }
 
 #[test]
-fn each_message_of_a_batch_is_planned_for_itself() {
+fn each_message_of_a_batch_is_planned_separately() {
     let folder = tested();
     let record = |id: &str, body: &str| serde_json::json!({ "messageId": id, "body": body, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:jobs" });
     let batch = serde_json::json!({ "Records": [record("m-1", r#"{"kind":"a"}"#), record("m-2", "{broken"), record("m-3", "{}"), { "messageId": "m-4", "body": 7 }] });
@@ -959,7 +958,7 @@ fn each_message_of_a_batch_is_planned_for_itself() {
     .assert_eq(&shown.join("\n"));
     expect![[r#"
         exit Some(4)
-        error: message m-3: the route `jobs` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` in the template "{{ body.kind }}"
+        error: message m-3: the route `jobs` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` (in the template "{{ body.kind }}")
         error: message m-2: the message's body is not JSON: expected a string, found `b` at byte 1
         error: message m-4: the event's `Records[3].eventSourceARN` is missing
     "#]].assert_eq(&format!("exit {:?}\n{}", output.status.code(), String::from_utf8_lossy(&output.stderr)));

@@ -1,6 +1,4 @@
-//! A config becomes a running stack, changes with it, and goes away: by the README's quick start, against an emulator.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Deploys, changes and destroys stacks against an emulator, first with the README's quick start.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +9,7 @@ use e2e::{Emulator, binary, root, stripped};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// An account, and a folder like a clone's, in which the functions are built.
+/// An account, and a folder with the built functions.
 struct Team {
     emulator: Emulator,
     folder: TempDir,
@@ -41,7 +39,7 @@ impl Team {
         self.folder.path()
     }
 
-    /// Makes a subnet in a VPC of its own; returns its id.
+    /// Creates a subnet in a new VPC. Returns the subnet's id.
     fn subnet(&self, cidr: &str) -> String {
         let vpc = self.emulator.aws(&["ec2", "create-vpc", "--cidr-block", cidr])["Vpc"]["VpcId"].clone();
         let vpc = vpc.as_str().expect("is named").to_owned();
@@ -49,7 +47,7 @@ impl Team {
         made["Subnet"]["SubnetId"].as_str().expect("is named").to_owned()
     }
 
-    /// Writes a config; returns its folder.
+    /// Writes a config. Returns its folder.
     fn config(&self, text: &str) -> PathBuf {
         let folder = self.path().join("config");
         fs::create_dir_all(&folder).expect("is made");
@@ -66,7 +64,7 @@ impl Team {
         command.output().expect("runs")
     }
 
-    /// What a verb prints that succeeds.
+    /// Runs a verb, which must succeed. Returns what it prints.
     fn done(&self, verb: &str, config: &Path, options: &[&str]) -> String {
         let output = self.run(verb, config, options);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -75,7 +73,7 @@ impl Team {
         printed
     }
 
-    /// A line for each change that a deployment would make: `+ AWS::Events::Rule`.
+    /// Returns a line for each change that a deployment would make, such as `add AWS::Events::Rule`.
     fn changes(&self, config: &Path) -> Vec<String> {
         let diff: Value = serde_json::from_str(&self.done("diff", config, &["--json"])).expect("is JSON");
         let stacks = diff["stacks"].as_array().into_iter().flatten();
@@ -104,7 +102,7 @@ fn register(team: &Team) {
     team.emulator.aws(&["ecs", "register-task-definition", "--cli-input-json", &definition]);
 }
 
-/// The README's commands of this language, a text for each block.
+/// Returns the README's code blocks in this language.
 fn blocks(language: &str) -> Vec<String> {
     let readme = fs::read_to_string(root().join("README.md")).expect("is there");
     let fenced = readme.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
@@ -112,10 +110,10 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 #[test]
-fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task() {
+fn after_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task() {
     let team = Team::new();
     let (folder, emulator) = (team.path(), &team.emulator);
-    // A minute of the emulator's is a second, so that an hour would be a minute.
+    // A minute takes a second in the emulator, so an hour would take a minute.
     let example = root().join("examples/aws");
     let text = fs::read_to_string(example.join("ecs-trigger.yaml")).expect("is there");
     let copied = folder.join("examples/aws");
@@ -123,7 +121,7 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
     fs::write(copied.join("ecs-trigger.yaml"), text.replace("rate(1 hour)", "rate(5 minutes)")).expect("is written");
     fs::copy(example.join("task-definition.json"), copied.join("task-definition.json")).expect("is copied");
     fs::copy(root().join("README.md"), folder.join("README.md")).expect("is copied");
-    // cargo-lambda, as far as the next command sees it: binaries in target/lambda.
+    // A stand-in for cargo-lambda that puts the binaries into target/lambda.
     let tools = folder.join("tools");
     fs::create_dir_all(&tools).expect("is made");
     let cargo =
@@ -163,12 +161,12 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
     }
     let subnets = &calls[0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"];
     assert_eq!(subnets[0], subnet.as_str(), "the config's variables are the functions' as well");
-    // The ledger is in the bucket that the stack made.
+    // The ledger is in the bucket that the deployment created.
     let listed =
         emulator.aws(&["s3api", "list-objects-v2", "--bucket", "my-uploads-ecs-trigger", "--prefix", "launches/"]);
     assert!(listed["Contents"].as_array().is_some_and(|launches| launches.len() >= 3), "{listed}");
 
-    // Its tasks never stop here, so that launches are open, and the stack is not to be destroyed.
+    // Tasks never stop in the emulator, so launches are open and `destroy` refuses.
     let destroy = |options: &[&str]| {
         let mut command = emulator.command();
         command.env("UPLOADS", "my-uploads").env("SUBNET", &subnet).arg("destroy").arg(&copied).args(options);
@@ -177,14 +175,14 @@ fn by_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task()
     };
     let (code, said) = destroy(&["--yes"]);
     assert_eq!(code, Some(8), "{said}");
-    assert!(said.contains("launches have not ended: "), "{said}");
+    assert!(said.contains("open launches would be abandoned ("), "{said}");
     let (code, said) = destroy(&["--yes", "--abandon-launches", "--delete-messages"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("the bucket my-uploads-ecs-trigger stays"), "{said}");
 }
 
 #[test]
-fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
+fn a_second_deployment_changes_nothing_and_a_new_route_changes_only_its_own_resources() {
     let team = Team::new();
     register(&team);
     let config = team.config(ONE_ROUTE);
@@ -201,14 +199,14 @@ fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
     let rules = || team.emulator.aws(&["events", "list-rules"])["Rules"].as_array().expect("is a list").len();
     assert_eq!(rules(), 2);
 
-    // A route with a task of its own: what it needs is allowed before the config wants it, and the config is there before its events.
+    // A route with a new task: the permissions come before the config, and the config before the events.
     team.emulator.aws(&["ecs", "register-task-definition", "--family", "other", "--container-definitions", CONTAINERS]);
     let third = second.replace("second", "third").replace("run: t", "run: u");
     let task = "tasks: { t: { task_definition: hello }, u: { task_definition: other } }";
     let with_third = ONE_ROUTE.replace("tasks: { t: { task_definition: hello } }", task);
     let output = team.run("deploy", &team.config(&format!("{with_third}{second}{third}")), &["--yes"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let places = ["allows what the new config needs", "uploads s3://", "AWS::Events::Rule RuleThird"];
+    let places = ["adding the permissions that the new config needs", "uploading s3://", "AWS::Events::Rule RuleThird"];
     let places: Vec<usize> =
         places.iter().map(|text| said.find(text).unwrap_or_else(|| panic!("no {text}: {said}"))).collect();
     assert!(output.status.success() && places.is_sorted(), "{said}");
@@ -231,7 +229,7 @@ fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
     team.done("deploy", &config, &["--yes"]);
     assert_eq!(rules(), 2);
 
-    // The config alone.
+    // Only the config changes.
     let with_third = format!("{with_third}{third}");
     let config = team.config(&with_third.replace("task_definition: hello }", "task_definition: hello, count: 2 }"));
     assert_eq!(team.changes(&config), [""; 0]);
@@ -247,7 +245,7 @@ fn a_second_deployment_changes_nothing_and_a_route_only_its_own_resources() {
 }
 
 #[test]
-fn permissions_that_change_are_marked() {
+fn changed_permissions_are_marked() {
     let team = Team::new();
     register(&team);
     team.done("deploy", &team.config(ONE_ROUTE), &["--yes"]);
@@ -256,11 +254,11 @@ fn permissions_that_change_are_marked() {
     let shown = team.done("diff", &tagged, &[]);
     assert!(shown.contains("~ AWS::IAM::Role EventTriggerRole  (permissions)"), "{shown}");
     assert!(shown.contains("ecs:TagResource"), "{shown}");
-    assert!(shown.contains("1 of them change permissions"), "{shown}");
+    assert!(shown.contains("changes of permissions: 1"), "{shown}");
 }
 
 #[test]
-fn what_cannot_be_deployed_says_why_and_what_to_do() {
+fn a_refused_deployment_says_why_and_what_to_do() {
     let team = Team::new();
     let config = team.config(ONE_ROUTE);
     let check = |verb: &str, options: &[&str], code: i32, reason: &str| {
@@ -271,12 +269,12 @@ fn what_cannot_be_deployed_says_why_and_what_to_do() {
     };
     check("deploy", &["--yes"], 7, "these task definitions cannot be read");
     register(&team);
-    check("deploy", &[], 8, "there is nobody to ask: write --yes");
+    check("deploy", &[], 8, "standard input is not a terminal; pass --yes");
     fs::remove_file(team.path().join("built/event-trigger/bootstrap")).expect("was there");
     check("deploy", &["--yes"], 2, "event-trigger is not in ");
     fs::write(team.path().join("built/event-trigger/bootstrap"), "#!/bin/sh").expect("is written");
-    check("deploy", &["--yes"], 2, "is no program for Linux on arm64 or x86_64");
-    // Nothing of all that has left anything behind.
+    check("deploy", &["--yes"], 2, "is not a Linux program for arm64 or x86_64");
+    // None of these attempts left anything behind.
     let stacks = team.emulator.aws(&["cloudformation", "describe-stacks"]);
     assert_eq!(stacks["Stacks"].as_array().map(Vec::len), Some(0), "{stacks}");
 }
@@ -287,7 +285,7 @@ fn a_deployment_that_fails_names_the_resource_and_is_rolled_back() {
     register(&team);
     let config = team.config(ONE_ROUTE);
     team.done("deploy", &config, &["--yes"]);
-    // Another stack's bucket bears the name.
+    // A bucket with this name exists already, and is not the stack's.
     team.emulator.aws(&["s3api", "create-bucket", "--bucket", "taken"]);
     let other = ONE_ROUTE.replace("version: 1", "version: 1\nstorage: { bucket: taken }\nstack: { name: other }");
     let output = team.run("deploy", &team.config(&other), &["--yes"]);
@@ -297,7 +295,7 @@ fn a_deployment_that_fails_names_the_resource_and_is_rolled_back() {
 }
 
 #[test]
-fn verify_tells_everything_that_is_missing_at_once() {
+fn verify_reports_everything_that_is_missing_at_once() {
     let team = Team::new();
     let text = "
 version: 1
@@ -337,7 +335,7 @@ routes:
         passed: task definition hello
         not_checked: image public.ecr.aws/docker/library/busybox:stable of hello
         failed: task a: container other
-        failed: task a: network of awsvpc
+        failed: task a: network mode awsvpc
         failed: task definition absent
         failed: task b: capacity provider FARGATE_SPOT
         failed: task b: subnets subnet-1 in one VPC
@@ -346,7 +344,7 @@ routes:
         failed: queue none
         failed: bucket my-uploads: EventBridge"#]]
     .assert_eq(&lines.join("\n"));
-    // Two subnets of two VPCs, and a group that is not there.
+    // Subnets in two VPCs, and a security group that does not exist.
     let (first, second) = (team.subnet("10.1.0.0/24"), team.subnet("10.2.0.0/24"));
     let apart = |network: &str| {
         let network = format!("b: {{ cluster: default, task_definition: absent, network: {network},");
@@ -361,14 +359,14 @@ routes:
     assert!(said.contains(&format!("{second} is in vpc-")), "{said}");
     let said = apart(&format!("{{ subnets: [{first}], security_groups: [sg-0a1b2c3d] }}"));
     assert!(said.contains("sg-0a1b2c3d"), "{said}");
-    // What can be switched on is, and then passes.
+    // `--enable-eventbridge` switches on what is off.
     team.run("verify", &config, &["--enable-eventbridge"]);
     let bucket = team.emulator.aws(&["s3api", "get-bucket-notification-configuration", "--bucket", "my-uploads"]);
     assert!(bucket.get("EventBridgeConfiguration").is_some(), "{bucket}");
 }
 
 #[test]
-fn the_platforms_templates_can_be_created() {
+fn the_platform_templates_can_be_deployed() {
     let team = Team::new();
     let emulator = &team.emulator;
     let create = |name: &str, template: &str, parameters: &[&str]| {
@@ -394,9 +392,9 @@ fn the_platforms_templates_can_be_created() {
         let output = outputs.find(|output| output["OutputKey"] == key);
         output.and_then(|output| output["OutputValue"].as_str()).expect("is an output").to_owned()
     };
-    // NAT gateways, flow logs, capacity providers of instances and Application Auto Scaling are what the emulator lacks.
+    // The emulator lacks NAT gateways, flow logs, capacity providers of instances and Application Auto Scaling.
     let network = create("network", "network.yaml", &["NatGateways=none", "InterfaceEndpoints=yes", "FlowLogs=none"]);
-    // The emulator has no parameters of AWS's own.
+    // The emulator lacks AWS's public parameters.
     let image = "/images/ecs";
     emulator.aws(&["ssm", "put-parameter", "--name", image, "--type", "String", "--value", "ami-0123456789abcdef0"]);
     create("cluster", "cluster.yaml", &[&format!("Image={image}")]);
@@ -411,7 +409,7 @@ fn the_platforms_templates_can_be_created() {
     );
     let subnets = format!("Subnets={}", output(&network, "PrivateSubnets"));
     let groups = format!("SecurityGroups={}", output(&network, "TaskSecurityGroup"));
-    // On Fargate it would compare the weights, which a parameter makes texts of there.
+    // With Fargate the emulator would compare the weights, which parameters turn into strings there.
     let on_instances = ["Capacity=ec2", "InstanceCapacityProvider=instances"];
     create("images", "service-worker.yaml", &[&[subnets.as_str(), &groups][..], &on_instances].concat());
     let (vpc, public) = (

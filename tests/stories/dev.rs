@@ -1,6 +1,4 @@
-//! `ecs-trigger dev`: folders as buckets, processes as tasks. The real binary, real files, real processes.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! `ecs-trigger dev` with folders as buckets and processes as tasks: the real binary, real files and real processes.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -13,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A project whose task runs `entry_point` with the bucket and the key as words.
+/// Creates a project whose task runs `entry_point` with the bucket and the key as arguments.
 fn project(entry_point: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let config = r#"
@@ -58,13 +56,13 @@ fn once(project: &TempDir) -> (Option<i32>, Vec<Value>) {
     (status.code(), lines.collect())
 }
 
-/// The lines that processes wrote.
+/// Returns the lines that processes wrote.
 fn output(happenings: &[Value]) -> Vec<&str> {
     happenings.iter().filter_map(|happening| happening["output"]["line"].as_str()).collect()
 }
 
 #[test]
-fn a_file_starts_its_task_with_the_key_byte_for_byte_and_no_shell_between() {
+fn a_file_starts_its_task_without_a_shell_and_with_the_key_byte_for_byte() {
     let project = project(r#"[sh, -c, 'printf "%s|" "$@" "$KEY" "$SIZE"; echo', sh]"#);
     let key = r#"in/a b+c%20"d'{{x}}$(touch pwned)é;.csv"#;
     put(&project, key, "12345");
@@ -84,7 +82,7 @@ fn files_that_no_route_takes_start_nothing() {
 }
 
 #[test]
-fn a_failed_task_makes_the_whole_fail_and_shows_its_exit_code() {
+fn a_failed_task_makes_dev_fail_and_shows_its_exit_code() {
     let project = project("[sh, -c, 'echo broken >&2; exit 3']");
     put(&project, "in/a", "");
     let (code, happenings) = once(&project);
@@ -95,7 +93,7 @@ fn a_failed_task_makes_the_whole_fail_and_shows_its_exit_code() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_is_a_failed_task() {
+fn a_program_that_does_not_exist_fails_the_task() {
     let project = project("[no-such-program]");
     put(&project, "in/a", "");
     let (code, happenings) = once(&project);
@@ -117,14 +115,14 @@ fn a_container_that_the_task_definition_does_not_have_is_refused() {
 }
 
 #[test]
-fn a_link_out_of_the_bucket_is_no_object() {
+fn a_link_out_of_the_bucket_is_not_an_object() {
     let project = project("[cat]");
     fs::write(project.path().join("secret"), "secret").expect("is written");
     symlink(project.path().join("secret"), project.path().join("buckets/b/in/link")).expect("is linked");
     let (code, happenings) = once(&project);
     assert_eq!(code, Some(1));
     let refused = happenings.iter().find_map(|happening| happening["refused"]["reason"].as_str());
-    assert!(refused.expect("is refused").contains("leads out of the bucket's folder"), "{refused:?}");
+    assert!(refused.expect("is refused").contains("points outside the bucket's folder"), "{refused:?}");
 }
 
 #[test]
@@ -142,13 +140,13 @@ fn the_essential_container_ends_the_others() {
 }
 
 #[test]
-fn an_image_runs_in_the_docker_engine_that_answers() {
+fn an_image_runs_in_docker_if_an_engine_answers() {
     let project = project("[import]");
     let config = project.path().join("ecs-trigger.yaml");
     let text = fs::read_to_string(&config).expect("is there");
     fs::write(config, text.replace("command: [never]", "image: importer")).expect("is written");
     put(&project, "in/a", "");
-    // Stands for the client of an engine, and says what it was asked to do.
+    // A stand-in for the Docker client that prints its arguments.
     let docker = |script: &str| {
         let bin = project.path().join("bin");
         fs::create_dir_all(&bin).expect("is made");
@@ -192,7 +190,7 @@ fn a_file_that_is_being_written_is_taken_once_it_is_closed() {
     half.write_all(b"first ").expect("is written");
     let mut process = dev(&project, &["--once", "--json"]).stdout(Stdio::piped()).spawn().expect("runs");
     let mut lines = BufReader::new(process.stdout.take().expect("is piped")).lines().map(|line| line.expect("is text"));
-    assert!(lines.any(|line| line.contains("incomplete")), "it is said that the file is not complete");
+    assert!(lines.any(|line| line.contains("incomplete")), "the incomplete file is reported");
     half.write_all(b"second").expect("is written");
     drop(half);
     assert!(lines.any(|line| line.contains("first second")), "the whole file is read");
@@ -200,7 +198,7 @@ fn a_file_that_is_being_written_is_taken_once_it_is_closed() {
 }
 
 #[test]
-fn a_named_pipe_is_no_object_and_does_not_hold_up_the_others() {
+fn a_named_pipe_is_not_an_object_and_does_not_delay_other_files() {
     let project = project("[echo]");
     let pipe = project.path().join("buckets/b/in/a-pipe");
     assert!(Command::new("mkfifo").arg(pipe).status().expect("runs").success());
@@ -210,7 +208,7 @@ fn a_named_pipe_is_no_object_and_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn what_a_task_starts_in_a_session_of_its_own_ends_with_the_task() {
+fn processes_that_a_task_starts_in_their_own_session_end_with_the_task() {
     let project = project("[sh, -c, 'setsid sleep 1000 > /dev/null 2>&1 & echo $!']");
     put(&project, "in/a", "");
     let (_, happenings) = once(&project);
@@ -219,7 +217,7 @@ fn what_a_task_starts_in_a_session_of_its_own_ends_with_the_task() {
 }
 
 #[test]
-fn names_of_files_cannot_steer_a_terminal() {
+fn file_names_cannot_control_the_terminal() {
     let project = project("['true']");
     put(&project, "in/\u{1b}[31mred\u{7}", "");
     let ran = dev(&project, &["--once"]).output().expect("runs");
@@ -227,7 +225,7 @@ fn names_of_files_cannot_steer_a_terminal() {
     assert!(said.contains(r"in/\u{1b}[31mred\u{7}") && !said.contains('\u{1b}'), "{said:?}");
 }
 
-/// `dev` waiting for files; ends with this value.
+/// A running `dev` that waits for files. It ends when this value is dropped.
 struct Waiting {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -247,7 +245,7 @@ impl Waiting {
         Self { process, lines }
     }
 
-    /// The next thing of this kind that happens.
+    /// Waits for the next output of this kind and returns it.
     fn until(&mut self, kind: &str) -> Value {
         for line in self.lines.by_ref() {
             let happening: Value = serde_json::from_str(&line.expect("is text")).expect("is JSON");
@@ -255,7 +253,7 @@ impl Waiting {
                 return found.clone();
             }
         }
-        panic!("dev ended before it told of `{kind}`");
+        panic!("dev ended before it reported `{kind}`");
     }
 
     fn signal(&self, signal: Signal) {
@@ -265,7 +263,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Ended by the story itself in most cases.
+        // Most stories have ended it already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -298,7 +296,7 @@ fn a_file_that_lands_is_announced_once_it_is_closed_and_not_before() {
 }
 
 #[test]
-fn a_folder_that_appears_with_files_in_it_is_found_whole() {
+fn every_file_of_a_folder_that_appears_is_found() {
     let project = project("[echo]");
     fs::create_dir_all(project.path().join("outside/x/y")).expect("is made");
     fs::write(project.path().join("outside/x/y/z"), "").expect("is written");
@@ -310,7 +308,7 @@ fn a_folder_that_appears_with_files_in_it_is_found_whole() {
 }
 
 #[test]
-fn a_file_that_is_removed_is_a_deleted_object() {
+fn removing_a_file_deletes_its_object() {
     let project = project("[echo]");
     let path = put(&project, "in/a", "");
     let mut dev = Waiting::start(&project);
@@ -320,7 +318,7 @@ fn a_file_that_is_removed_is_a_deleted_object() {
 }
 
 #[test]
-fn a_folder_that_is_moved_away_takes_its_objects_with_it_and_back_again() {
+fn moving_a_folder_away_deletes_its_objects_and_moving_it_back_creates_them() {
     let project = project("[echo]");
     put(&project, "in/d/a", "");
     put(&project, "in/d/b", "");
@@ -335,7 +333,7 @@ fn a_folder_that_is_moved_away_takes_its_objects_with_it_and_back_again() {
     assert_eq!(created["detail_type"], "Object Created");
 }
 
-/// A task that says its own process id and that of a grandchild, and would go on for long.
+/// A task that prints its own process id and that of a child process, and would run for a long time.
 const LONG: &str = "[sh, -c, 'trap \"echo stopping; exit 7\" TERM; sleep 1000 & echo $$ $!; wait']";
 
 fn processes(line: &Value) -> Vec<Pid> {
@@ -343,14 +341,15 @@ fn processes(line: &Value) -> Vec<Pid> {
     line.split(' ').map(|id| pid(id.parse().expect("is a process id"))).collect()
 }
 
-/// Waits until every process has ended. (One that has ended stays in the table until its parent asks for it.)
+/// Waits until every process has ended. A zombie counts as ended: it stays in the process table until its parent waits
+/// for it.
 fn wait_until_gone(processes: &[Pid]) {
     let runs = |process: &Pid| {
         let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
         test_kill_process(*process).is_ok() && !state.contains(") Z ")
     };
     let looks = (0..1_000_000).take_while(|_| processes.iter().any(runs)).inspect(|_| std::thread::yield_now()).count();
-    assert!(looks < 1_000_000, "a task goes on");
+    assert!(looks < 1_000_000, "a process is still running");
 }
 
 #[test]
@@ -380,7 +379,7 @@ fn a_task_does_not_outlive_a_dev_that_is_killed() {
     wait_until_gone(&processes);
 }
 
-/// A project with queues and schedules, whose tasks print their words.
+/// Creates a project with queues and schedules whose tasks print their arguments.
 fn sources() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let config = r#"
@@ -413,7 +412,7 @@ fn send(project: &TempDir, arguments: &[&str]) {
 }
 
 #[test]
-fn a_message_that_is_sent_starts_its_task_and_is_gone() {
+fn a_sent_message_starts_its_task_and_is_deleted() {
     let project = sources();
     send(&project, &["jobs", r#"{"job":"first"}"#]);
     send(&project, &["jobs", r#"{"job":"second"}"#]);
@@ -425,7 +424,7 @@ fn a_message_that_is_sent_starts_its_task_and_is_gone() {
 }
 
 #[test]
-fn a_message_that_fails_comes_back_and_is_dead_lettered_in_the_end() {
+fn a_message_that_fails_comes_back_and_is_finally_dead_lettered() {
     let project = sources();
     let mut waiting = Waiting::with(&project, &[]);
     waiting.until("scheduled");
@@ -436,7 +435,7 @@ fn a_message_that_fails_comes_back_and_is_dead_lettered_in_the_end() {
     assert_eq!(waiting.until("message")["receive_count"], 2);
     let file = waiting.until("dead_lettered")["file"].as_str().expect("is a file").to_owned();
     assert_eq!(fs::read_to_string(file).expect("lies there"), "{not JSON");
-    // The queue goes on.
+    // The queue still works.
     send(&project, &["jobs", r#"{"job":"good"}"#]);
     assert_eq!(waiting.until("output")["line"], "good");
 }
@@ -454,7 +453,7 @@ fn a_group_of_a_local_fifo_queue_stops_at_the_message_that_fails() {
 }
 
 #[test]
-fn an_event_that_does_not_fit_is_a_file_that_its_task_reads() {
+fn an_event_that_does_not_fit_is_stored_in_a_file_that_its_task_reads() {
     let project = sources();
     send(&project, &["texts", &format!("{}the end", "x".repeat(9000))]);
     let (code, happenings) = once(&project);
@@ -462,20 +461,20 @@ fn an_event_that_does_not_fit_is_a_file_that_its_task_reads() {
 }
 
 #[test]
-fn a_schedule_fires_at_a_pretended_time_in_its_zone() {
+fn a_schedule_fires_at_a_simulated_time_in_its_time_zone() {
     let project = sources();
     let at = ["--once", "--json", "--at", "2026-01-01T18:15:00Z"];
     let ran = dev(&project, &at).output().expect("runs");
     let lines = ran.stdout.lines().map(|line| serde_json::from_str(&line.expect("is text")).expect("is JSON"));
     let happenings: Vec<Value> = lines.collect();
-    // Nepal is 5:45 ahead.
+    // Nepal is 5:45 ahead of UTC.
     assert_eq!(output(&happenings), ["00:00:00"]);
     let quiet = dev(&project, &["--once", "--json", "--at", "2026-01-01T18:00:00Z"]).output().expect("runs");
     assert!(!String::from_utf8_lossy(&quiet.stdout).contains("fired"));
 }
 
 #[test]
-fn schedules_fire_in_a_clock_that_runs_faster() {
+fn schedules_fire_by_a_clock_that_runs_faster() {
     let project = sources();
     let mut waiting = Waiting::with(&project, &["--at", "2026-01-01T18:14:59Z", "--speed", "36000"]);
     assert_eq!(waiting.until("scheduled")["next"], "2026-01-01T18:15:00Z");
@@ -484,7 +483,7 @@ fn schedules_fire_in_a_clock_that_runs_faster() {
 }
 
 #[test]
-fn a_schedule_catches_up_with_what_it_missed_while_dev_did_not_run() {
+fn a_schedule_catches_up_on_what_it_missed_while_dev_was_not_running() {
     let project = sources();
     let config = project.path().join("ecs-trigger.yaml");
     let text = fs::read_to_string(&config).expect("is there").replace("cron(0 * * * ? *)", "cron(0 0 1 1 ? *)");
@@ -504,7 +503,7 @@ fn a_schedule_catches_up_with_what_it_missed_while_dev_did_not_run() {
     assert_eq!(again.until("summary")["events"], 0, "it has caught up");
 }
 
-/// A project with a ledger, whose tasks run this shell script with their key.
+/// Creates a project with a ledger whose tasks run this shell script with the object's key.
 fn with_ledger(script: &str, concurrency: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
@@ -526,7 +525,7 @@ local:
 
 #[test]
 fn launches_that_find_all_slots_taken_run_one_after_the_other() {
-    // A task that finds another's folder was not alone.
+    // A task that finds another task's folder did not run alone.
     let script = r#"mkdir running || echo "not alone"; echo "$1"; rmdir running"#;
     let project = with_ledger(script, "{ max: 1 }");
     for key in ["a", "b", "c"] {
@@ -540,7 +539,7 @@ fn launches_that_find_all_slots_taken_run_one_after_the_other() {
 }
 
 #[test]
-fn a_launch_that_finds_all_slots_taken_is_skipped_if_the_route_wants_it() {
+fn a_launch_that_finds_all_slots_taken_is_skipped_if_the_route_says_so() {
     let project = with_ledger("sleep 1", "{ max: 1, when_full: skip }");
     for key in ["a", "b"] {
         put(&project, key, "x");

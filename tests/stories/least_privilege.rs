@@ -1,4 +1,4 @@
-//! What each function's role allows is what its code can call, no more and no less: the calls are read from the source.
+//! Each function's role allows exactly what the function's code can call. The test reads the calls from the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use infra::policy::statements;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
-/// A config that uses everything that there is.
+/// A config that uses every feature that needs permissions.
 const CONFIG: &str = r#"
 version: 1
 storage: { bucket: state }
@@ -25,7 +25,7 @@ workers:
   - { run: t, queue: v, scaling: { max: 3, acceptable_latency: 1m, msg_processing_time: 1s } }
 "#;
 
-/// What AWS itself does by a function's role, or asks it for beside the call.
+/// Actions that the code does not call: AWS itself uses the role for them, or a call requires them in addition.
 const BESIDE_CALLS: [&str; 8] = [
     "ecs:TagResource",          // RunTask, with tags
     "iam:PassRole",             // RunTask
@@ -34,25 +34,25 @@ const BESIDE_CALLS: [&str; 8] = [
     "xray:PutTraceSegments",    // Lambda
     "xray:PutTelemetryRecords", // Lambda
     "sqs:SendMessage",          // Lambda's failure destination
-    "s3:ListBucket",            // S3 tells only those that may list it that an object is not there
+    "s3:ListBucket",            // without it, S3 answers "access denied" for an object that does not exist
 ];
 
-/// The engine's modules that a function's handler leads to, and the adapters that its ports are.
+/// Returns the engine's modules that a function's handler reaches, and the adapters behind its ports.
 fn modules(function: Function) -> (&'static [&'static str], &'static [&'static str]) {
-    const LAUNCHER: &[&str] = &["run_task.rs", "payloads.rs", "ledger.rs", "dead_letters.rs"];
+    const LAUNCHER: &[&str] = &["launcher.rs", "payloads.rs", "ledger.rs", "dead_letters.rs"];
     match function {
         Function::EventTrigger | Function::ScheduleTrigger | Function::SqsTrigger => {
             (&["handle.rs", "batch.rs", "drive.rs"], LAUNCHER)
         }
         Function::TaskLifecycle => (&["lifecycle.rs", "drive.rs", "handle.rs"], LAUNCHER),
-        Function::QueueScaler => (&["scale.rs"], &["run_task.rs", "queues.rs", "workers.rs"]),
+        Function::QueueScaler => (&["scale.rs"], &["launcher.rs", "queues.rs", "workers.rs"]),
     }
 }
 
-/// The IAM actions of the SDK's operations that functions use. Any other operation is an error of this test's.
+/// Returns the IAM action of an SDK operation.
 fn action(adapter: &str, operation: &str) -> String {
     let service = match adapter {
-        "run_task.rs" | "workers.rs" => "ecs",
+        "launcher.rs" | "workers.rs" => "ecs",
         "dead_letters.rs" => "sqs",
         "queues.rs" if operation == "get_metric_data" => "cloudwatch",
         "queues.rs" => "sqs",
@@ -65,7 +65,7 @@ fn action(adapter: &str, operation: &str) -> String {
     }
 }
 
-/// The source of a module, without its tests and white space, so that a chain of calls is one text.
+/// Returns the source of a module without its tests and white space, so a chain of calls is one string.
 fn source(path: &str) -> String {
     let text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -76,21 +76,21 @@ fn source(path: &str) -> String {
         .replace(' ', "")
 }
 
-/// The words between `before` and `(`, wherever they stand in a text.
+/// Returns the names between each `before` and the next `(`.
 fn called<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
     let after = text.match_indices(before).map(|(at, _)| &text[at + before.len()..]);
     let name = |rest: &'a str| rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_').next();
     after.filter(|rest| rest.contains('(')).filter_map(name).filter(|name| !name.is_empty()).collect()
 }
 
-/// The SDK's operations that a part of an adapter calls.
+/// Returns the SDK operations that a piece of an adapter's code calls.
 fn operations(code: &str) -> BTreeSet<String> {
     let clients = ["client.", "s3.", "sqs.", "cloudwatch.", "ecs."];
     let all = clients.iter().flat_map(|client| called(code, client));
     all.filter(|name| *name != "clone" && *name != "new").map(str::to_owned).collect()
 }
 
-/// The functions of an adapter, by name, with their code.
+/// Returns the functions of an adapter: name and code.
 fn functions_of(code: &str) -> BTreeMap<String, String> {
     let parts = code.split("fn").skip(1);
     let mut functions = BTreeMap::new();
@@ -104,7 +104,7 @@ fn functions_of(code: &str) -> BTreeMap<String, String> {
     functions
 }
 
-/// What a method of an adapter calls, itself and by functions beside it.
+/// Returns the SDK operations that a method of an adapter calls, directly and through other functions of the adapter.
 fn calls_of(functions: &BTreeMap<String, String>, name: &str, seen: &mut BTreeSet<String>) -> BTreeSet<String> {
     let Some(code) = functions.get(name).filter(|_| seen.insert(name.to_owned())) else { return BTreeSet::new() };
     let mut all = operations(code);
@@ -116,7 +116,8 @@ fn calls_of(functions: &BTreeMap<String, String>, name: &str, seen: &mut BTreeSe
     all
 }
 
-/// The actions that a function's code can call: those of its ports' methods that the engine's modules name, and of reading the config.
+/// Returns the actions that a function's code can call: through the methods of its ports that the engine's modules
+/// name, and to read the config.
 fn reachable(function: Function) -> BTreeSet<String> {
     let (modules, adapters) = modules(function);
     let engine: String = modules.iter().map(|module| source(&format!("shared/engine/src/{module}"))).collect();
@@ -128,8 +129,8 @@ fn reachable(function: Function) -> BTreeSet<String> {
             actions.extend(operations.iter().map(|operation| action(adapter, operation)));
         }
     }
-    let of_config = operations(&source("shared/aws/src/config_source.rs"));
-    actions.extend(of_config.iter().map(|operation| action("config_source.rs", operation)));
+    let of_config = operations(&source("shared/aws/src/config/source.rs"));
+    actions.extend(of_config.iter().map(|operation| action("config/source.rs", operation)));
     actions
 }
 
@@ -144,7 +145,7 @@ fn a_role_allows_what_its_functions_code_can_call_and_nothing_else() {
         let refused: Vec<&String> = reachable.difference(&allowed).collect();
         assert!(refused.is_empty(), "{function:?} calls what its role does not allow: {refused:?}");
         let idle = allowed.difference(&reachable).filter(|action| !BESIDE_CALLS.contains(&action.as_str()));
-        // The mapping asks for the queue's attributes; of no other function's role is that wanted without a call.
+        // The event source mapping reads the queue's attributes; no other role may have this action without a call.
         let idle: Vec<&String> =
             idle.filter(|action| function != Function::SqsTrigger || *action != "sqs:GetQueueAttributes").collect();
         assert!(idle.is_empty(), "{function:?} never calls what its role allows: {idle:?}");

@@ -1,6 +1,4 @@
-//! An object landing in S3 starts its task: nothing is mocked between S3 and RunTask.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! An object that lands in S3 starts its task. Nothing is mocked between S3 and RunTask.
 
 use std::fs;
 
@@ -33,7 +31,8 @@ routes:
 
 const CONTAINERS: &str = r#"[{"name":"app","image":"import-csv","memory":512,"essential":true}]"#;
 
-/// The account with everything that a user has before he has us, and our function behind the rules that we generate.
+/// Creates an account with everything that a user has before ecs-trigger, and our function behind the rules that we
+/// generate.
 fn account() -> Emulator {
     let emulator = Emulator::start();
     let folder = tempfile::tempdir().expect("a folder");
@@ -84,7 +83,7 @@ fn put(emulator: &Emulator, bucket: &str, key: &str, file: &str) {
     emulator.aws(&["s3api", "put-object", "--bucket", bucket, "--key", key, "--body", file]);
 }
 
-/// The event that S3 would send for the object, as far as a plan depends on it.
+/// Returns the parts of S3's event for the object that a plan depends on.
 fn event(sequencer: &str, etag: &str, size: usize) -> String {
     json!({
         "version": "0", "id": "e-1", "source": "aws.s3", "detail-type": "Object Created", "account": "000000000000",

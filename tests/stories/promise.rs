@@ -1,7 +1,5 @@
-//! Each event starts its tasks once, or ends with its reason in the dead-letter queue: the real functions, the emulator's S3 and
-//! SQS, and the model of ECS.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Each event starts its tasks once, or ends in the dead-letter queue with the reason. The stories use the real
+//! functions, the emulator's S3 and SQS, and the model of ECS.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -30,7 +28,7 @@ routes:
   - { name: jobs, on: { queue: jobs }, run: import }
 "#;
 
-/// An account: the emulator with config, ledger and queues, and the model of ECS.
+/// An account: the emulator with a config, a ledger and queues, and the model of ECS.
 struct Account {
     emulator: Emulator,
     ecs: Endpoint,
@@ -49,7 +47,7 @@ impl Account {
         self.function_through(name, &self.emulator.endpoint)
     }
 
-    /// A function that reaches S3 at this endpoint.
+    /// Starts a function that reaches S3 through this endpoint.
     fn function_through(&self, name: &str, s3: &str) -> Function {
         let variables = [
             ("AWS_ENDPOINT_URL", self.emulator.endpoint.as_str()),
@@ -65,7 +63,7 @@ impl Account {
         self.ecs.ecs().tasks.keys().cloned().collect()
     }
 
-    /// The records of a route's launches.
+    /// Returns the keys and records of a route's launches.
     fn records(&self, route: &str) -> Vec<(String, Value)> {
         let prefix = format!("ecs-trigger/launches/{route}/");
         let listed = self.emulator.aws(&["s3api", "list-objects-v2", "--bucket", "state", "--prefix", &prefix]);
@@ -77,7 +75,7 @@ impl Account {
         keys.map(record).collect()
     }
 
-    /// Lets time pass for a route's launch: every time in its record becomes earlier, and it is due.
+    /// Simulates the passing of time for a route's first launch: moves every time in its record back, and makes it due.
     fn pass(&self, route: &str, duration: SignedDuration) {
         let (key, mut record) = self.records(route).remove(0);
         earlier(&mut record, duration);
@@ -92,7 +90,7 @@ impl Account {
     }
 }
 
-/// Makes every time in a value earlier, in whole seconds.
+/// Moves every time in a value back. The result is in whole seconds.
 fn earlier(value: &mut Value, duration: SignedDuration) {
     match value {
         Value::String(text) => {
@@ -133,10 +131,10 @@ fn an_event_that_is_delivered_twice_starts_one_task() {
     let account = Account::new();
     let function = account.function("event-trigger");
     function.invoke(&uploaded("a")).expect("is done");
-    // S3 does not promise a repeated notification the same id.
+    // S3 does not guarantee that a repeated notification has the same id.
     function.invoke(&uploaded("a").replace("000000000001", "000000000002")).expect("is done");
     assert_eq!(account.tasks().len(), 1);
-    assert_eq!(account.ecs.ecs().calls.len(), 1, "the ledger knows it, ECS is not even asked");
+    assert_eq!(account.ecs.ecs().calls.len(), 1, "the ledger knows the launch, so RunTask is not called again");
 }
 
 #[test]
@@ -149,7 +147,7 @@ fn a_function_that_is_killed_between_the_reply_and_the_ledger_starts_one_task() 
     let proxy = Proxy::start(&address, move |request| {
         let is_write = request.starts_with("PUT /state/ecs-trigger/launches/");
         writes += u32::from(is_write);
-        // The first records the attempt, the second its reply.
+        // The first write records the attempt, the second its reply.
         let strikes = is_write && writes == 2;
         if strikes {
             kill.lock().expect("not poisoned").as_ref().expect("is set")();
@@ -162,9 +160,9 @@ fn a_function_that_is_killed_between_the_reply_and_the_ledger_starts_one_task() 
     function.send(&uploaded("a"));
     has_been_killed.recv_timeout(Duration::from_secs(60)).expect("RunTask was called, and its reply to be recorded");
     assert_eq!(account.tasks().len(), 1);
-    assert_eq!(account.records("uploads")[0].1["tasks"], json!([]), "nobody recorded it");
+    assert_eq!(account.records("uploads")[0].1["tasks"], json!([]), "the tasks are not recorded");
 
-    // Delivered again at once: whoever called may still be calling.
+    // A redelivery makes no call: the first caller may still be calling.
     account.function("event-trigger").invoke(&uploaded("a")).expect("the ledger has it");
     assert_eq!(account.ecs.ecs().calls.len(), 1);
     account.pass("uploads", SignedDuration::from_mins(10));
@@ -194,7 +192,7 @@ fn a_launch_that_finds_no_capacity_on_any_rung_is_made_later_and_once() {
 }
 
 #[test]
-fn a_message_that_is_no_event_is_dead_lettered_with_its_reason_and_as_it_was() {
+fn a_message_that_is_not_an_event_is_dead_lettered_unchanged_and_with_the_reason() {
     let account = Account::new();
     let record = json!({
         "messageId": "m-1", "receiptHandle": "h", "body": "{ not JSON", "attributes": {}, "messageAttributes": {},
@@ -208,7 +206,7 @@ fn a_message_that_is_no_event_is_dead_lettered_with_its_reason_and_as_it_was() {
 }
 
 #[test]
-fn what_ecs_refuses_is_dead_lettered_with_the_event_the_route_and_the_attempts() {
+fn a_launch_that_ecs_refuses_is_dead_lettered_with_its_event_route_and_attempts() {
     let account = Account::new();
     account.ecs.ecs().clusters = vec!["another".to_owned()];
     account.function("event-trigger").invoke(&uploaded("a")).expect("is dead-lettered");
@@ -219,7 +217,7 @@ fn what_ecs_refuses_is_dead_lettered_with_the_event_the_route_and_the_attempts()
 }
 
 #[test]
-fn a_firing_is_skipped_while_the_last_one_runs_and_that_is_recorded() {
+fn a_firing_is_skipped_while_the_previous_one_runs_and_the_skip_is_recorded() {
     let account = Account::new();
     let schedule = account.function("schedule-trigger");
     schedule.invoke(&fired(1)).expect("is launched");
@@ -249,7 +247,7 @@ fn a_task_that_fails_is_started_again_as_often_as_the_config_says_and_then_dead_
     lifecycle.invoke(SWEEP).expect("is swept");
     assert_eq!(account.tasks().len(), 2, "started again");
     let attempt = |call: usize| account.ecs.ecs().calls[call].overrides.container_overrides[0].environment[2].clone();
-    assert_eq!((attempt(0).value, attempt(1).value), ("0".to_owned(), "1".to_owned()), "the task is told");
+    assert_eq!((attempt(0).value, attempt(1).value), ("0".to_owned(), "1".to_owned()), "the task sees its attempt");
 
     let second = account.ecs.finish(&account.tasks()[1], 75);
     lifecycle.invoke(&second).expect("is recorded");

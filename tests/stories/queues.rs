@@ -1,6 +1,4 @@
-//! Messages start their tasks: the real function behind the emulator's queues.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Messages start their tasks. The real function is mapped to the emulator's queues.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +29,8 @@ routes:
   - { name: uploads, on: { queue: uploads, s3: { bucket: uploads, key: { prefix: in/ } } }, run: import }
 "#;
 
-/// An account with the function, behind a queue that is mapped only once it holds these messages: so they are one batch.
+/// Creates an account with the function and a queue. The queue is mapped after it holds these messages, so they arrive
+/// in one batch.
 fn account(queue: &str, messages: &[(&str, Option<&str>)]) -> Emulator {
     let emulator = Emulator::start();
     emulator.deploy("sqs-trigger", CONFIG, "app", &[]);
@@ -52,7 +51,8 @@ fn account(queue: &str, messages: &[(&str, Option<&str>)]) -> Emulator {
     emulator
 }
 
-/// The commands of every launch, in their order. A call with a client token that was there before launches nothing on ECS.
+/// Returns the commands of all launches in order. A call with a repeated client token does not count, as ECS launches
+/// nothing.
 fn launched(emulator: &Emulator, count: usize) -> Vec<String> {
     let mut calls = emulator.calls("RunTask", count);
     calls.reverse();
@@ -89,19 +89,19 @@ fn of_a_batch_of_ten_with_three_bad_messages_seven_start_and_three_are_dead_lett
 
     let logs = emulator.logs("sqs-trigger");
     let said = |message: &str| logs.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
-    let not_decoded = said("the message cannot be decoded, it goes back");
+    let not_decoded = said("cannot decode the message; it returns to its queue");
     assert_eq!(not_decoded.len(), 2, "once at each delivery");
     assert_eq!(not_decoded[0]["body"].as_str().map(str::len), Some(256));
-    let launches = said("the task is launched");
+    let launches = said("the task was launched");
     assert_eq!(launches.len(), 7);
     let etag = &launches[0]["span"]["config_etag"];
     assert!(etag.as_str().is_some_and(|etag| etag.len() == 32), "{:?}", launches[0]);
     assert!(logs.iter().filter(|line| line["level"].is_string()).all(|line| &line["span"]["config_etag"] == etag));
 }
 
-/// What comes after a message that fails goes back with it, is received as often as it, and so is dead-lettered with it.
+/// The messages after one that fails return to the queue with it, are received as often, and are dead-lettered with it.
 #[test]
-fn a_group_keeps_its_order_and_nothing_of_it_overtakes_a_message_that_fails() {
+fn a_group_keeps_its_order_and_no_message_overtakes_one_that_fails() {
     let body = |image: &str| format!(r#"{{"image":"{image}"}}"#);
     let bodies =
         ["a1", "b1", "a2", "", "b3", "a3"].map(|image| if image.is_empty() { "{}".to_owned() } else { body(image) });
@@ -140,19 +140,19 @@ fn an_s3_notification_through_sns_into_sqs_starts_its_task_with_the_key_decoded(
 
     assert_eq!(launched(&emulator, 1), [format!("uploads {key} 6")]);
     let logs = emulator.logs("sqs-trigger");
-    let told = logs.iter().any(|line| line["message"] == "S3 tries out a notification, nothing has happened");
-    assert!(told, "S3's test event is told of");
+    let told = logs.iter().any(|line| line["message"] == "S3 sent a test notification; there is nothing to do");
+    assert!(told, "S3's test event is logged");
 }
 
 #[test]
-fn an_event_that_does_not_fit_is_in_s3_before_its_task_is_told_where() {
+fn an_event_that_does_not_fit_is_in_s3_before_its_task_starts() {
     let text = "é".repeat(9000);
     let emulator = account("texts", &[(&text, None)]);
     let call = &emulator.calls("RunTask", 1)[0];
     let container = &call["overrides"]["containerOverrides"][0];
     assert!(container["command"].is_null(), "a command with a template is left out");
     let environment = container["environment"].as_array().expect("is a list");
-    let uri = environment.iter().find(|variable| variable["name"] == "ECS_TRIGGER_EVENT_URI").expect("is told");
+    let uri = environment.iter().find(|variable| variable["name"] == "ECS_TRIGGER_EVENT_URI").expect("is set");
     let token = call["clientToken"].as_str().expect("has a token");
     assert_eq!(uri["value"], format!("s3://config/state/payloads/{token}.json"));
     let event: Value = serde_json::from_str(&emulator.get_object("config", &format!("state/payloads/{token}.json")))
@@ -161,7 +161,7 @@ fn an_event_that_does_not_fit_is_in_s3_before_its_task_is_told_where() {
 }
 
 #[test]
-fn what_is_no_batch_is_an_error_and_an_empty_batch_is_done() {
+fn input_that_is_not_a_batch_is_an_error_and_an_empty_batch_succeeds() {
     let emulator = account("jobs", &[]);
     assert_eq!(emulator.invoke("sqs-trigger", r#"{"Records":[]}"#)["FunctionError"], Value::Null);
     let record = r#"{"messageId":"m-1","body":7,"eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:jobs"}"#;
@@ -169,7 +169,7 @@ fn what_is_no_batch_is_an_error_and_an_empty_batch_is_done() {
     for no_batch in ["{}", "[]", "7", "null", r#"{"Records":[7]}"#, r#"{"Records":[{"eventSource":"aws:s3"}]}"#] {
         assert_eq!(emulator.invoke("sqs-trigger", no_batch)["FunctionError"], "Unhandled", "{no_batch}");
     }
-    // Still the same sandbox, alive: a record that is wrong goes back alone.
+    // The sandbox is still alive, and only the invalid record fails.
     for body in [record.to_owned(), record.replace('7', &serde_json::to_string(&nested).expect("is JSON"))] {
         let answer = emulator.invoke("sqs-trigger", &format!(r#"{{"Records":[{body}]}}"#));
         assert_eq!(answer["FunctionError"], Value::Null);

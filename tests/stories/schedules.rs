@@ -1,6 +1,5 @@
-//! Schedules fire and start their tasks: the schedules that we generate, the real function, the emulator's Scheduler.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Schedules fire and start their tasks. The story uses the schedules that we generate, the real function and the
+//! emulator's Scheduler.
 
 use std::fs;
 
@@ -51,7 +50,7 @@ fn rates_one_time_schedules_and_rules_with_a_schedule_fire_and_start_tasks() {
     emulator.aws(&["events", "put-rule", "--name", "ruled", "--schedule-expression", "rate(1 minute)"]);
     emulator.aws(&["events", "put-targets", "--rule", "ruled", "--targets", &format!("Id=1,Arn={function}")]);
 
-    // Each of them fires within a second or two.
+    // Each schedule fires within a second or two.
     let fired = |calls: &[Value], name: &str| calls.iter().find(|call| command(call)[0] == name).cloned();
     let all = (3..40).find_map(|count| {
         let calls = emulator.calls("RunTask", count);
@@ -60,7 +59,7 @@ fn rates_one_time_schedules_and_rules_with_a_schedule_fire_and_start_tasks() {
     let fired = all.unwrap_or_else(|| panic!("{:#?}", emulator.logs("schedule-trigger")));
     let [often, once, ruled] = &fired;
     assert_eq!(command(often)[3], "small");
-    // The emulator takes a one-time schedule's time for UTC; on the clocks of Seoul that is the next day.
+    // The emulator reads the time of a one-time schedule as UTC, which is on the next day in Seoul.
     assert_eq!(command(once), ["once", "2026-01-01T20:00:00Z", "2026-01-02", "-"]);
     assert_eq!(command(ruled)[3], "-");
     let often_at: Vec<&str> = command(often);

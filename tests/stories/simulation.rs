@@ -1,5 +1,5 @@
-//! The launch protocol keeps its promises in thousands of histories in which everything goes wrong, and breaks them when it is made
-//! simpler than it is.
+//! The launch protocol keeps its rules in thousands of histories full of faults, and every simplification of the
+//! protocol breaks one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,8 @@ use std::thread;
 
 use e2e::histories::{Configs, Mutation, Tally, play};
 
-/// Plays histories on all processors until one breaks a promise: that, and what all were made of.
+/// Plays histories on all processors until one breaks a rule. Returns that seed and rule, and the tally of all
+/// histories.
 fn first_broken(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)>, Tally) {
     let next = AtomicU64::new(0);
     let found = Mutex::new((None, Tally::default()));
@@ -35,13 +36,13 @@ fn first_broken(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)
 }
 
 #[test]
-fn in_ten_thousand_histories_no_promise_is_broken() {
+fn ten_thousand_histories_break_no_rule() {
     let (broken, tally) = first_broken(10_000, None);
     if let Some((seed, violation)) = broken {
         let history = play(&Configs::default(), seed, None, true).history;
         panic!("seed {seed}: {violation}\n{}", history.join("\n"));
     }
-    // Much happened in them.
+    // Guards against histories in which little happens.
     assert!(tally.events > 20_000 && tally.deliveries > 50_000, "{tally:?}");
     assert!(tally.crashes > 10_000 && tally.run_task_calls > 30_000 && tally.dead_letters > 5_000, "{tally:?}");
 }
@@ -57,30 +58,30 @@ fn a_seed_makes_the_same_history_again() {
 #[track_caller]
 fn bites(mutation: Mutation) {
     let (broken, tally) = first_broken(20_000, Some(mutation));
-    assert!(broken.is_some(), "{mutation:?} was not noticed in {tally:?}");
+    assert!(broken.is_some(), "{mutation:?} was not detected in {tally:?}");
 }
 
 #[test]
-fn a_launch_that_is_not_recorded_is_noticed() {
+fn a_launch_that_is_not_recorded_is_detected() {
     bites(Mutation::SkipLedgerWrite);
 }
 
 #[test]
-fn a_token_that_is_used_again_after_a_failure_is_noticed() {
+fn a_token_that_is_used_again_after_a_failure_is_detected() {
     bites(Mutation::ReuseTokenAfterFailure);
 }
 
 #[test]
-fn going_on_to_the_next_attempt_without_a_reply_is_noticed() {
+fn advancing_to_the_next_attempt_without_a_reply_is_detected() {
     bites(Mutation::AdvanceAfterTimeout);
 }
 
 #[test]
-fn two_who_call_at_once_are_noticed() {
+fn two_concurrent_callers_are_detected() {
     bites(Mutation::TwoCallAtOnce);
 }
 
 #[test]
-fn counting_slots_by_what_ecs_lists_is_noticed() {
+fn counting_slots_with_list_tasks_is_detected() {
     bites(Mutation::CountSlotsByListTasks);
 }

@@ -1,6 +1,4 @@
-//! What is deployed is what CloudFormation takes: every template passes its linter, and a scan for security.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Every CloudFormation template passes CloudFormation's linter and a security scan.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +6,7 @@ use std::process::Command;
 
 use e2e::{command, environment, root};
 
-/// The folders of `examples/`.
+/// Returns the folders of `examples/`.
 fn examples() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = fs::read_dir(root().join("examples"))
         .expect("is there")
@@ -18,7 +16,7 @@ fn examples() -> Vec<PathBuf> {
     folders
 }
 
-/// The templates that stand alone.
+/// Returns the platform's templates, which are written by hand.
 fn platform() -> Vec<PathBuf> {
     let folder = fs::read_dir(root().join("infra/platform")).expect("is there");
     let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("can be read").path()).collect();
@@ -27,7 +25,7 @@ fn platform() -> Vec<PathBuf> {
     files
 }
 
-/// The stacks of all examples, and their buckets', written as files.
+/// Writes the templates of all examples and of their buckets to files, and returns the paths.
 fn synthesised(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for example in examples() {

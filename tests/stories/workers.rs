@@ -1,7 +1,5 @@
-//! Queues decide how many workers run: the real queue-scaler, the emulator's SQS, a cluster whose tasks are processes, and in each
-//! the real worker-shim.
-
-#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+//! Queues decide how many workers run. The stories use the real queue-scaler, the emulator's SQS, and a cluster whose
+//! tasks are processes that run the real worker-shim.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,10 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long something may take.
+/// A story fails if it waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-/// An account: the emulator with config and queues, and a cluster.
+/// An account: the emulator with a config and queues, and a cluster.
 struct Account {
     emulator: Emulator,
     cluster: Cluster,
@@ -28,7 +26,7 @@ struct Account {
 }
 
 impl Account {
-    /// Each worker takes a tenth of a second or so for a message, and notes down when it begins and ends.
+    /// Creates an account. Its workers take 0.3 s per message and write the start and the end of each to the journal.
     fn new(config: &str, queues: &[&str], shim: &[&str]) -> Self {
         let emulator = Emulator::start();
         emulator.aws(&["s3api", "create-bucket", "--bucket", "state"]);
@@ -64,7 +62,7 @@ impl Account {
             ("RUST_LOG", "warn"),
         ];
         let function = Function::start("queue-scaler", &variables);
-        // As its schedule does once a minute.
+        // One invocation, as the schedule makes it once a minute.
         function.send("{}");
         function
     }
@@ -84,7 +82,7 @@ impl Account {
         self.folder.path().join("journal")
     }
 
-    /// How often each message was begun, and ended.
+    /// Returns how often the work on each message was started and finished.
     fn worked(&self) -> HashMap<String, (usize, usize)> {
         let mut worked: HashMap<String, (usize, usize)> = HashMap::new();
         for line in fs::read_to_string(self.journal()).unwrap_or_default().lines() {
@@ -95,7 +93,7 @@ impl Account {
         worked
     }
 
-    /// Waits until it holds; looking is what lets the cluster go on.
+    /// Waits until `holds` returns true. Each look also advances the cluster.
     fn until(&self, what: &str, mut holds: impl FnMut(&Cluster) -> bool) {
         let began = Instant::now();
         let mut most = 0;
@@ -118,7 +116,7 @@ workers:
 ";
 
 #[test]
-fn a_service_goes_from_none_to_several_workers_and_back_and_none_is_stopped_with_a_message() {
+fn a_service_scales_from_zero_and_back_without_stopping_a_worker_that_has_a_message() {
     let account = Account::new(SERVICE, &["images"], &["--queue", "images"]);
     account.send("images", 60);
     let _scaler = account.scaler();
@@ -132,7 +130,7 @@ fn a_service_goes_from_none_to_several_workers_and_back_and_none_is_stopped_with
 }
 
 #[test]
-fn tasks_of_their_own_are_started_as_they_are_needed_and_end_by_themselves() {
+fn run_task_workers_are_started_as_needed_and_end_by_themselves() {
     let config = "
 version: 1
 tasks:
@@ -144,7 +142,7 @@ workers:
     queue: images
     scaling: { max: 3, acceptable_latency: 4s, msg_processing_time: 300ms, tick: 1s, start_delay: 1s, idle_exit: 1s }
 ";
-    // Queue, concurrency and idle exit are in the environment that the scaler gives.
+    // The scaler sets queue, concurrency and idle exit in the environment.
     let account = Account::new(config, &["images"], &[]);
     account.send("images", 1);
     let _scaler = account.scaler();
@@ -159,7 +157,7 @@ workers:
 }
 
 #[test]
-fn a_hand_a_throttle_and_a_queue_that_cannot_be_read_change_nothing_for_the_others() {
+fn scaling_continues_after_manual_changes_and_throttling_and_beside_an_unreadable_queue() {
     let config = format!(
         "{SERVICE}
   - service: other
@@ -168,14 +166,14 @@ fn a_hand_a_throttle_and_a_queue_that_cannot_be_read_change_nothing_for_the_othe
 "
     );
     let account = Account::new(&config, &["images"], &["--queue", "images"]);
-    // Somebody wants many, more than there may be.
+    // A person sets more workers than the maximum.
     account.cluster.set_by_hand("images", 6);
     account.cluster.set_by_hand("other", 0);
     let _scaler = account.scaler();
     account
         .until("it is brought within its bounds, and then to what is needed", |cluster| cluster.desired("images") == 0);
     account.cluster.set_by_hand("images", 2);
-    account.until("what somebody set is the new beginning", |cluster| cluster.desired("images") == 0);
+    account.until("scaling goes on from the count set by hand", |cluster| cluster.desired("images") == 0);
     account.cluster.throttle(8);
     account.send("images", 30);
     account.until("throttled, it scales later", |cluster| cluster.running() >= 2);
@@ -184,7 +182,7 @@ fn a_hand_a_throttle_and_a_queue_that_cannot_be_read_change_nothing_for_the_othe
     assert!(account.cluster.calls("DescribeServices") > 0);
 }
 
-/// A worker of the queue `images` on the emulator that runs this command, with an agent at this address.
+/// Returns a worker-shim for the queue `images` that runs this command, with an ECS agent at this address.
 fn shim(emulator: &Emulator, agent: &str, options: &[&str], command: &str) -> Command {
     let mut shim = Command::new(binary("worker-shim"));
     shim.args(["--queue", "images"])
@@ -201,7 +199,7 @@ fn shim(emulator: &Emulator, agent: &str, options: &[&str], command: &str) -> Co
 }
 
 #[test]
-fn a_worker_takes_no_message_while_it_cannot_be_protected_and_ends_its_last_one_after_sigterm() {
+fn a_worker_starts_no_message_while_it_cannot_be_protected_and_finishes_its_last_one_after_sigterm() {
     let emulator = Emulator::start();
     emulator.aws(&["sqs", "create-queue", "--queue-name", "images"]);
     let url = emulator.queue_url("images");
@@ -238,7 +236,7 @@ fn a_worker_takes_no_message_while_it_cannot_be_protected_and_ends_its_last_one_
     let asked = asked.lock().expect("not poisoned");
     let on = r#"PUT /task-protection/v1/state {"ProtectionEnabled":true,"ExpiresInMinutes":30}"#;
     let off = r#"PUT /task-protection/v1/state {"ProtectionEnabled":false}"#;
-    // Refused, refused when it was tried again, then given; and, as the worker keeps it, given back at the end.
+    // The agent refuses twice and then protects the task; at the end the worker gives the protection back.
     assert_eq!(asked.first().map(String::as_str), Some(on));
     assert_eq!(asked.last().map(String::as_str), Some(off));
 }
@@ -257,7 +255,7 @@ fn a_message_whose_command_fails_can_be_received_again() {
     assert_eq!(fs::read_to_string(journal).expect("it was run"), "1\n2\n");
 }
 
-/// `ecs-trigger` with these arguments and this input.
+/// Runs `ecs-trigger` with these arguments and this standard input.
 fn run(arguments: &[&str], input: &str) -> Output {
     let mut child = e2e::command()
         .args(arguments)
@@ -271,7 +269,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn a_policy_is_driven_line_by_line() {
+fn scaling_decide_answers_line_by_line() {
     let arguments = ["scaling", "decide", "--config", "examples/workers", "--worker", "reports"];
     let lines = "{\"t\":0,\"visible\":1,\"in_flight\":0,\"delayed\":0,\"running\":0,\"pending\":0,\"desired\":0}\n\n{\"t\":10.5,\"visible\":null,\"in_flight\":0,\"running\":0,\"pending\":1,\"desired\":1,\"minutes\":[{\"sent\":1,\"deleted\":0,\"in_flight\":0}],\"start_delays\":[40]}\n";
     let decided = run(&arguments, lines);
@@ -283,19 +281,19 @@ fn a_policy_is_driven_line_by_line() {
     assert_eq!(answers.len(), 2);
     assert_eq!((&answers[0]["t"], &answers[0]["desired"], &answers[0]["launch"]), (&0.into(), &1.into(), &Value::Null));
     assert_eq!((&answers[1]["t"], &answers[1]["desired"]), (&10.5.into(), &Value::Null));
-    assert_eq!(answers[1]["reason"], "hold: not known: visible");
+    assert_eq!(answers[1]["reason"], "hold: unknown: visible");
     let wrong = run(&arguments, &format!("{lines}{{\"t\":20,\"visible\":-1}}\n"));
     assert_eq!(wrong.status.code(), Some(2));
     let said = String::from_utf8_lossy(&wrong.stderr);
-    assert!(said.contains("line 4 of standard input") && said.contains("no count"), "{said}");
+    assert!(said.contains("line 4 of standard input") && said.contains("not a count"), "{said}");
     let unknown = run(&["scaling", "decide", "--config", "examples/workers", "--worker", "report"], "");
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `reports`?"));
 }
 
-/// What is promised of the policy, on seeds that it was not tuned on.
+/// Checks the promises about the policy on seeds that it was not tuned on.
 #[test]
-fn the_policy_beats_its_peers_by_what_is_promised() {
+fn the_policy_beats_its_peers_by_the_promised_margins() {
     let simulated = run(&["simulate", "--seeds", "4", "--seed", "9000", "--json"], "");
     let results: Value = serde_json::from_slice(&simulated.stdout).expect("is JSON");
     let ratio = |comparison: &Value, of: &str, which: &str| comparison[of][which].as_f64().expect("is a number");
@@ -327,7 +325,7 @@ fn the_policy_beats_its_peers_by_what_is_promised() {
 }
 
 #[test]
-fn a_simulation_is_drawn_and_told_where_it_cannot_be() {
+fn a_simulation_is_plotted_and_an_unknown_format_is_refused() {
     let folder = TempDir::new().expect("a folder can be made");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let simulate = |more: &[&str]| run(&[&["simulate", "--workload", "hourly", "--seeds", "1"], more].concat(), "");

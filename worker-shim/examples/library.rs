@@ -1,4 +1,4 @@
-//! A worker in Rust: a function for each message instead of a command.
+//! A worker in Rust that calls a function for each message instead of running a command.
 
 use std::sync::Arc;
 use std::time::Duration;

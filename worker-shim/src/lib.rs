@@ -1,8 +1,9 @@
-//! A worker of an SQS queue that ECS does not stop in the midst of a message.
+//! A worker of an SQS queue that ECS does not scale in while it works on a message.
 //!
-//! [`work`] receives messages and gives each to a handler: of the binary, a [`command`]; of a program of yours, a function. While
-//! messages are worked on the task is protected from scale-in ([`protection`]), and they stay invisible ([`queue`]). When there
-//! are none the protection is given back. After SIGTERM no message is taken any more, and the worker ends with the last.
+//! [`work`] receives messages and passes each to a handler: a [`command`] in the binary, a function in a program of
+//! your own. While the worker has messages, it protects its task from scale-in ([`protection`]) and keeps the messages
+//! invisible ([`queue`]). When it has none, it gives the protection back. After SIGTERM it takes no more messages, and
+//! ends after those it has.
 
 pub mod command;
 pub mod protection;
@@ -23,44 +24,46 @@ use tracing::{error, info, warn};
 use protection::Protection;
 use queue::{Message, Queue};
 
-/// How long one request for messages waits for some: after SIGTERM it is waited for, as what it brings would be lost for a while.
+/// The longest wait of one receive request. A stop waits for the request to end: SQS would hide a message that was
+/// received and dropped until its visibility timeout is over.
 const LONG_POLL: Duration = Duration::from_secs(4);
-/// How long it waits where there is something else to do soon: to give protection back, or to look at another queue.
+/// The wait of a receive request if the worker has something else to do soon: give protection back, or ask another
+/// queue.
 const SHORT_POLL: Duration = Duration::from_secs(1);
-/// How long to wait after SQS or the agent did not answer.
+/// The pause after SQS or the agent did not answer.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long at most, when it does not again and again.
+/// The longest pause. While the task cannot be protected, each pause is twice the one before.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How often a message is kept invisible at most.
+/// The shortest interval between two extensions of a message's visibility timeout.
 const BEATS_MIN: Duration = Duration::from_millis(500);
 
-/// How a worker works.
+/// A worker's settings.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The queues, of which each in turn is asked for messages.
+    /// The queues. The worker asks them for messages in turn.
     pub queues: Vec<Queue>,
-    /// How many messages are worked on at once.
+    /// How many messages the worker handles at once; 0 counts as 1.
     pub concurrency: usize,
-    /// After how long without a message the worker ends. None: never, as a service would only start another.
+    /// The worker ends after this time without a message. None: it never does, as a service would only start another.
     pub idle_exit: Option<Duration>,
-    /// After how long a failed message can be received again. None: when its visibility timeout is over.
+    /// When a failed message becomes visible again. None: when its visibility timeout is over.
     pub retry_delay: Option<Duration>,
 }
 
-/// What a worker did.
+/// How many messages a worker handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Messages that were done with, and deleted.
+    /// Messages that were handled and deleted.
     pub done: u64,
-    /// Messages that failed, and can be received again.
+    /// Messages that failed and can be received again.
     pub failed: u64,
 }
 
-/// Works until SIGTERM (or Ctrl-C), or until no message came for a while. A message whose `handler` fails can be received again; the
-/// others are deleted.
+/// Handles messages until SIGTERM or Ctrl-C, or until no message has come for [`Options::idle_exit`]. A message whose
+/// `handler` fails can be received again; the others are deleted.
 ///
 /// # Errors
-/// Signals cannot be heard.
+/// The signal handlers cannot be installed.
 pub async fn work<F, H>(options: Options, protection: Arc<Protection>, handler: H) -> io::Result<Summary>
 where
     H: Fn(Message) -> F + Clone + Send + Sync + 'static,
@@ -89,7 +92,7 @@ where
         tokio::select! {
             ended = working.join_next() => match ended {
                 None => break,
-                Some(Err(error)) => error!(%error, "a message's worker broke down; the message can be received again"),
+                Some(Err(error)) => error!(%error, "a place of the worker panicked; its message becomes visible later"),
                 Some(Ok(())) => {}
             },
             _ = terminate.recv() => end(&stop),
@@ -103,11 +106,11 @@ where
 
 fn end(stop: &watch::Sender<bool>) {
     if !stop.send_replace(true) {
-        info!("asked to end: no message is taken any more");
+        info!("asked to stop: the worker takes no more messages");
     }
 }
 
-/// What all places of a worker share.
+/// The state that all places of a worker share. Each place handles one message at a time.
 struct Shared {
     options: Options,
     protection: Arc<Protection>,
@@ -117,16 +120,15 @@ struct Shared {
     failed: AtomicU64,
 }
 
-/// How many messages are worked on, and since when there are none.
 struct Busy {
     messages: usize,
     idle_since: Instant,
-    /// Whether it was idle for so long that the worker ends: for all its places at once.
+    /// Whether the idle exit has passed. Once set, every place ends.
     is_over: bool,
 }
 
 impl Shared {
-    /// One message after the other.
+    /// Handles one message after another until the worker stops.
     async fn place<F, H>(&self, place: usize, handler: H)
     where
         H: Fn(Message) -> F + Sync,
@@ -137,7 +139,7 @@ impl Shared {
             if self.protection.is_refused() {
                 self.until_protected().await;
             }
-            // Of several queues each is looked into before one of them is waited for.
+            // With several queues, ask each of them without waiting before waiting for one.
             if queues.len() > 1 && self.look_into_each(turn, &handler).await {
                 continue;
             }
@@ -148,7 +150,8 @@ impl Shared {
         }
     }
 
-    /// Takes a message of the first queue that has one, beginning with another at each turn; whether there was one.
+    /// Asks each queue once without waiting, starting from another one at each turn, and handles the first message
+    /// found. Returns whether there was one.
     async fn look_into_each<F, H>(&self, turn: usize, handler: &H) -> bool
     where
         H: Fn(Message) -> F + Sync,
@@ -166,13 +169,14 @@ impl Shared {
         false
     }
 
-    /// Waits for a message, and takes it; whether there was one.
+    /// Waits for a message and handles it. Returns whether there was one.
     async fn receive<F, H>(&self, queue: &Queue, wait: Duration, handler: &H) -> bool
     where
         H: Fn(Message) -> F + Sync,
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        // Never given up before it ends: what it brings would be lost until its visibility timeout is over.
+        // Not cancelled by a stop: a message that arrives meanwhile would stay invisible until its visibility timeout
+        // is over.
         match queue.receive(wait).await {
             Ok(Some(message)) => {
                 self.take(queue, message, handler).await;
@@ -180,14 +184,14 @@ impl Shared {
             }
             Ok(None) => false,
             Err(error) => {
-                warn!(%error, "no message could be asked for; it is tried again");
+                warn!(%error, "cannot receive messages; trying again");
                 self.pause(PAUSE).await;
                 false
             }
         }
     }
 
-    /// How long to wait for a message. None: no more of them are taken.
+    /// Returns how long to wait for a message, or none if the worker takes no more.
     fn wait(&self) -> Option<Duration> {
         if *self.stopping.borrow() {
             return None;
@@ -213,7 +217,7 @@ impl Shared {
         }
         self.began();
         if let Err(error) = self.protection.hold().await {
-            warn!(%error, "the task could not be protected, so that no message is worked on");
+            warn!(%error, "cannot protect the task; the message goes back");
             self.give_back(queue, &message, PAUSE).await;
             return self.ended();
         }
@@ -221,11 +225,11 @@ impl Shared {
         match result {
             Ok(()) => match queue.delete(&message).await {
                 Ok(()) => drop(self.done.fetch_add(1, Ordering::Relaxed)),
-                Err(error) => error!(message_id = message.id, %error, "a message is done, and could not be deleted"),
+                Err(error) => error!(message_id = message.id, %error, "cannot delete a handled message"),
             },
             Err(reason) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                error!(message_id = message.id, receive_count = message.receive_count, reason, "a message failed");
+                error!(message_id = message.id, receive_count = message.receive_count, reason, "the message failed");
                 if let Some(delay) = self.options.retry_delay {
                     self.give_back(queue, &message, delay).await;
                 }
@@ -235,7 +239,8 @@ impl Shared {
         self.ended();
     }
 
-    /// Waits until the task can be protected: until then no message is taken, as each time counts for its dead-letter queue.
+    /// Waits until the task can be protected. Until then the worker takes no message: each receive counts towards the
+    /// queue's `maxReceiveCount`.
     async fn until_protected(&self) {
         let mut pause = PAUSE;
         while !*self.stopping.borrow() {
@@ -247,7 +252,7 @@ impl Shared {
         }
     }
 
-    /// Handles a message, and keeps it invisible meanwhile.
+    /// Runs the handler and keeps the message invisible meanwhile.
     async fn handle<F, H>(&self, queue: &Queue, message: &Message, handler: &H) -> Result<(), String>
     where
         H: Fn(Message) -> F + Sync,
@@ -260,7 +265,7 @@ impl Shared {
             tokio::select! {
                 handled = &mut handling => return handled.unwrap_or_else(|error| Err(error.to_string())),
                 _ = beats.tick() => if let Err(error) = queue.keep_invisible(message).await {
-                    warn!(message_id = message.id, %error, "the message may become visible before it is done");
+                    warn!(message_id = message.id, %error, "the message may become visible too early");
                 },
             }
         }
@@ -268,7 +273,7 @@ impl Shared {
 
     async fn give_back(&self, queue: &Queue, message: &Message, delay: Duration) {
         if let Err(error) = queue.give_back(message, delay).await {
-            warn!(message_id = message.id, %error, "the message becomes visible only after its visibility timeout");
+            warn!(message_id = message.id, %error, "cannot give the message back; it becomes visible later");
         }
     }
 
@@ -282,7 +287,7 @@ impl Shared {
         busy.idle_since = Instant::now();
     }
 
-    /// How long there has been no message, if there is none.
+    /// Returns how long the worker has been idle, or none if it has a message.
     fn idle_for(&self) -> Option<Duration> {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         (busy.messages == 0).then(|| busy.idle_since.elapsed())

@@ -1,4 +1,4 @@
-//! `worker-shim`: a command for each message of a queue, in a container whose task ECS does not stop meanwhile.
+//! `worker-shim`: runs a command for each message of a queue, and protects its ECS task from scale-in meanwhile.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,18 +7,21 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use worker_shim::protection::{AGENT_VARIABLE, Protection};
 use worker_shim::queue::{self, Queue};
 use worker_shim::{Options, command, work};
 
 /// Run a command for each message of an SQS queue.
 ///
-/// The message's body is the command's standard input; its id, receive count, queue and group are SQS_MESSAGE_ID,
-/// SQS_RECEIVE_COUNT, SQS_QUEUE_URL and SQS_MESSAGE_GROUP_ID. If the command exits with 0 the message is deleted; else it can be
-/// received again after --retry-delay, and ends in the queue's dead-letter queue when that was too often. Meanwhile the message
-/// stays invisible, and the task of a service is protected from scale-in. After SIGTERM no message is taken any more, and the shim
-/// ends with the last: give the container a `stopTimeout` that is longer than a message takes.
+/// The command reads the message's body from standard input, and its id, receive count, queue URL and group from
+/// SQS_MESSAGE_ID, SQS_RECEIVE_COUNT, SQS_QUEUE_URL and SQS_MESSAGE_GROUP_ID. If the command exits with 0, the shim
+/// deletes the message. Otherwise the message becomes visible again after --retry-delay; the queue's redrive policy
+/// says how often. While the command runs, the message stays invisible and the task of a service is protected from
+/// scale-in. After SIGTERM the shim takes no more messages and ends with the last one: give the container a
+/// `stopTimeout` that is longer than a message takes.
 #[derive(Debug, Parser)]
 #[command(
     name = "worker-shim",
@@ -28,32 +31,32 @@ Examples:
   worker-shim --queue images -- /app/resize
   worker-shim --queue images --concurrency 4 --idle-exit 10s -- python3 resize.py
 
-In a task that queue-scaler started, --queue, --concurrency and --idle-exit are set by ECS_TRIGGER_QUEUE,
-ECS_TRIGGER_CONCURRENCY and ECS_TRIGGER_IDLE_EXIT: `worker-shim -- COMMAND` is enough.
+In a task that queue-scaler started, ECS_TRIGGER_QUEUE, ECS_TRIGGER_CONCURRENCY and ECS_TRIGGER_IDLE_EXIT set --queue,
+--concurrency and --idle-exit: `worker-shim -- COMMAND` is enough.
 
-Exits with 0 after SIGTERM, Ctrl-C or --idle-exit; with 2 if the command line is wrong; with 1 if it cannot begin."
+Exit codes: 0 after SIGTERM, Ctrl-C or --idle-exit; 1 if the worker cannot start; 2 if the command line is wrong."
 )]
 struct Shim {
-    /// The queue's name, ARN or URL; several, separated by commas, are asked in turn.
+    /// The queue's name, ARN or URL; separate several by commas, and each is asked in turn.
     #[arg(long, env = "ECS_TRIGGER_QUEUE", value_name = "QUEUE", value_delimiter = ',', required = true)]
     queue: Vec<String>,
-    /// How many messages to work on at once.
+    /// How many messages to handle at once.
     #[arg(long, env = "ECS_TRIGGER_CONCURRENCY", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// End after so long without a message: for tasks of their own. A service's worker must not, as ECS would start another.
+    /// End after this time without a message. Not for a service's workers: ECS would start another.
     #[arg(long, env = "ECS_TRIGGER_IDLE_EXIT", value_name = "TIME", value_parser = idle_exit)]
     idle_exit: Option<Duration>,
-    /// How long a message stays invisible at a time; it is prolonged while the command runs.
+    /// How long a message stays invisible at a time; the shim extends it while the command runs.
     #[arg(long, value_name = "TIME", value_parser = visibility_timeout, default_value = "60s")]
     visibility_timeout: Duration,
-    /// After how long a failed message can be received again.
+    /// How long a failed message stays invisible before it can be received again.
     #[arg(long, value_name = "TIME", value_parser = retry_delay, default_value = "5s")]
     retry_delay: Duration,
-    /// Whether to protect the task: `auto` does where ECS has an agent to ask (ECS_AGENT_URI) and no --idle-exit is set, as only
-    /// services' tasks can be protected.
+    /// Whether to protect the task from scale-in. ECS protects only services' tasks: `auto` protects the task if
+    /// ECS_AGENT_URI is set and --idle-exit is not.
     #[arg(long, value_enum, default_value_t = Protect::Auto)]
     protection: Protect,
-    /// The command, and its arguments. No shell reads them.
+    /// The command and its arguments; no shell reads them.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -68,12 +71,14 @@ enum Protect {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let shim = Shim::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).with_env_filter(filter).init();
+    let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(levels).init();
     match shim.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            error!(%reason, "the worker cannot begin");
+            error!(%reason, "the worker cannot start");
             ExitCode::FAILURE
         }
     }
@@ -85,7 +90,7 @@ impl Shim {
         let protection = match (self.protection, agent, self.idle_exit) {
             (Protect::Off, ..) | (Protect::Auto, None, _) | (Protect::Auto, _, Some(_)) => Protection::new(None)?,
             (Protect::On, None, _) => {
-                return Err(format!("{AGENT_VARIABLE} is not set: no agent could protect the task").into());
+                return Err(format!("no ECS agent: {AGENT_VARIABLE} is not set; use `--protection auto`").into());
             }
             (_, Some(agent), _) => Protection::new(Some(&agent))?,
         };
@@ -111,13 +116,13 @@ impl Shim {
     }
 }
 
-/// `90s`, `15m`; or seconds alone, as the environment has them.
+/// Parses `90s` or `15m`, or a plain number of seconds, as queue-scaler sets it in the environment.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| "must be a length of time such as `90s` or `15m`".to_owned())
+    parsed.ok_or_else(|| "not a valid duration; write for example `90s` or `15m`".to_owned())
 }
 
 fn retry_delay(text: &str) -> Result<Duration, String> {
@@ -131,7 +136,7 @@ fn idle_exit(text: &str) -> Result<Duration, String> {
 }
 
 fn visibility_timeout(text: &str) -> Result<Duration, String> {
-    // SQS takes 12 hours at most; less than 2 seconds could not be prolonged in time.
+    // SQS allows at most 12 hours. A timeout below 2 seconds could not be extended in time.
     let possible = Duration::from_secs(2)..=Duration::from_secs(12 * 3600);
     let timeout = duration(text)?;
     if possible.contains(&timeout) { Ok(timeout) } else { Err("must be from 2s to 12h".to_owned()) }

@@ -1,4 +1,4 @@
-//! The task's protection from scale-in, by the ECS agent's endpoint.
+//! Protects the task from scale-in through the ECS agent's endpoint.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 
@@ -16,33 +16,32 @@ use tokio::sync::Mutex;
 use tokio::time::{interval, timeout};
 use tracing::{debug, warn};
 
-/// The environment variable by which the agent tells where it is.
+/// The environment variable with the ECS agent's address.
 pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";
-/// How long a protection lasts if it is not renewed, so that a worker that broke down is not kept for ever.
+/// ECS ends a protection that is not renewed within this time, so a worker that hangs is not kept forever.
 const EXPIRES: Duration = Duration::from_secs(30 * 60);
-/// How often it is renewed.
+/// The interval at which the protection is renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(10 * 60);
-/// How long the agent has for an answer.
+/// A request that the agent does not answer within this time has failed.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// How often the agent is asked, until a message is given back.
+/// After this many failed requests to the agent, the message goes back to its queue.
 const ATTEMPTS: u32 = 3;
 
 /// The task's protection.
 #[derive(Debug)]
 pub struct Protection {
-    /// Where the agent is asked. None: the task is not protected, as it is of no service.
+    /// The agent's endpoint. None: the task is never protected, for example because it belongs to no service.
     agent: Option<Uri>,
     client: Client<HttpConnector, Full<Bytes>>,
     held: Mutex<Held>,
-    /// The same for those who cannot wait.
+    /// A copy of `Held::is_protected` that can be read without waiting for the lock.
     is_held: AtomicBool,
-    /// Whether it was refused the last time.
+    /// Whether the last attempt to protect the task failed.
     is_refused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    /// Messages that are worked on.
     messages: usize,
     is_protected: bool,
 }
@@ -50,22 +49,22 @@ struct Held {
 /// Why the task is not protected.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtectionError {
-    /// The agent's address is none.
-    #[error("{AGENT_VARIABLE} is `{0}`, which is no address")]
+    /// The agent's address is invalid.
+    #[error("`{0}` in {AGENT_VARIABLE} is not a valid address")]
     Address(String),
-    /// The agent does not answer.
-    #[error("the ECS agent does not answer: {0}")]
+    /// The agent did not answer.
+    #[error("the ECS agent did not answer: {0}")]
     Unreachable(String),
-    /// ECS refuses.
-    #[error("ECS refuses: {0}")]
+    /// ECS refused to change the protection.
+    #[error("ECS refused to change the task's protection: {0}")]
     Refused(String),
 }
 
 impl Protection {
-    /// By the agent at this address; without one there is no protection.
+    /// Creates a protection that asks the agent at this address. Without an address the task is never protected.
     ///
     /// # Errors
-    /// It is no address.
+    /// The address is invalid.
     pub fn new(agent: Option<&str>) -> Result<Self, ProtectionError> {
         let address = |agent: &str| {
             let uri = format!("{}/task-protection/v1/state", agent.trim_end_matches('/')).parse();
@@ -80,20 +79,20 @@ impl Protection {
         })
     }
 
-    /// Whether the task is protected.
+    /// Returns whether the task is protected.
     pub fn is_held(&self) -> bool {
         self.is_held.load(Ordering::Relaxed)
     }
 
-    /// Whether the task could not be protected the last time.
+    /// Returns whether the last attempt to protect the task failed.
     pub fn is_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
     }
 
-    /// Protects the task for one message more.
+    /// Adds a message in progress, and protects the task if it is not protected yet.
     ///
     /// # Errors
-    /// It is not protected.
+    /// The agent did not answer, or ECS refused. The task is not protected, and the message is not counted.
     pub async fn hold(&self) -> Result<(), ProtectionError> {
         let mut held = self.held.lock().await;
         if !held.is_protected {
@@ -112,12 +111,12 @@ impl Protection {
         Ok(())
     }
 
-    /// A message is done with; the task stays protected, as another may come at once.
+    /// Removes a message in progress. The task stays protected, as the next message may come at once.
     pub async fn leave(&self) {
         self.held.lock().await.messages -= 1;
     }
 
-    /// Gives the protection back, if no message is worked on.
+    /// Gives the protection back if no message is in progress.
     pub async fn release(&self) {
         let mut held = self.held.lock().await;
         if held.messages > 0 || !held.is_protected {
@@ -125,11 +124,11 @@ impl Protection {
         }
         match self.put(false).await {
             Ok(()) => self.set(&mut held, false),
-            Err(error) => warn!(%error, "the task stays protected for a while"),
+            Err(error) => warn!(%error, "cannot give the protection back; the task stays protected until it expires"),
         }
     }
 
-    /// Renews the protection again and again.
+    /// Renews the protection at a fixed interval, forever.
     pub async fn renew(&self) {
         let mut times = interval(RENEWED_EVERY);
         times.tick().await;
@@ -139,7 +138,7 @@ impl Protection {
             if held.is_protected
                 && let Err(error) = self.put(true).await
             {
-                warn!(%error, "the protection was not renewed; it is tried again");
+                warn!(%error, "cannot renew the protection; trying again later");
             }
         }
     }
@@ -165,7 +164,7 @@ impl Protection {
         };
         let (status, body) = timeout(TIMEOUT, answered)
             .await
-            .map_err(|_| ProtectionError::Unreachable("no answer in time".to_owned()))??;
+            .map_err(|_| ProtectionError::Unreachable("no answer within the time limit".to_owned()))??;
         debug!(enabled, %status, "asked for protection");
         refusal(status, &body).map_or(Ok(()), |reason| Err(ProtectionError::Refused(reason)))
     }
@@ -176,7 +175,7 @@ fn unreachable(error: impl std::error::Error) -> ProtectionError {
     ProtectionError::Unreachable(format!("{error}{source}"))
 }
 
-/// Why ECS refuses, if it does: as an error, or as a failure in a reply that is none.
+/// Returns why ECS refused, if it did. A refusal is an error, or a `failure` in a reply with a success status.
 fn refusal(status: StatusCode, body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protection_is_no_refusal() {
+    fn a_reply_with_a_protection_is_not_a_refusal() {
         check(
             200,
             r#"{"protection":{"ExpirationDate":"2026-01-01T00:00:00Z","ProtectionEnabled":true,"TaskArn":"a"}}"#,
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_in_a_good_reply_is_a_refusal() {
+    fn a_failure_in_a_successful_reply_is_a_refusal() {
         let body = r#"{"failure":{"Arn":"a","Detail":null,"Reason":"DEPLOYMENT_BLOCKED"}}"#;
         check(200, body, Some("DEPLOYMENT_BLOCKED"));
     }

@@ -1,4 +1,4 @@
-//! Messages of SQS.
+//! Receives SQS messages, and deletes them or gives them back.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// A queue whose messages are worked on.
+/// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -17,33 +17,33 @@ pub struct Queue {
     visibility_timeout: Duration,
 }
 
-/// A message that is worked on.
+/// A received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id.
+    /// The message's id.
     pub id: String,
-    /// Its body.
+    /// The message's body.
     pub body: String,
     /// The queue's URL.
     pub queue_url: String,
-    /// How often it was received, this time among them.
+    /// How often the message was received, this receive included.
     pub receive_count: u32,
-    /// The group that it keeps its order in, if it is of a FIFO queue.
+    /// The message group, if the message has one.
     pub group_id: Option<String>,
-    /// Its attributes that are texts.
+    /// The message attributes that have a string value.
     pub attributes: Vec<(String, String)>,
     receipt_handle: String,
 }
 
-/// Why SQS did not do what it was asked to: in words.
+/// Why a call to SQS failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("SQS: {0}")]
 pub struct QueueError(pub String);
 
-/// A client of SQS, by the environment: Region, credentials, and `AWS_ENDPOINT_URL` where it is set.
+/// Creates an SQS client from the environment: Region, credentials, and `AWS_ENDPOINT_URL` if it is set.
 pub async fn client() -> Client {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    // Longer than a request for messages waits; a dead connection keeps nobody for ever.
+    // Longer than a receive request waits, and short enough that a dead connection does not block the worker forever.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(30))
@@ -54,10 +54,10 @@ pub async fn client() -> Client {
 }
 
 impl Queue {
-    /// The queue of a name, ARN or URL, whose messages stay invisible for `visibility_timeout` at a time.
+    /// Opens the queue with this name, ARN or URL. Its messages stay invisible for `visibility_timeout` at a time.
     ///
     /// # Errors
-    /// There is none, or SQS does not answer.
+    /// The queue does not exist, or SQS did not answer.
     pub async fn open(client: Client, queue: &str, visibility_timeout: Duration) -> Result<Self, QueueError> {
         let url = match queue.contains("://") {
             true => queue.to_owned(),
@@ -68,22 +68,22 @@ impl Queue {
                 };
                 let get = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account);
                 let got = get.send().await;
-                let got = got.map_err(|error| QueueError(format!("the queue `{queue}`: {}", causes(&error))))?;
+                let got = got.map_err(|error| QueueError(format!("queue `{queue}`: {}", causes(&error))))?;
                 got.queue_url().unwrap_or_default().to_owned()
             }
         };
         Ok(Self { client, url, visibility_timeout })
     }
 
-    /// How long its messages stay invisible at a time.
+    /// Returns how long messages stay invisible at a time.
     pub fn visibility_timeout(&self) -> Duration {
         self.visibility_timeout
     }
 
-    /// Waits for a message, at most so long.
+    /// Waits up to `wait` for a message.
     ///
     /// # Errors
-    /// SQS does not answer.
+    /// SQS refused the call or did not answer.
     pub async fn receive(&self, wait: Duration) -> Result<Option<Message>, QueueError> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(1);
         let receive = receive
@@ -109,10 +109,10 @@ impl Queue {
         }))
     }
 
-    /// Deletes a message that is done with.
+    /// Deletes a message.
     ///
     /// # Errors
-    /// It may not have been deleted.
+    /// SQS refused the call or did not answer; the message may not be deleted.
     pub async fn delete(&self, message: &Message) -> Result<(), QueueError> {
         let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt_handle);
         delete.send().await.map(drop).map_err(refused)
@@ -121,15 +121,15 @@ impl Queue {
     /// Keeps a message invisible for another visibility timeout.
     ///
     /// # Errors
-    /// It may become visible.
+    /// SQS refused the call or did not answer; the message may become visible.
     pub async fn keep_invisible(&self, message: &Message) -> Result<(), QueueError> {
         self.change_visibility(message, self.visibility_timeout).await
     }
 
-    /// Lets a message be received again after `delay`.
+    /// Makes a message visible again after `delay`.
     ///
     /// # Errors
-    /// It can be received again only when its visibility timeout is over.
+    /// SQS refused the call or did not answer; the message may become visible only after its visibility timeout.
     pub async fn give_back(&self, message: &Message, delay: Duration) -> Result<(), QueueError> {
         self.change_visibility(message, delay).await
     }
@@ -141,7 +141,7 @@ impl Queue {
     }
 }
 
-/// Whole seconds, as SQS has them.
+/// Returns a duration in whole seconds, as SQS expects it.
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
@@ -150,7 +150,7 @@ fn refused(error: impl Error) -> QueueError {
     QueueError(causes(&error))
 }
 
-/// An error and what caused it, on one line.
+/// Returns an error and its causes on one line.
 fn causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,4 +1,4 @@
-//! Stacks: what is there, and changing it by a change set.
+//! Reads CloudFormation stacks, and changes them by change sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,23 +14,22 @@ use sha2::{Digest, Sha256};
 use trigger_core::text::{json, yaml};
 
 use super::difference::Difference;
-use super::progress::Progress;
+use super::progress::{Progress, step};
 use super::stack::Stack;
 use crate::account::{Account, refused};
 use crate::exit::Failed;
-use crate::output::step;
 
-/// The longest template that CloudFormation takes in a call, in bytes; longer ones it reads from S3.
+/// A template of more bytes than this is uploaded to S3, as CloudFormation does not accept it in a call.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 const TEMPLATE_BYTES_MAX: usize = 51_200;
-/// How often in a row it may be asked for nothing what goes on: some minutes.
+/// After this many failed polls in a row, which take some minutes, the CLI stops following a change.
 const UNANSWERED_MAX: u32 = 20;
-/// After how many looks a stack of which nothing new is told is taken for what it says.
+/// If a stack has no new event after this many polls, its status counts as final.
 const LOOKS_BEFORE_IT_BEGINS: u32 = 20;
-/// How long there is between two looks at what goes on.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The stack of this name, if there is one.
+/// Returns the stack of this name, if it exists. Refuses a stack that is being changed.
 pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Stack>, Failed> {
     let Some(stack) = describe(account, name).await? else { return Ok(None) };
     let status = stack.stack_status().cloned().unwrap_or(StackStatus::ReviewInProgress);
@@ -39,18 +38,19 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
     }
     if status.as_str().ends_with("_IN_PROGRESS") && status != StackStatus::ReviewInProgress {
         return Err(Failed::Refused(format!(
-            "the stack {name} is being changed ({status}): wait until that has ended"
+            "the stack {name} is being changed ({status}); wait until the change has ended"
         )));
     }
     let mut template = Value::Null;
     let (mut physical_ids, mut queues) = (BTreeMap::new(), BTreeMap::new());
     if status != StackStatus::ReviewInProgress {
         let got = account.cloudformation.get_template().stack_name(name).send().await;
-        let got = got.map_err(|error| refused(&format!("the template of {name}"), &error))?;
+        let got = got.map_err(|error| refused(&format!("cannot read the template of the stack {name}"), &error))?;
         template = got.template_body().map(read_template).unwrap_or_default();
         let mut pages = account.cloudformation.list_stack_resources().stack_name(name).into_paginator().items().send();
         while let Some(resource) = pages.next().await {
-            let resource = resource.map_err(|error| refused(&format!("the resources of {name}"), &error))?;
+            let resource =
+                resource.map_err(|error| refused(&format!("cannot list the resources of {name}"), &error))?;
             let ids = resource.logical_resource_id().zip(resource.physical_resource_id());
             let Some((id, physical)) = ids.map(|(id, physical)| (id.to_owned(), physical.to_owned())) else { continue };
             if resource.resource_type() == Some("AWS::SQS::Queue") {
@@ -81,16 +81,16 @@ async fn describe(account: &Account, name: &str) -> Result<Option<aws_sdk_cloudf
     match account.cloudformation.describe_stacks().stack_name(name).send().await {
         Ok(described) => Ok(described.stacks().first().cloned()),
         Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
-        Err(error) => Err(refused(&format!("the stack {name}"), &error)),
+        Err(error) => Err(refused(&format!("cannot read the stack {name}"), &error)),
     }
 }
 
-/// Makes a stack as it is wanted, and tells what goes on.
+/// Creates or updates a stack, and prints the progress.
 pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Stack, Failed> {
     if !wanted.changes.is_empty() {
         let leftover = wanted.existing.as_ref().filter(|stack| stack.is_leftover());
         if leftover.is_some_and(|stack| stack.status != StackStatus::ReviewInProgress) {
-            step(&format!("removes what is left of the stack {}, whose creation failed", wanted.name));
+            step(&format!("deleting what is left of the stack {}, whose creation failed", wanted.name));
             delete(account, &wanted.name).await?;
         }
         if let Some(change_set) = change_set(account, wanted, bucket).await? {
@@ -98,17 +98,17 @@ pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option
         }
     }
     let made = existing(account, &wanted.name).await?;
-    made.ok_or_else(|| Failed::Aws(format!("the stack {} is gone", wanted.name)))
+    made.ok_or_else(|| Failed::Aws(format!("the stack {} was deleted meanwhile; deploy again", wanted.name)))
 }
 
-/// A change set, ready to be executed.
+/// A change set that is ready to be executed.
 struct ChangeSet {
     name: String,
-    /// The resources that it makes anew.
+    /// The resources that it replaces.
     replaced: Vec<String>,
 }
 
-/// A change set, ready to be executed; none if CloudFormation sees nothing to change.
+/// Creates a change set, unless CloudFormation sees nothing to change.
 async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Option<ChangeSet>, Failed> {
     let body = wanted.template.to_string();
     let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.parameters)));
@@ -116,7 +116,7 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
     let parameter =
         |(name, value): (&String, &String)| Parameter::builder().parameter_key(name).parameter_value(value).build();
     let kind = if wanted.is_new { ChangeSetType::Create } else { ChangeSetType::Update };
-    // What an interrupted deployment left.
+    // An interrupted deployment may have left a change set of this name.
     let discard = || account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(&name).send();
     let _ = discard().await;
     let create = account
@@ -131,10 +131,10 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
         Some(bucket) => create.template_url(upload_template(account, bucket, &body, &hash).await?),
         None => create.template_body(body),
     };
-    create.send().await.map_err(|error| refused(&format!("the change set of {}", wanted.name), &error))?;
+    create.send().await.map_err(|error| refused(&format!("cannot create a change set of {}", wanted.name), &error))?;
     loop {
         let describe = account.cloudformation.describe_change_set().stack_name(&wanted.name).change_set_name(&name);
-        let described = describe.send().await.map_err(|error| refused("the change set", &error))?;
+        let described = describe.send().await.map_err(|error| refused("cannot read the change set", &error))?;
         match described.status() {
             Some(ChangeSetStatus::CreateComplete) => {
                 return Ok(Some(ChangeSet { name, replaced: replaced(&described) }));
@@ -162,7 +162,8 @@ fn replaced(described: &DescribeChangeSetOutput) -> Vec<String> {
     replaced.map(line).collect()
 }
 
-/// The resources that a change would make anew, as only CloudFormation knows: it makes a change set, which is discarded.
+/// Returns the resources that a change would replace. Only CloudFormation knows them: this creates a change set and
+/// discards it.
 pub(super) async fn replacements(
     account: &Account,
     wanted: &Difference,
@@ -170,7 +171,7 @@ pub(super) async fn replacements(
 ) -> Result<Vec<String>, Failed> {
     let Some(ChangeSet { name, replaced }) = change_set(account, wanted, bucket).await? else { return Ok(Vec::new()) };
     let discard = account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(name);
-    discard.send().await.map_err(|error| refused("the change set", &error))?;
+    discard.send().await.map_err(|error| refused("cannot delete the change set", &error))?;
     Ok(replaced)
 }
 
@@ -189,7 +190,7 @@ async fn upload_template(account: &Account, bucket: &str, body: &str, hash: &str
 async fn execute(account: &Account, wanted: &Difference, change_set: &str) -> Result<(), Failed> {
     let mut events = Events::of(account, &wanted.name).await?;
     let execute = account.cloudformation.execute_change_set().stack_name(&wanted.name).change_set_name(change_set);
-    execute.send().await.map_err(|error| refused(&format!("the change set of {}", wanted.name), &error))?;
+    execute.send().await.map_err(|error| refused(&format!("cannot execute the changes of {}", wanted.name), &error))?;
     let progress = Progress::new(wanted.changes.len());
     let ended = events.follow(account, &progress).await?;
     match ended {
@@ -198,13 +199,13 @@ async fn execute(account: &Account, wanted: &Difference, change_set: &str) -> Re
     }
 }
 
-/// Deletes a stack, and tells what goes on.
+/// Deletes a stack, and prints the progress.
 pub(crate) async fn delete(account: &Account, name: &str) -> Result<(), Failed> {
     let Some(stack) = describe(account, name).await? else { return Ok(()) };
     let id = stack.stack_id().unwrap_or(name).to_owned();
     let mut events = Events::of(account, &id).await?;
     let deleted = account.cloudformation.delete_stack().stack_name(name).send().await;
-    deleted.map_err(|error| refused(&format!("the stack {name}"), &error))?;
+    deleted.map_err(|error| refused(&format!("cannot delete the stack {name}"), &error))?;
     let ended = events.follow(account, &Progress::new(0)).await?;
     match ended {
         None | Some(StackStatus::DeleteComplete) => Ok(()),
@@ -212,7 +213,7 @@ pub(crate) async fn delete(account: &Account, name: &str) -> Result<(), Failed> 
     }
 }
 
-/// What happened to a stack, and of that what is known already.
+/// Follows the events of a stack.
 struct Events {
     stack: String,
     seen: BTreeSet<String>,
@@ -226,8 +227,8 @@ impl Events {
         Ok(events)
     }
 
-    /// Tells what happens until it has ended; returns the status then, none if the stack is gone. What goes on in CloudFormation goes on
-    /// also while it cannot be asked: it is asked again for a while.
+    /// Prints events until the stack's change has ended. Returns the final status, or `None` if the stack no longer
+    /// exists. The change goes on while CloudFormation does not answer, so a failed poll is repeated for a while.
     async fn follow(&mut self, account: &Account, progress: &Progress) -> Result<Option<StackStatus>, Failed> {
         let (mut unanswered, mut looks, mut has_begun) = (0, 0, false);
         loop {
@@ -246,7 +247,7 @@ impl Events {
             events.iter().for_each(|event| self.tell(event, progress));
             match status {
                 Some(status) if status.as_str().ends_with("_IN_PROGRESS") => {}
-                // What was asked for has not begun yet.
+                // The change has not begun yet.
                 Some(_) if !has_begun && looks < LOOKS_BEFORE_IT_BEGINS => {}
                 ended => return Ok(ended),
             }
@@ -269,7 +270,7 @@ impl Events {
         progress.event(status.as_str(), kind, id, reason);
     }
 
-    /// The events since the last look, the oldest first.
+    /// Returns the events since the last poll, the oldest first.
     async fn new_ones(&mut self, account: &Account) -> Result<Vec<StackEvent>, Failed> {
         let mut new = Vec::new();
         let mut pages = account.cloudformation.describe_stack_events().stack_name(&self.stack).into_paginator().send();
@@ -277,10 +278,10 @@ impl Events {
             let page = match page {
                 Ok(page) => page,
                 Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => break,
-                Err(error) => return Err(refused(&format!("the events of {}", self.stack), &error)),
+                Err(error) => return Err(refused(&format!("cannot read the events of {}", self.stack), &error)),
             };
             for event in page.stack_events() {
-                // The newest come first: what is known is followed by what is known.
+                // The newest come first: all events after a known one are known.
                 if !self.seen.insert(event.event_id().unwrap_or_default().to_owned()) {
                     break 'pages;
                 }
@@ -295,12 +296,12 @@ impl Events {
         let ended = ended.map_or("gone", StackStatus::as_str);
         let became = match ended {
             "ROLLBACK_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE" => "everything is rolled back".to_owned(),
-            status => format!("the stack is {status} now"),
+            status => format!("it is now {status}"),
         };
         let reasons = match self.failed.as_slice() {
             [] => "CloudFormation gave no reason".to_owned(),
             failed => failed.join("\n  "),
         };
-        Failed::RolledBack(format!("the stack {name} could not be changed, and {became}:\n  {reasons}"))
+        Failed::RolledBack(format!("the stack {name} could not be changed; {became}:\n  {reasons}"))
     }
 }

@@ -1,4 +1,4 @@
-//! The functions' code in the bucket, and the roles that the functions pass on.
+//! Uploads the functions' code to the bucket, and finds the roles that the functions pass to ECS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutp
 use aws_sdk_s3::primitives::ByteStream;
 use trigger_core::routing::RoutingConfig;
 
+use super::progress::step;
 use crate::account::{Account, refused};
 use crate::artifacts::Artifact;
 use crate::exit::Failed;
-use crate::output::step;
 
-/// The roles of the task definitions that each function starts, for the parameters that want them.
+/// Returns the roles of the task definitions that each function starts, by the parameter that takes them.
 pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<String, String>, Failed> {
     let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let (mut roles, mut missing) = (BTreeMap::new(), Vec::new());
@@ -25,7 +25,7 @@ pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<B
                         missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
                         BTreeSet::new()
                     }
-                    Err(error) => return Err(refused("ECS", &error)),
+                    Err(error) => return Err(refused("cannot read task definitions", &error)),
                 };
                 known.insert(definition, of);
             }
@@ -36,7 +36,8 @@ pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<B
     match missing.as_slice() {
         [] => Ok(roles),
         missing => Err(Failed::Aws(format!(
-            "these task definitions cannot be read, whose roles the functions must be allowed to pass on; register them first: {}",
+            "these task definitions cannot be read; register them first, as the functions need permission to pass \
+             their roles: {}",
             missing.join(", ")
         ))),
     }
@@ -55,7 +56,7 @@ pub(super) async fn upload_code(account: &Account, bucket: &str, artifact: &Arti
         Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {}
         Err(error) => return Err(refused(&place, &error)),
     }
-    step(&format!("uploads {} ({} KiB)", artifact.function.name(), artifact.archive.len() / 1024));
+    step(&format!("uploading {} ({} KiB)", artifact.function.name(), artifact.archive.len() / 1024));
     let body = ByteStream::from(artifact.archive.clone());
     let put = account.s3.put_object().bucket(bucket).key(&artifact.key).body(body).send().await;
     put.map(drop).map_err(|error| refused(&place, &error))

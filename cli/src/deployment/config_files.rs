@@ -1,13 +1,13 @@
-//! The config's files in the bucket.
+//! Compares the config's files with those in the bucket, and uploads them.
 
 use aws_sdk_s3::primitives::ByteStream;
 use trigger_core::text::Source;
 
+use super::progress::step;
 use crate::account::{Account, refused};
 use crate::exit::Failed;
-use crate::output::step;
 
-/// A file of the config: the text that is in the bucket, and the one that is to be.
+/// A file of the config: its text in the bucket before the deployment, and after it.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
     pub(crate) key: String,
@@ -21,7 +21,7 @@ impl ConfigFile {
     }
 }
 
-/// The config's files beside those in the bucket, if there is one yet.
+/// Compares the config's files with those in the bucket, if the bucket exists.
 pub(crate) async fn compare(
     account: &Account,
     bucket: Option<&str>,
@@ -35,7 +35,7 @@ pub(crate) async fn compare(
     let mut files = Vec::new();
     let main = main.map(|part| (infra::CONFIG_FILE.to_owned(), part.text));
     let included = parts.map(|part| {
-        // Named by the config's folder and the path in it.
+        // The name begins with the config's folder, which the key leaves out.
         let path = part.name.strip_prefix(&folder).unwrap_or(part.name).trim_start_matches('/');
         (path.to_owned(), part.text)
     });
@@ -50,7 +50,7 @@ pub(crate) async fn compare(
     Ok(files)
 }
 
-/// An object's text, if there is one.
+/// Returns an object's text, if the object exists.
 async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<String>, Failed> {
     let place = format!("s3://{bucket}/{key}");
     let got = match account.s3.get_object().bucket(bucket).key(key).send().await {
@@ -62,20 +62,20 @@ async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<Strin
     Ok(Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()))
 }
 
-/// Puts the files that changed into the bucket: those that are included first, so that no reader finds a config without them.
+/// Uploads the files that changed. Included files come first: a function must never find a config without them.
 pub(crate) async fn upload(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
     for file in files.iter().rev().filter(|file| file.has_changed()) {
-        step(&format!("uploads s3://{bucket}/{}", file.key));
+        step(&format!("uploading s3://{bucket}/{}", file.key));
         put(account, bucket, &file.key, &file.after).await?;
     }
     Ok(())
 }
 
-/// Puts back what was there before.
+/// Restores the previous version of each file that changed.
 pub(crate) async fn restore(account: &Account, bucket: &str, files: &[ConfigFile]) -> Result<(), Failed> {
     for file in files.iter().filter(|file| file.has_changed()) {
         if let Some(before) = &file.before {
-            step(&format!("puts s3://{bucket}/{} back", file.key));
+            step(&format!("restoring s3://{bucket}/{}", file.key));
             put(account, bucket, &file.key, before).await?;
         }
     }

@@ -1,18 +1,18 @@
-//! A stack as the config wants it, beside the one that is there.
+//! Compares the stack that the config needs with the deployed one.
 
 use infra::{Change, Parameters, Template};
 use serde_json::Value;
 
 use super::stack::Stack;
 
-/// A stack as it is wanted, and how it differs from the one that is there.
+/// A stack as the config needs it, and how it differs from the deployed one.
 #[derive(Debug)]
 pub(crate) struct Difference {
     pub(crate) name: String,
     pub(crate) template: Value,
     pub(crate) parameters: Parameters,
     pub(crate) existing: Option<Stack>,
-    /// Whether there is no stack of this name that could be changed.
+    /// Whether no stack of this name exists that could be updated.
     pub(crate) is_new: bool,
     pub(crate) changes: Vec<Change>,
 }
@@ -27,7 +27,7 @@ impl Difference {
         Self { name, template, parameters, existing, is_new, changes }
     }
 
-    /// The same stack as it is there, with another template and its parameters.
+    /// Returns the difference between the same deployed stack and another template with its parameters.
     pub(crate) fn with_template(&self, (template, parameters): (Value, Parameters)) -> Self {
         let existing = self.existing.as_ref().map(|stack| (&stack.template, &stack.parameters));
         let changes = infra::changes(existing, (&template, &parameters));

@@ -1,4 +1,4 @@
-//! What a deployment or a deletion would lose: messages in queues, and launches that have not ended.
+//! Refuses deployments and deletions that would lose messages in queues, or open launches.
 
 use trigger_aws::S3Ledger;
 use trigger_core::launch::LaunchRecord;
@@ -8,30 +8,31 @@ use trigger_engine::ports::{Ledger, LedgerError};
 use crate::account::{Account, refused};
 use crate::exit::Failed;
 
-/// How many open launches are named.
+/// A message names at most this many open launches.
 const NAMED_MAX: usize = 10;
 
-/// Refuses if launches of such routes have not ended.
+/// Refuses if launches of the routes that `of` selects are open.
 pub(crate) async fn refuse_open_launches(
     account: &Account,
     storage: &Storage,
     of: impl Fn(&str) -> bool,
 ) -> Result<(), Failed> {
     let ledger = S3Ledger::new(account.s3.clone());
-    let open =
-        open_launches(&ledger, storage, of).await.map_err(|error| Failed::Aws(format!("the ledger: {error}")))?;
+    let open = open_launches(&ledger, storage, of)
+        .await
+        .map_err(|error| Failed::Aws(format!("cannot read the ledger: {error}")))?;
     if open.is_empty() {
         return Ok(());
     }
     let more = if open.len() > NAMED_MAX { ", ..." } else { "" };
     let named = open.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     Err(Failed::Refused(format!(
-        "{} launches have not ended: {named}{more}; wait for them, or write --abandon-launches",
+        "open launches would be abandoned ({}): {named}{more}; wait until they end, or pass --abandon-launches",
         open.len()
     )))
 }
 
-/// The launches that have not ended: each is noted among what is due.
+/// Returns the launches that have not ended. Each of them has a due entry.
 async fn open_launches(
     ledger: &impl Ledger,
     storage: &Storage,
@@ -39,7 +40,7 @@ async fn open_launches(
 ) -> Result<Vec<String>, LedgerError> {
     let mut open = Vec::new();
     let (prefix, mut after) = (storage.due_prefix(), None);
-    // Behind every time.
+    // Sorts after every due time.
     let until = format!("{prefix}~");
     loop {
         let uris = ledger.list(&prefix, after.as_deref(), &until).await?;
@@ -51,7 +52,7 @@ async fn open_launches(
                 continue;
             }
             let Some(entry) = ledger.read(&storage.launch_uri(&key)).await? else { continue };
-            // What cannot be read has not been seen to end.
+            // A record that cannot be decoded counts as open.
             let has_ended =
                 serde_json::from_str::<LaunchRecord>(&entry.text).is_ok_and(|record| record.ended.is_some());
             if !has_ended {
@@ -76,7 +77,7 @@ pub(crate) async fn refuse_full_queues(account: &Account, urls: &[&str]) -> Resu
         let attributes = match get.send().await {
             Ok(got) => got.attributes.unwrap_or_default(),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => continue,
-            Err(error) => return Err(refused(url, &error)),
+            Err(error) => return Err(refused(&format!("cannot read the attributes of {url}"), &error)),
         };
         let messages: u64 = attributes.values().filter_map(|count| count.parse::<u64>().ok()).sum();
         if messages > 0 {
@@ -86,7 +87,7 @@ pub(crate) async fn refuse_full_queues(account: &Account, urls: &[&str]) -> Resu
     match full.as_slice() {
         [] => Ok(()),
         full => Err(Failed::Refused(format!(
-            "queues that hold messages would be deleted: {}; work them off first, or write --delete-messages",
+            "queues that hold messages would be deleted: {}; empty them first, or pass --delete-messages",
             full.join(", ")
         ))),
     }

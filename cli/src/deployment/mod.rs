@@ -1,7 +1,8 @@
-//! What a deployment would change, and doing it.
+//! Prepares a deployment, shows what it would change, and carries it out.
 //!
-//! [`Deployment::prepare`] compares what is wanted with what is there; [`show`](Deployment::show) tells it; [`carry_out`](Deployment::carry_out)
-//! does it. Two stacks are involved: the bucket's, which is made before anything can lie in it, and that of all the rest.
+//! [`Deployment::prepare`] compares the config with the account, [`show`](Deployment::show) prints the difference, and
+//! [`carry_out`](Deployment::carry_out) applies it. There are two stacks: one for the bucket, which is created first,
+//! and one for everything else.
 
 mod cloudformation;
 mod code;
@@ -24,42 +25,43 @@ use crate::account::Account;
 use crate::artifacts::{self, Artifact};
 use crate::config::Loaded;
 use crate::exit::Failed;
-use crate::output::step;
 pub(crate) use cloudformation::{delete, existing};
 use code::{roles, upload_code};
 use config_files::ConfigFile;
 use difference::Difference;
 pub(crate) use losses::{refuse_full_queues, refuse_open_launches};
+use progress::step;
 use stack::Stack;
 
-/// How old the config may be that a function decides by: twice as old as one that it trusts without a look.
+/// A function uses the old config for at most this long: if its last check for changes is older, it checks again before
+/// it decides an event. That is twice the age at which it checks in the background.
 const CONFIG_AGE_MAX: Duration = Duration::from_secs(60);
-/// What stands for the bucket's name until the bucket is there.
+/// The placeholder for the bucket's name until the bucket exists.
 const BUCKET_TO_BE: &str = "(the new bucket)";
 
-/// Everything that a deployment would do.
+/// A prepared deployment.
 #[derive(Debug)]
 pub(crate) struct Deployment {
-    /// The bucket's stack; none where the bucket is adopted.
+    /// The bucket's stack, or `None` if the bucket is adopted.
     storage: Option<Difference>,
     stack: Difference,
     functions: Vec<Function>,
     artifacts: Vec<Artifact>,
-    /// Whether the functions' code could be compared.
+    /// Whether the functions' code was given, and is compared.
     knows_code: bool,
     config: Vec<ConfigFile>,
-    /// The bucket, if it is there.
+    /// The bucket, if it exists.
     bucket: Option<String>,
 }
 
-/// The name of the bucket's stack.
+/// Returns the name of the bucket's stack.
 pub(crate) fn storage_stack(config: &RoutingConfig) -> String {
     format!("{}-storage", config.stack.name())
 }
 
 impl Deployment {
-    /// Compares what a config wants with what an account has. `artifacts` is the folder of the functions' code; where it is not given, the
-    /// code stays as it is.
+    /// Compares what the config needs with what the account has. `artifacts` is the folder of the functions' code;
+    /// without it, the code stays as it is.
     pub(crate) async fn prepare(
         account: &Account,
         loaded: &Loaded,
@@ -70,7 +72,7 @@ impl Deployment {
         let is_adopted = config.stack.storage_bucket == Some(Origin::Adopt);
         if is_adopted && config.storage.is_none() {
             return Err(Failed::Usage(
-                "`stack.storage_bucket: adopt` needs the bucket's name: add `storage: { bucket: NAME }`".to_owned(),
+                "`stack.storage_bucket: adopt` needs the bucket's name; add `storage: { bucket: NAME }`".to_owned(),
             ));
         }
         let storage = match is_adopted {
@@ -114,7 +116,7 @@ impl Deployment {
         Ok(Self { storage, stack, functions, artifacts: archives, knows_code, config, bucket })
     }
 
-    /// Refuses a deployment that lacks the code of a function.
+    /// Fails if the code of a function is neither given nor deployed.
     pub(crate) fn has_all_code(&self) -> Result<(), Failed> {
         let lacking =
             self.functions.iter().find(|function| !self.stack.parameters.contains_key(&function.code_parameter()));
@@ -124,7 +126,7 @@ impl Deployment {
         }
     }
 
-    /// Whether everything is as it is wanted.
+    /// Returns whether nothing would change.
     pub(crate) fn is_empty(&self) -> bool {
         self.differences().all(|difference| difference.changes.is_empty())
             && self.config.iter().all(|file| !file.has_changed())
@@ -134,7 +136,7 @@ impl Deployment {
         self.storage.iter().chain([&self.stack])
     }
 
-    /// The queues that would be deleted, by their URLs.
+    /// Returns the URLs of the queues that would be deleted.
     fn queues_removed(&self) -> Vec<&str> {
         let Some(existing) = &self.stack.existing else { return Vec::new() };
         if existing.is_leftover() {
@@ -144,7 +146,7 @@ impl Deployment {
         removed.filter_map(|change| existing.queues.get(&change.id)).map(String::as_str).collect()
     }
 
-    /// The resources of a stack that is there which would be made anew.
+    /// Returns the deployed resources that would be replaced.
     pub(crate) async fn replacements(&self, account: &Account) -> Result<Vec<String>, Failed> {
         match self.stack.is_new || self.stack.changes.is_empty() {
             true => Ok(Vec::new()),
@@ -152,7 +154,7 @@ impl Deployment {
         }
     }
 
-    /// Refuses what would lose messages or launches.
+    /// Refuses a deployment that would lose messages or open launches.
     pub(crate) async fn refuse_losses(
         &self,
         account: &Account,
@@ -166,7 +168,8 @@ impl Deployment {
         let in_use = named.map(|queue| &queue.name).find(|queue| removed.iter().any(|url| name(url) == **queue));
         if let Some(queue) = in_use {
             return Err(Failed::Refused(format!(
-                "the queue {queue} is the stack's, and would be deleted though the config is on it: leave `queue: create`"
+                "the stack created the queue {queue} and would delete it, but the config still uses it; \
+                 keep `queue: create`"
             )));
         }
         if !may_lose_messages {
@@ -175,12 +178,12 @@ impl Deployment {
         let gives_up = |change: &Change| change.action == Action::Remove && change.id == Function::TaskLifecycle.id();
         if !may_abandon_launches && self.stack.changes.iter().any(gives_up) {
             return Err(Failed::Refused(
-                "the config gives the ledger up, and nobody would see to launches that have not ended: when all have, write \
-                 --abandon-launches"
+                "the config no longer has a ledger, and open launches would be abandoned; wait until all launches have \
+                 ended, then pass --abandon-launches"
                     .to_owned(),
             ));
         }
-        // A launch of a route that is gone is not seen to any more, if nothing may be done in its cluster.
+        // An open launch of a removed route cannot go on without the permissions in its cluster.
         let narrows = self.permissions().is_some_and(|permissions| permissions.narrows);
         if let Some(storage) = config.ledger().filter(|_| narrows && !may_abandon_launches) {
             let is_gone = |route: &str| !config.routes.iter().any(|known| known.name == route);
@@ -189,7 +192,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// How what functions may do differs from what they may do now; none where they are new.
+    /// Compares the functions' new permissions with their present ones. Returns `None` if the stack is new.
     fn permissions(&self) -> Option<Permissions> {
         let existing = self.stack.existing.as_ref().filter(|_| !self.stack.is_new)?;
         Some(infra::permissions(
@@ -198,8 +201,8 @@ impl Deployment {
         ))
     }
 
-    /// Makes it so. Whatever the order of things, a function's config never asks for what its role does not allow, and no event comes that
-    /// its config does not know: first what may be done in addition, then the config, then all the rest.
+    /// Applies the deployment in this order: additional permissions, the config, everything else. A function's config
+    /// therefore never needs what its role does not allow, and no event arrives that the config does not know.
     pub(crate) async fn carry_out(mut self, account: &Account) -> Result<(), Failed> {
         if let Some(storage) = &self.storage {
             let made = cloudformation::apply(account, storage, None).await?;
@@ -207,7 +210,7 @@ impl Deployment {
             self.bucket = bucket.or(self.bucket);
         }
         let Some(bucket) = self.bucket.clone() else {
-            return Err(Failed::Aws(format!("the stack {}-storage tells no bucket", self.stack.name)));
+            return Err(Failed::Aws(format!("the stack {}-storage has no output `Bucket`", self.stack.name)));
         };
         self.stack.parameters.insert(infra::BUCKET_PARAMETER.to_owned(), bucket.clone());
         for artifact in &self.artifacts {
@@ -221,39 +224,40 @@ impl Deployment {
             return config_files::upload(account, &bucket, &self.config).await;
         }
         if let Some(wider) = permissions.and_then(|permissions| permissions.wider) {
-            step("allows what the new config needs");
+            step("adding the permissions that the new config needs");
             let wider = self.stack.with_template(wider);
             cloudformation::apply(account, &wider, Some(&bucket)).await?;
         }
         config_files::upload(account, &bucket, &self.config).await?;
         if narrows {
-            step("waits a minute, until no function decides by the old config any more");
+            step("waiting a minute, until no function uses the old config any more");
             tokio::time::sleep(CONFIG_AGE_MAX).await;
         }
         let applied = cloudformation::apply(account, &self.stack, Some(&bucket)).await;
         if matches!(applied, Err(Failed::RolledBack(_))) {
-            // The reason that is told is the stack's own.
+            // The user needs the reason of the stack's failure, not of a failed restore.
             let _ = config_files::restore(account, &bucket, &self.config).await;
         }
         applied.map(drop)
     }
 }
 
-/// The ledger of a stack is in its bucket, and would be left behind with launches that have not ended.
+/// Refuses to move a stack to another bucket: the ledger would stay behind, with its open launches.
 fn refuse_another_bucket(config: &RoutingConfig, there: Option<&Stack>) -> Result<(), Failed> {
     let wanted = config.storage.as_ref().map(|storage| storage.bucket.0.as_str());
     let known =
         there.filter(|stack| !stack.is_leftover()).and_then(|stack| stack.parameters.get(infra::BUCKET_PARAMETER));
     match wanted.zip(known) {
         Some((wanted, known)) if wanted != known => Err(Failed::Refused(format!(
-            "the stack {} has its ledger in the bucket {known}, and the config says {wanted}: write `{known}`, or destroy the stack first",
+            "the stack {} has its ledger in the bucket {known}, but the config names {wanted}; set `storage.bucket` to \
+             `{known}`, or destroy the stack first",
             config.stack.name()
         ))),
         _ => Ok(()),
     }
 }
 
-/// Whether events may come by it that did not come before.
+/// Returns whether the change may let events arrive that did not arrive before.
 fn brings_events(change: &Change) -> bool {
     let sources = ["AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping"];
     change.action != Action::Remove && sources.contains(&change.kind.as_str())

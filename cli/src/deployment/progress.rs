@@ -1,10 +1,10 @@
-//! How far a stack's change has come.
+//! Prints the progress of a deployment.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::printable;
 
-/// How far a stack's change has come: a bar on a terminal, and a line for each resource.
+/// The progress of a stack's change: a bar on a terminal, and a line for each event of a resource.
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
@@ -18,7 +18,7 @@ impl Progress {
         Self { bar }
     }
 
-    /// Tells what happened to a resource.
+    /// Prints what happened to a resource.
     pub(crate) fn event(&self, status: &str, kind: &str, id: &str, reason: &str) {
         let reason = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
         self.bar.suspend(|| anstream::eprintln!("  {status:<20} {kind} {id}{reason}"));
@@ -32,4 +32,9 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Prints on standard error what is being done.
+pub(crate) fn step(text: &str) {
+    anstream::eprintln!("{}", printable(text));
 }

@@ -1,4 +1,4 @@
-//! What a deployment would change and does, for people and as JSON.
+//! Prints what a deployment would change, for people and as JSON.
 
 use infra::{Action, Change};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::config_files::ConfigFile;
 use super::difference::Difference;
 use crate::output::printable;
 
-/// The longest value that is shown whole.
+/// Longer values are cut off after this many characters.
 const VALUE_CHARACTERS_MAX: usize = 100;
 
 const ADDED: &str = "\u{1b}[32m";
@@ -21,7 +21,7 @@ impl Deployment {
     /// Prints what would change.
     pub(crate) fn show(&self) {
         for difference in self.differences().filter(|difference| !difference.changes.is_empty()) {
-            let new = if difference.is_new { ", which is new" } else { "" };
+            let new = if difference.is_new { " (new)" } else { "" };
             anstream::println!("stack {}{new}", difference.name);
             difference.changes.iter().for_each(show);
         }
@@ -29,7 +29,7 @@ impl Deployment {
             show_file(file, self.bucket.as_deref());
         }
         if !self.knows_code {
-            anstream::println!("the functions' code is not compared: no --artifacts");
+            anstream::println!("the functions' code is not compared; pass --artifacts to compare it");
         }
         match self.is_empty() {
             true => anstream::println!("nothing changes"),
@@ -44,11 +44,11 @@ impl Deployment {
         let permissions = all.iter().filter(|change| change.is_about_permissions()).count();
         let config = if self.config.iter().any(ConfigFile::has_changed) { "; the config changes" } else { "" };
         let of_permissions =
-            if permissions > 0 { format!("; {permissions} of them change permissions") } else { String::new() };
+            if permissions > 0 { format!("; changes of permissions: {permissions}") } else { String::new() };
         format!("{added} to add, {changed} to change, {removed} to remove{of_permissions}{config}")
     }
 
-    /// What would change, as JSON.
+    /// Returns what would change, as JSON.
     pub(crate) fn to_json(&self) -> Value {
         let change = |change: &Change| {
             let details: Vec<Value> = change

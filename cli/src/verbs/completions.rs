@@ -1,4 +1,4 @@
-//! `ecs-trigger completions`: completion scripts for shells.
+//! `ecs-trigger completions`: prints a shell completion script.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -6,20 +6,21 @@ use clap_complete::Shell;
 use crate::exit::Failed;
 use crate::output;
 
-/// Print a shell's completion script.
+/// Print a shell completion script.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ecs-trigger completions bash > ~/.local/share/bash-completion/completions/ecs-trigger
+  ecs-trigger completions bash \\
+    > ~/.local/share/bash-completion/completions/ecs-trigger
   ecs-trigger completions zsh > ~/.zfunc/_ecs-trigger
   ecs-trigger completions fish > ~/.config/fish/completions/ecs-trigger.fish")]
 pub(crate) struct Completions {
-    /// The shell.
+    /// The shell to complete for.
     shell: Shell,
 }
 
 impl Completions {
-    /// Prints the script of a command line.
+    /// Prints the completion script for a command.
     pub(crate) fn run(self, mut command: Command) -> Result<(), Failed> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "ecs-trigger", &mut script);

@@ -1,4 +1,4 @@
-//! `ecs-trigger deploy`: makes the stack as the config wants it.
+//! `ecs-trigger deploy`: creates or updates the stack.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,11 @@ use crate::confirm::confirmed;
 use crate::deployment::Deployment;
 use crate::exit::Failed;
 
-/// Make the stack as the config wants it: show what changes, ask, and do it.
+/// Create or update the stack: show what would change, ask, and apply it.
 ///
-/// The functions' binaries are put into archives and uploaded under their content's hash; CloudFormation does the rest by a change
-/// set, all of it or nothing. A change of the config alone is uploaded and comes into force within 30 seconds.
+/// Packs the functions' binaries, uploads them under a hash of their content, and changes the stack by CloudFormation
+/// change sets; a change set that fails is rolled back. A change of the config alone is only uploaded, and is in force
+/// within a minute.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,17 +26,17 @@ pub(crate) struct Deploy {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// The folder with the functions' binaries: DIR/event-trigger/bootstrap, as cargo-lambda builds them, or DIR/event-trigger.
-    /// Default: target/lambda; if that is not there, the functions' code stays as it is.
+    /// Folder with the functions' binaries: DIR/event-trigger/bootstrap, as cargo-lambda builds them, or
+    /// DIR/event-trigger. Default: target/lambda; if that does not exist, the deployed code stays as it is.
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
-    /// Delete queues also if they hold messages.
+    /// Delete queues even if they hold messages.
     #[arg(long)]
     delete_messages: bool,
-    /// Also if launches of routes that are removed have not ended.
+    /// Deploy even if open launches would be abandoned.
     #[arg(long)]
     abandon_launches: bool,
     #[command(flatten)]
@@ -58,10 +59,10 @@ impl Deploy {
             let (config, abandon) = (&loaded.config, self.abandon_launches);
             deployment.refuse_losses(&account, config, self.delete_messages, abandon).await?;
             for replaced in deployment.replacements(&account).await? {
-                anstream::println!("replaces {replaced}");
+                anstream::println!("will be replaced: {replaced}");
             }
             if !self.yes && !confirmed("deploy?")? {
-                return Err(Failed::Refused("nothing was changed".to_owned()));
+                return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
             }
             deployment.carry_out(&account).await?;
             anstream::println!("deployed: {}", loaded.config.stack.name());

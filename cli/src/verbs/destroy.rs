@@ -10,10 +10,10 @@ use crate::confirm::confirmed;
 use crate::deployment::{delete, existing, refuse_full_queues, refuse_open_launches, storage_stack};
 use crate::exit::Failed;
 
-/// Delete the stack: functions, rules, schedules, the queues that it made. The bucket with the ledger and the config stays.
+/// Delete the stack, but keep the bucket with the ledger and the config.
 ///
-/// Refuses while the ledger holds launches that have not ended, since nobody would see to them any more, and while a queue that would be
-/// deleted holds messages.
+/// Deletes the functions, rules, schedules and all other resources of the stack, with every queue that it created.
+/// Refuses while launches are open, as nothing would continue them, and while one of these queues holds messages.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,13 +23,13 @@ pub(crate) struct Destroy {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
-    /// Also if launches have not ended: their tasks run on, and what should follow does not.
+    /// Delete the stack even if launches are open: their tasks run on, but ecs-trigger no longer follows them.
     #[arg(long)]
     abandon_launches: bool,
-    /// Delete queues also if they hold messages.
+    /// Delete queues even if they hold messages.
     #[arg(long)]
     delete_messages: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ impl Destroy {
         block_on(async {
             let account = self.account.connect().await?;
             let Some(stack) = existing(&account, name).await? else {
-                anstream::println!("there is no stack {name}");
+                anstream::println!("the stack {name} does not exist");
                 return Ok(());
             };
             if let Some(storage) = config.ledger().filter(|_| !self.abandon_launches) {
@@ -55,14 +55,15 @@ impl Destroy {
             }
             anstream::println!("stack {name}: {} resources would be deleted", stack.physical_ids.len());
             if !self.yes && !confirmed("delete them?")? {
-                return Err(Failed::Refused("nothing was deleted".to_owned()));
+                return Err(Failed::Refused("not confirmed; nothing was deleted".to_owned()));
             }
             delete(&account, name).await?;
             anstream::println!("deleted: {name}");
             if let Some(storage) = existing(&account, &storage_stack(&config)).await? {
                 let bucket = storage.outputs.get(infra::BUCKET_OUTPUT).map_or("", String::as_str);
                 anstream::println!(
-                    "the bucket {bucket} stays, with the config and what happened; to delete it too, empty it, and delete it and the stack {}",
+                    "the bucket {bucket} stays with all it holds; to delete it too, empty it, then delete it and the \
+                     stack {}",
                     storage.name
                 );
             }

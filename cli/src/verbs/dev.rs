@@ -1,4 +1,4 @@
-//! `ecs-trigger dev`: the whole of it on this machine, with folders as buckets and processes as tasks.
+//! `ecs-trigger dev`: runs a project on this machine, with folders as buckets and queues, and processes as tasks.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,38 +20,47 @@ use crate::exit::Failed;
 use crate::output::{self, printable};
 use crate::sample::time;
 
-/// Run a project on this machine: no AWS account, no Docker needed.
+/// Run a project on this machine, without AWS or Docker.
 ///
-/// Folders stand for buckets. When a file lands in one, the very event that EventBridge would send is made of it and goes the
-/// same way as on AWS: decoded, matched, rendered; and the task's containers are started as processes, as `local:` in the
-/// config says, with the overrides applied. Folders stand for queues as well: a file in one is a message, and `ecs-trigger
-/// send` writes one. Schedules fire. Ctrl-C stops the tasks.
+/// Folders stand in for buckets. When a file lands in one, `dev` makes the event that EventBridge would send for it,
+/// and handles the event with the same code as on AWS. It starts the task's containers as processes, as `local:` in the
+/// config says, with the overrides applied. Folders stand in for queues too: each file is a message, and `ecs-trigger
+/// send` writes one. Schedules fire. Ctrl-C stops the tasks. Only a container with an `image` needs Docker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ecs-trigger dev examples/quickstart --once     take the files that are there, end with the last task
-  ecs-trigger dev examples/quickstart            wait for files
-  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z    fire what is due within a minute from then
-  ecs-trigger dev examples/nightly --speed 3600                        an hour in a second
+  # Process the files that are there, and end with the last task
+  ecs-trigger dev examples/quickstart --once
 
-Exits with 1 if --once saw a task fail or could not start one, with 3 if the config has errors.")]
+  # Wait for new files
+  ecs-trigger dev examples/quickstart
+
+  # Fire what is due within a minute from this time
+  ecs-trigger dev examples/nightly --once --at 2026-12-31T18:00:00Z
+
+  # Let an hour pass in a second
+  ecs-trigger dev examples/nightly --speed 3600
+
+Exits with 3 if the config has errors; with --once also with 1 if a task failed
+or could not be started, and with 130 if it was interrupted.")]
 pub(crate) struct Dev {
-    /// The project's folder, or its config.
+    /// The project's folder, or its config file.
     #[arg(default_value = ".")]
     project: PathBuf,
-    /// Take the files and messages that are there, and end when the last task has ended.
+    /// Process the files and messages that are there, and end when the last task has ended.
     #[arg(long)]
     once: bool,
-    /// How many tasks may run at once; the others wait.
+    /// Maximum number of tasks that run at once; further tasks wait.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     max_tasks: u16,
-    /// Begin the schedules' clock at this time, as in 2026-12-31T18:00:00Z. With --once, fire what is due within a minute from then.
+    /// Start the schedules' clock at this time, such as 2026-12-31T18:00:00Z. With --once, fire what is due within a
+    /// minute from then.
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
-    /// Let the schedules' clock run N times as fast.
+    /// Run the schedules' clock N times as fast.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     speed: f64,
-    /// Print what happens as JSON, one object a line.
+    /// Print what happens as JSON, one object per line.
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +80,7 @@ impl Dev {
         };
         let mut interrupted = false;
         let show = |happening: &Happening| match self.json {
-            // A reader that is gone is no reason to stop the tasks.
+            // A reader that has gone does not stop the tasks.
             true => drop(output::json_line(&as_json(happening))),
             false => print(happening, self.once),
         };
@@ -94,15 +103,15 @@ impl Dev {
     }
 }
 
-/// A day in a second.
+/// A faster clock is rejected: at this speed, a day passes in a second.
 const SPEED_MAX: f64 = 86_400.0;
 
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse::<f64>().ok().filter(|speed| *speed > 0.0 && *speed <= SPEED_MAX);
-    speed.ok_or_else(|| format!("must be a number above 0 and at most {SPEED_MAX}, a day in a second"))
+    speed.ok_or_else(|| format!("write a number above 0 and at most {SPEED_MAX}, at which a day passes in a second"))
 }
 
-/// Ctrl-C and requests to end, heard from now on.
+/// The handlers for Ctrl-C and SIGTERM. A signal that arrives before `wait` is not lost.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -136,13 +145,13 @@ fn failed(error: DevError) -> Failed {
     }
 }
 
-/// Keeps a process from outliving `dev`; for `dev`'s own use.
+/// Stop a process when `dev` ends (for internal use).
 #[derive(Debug, Args)]
 pub(crate) struct Supervise {
-    /// The Docker container that the process is a client of.
+    /// The Docker container that the process is the client of.
     #[arg(long)]
     container: Option<String>,
-    /// The process.
+    /// The process's command line.
     #[arg(last = true)]
     command: Vec<String>,
 }
@@ -157,39 +166,39 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
-/// One task's lines have one colour.
+/// All lines of a task have the same color.
 const TASK_COLOURS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
 
 fn print(happening: &Happening, once: bool) {
     match happening {
         Happening::Watching { bucket, folder, files } if once => {
-            println!("{BOLD}{bucket}{BOLD:#} is {} ({})", folder.display(), counted(*files, "file"));
+            println!("bucket {BOLD}{bucket}{BOLD:#}: folder {} ({})", folder.display(), counted(*files, "file"));
         }
         Happening::Watching { bucket, folder, files } => {
             let there = match files {
                 0 => String::new(),
-                _ => format!(" ({} there already; `--once` takes those)", counted(*files, "file")),
+                _ => format!(" (ignoring {} already there; `--once` processes them)", counted(*files, "file")),
             };
-            println!("{BOLD}{bucket}{BOLD:#} is {}, waiting for files{there}", folder.display());
+            println!("bucket {BOLD}{bucket}{BOLD:#}: folder {}, waiting for new files{there}", folder.display());
         }
         Happening::WatchingQueue { queue, folder, messages } => {
-            println!("{BOLD}{queue}{BOLD:#} is {} ({})", folder.display(), counted(*messages, "message"));
+            println!("queue {BOLD}{queue}{BOLD:#}: folder {} ({})", folder.display(), counted(*messages, "message"));
         }
         Happening::Scheduled { route, next } => match next {
             Some(next) => println!("{BOLD}{route}{BOLD:#} fires next at {next}"),
             None => println!("{BOLD}{route}{BOLD:#} never fires again"),
         },
         Happening::Fired { route, scheduled_time } => println!("{scheduled_time}: {BOLD}{route}{BOLD:#} fires"),
-        Happening::Superseded { next } => println!("  {DIM}missed; the firing at {next} stands for it{DIM:#}"),
+        Happening::Superseded { next } => println!("  {DIM}skipped: superseded by the firing at {next}{DIM:#}"),
         Happening::Message { queue, message_id, receive_count } => {
             let again = if *receive_count > 1 { format!(", received {receive_count} times") } else { String::new() };
-            println!("message of {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id));
+            println!("message from {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id));
         }
-        Happening::TestEvent => println!("  {DIM}S3 tries out a notification{DIM:#}"),
-        Happening::HeldBack => println!("  {DIM}goes back, as an earlier message of its group failed{DIM:#}"),
+        Happening::TestEvent => println!("  {DIM}ignored: S3's test notification{DIM:#}"),
+        Happening::HeldBack => println!("  {DIM}returned to its queue: an earlier message of its group failed{DIM:#}"),
         Happening::DeadLettered { queue, file } => {
-            eprintln!("  {RED}dead letter{RED:#} of {queue}: {}", file.display());
+            eprintln!("  {RED}dead letter{RED:#} from the queue {queue}: {}", file.display());
         }
         Happening::Object { detail_type, bucket, key } => {
             println!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
@@ -197,22 +206,23 @@ fn print(happening: &Happening, once: bool) {
         Happening::Incomplete { bucket, key } => {
             println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
         }
-        Happening::Duplicate { route } => println!("  {DIM}{route} ran for this very event before{DIM:#}"),
+        Happening::Duplicate { route } => println!("  {DIM}{route} has already run for this event{DIM:#}"),
         Happening::Skipped { route, reason } => println!("  {DIM}{route} is skipped: {reason}{DIM:#}"),
         Happening::Deferred { route, reason } => println!("  {DIM}{route} waits: {}{DIM:#}", printable(reason)),
         Happening::EventDeadLettered { route, reason } => {
-            eprintln!("  {RED}dead letter{RED:#} of {route}: {}", printable(reason));
+            eprintln!("  {RED}dead letter{RED:#} from the route {route}: {}", printable(reason));
         }
-        Happening::Ignored => println!("  {DIM}no route matches it{DIM:#}"),
+        Happening::Ignored => println!("  {DIM}no route matches{DIM:#}"),
         Happening::EmptyList { routes } => {
-            println!("  {DIM}the list of `for_each` is empty for {}{DIM:#}", routes.join(", "));
+            println!("  {DIM}the `for_each` list is empty for {}{DIM:#}", routes.join(", "));
         }
         Happening::Launched { route, task_name, tasks } => {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
             println!("  {route} runs {task_name} as {}", tasks.join(", "));
         }
         Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths } => println!(
-            "{BOLD}{worker}{BOLD:#} {} {visible} visible, {in_flight} in flight; {running} of {desired} workers run; {DIM}{}{DIM:#}",
+            "{BOLD}{worker}{BOLD:#} {} {visible} visible, {in_flight} in flight; {running} of {desired} workers; \
+             {DIM}{}{DIM:#}",
             chart(depths),
             printable(reason)
         ),
@@ -228,7 +238,7 @@ fn print(happening: &Happening, once: bool) {
     }
 }
 
-/// The depths of the last ticks as bars, the highest of them the full height.
+/// Returns the depths of the last ticks as a bar chart, scaled to the highest of them.
 fn chart(depths: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let highest = depths.iter().copied().max().unwrap_or(0).max(1);
@@ -237,7 +247,8 @@ fn chart(depths: &[u64]) -> String {
 }
 
 fn label(task: &str) -> String {
-    // Ids are hexadecimal digits of a hash, so that any digit spreads the colours evenly; the last counts the copies.
+    // Ids are the hexadecimal digits of a hash, so their sum spreads the colors evenly. The last digit tells the copies
+    // of a task apart.
     let short: String = task.chars().take(7).chain(task.chars().last()).collect();
     let colour = task.bytes().map(usize::from).sum::<usize>() % TASK_COLOURS.len();
     let style = TASK_COLOURS[colour].on_default();

@@ -1,4 +1,4 @@
-//! `ecs-trigger diff`: what would a deployment change?
+//! `ecs-trigger diff`: shows what a deployment would change.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub(crate) struct Diff {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// The folder with the functions' binaries. Default: target/lambda, if it is there; else their code is not compared.
+    /// Folder with the functions' binaries. Default: target/lambda; if that does not exist, their code is not compared.
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
     /// Exit with 1 if something would change.

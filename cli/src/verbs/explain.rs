@@ -1,4 +1,4 @@
-//! `ecs-trigger explain`: why does an event take a route, or how near does it come?
+//! `ecs-trigger explain`: explains why an event matches a route, or why not.
 
 use std::path::PathBuf;
 
@@ -19,21 +19,24 @@ use crate::explanation::{GREEN, RED, as_json, print};
 use crate::output::{self, printable};
 use crate::sample::Sample;
 
-/// Say why an event takes a route, or how near it comes: field by field, with the event's values and the places in the
-/// config.
+/// Explain why an event matches a route, or why not.
+///
+/// Shows each field of the route's pattern with the event's value and the place in the config. Of several alternatives
+/// in a pattern, shows the one that matches or the nearest miss. Starts nothing, and does not call AWS.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ecs-trigger explain event.json
-  ecs-trigger explain --config examples/quickstart examples/quickstart/event.json --route csv-upload
+  ecs-trigger explain --config examples/quickstart --route csv-upload \\
+    examples/quickstart/event.json
   ecs-trigger explain event.json --json | jq '.routes[] | select(.matches)'")]
 pub(crate) struct Explain {
     #[command(flatten)]
     sample: Sample,
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
-    /// This route only.
+    /// Explain this route only.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// Print the explanation as JSON.
@@ -85,11 +88,11 @@ impl Explain {
     }
 }
 
-/// Why an event takes a route, or why not.
+/// Why an event matches a route, or why not.
 enum Answer {
-    /// The route's pattern says so.
+    /// The route's pattern decides.
     Pattern(Explanation),
-    /// The route's source says so.
+    /// The route's source decides, because the route has no pattern or does not take events of this kind.
     Source { matches: bool, reason: String },
 }
 
@@ -97,20 +100,20 @@ fn answer(on: &EventSource, event: &Event, route: &str, flat: &FlatEvent<'_>) ->
     let source = |matches, reason: String| Answer::Source { matches, reason };
     match (on, &event.kind) {
         (EventSource::Events(pattern), EventKind::EventBridge(_)) => Answer::Pattern(pattern.pattern.explain(flat)),
-        (EventSource::Events(_), _) => source(false, "it is on events of EventBridge".to_owned()),
+        (EventSource::Events(_), _) => source(false, "its source is EventBridge".to_owned()),
         (EventSource::Queue(of_queue), EventKind::Message(message)) if of_queue.queue.is(&message.queue) => {
             match &of_queue.pattern {
                 Some(pattern) => Answer::Pattern(pattern.pattern.explain(flat)),
                 None => source(true, "it takes every message of its queue".to_owned()),
             }
         }
-        (EventSource::Queue(of_queue), _) => source(false, format!("it is on the queue {}", of_queue.queue.name)),
+        (EventSource::Queue(of_queue), _) => source(false, format!("its source is the queue {}", of_queue.queue.name)),
         (EventSource::Schedule(schedule), EventKind::Firing(firing)) if firing.route == route => match schedule.enabled
         {
-            true => source(true, "it is on this schedule".to_owned()),
+            true => source(true, "the event is a firing of its schedule".to_owned()),
             false => source(false, "its schedule is disabled".to_owned()),
         },
-        (EventSource::Schedule(schedule), _) => source(false, format!("it is on the schedule {}", schedule.text)),
+        (EventSource::Schedule(schedule), _) => source(false, format!("its source is the schedule {}", schedule.text)),
     }
 }
 

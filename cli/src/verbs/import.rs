@@ -1,4 +1,4 @@
-//! `ecs-trigger import`: other tools' files as our config.
+//! `ecs-trigger import`: converts other tools' files to a config.
 
 mod copilot;
 
@@ -14,7 +14,7 @@ use crate::exit::Failed;
 use crate::{diagnostics, output};
 use copilot::{Imported, Names};
 
-/// Make a config of another tool's file.
+/// Convert another tool's file to a config.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     #[command(subcommand)]
@@ -26,23 +26,26 @@ enum Of {
     Copilot(Copilot),
 }
 
-/// Make a config of an AWS Copilot manifest: a Scheduled Job, or a Worker Service.
+/// Convert an AWS Copilot manifest of a Scheduled Job or a Worker Service.
 ///
-/// The config goes to standard output; what has no counterpart, or another meaning, to standard error, a line each with the manifest's key.
-/// What Copilot called by names that CloudFormation made up is a variable in the config, unless it is given here.
+/// The config goes to standard output. Notes go to standard error: one line for each manifest key that has no
+/// counterpart or another meaning, and for each value that you must supply. Resource names that CloudFormation
+/// generated become variables in the config, unless you give them as options.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ecs-trigger import copilot copilot/report/manifest.yml --app shop --env prod > ecs-trigger.yaml
-  ecs-trigger import copilot manifest.yml --app shop --env prod --json | jq '.notes'")]
+  ecs-trigger import copilot copilot/report/manifest.yml --app shop --env prod \\
+    > ecs-trigger.yaml
+  ecs-trigger import copilot manifest.yml --app shop --env prod --json \\
+    | jq '.notes'")]
 struct Copilot {
-    /// The manifest; - is standard input.
+    /// The manifest: a file, or `-` for standard input.
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
     /// The Copilot application.
     #[arg(long, value_name = "NAME")]
     app: String,
-    /// The Copilot environment; its own settings in the manifest hold.
+    /// The Copilot environment, whose own settings in the manifest apply.
     #[arg(long, value_name = "NAME")]
     env: String,
     /// The cluster. Default: the variable CLUSTER.
@@ -51,7 +54,7 @@ struct Copilot {
     /// The ECS service of a Worker Service. Default: the variable SERVICE.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// The queue of a Worker Service. Default: the variable QUEUE.
+    /// The SQS queue of a Worker Service. Default: the variable QUEUE.
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
     /// The subnets of a job's tasks, separated by commas. Default: the variable SUBNET.
@@ -82,7 +85,7 @@ impl Copilot {
         };
         let source = Source::new(self.manifest.display().to_string(), text.clone());
         let (Some(node), problems) = yaml::parse(&text) else {
-            return Err(Failed::Usage(format!("{} is empty, or no YAML", self.manifest.display())));
+            return Err(Failed::Usage(format!("{} is empty or not YAML; name a manifest", self.manifest.display())));
         };
         if !problems.is_empty() {
             problems.iter().for_each(|problem| diagnostics::draw(&source, problem));
@@ -100,7 +103,7 @@ impl Copilot {
         };
         let Imported { config, notes } = copilot::import(&manifest, &names).map_err(Failed::Usage)?;
         let yaml = serde_saphyr::to_string(&config).map_err(|error| Failed::Io(format!("the config: {error}")))?;
-        let yaml = format!("# Made of a Copilot manifest by `ecs-trigger import copilot`.\n{yaml}");
+        let yaml = format!("# Converted from a Copilot manifest by `ecs-trigger import copilot`.\n{yaml}");
         match self.json {
             true => {
                 let notes: Vec<_> = notes.iter().map(|note| json!({ "key": note.key, "note": note.text })).collect();
@@ -111,11 +114,11 @@ impl Copilot {
                 notes.iter().for_each(|note| diagnostics::note(&format!("{}: {}", note.key, note.text)));
             }
         }
-        // The variables are for the user to set: any value does here.
+        // The user sets the variables later; any value will do for this check.
         let parsed = RoutingConfig::parse_with(Source::new("the config", yaml), &|_| Some("x".to_owned()));
         if let Err(problems) = parsed {
             problems.iter().for_each(|problem| diagnostics::warning(&problem.message));
-            diagnostics::warning("the config must be completed: `ecs-trigger validate` tells where");
+            diagnostics::warning("the config is incomplete; run `ecs-trigger validate` to see what to change");
         }
         Ok(())
     }

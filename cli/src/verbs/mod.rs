@@ -1,9 +1,12 @@
 //! One verb, one file: its help, its arguments, and what it does.
 
 pub(crate) mod completions;
+#[cfg(feature = "aws")]
 pub(crate) mod deploy;
+#[cfg(feature = "aws")]
 pub(crate) mod destroy;
 pub(crate) mod dev;
+#[cfg(feature = "aws")]
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod import;
@@ -17,4 +20,7 @@ pub(crate) mod simulate;
 pub(crate) mod synth;
 pub(crate) mod test;
 pub(crate) mod validate;
+#[cfg(feature = "aws")]
 pub(crate) mod verify;
+#[cfg(not(feature = "aws"))]
+pub(crate) mod without_aws;

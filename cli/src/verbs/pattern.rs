@@ -1,4 +1,4 @@
-//! `ecs-trigger pattern`: event patterns offline.
+//! `ecs-trigger pattern`: tries event patterns offline.
 
 mod check;
 mod test;
@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::exit::Failed;
 
-/// Try event patterns offline, with EventBridge's own semantics.
+/// Try event patterns offline, with EventBridge's semantics.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `ecs-trigger plan`: what would this event start?
+//! `ecs-trigger plan`: shows what an event would start.
 
 use std::path::PathBuf;
 
@@ -14,25 +14,28 @@ use crate::exit::Failed;
 use crate::output::{self, printable};
 use crate::sample::Sample;
 
-/// Show what an event would start: the routes it takes, and the exact RunTask request of each.
+/// Show what an event would start.
 ///
-/// Nothing is asked of AWS and nothing is started. The requests have AWS's own keys, so that `aws ecs run-task
-/// --cli-input-json` accepts them. Exits with 4 if the event is none, with 5 if its tasks cannot be requested; of a batch,
-/// every message is shown for itself.
+/// Prints the routes that match the event, and the exact RunTask request of each. Starts nothing, and does not call
+/// AWS. The requests have AWS's own keys, so `aws ecs run-task --cli-input-json` accepts them. Each message of a batch
+/// is planned by itself.
+///
+/// Exits with 4 if the input is not a recognized event, and with 5 if its tasks cannot be requested.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ecs-trigger plan event.json
-  ecs-trigger plan --config examples/quickstart examples/quickstart/event.json
+  ecs-trigger plan --config examples/quickstart \\
+    examples/quickstart/event.json
   ecs-trigger plan --queue jobs body.json
   ecs-trigger plan --schedule nightly --at 2026-12-31T18:00:00Z
   cat event.json | ecs-trigger plan - --json | jq '.launches[0].run_task'
 
-A batch of messages is printed as JSON with --json as { \"events\": [...] }.")]
+With --json, a batch of messages is printed as { \"events\": [...] }.")]
 pub(crate) struct Plan {
     #[command(flatten)]
     sample: Sample,
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
     /// Print the plan as JSON.
@@ -76,7 +79,7 @@ impl Plan {
             (false, _) => {}
         }
         if !self.json && asked.events.is_empty() && asked.undecoded.is_empty() {
-            anstream::println!("it holds no event: nothing would start");
+            anstream::println!("the input contains no event: nothing would start");
         }
         asked.check()?;
         if failed { Err(Failed::Plan) } else { Ok(()) }
@@ -153,9 +156,9 @@ fn print(event: &Event, plan: &EventPlan) {
     anstream::println!("{}", printable(&format!("{what}: {}", event.identity())));
     match (plan.routes.as_slice(), plan.launches.as_slice(), &event.kind) {
         ([], _, EventKind::Firing(_)) => anstream::println!("its schedule is disabled: nothing would start"),
-        ([], ..) => anstream::println!("no route matches it: nothing would start"),
+        ([], ..) => anstream::println!("no route matches: nothing would start"),
         (routes, [], _) => {
-            anstream::println!("the list of `for_each` is empty for {}: nothing would start", routes.join(", "));
+            anstream::println!("the `for_each` list is empty for {}: nothing would start", routes.join(", "));
         }
         _ => {}
     }
@@ -167,29 +170,29 @@ fn print(event: &Event, plan: &EventPlan) {
         };
         anstream::println!("\nroute {} would run the task {}{element}{call}:", launch.route, launch.task);
         if let Some(uri) = &launch.payload_uri {
-            anstream::println!("the event does not fit into the overrides and would be put at {uri}");
+            anstream::println!("the event is too large for the overrides and would be stored at {uri}");
         }
         anstream::println!("{:#}", json!(launch.request));
         for capacity in launch.capacity.iter().skip(1) {
-            anstream::println!("without capacity for it, then with {}", json!(capacity));
+            anstream::println!("without capacity for that, the next attempt would use {}", json!(capacity));
         }
         if let Some(Concurrency { max, when_full, .. }) = &launch.concurrency {
             anstream::println!(
-                "if {max} of its tasks run already, `when_full: {}` says what becomes of it",
+                "at most {max} tasks of the route (and `key`) run at once; beyond that, `when_full: {}` applies",
                 when_full.as_str()
             );
         }
         if let Some(timeout) = launch.timeout {
-            anstream::println!("stopped after {} s", timeout.as_secs());
+            anstream::println!("a task that runs longer than {} s is stopped", timeout.as_secs());
         }
         if let Some(Retry { attempts, on, backoff_seconds }) = &launch.retry {
             anstream::println!(
-                "started {attempts} times at most, {backoff_seconds} s after it failed by {}",
+                "a task starts at most {attempts} times in all, {backoff_seconds} s or more after a failure in {}",
                 json!(on)
             );
         }
         if launch.sequence.is_some() {
-            anstream::println!("ignored, if a later event of the same object was launched before");
+            anstream::println!("ignored if a later event of the same object has already been launched");
         }
     }
 }

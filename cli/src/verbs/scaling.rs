@@ -1,4 +1,4 @@
-//! `ecs-trigger scaling`: what does the policy of a worker decide?
+//! `ecs-trigger scaling`: asks a worker's scaling policy for decisions.
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::config::{FILE_NAME, load, worker_of};
 use crate::exit::Failed;
 use crate::output;
 
-/// Ask the scaling policy of a worker.
+/// Ask a worker's scaling policy for decisions.
 #[derive(Debug, Args)]
 pub(crate) struct Scaling {
     #[command(subcommand)]
@@ -32,23 +32,29 @@ impl Scaling {
     }
 }
 
-/// Read observations from standard input, a line each, and print the decision about each.
+/// Read observations from standard input and print a decision for each.
 ///
-/// An observation is JSON: `t` (seconds), `visible`, `in_flight`, `delayed`, `running`, `pending`, `desired` (counts), and where
-/// they are known `deployment_in_progress`, `protected`, `start_delays` ([seconds]) and `minutes` ([{sent, deleted, in_flight}]).
-/// What is `null` or left out is unknown. A decision is JSON: `t`, `desired` (the service's new count, or null), `launch` (tasks to
-/// start, or null) and `reason`. Each line is answered at once, and remembered for the next: so a log can be replayed, or a
-/// simulator of yours drive the policy.
+/// Each line is one observation, a JSON object with `t` (in seconds) and the counts `visible`, `in_flight`, `delayed`,
+/// `running`, `pending` and `desired`. It may also have `deployment_in_progress`, `protected`, `start_delays` (a list
+/// of seconds) and `minutes` (a list of objects with `sent`, `deleted` and `in_flight`). A value that is `null` or left
+/// out is unknown.
+///
+/// Each decision is one line of JSON with `t`, `desired` (the service's new desired count, or null), `launch` (the
+/// number of tasks to start, or null) and `reason`.
+///
+/// Each line is answered at once, and the policy remembers it for the next line. You can replay a log, or drive the
+/// policy from your own simulator.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  echo '{\"t\":0,\"visible\":42,\"in_flight\":0,\"running\":0,\"pending\":0,\"desired\":0}' | ecs-trigger scaling decide
+  echo '{\"t\":0,\"visible\":9,\"in_flight\":0,\"running\":0,\"pending\":0,\"desired\":0}' \\
+    | ecs-trigger scaling decide
   ecs-trigger scaling decide --worker image-worker < observations.jsonl")]
 struct Decide {
-    /// The worker. Not needed where the config has only one.
+    /// The worker. Default: the config's only worker.
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
     /// Add the numbers behind each decision: offered load, backlog, horizon, service time.
@@ -85,16 +91,17 @@ impl Decide {
     }
 }
 
-/// An observation, and its time as it was written and as it is meant: seconds since 1970, so that schedules hold for the times of a
-/// log.
+/// Parses a line into its `t`, the time that `t` means, and the observation.
+///
+/// `t` counts seconds since 1970, which lets the policy's schedules apply to the times of a log.
 fn read(line: &str) -> Result<(Value, Timestamp, Observation), String> {
     let help =
         "write an object such as {\"t\":0,\"visible\":1,\"in_flight\":0,\"running\":0,\"pending\":0,\"desired\":0}";
-    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}; {help}"))?;
+    let value: Value = serde_json::from_str(line).map_err(|error| format!("not JSON: {error}; {help}"))?;
     let t = value.get("t").cloned().unwrap_or(Value::Null);
     let seconds = t.as_f64().and_then(|t| SignedDuration::try_from_secs_f64(t).ok());
     let now = seconds.and_then(|seconds| Timestamp::UNIX_EPOCH.checked_add(seconds).ok());
-    let now = now.ok_or_else(|| format!("`t` is no time in seconds; {help}"))?;
+    let now = now.ok_or_else(|| format!("`t` is not a time in seconds; {help}"))?;
     let observation = serde_json::from_value(value).map_err(|error| format!("{error}; {help}"))?;
     Ok((t, now, observation))
 }

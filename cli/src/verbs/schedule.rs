@@ -1,4 +1,4 @@
-//! `ecs-trigger schedule`: when will it fire?
+//! `ecs-trigger schedule`: shows when schedules fire.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::exit::Failed;
 use crate::output;
 use crate::sample::{schedule_of, time};
 
-/// See when schedules fire.
+/// Show when schedules fire.
 #[derive(Debug, Args)]
 pub(crate) struct Schedule {
     #[command(subcommand)]
@@ -34,9 +34,9 @@ impl Schedule {
     }
 }
 
-/// Print the coming firings, in each route's time zone and in UTC.
+/// Print the next firings in the route's time zone and in UTC.
 ///
-/// A rate counts from its `start`; without one, on AWS from when it is deployed, and here from --after.
+/// A rate counts from its `start`. Without `start`, it counts from the deployment on AWS, and from --after here.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,18 +44,18 @@ Examples:
   ecs-trigger schedule next nightly --count 10
   ecs-trigger schedule next nightly --after 2026-03-28T00:00:00Z --json")]
 pub(crate) struct Next {
-    /// This route only.
+    /// The route whose firings to print. Default: all scheduled routes.
     route: Option<String>,
-    /// How many firings of each route.
+    /// Number of firings to print for each route.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
-    /// The firings after this time. Default: now.
+    /// Print the firings after this time. Default: now.
     #[arg(long, value_name = "TIME", value_parser = time)]
     after: Option<Timestamp>,
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
-    /// Print them as JSON.
+    /// Print the firings as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -78,7 +78,7 @@ impl Next {
             return output::json(&json!({ "schedules": shown.collect::<Vec<_>>() }));
         }
         if schedules.is_empty() {
-            println!("no route is on a schedule");
+            println!("the config has no scheduled routes");
         }
         for (route, schedule) in schedules {
             print(route, schedule, &firings(schedule));

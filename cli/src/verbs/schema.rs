@@ -1,13 +1,14 @@
-//! `ecs-trigger schema`: the config's JSON Schema.
+//! `ecs-trigger schema`: prints the config's JSON Schema.
 
 use clap::Args;
 
 use crate::exit::Failed;
 use crate::output;
 
-/// Print the JSON Schema of the routing config, for editors.
+/// Print the config's JSON Schema, for editors.
 ///
-/// With `# yaml-language-server: $schema=ecs-trigger.schema.json` as a config's first line, editors complete and check it.
+/// Save it beside the config, and write `# yaml-language-server: $schema=ecs-trigger.schema.json` as the config's first
+/// line: editors then complete and check the config.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

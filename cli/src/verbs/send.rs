@@ -1,4 +1,4 @@
-//! `ecs-trigger send`: a message into a queue of `dev`.
+//! `ecs-trigger send`: sends a message to a local queue of `dev`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,10 @@ use crate::files;
 use crate::output;
 use crate::sample::{any_queue_of, attribute};
 
-/// Send a message to a queue on this machine, where `ecs-trigger dev` takes it from.
+/// Send a message to a queue on this machine, for `dev`.
 ///
-/// Prints the message's id. Nothing is asked of AWS.
+/// Writes the message into the queue's folder, where `ecs-trigger dev` receives it, and prints the message's id. Does
+/// not call AWS.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +28,13 @@ pub(crate) struct Send {
     queue: String,
     /// The message's body, or `-` for standard input.
     body: String,
-    /// The message group: within one, a FIFO queue keeps the order.
+    /// The message's group, in which a FIFO queue keeps the order.
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
-    /// An attribute of the message; may be given several times.
+    /// A message attribute; repeatable.
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
     /// Print the message's id as JSON.
@@ -46,7 +47,7 @@ impl Send {
         let config = load(&self.config, self.json)?;
         let queue = any_queue_of(&config, &self.queue)?;
         if queue.is_fifo() && self.group.is_none() {
-            return Err(Failed::Usage("a FIFO queue's messages have a group; name it by --group".to_owned()));
+            return Err(Failed::Usage("a message to a FIFO queue needs a group; give it with --group".to_owned()));
         }
         let body = match self.body.as_str() {
             "-" => files::read(Path::new("-"))?.text,
@@ -54,7 +55,7 @@ impl Send {
         };
         if body.is_empty() || body.len() > BODY_BYTES_MAX {
             return Err(Failed::Usage(format!(
-                "SQS takes messages of 1 to {BODY_BYTES_MAX} bytes; this has {}",
+                "the message has {} bytes; SQS accepts 1 to {BODY_BYTES_MAX} bytes",
                 body.len()
             )));
         }

@@ -1,4 +1,4 @@
-//! `ecs-trigger simulate`: how would a queue fare?
+//! `ecs-trigger simulate`: simulates queues and their workers under several scaling policies.
 
 use std::fs;
 use std::io::IsTerminal;
@@ -20,71 +20,92 @@ use crate::exit::Failed;
 use crate::output;
 use crate::plot;
 
-/// What a task-hour costs: 0.25 vCPU and 0.5 GB on Fargate (Linux, x86) in us-east-1, in US dollars.
+/// The default price of a task-hour in US dollars: 0.25 vCPU and 0.5 GB on Fargate (Linux, x86) in us-east-1.
 /// Source: <https://aws.amazon.com/fargate/pricing/>
 const PRICE: f64 = 0.25 * 0.04048 + 0.5 * 0.004445;
 
-/// Simulate queues and their workers: how long messages wait, and what it costs.
+/// Simulate queues and their workers, to compare waiting time and cost.
 ///
-/// The same messages are given to the policy of a worker of the config and to what others scale by: AWS Copilot's target tracking
-/// (and its best form), CDK's default steps, KEDA with the horizontal pod autoscaler, and the plain rule `messages / backlog per
-/// task`. So `max` and `acceptable_latency` can be chosen before anything is deployed. Without --worker it is the policy as it comes,
-/// in both modes, with settings that suit each workload.
+/// Gives the same messages to the scaling policy of a worker and to the alternatives: AWS Copilot's target tracking (as
+/// it is, and in its best form), CDK's default steps, KEDA with the horizontal pod autoscaler, and the plain rule
+/// `messages / backlog per task`. Use it to choose `max` and `acceptable_latency` before you deploy.
+///
+/// Without --worker and --config, it simulates the default policy in both modes, with settings that suit each workload.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ecs-trigger simulate                                         all workloads, all policies
-  ecs-trigger simulate --workload bursts --plot bursts.svg     one, drawn
-  ecs-trigger simulate --worker image-worker --max 20          your worker, with another maximum
+  # All workloads and all policies
+  ecs-trigger simulate
+
+  # One workload, with a plot
+  ecs-trigger simulate --workload bursts --plot bursts.svg
+
+  # Your worker, with another maximum
+  ecs-trigger simulate --worker image-worker --max 20
+
+  # Your worker, with your own arrivals
   ecs-trigger simulate --worker image-worker --trace arrivals.csv
 
-Workloads: steady, step, batches, bursts, sparse, long-jobs, daily, hourly, clusters.
-A trace is CSV: a time a line (seconds, or a date and time), and if you like, named in a first line, a column `count` of messages
-until the next line's time, and one `work` in seconds. Other columns are left out.
+Workloads:
+  steady, step, batches, bursts, sparse, long-jobs, daily, hourly, clusters
 
-The table: message age at its quantiles; task-hours that are paid for, and for each hour of work; tasks that were started; flaps, rises
-within five minutes of a fall; kills, messages whose worker was stopped; the part of the time without a task; and the cost.")]
+Traces:
+  A trace is a CSV file with one time per line: seconds, or a date and time.
+  With a header line, it can have two more columns: `count`, the number of
+  messages until the time on the next line, and `work`, the seconds that a
+  message takes. Other columns are ignored.
+
+Columns of the table:
+  p50, p99, max age   how long messages wait before a worker takes them
+  task-hours          task-hours that are paid for
+  /work               task-hours per hour of work
+  launches            tasks that were started
+  flaps               rises in the number of workers within 5 minutes of a fall
+  kills               messages whose worker was stopped while it worked on them
+  at zero             share of the time without any task
+  cost                task-hours times the price, in US dollars")]
 pub(crate) struct Simulate {
-    /// This worker of the config.
+    /// The worker whose policy to simulate. Default with --config: the config's only worker.
     #[arg(long, value_name = "NAME")]
     worker: Option<String>,
-    /// The config, or the folder that holds it. Default, with --worker: ecs-trigger.yaml.
+    /// The config file, or the folder that contains it. Default with --worker: ecs-trigger.yaml.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Only this workload; may be repeated.
+    /// Simulate this workload only; repeatable.
     #[arg(long = "workload", value_name = "NAME", value_parser = generator)]
     workloads: Vec<Generator>,
-    /// Arrivals from a CSV file, instead of a workload.
+    /// Read the arrivals from a CSV file instead of a workload.
     #[arg(long, value_name = "FILE", conflicts_with = "workloads")]
     trace: Option<PathBuf>,
-    /// Only this policy; may be repeated: service, run_task, copilot, copilot-ideal, cdk, keda, ceil.
+    /// Simulate this policy only; repeatable. One of service, run_task, copilot, copilot-ideal, cdk, keda, ceil.
     #[arg(long = "policy", value_name = "NAME", value_parser = policy)]
     policies: Vec<ScalerKind>,
-    /// The most workers. Default: the worker's; else 200.
+    /// Maximum number of workers. Default: the worker's own, otherwise 200.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max: Option<u32>,
-    /// How long messages may wait. Default: the worker's; else 120s (600s for long jobs).
+    /// How long messages may wait. Default: the worker's own, otherwise 120s (600s for long-jobs).
     #[arg(long, value_name = "TIME", value_parser = duration)]
     acceptable_latency: Option<Duration>,
-    /// How long a worker works on a message. Default: the worker's; else 5s, or what suits the workload.
+    /// How long a worker takes for one message. Default: the worker's own, otherwise 5s (600s for long-jobs, 3s for
+    /// clusters).
     #[arg(long, value_name = "TIME", value_parser = duration)]
     msg_processing_time: Option<Duration>,
-    /// How long tasks take to start.
+    /// How long a task takes to start.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "40s")]
     start_delay: Duration,
-    /// How many runs of each, with chance of their own.
+    /// Number of runs of each policy on each workload, each with another random seed.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
-    /// The first run's seed.
+    /// The random seed of the first run.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=u64::from(u32::MAX)))]
     seed: u64,
-    /// What a task-hour costs, in US dollars. Default: 0.25 vCPU and 0.5 GB on Fargate.
+    /// The price of a task-hour in US dollars. Default: the price of 0.25 vCPU and 0.5 GB on Fargate.
     #[arg(long, value_name = "USD", default_value_t = PRICE, value_parser = price, hide_default_value = true)]
     price: f64,
-    /// Draw the first run of each policy into this file: .svg or .png. One workload only.
+    /// Draw the first run of each policy into this .svg or .png file; needs a single workload.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Print only how ours compares, over all workloads.
+    /// Print only the comparison over all workloads.
     #[arg(long)]
     summary: bool,
     /// Print the results as JSON.
@@ -92,7 +113,7 @@ pub(crate) struct Simulate {
     json: bool,
 }
 
-/// A workload, in as many versions as there are seeds, and what scalers are set to for it.
+/// A workload, generated once per seed, and the scalers' settings for it.
 struct Given {
     name: String,
     is_bursty: bool,
@@ -100,7 +121,7 @@ struct Given {
     setting: Setting,
 }
 
-/// What a policy came to on a workload.
+/// A policy's result on a workload.
 struct Tried {
     kind: ScalerKind,
     outcome: Outcome,
@@ -112,12 +133,10 @@ impl Simulate {
         let kinds = self.kinds(&ours);
         let given = self.given(base.as_ref())?;
         if let Some(file) = self.plot.as_ref().filter(|file| !plot::is_possible(file)) {
-            return Err(Failed::Usage(format!("{}: a plot is an .svg or .png file", file.display())));
+            return Err(Failed::Usage(format!("{}: a plot must be an .svg or .png file", file.display())));
         }
         if self.plot.is_some() && given.len() > 1 {
-            return Err(Failed::Usage(
-                "a plot shows one workload; name it by --workload, or give a --trace".to_owned(),
-            ));
+            return Err(Failed::Usage("a plot shows one workload; choose it with --workload or --trace".to_owned()));
         }
         let concurrency = base.as_ref().map_or(1, |base| base.policy.concurrency);
         let surroundings =
@@ -145,7 +164,8 @@ impl Simulate {
         }
     }
 
-    /// What scalers are set to, and in which modes ours is tried: by the worker, or for each workload on its own.
+    /// Returns the worker's settings and its mode. Without a worker, returns both modes; each workload then has
+    /// settings of its own.
     fn base(&self) -> Result<(Option<Setting>, Vec<ScalerKind>), Failed> {
         if self.worker.is_none() && self.config.is_none() {
             return Ok((None, vec![ScalerKind::Service, ScalerKind::RunTask]));
@@ -154,7 +174,7 @@ impl Simulate {
         let worker = worker_of(&config, self.worker.as_deref())?;
         let mut policy = worker.policy.clone();
         if !policy.schedules.is_empty() {
-            eprintln!("note: the schedules of `{}` are left out, as the others have none", worker.name);
+            eprintln!("note: ignoring the schedules of `{}`, because the other policies have none", worker.name);
             policy.schedules.clear();
         }
         let acceptable_latency = match (&mut policy.rule, self.acceptable_latency) {
@@ -278,7 +298,7 @@ impl Simulate {
                     outcome.time_at_zero * 100.0,
                     outcome.task_hours * self.price,
                 );
-                let left = if outcome.left > 0 { format!("  {} never done", outcome.left) } else { String::new() };
+                let left = if outcome.left > 0 { format!("  {} unprocessed", outcome.left) } else { String::new() };
                 let name = kind.name();
                 match kind.is_ours() {
                     true => println!("  {BOLD}{name:<14}{BOLD:#}{row}{left}"),
@@ -292,7 +312,7 @@ impl Simulate {
         }
     }
 
-    /// How ours compares with each peer, over all workloads.
+    /// Prints how each of our policies compares with each peer, over all workloads.
     fn print_summary(&self, given: &[Given], results: &[Vec<Tried>]) {
         println!(
             "{:<10}{:<14}{:>16}{:>16}{:>17}{:>17}{:>12}{:>10}",
@@ -313,7 +333,7 @@ impl Simulate {
             );
         }
         println!(
-            "(geometric means; against copilot and cdk of the bursty workloads: those without steady, daily and sparse)"
+            "(geometric means; copilot and cdk are compared on the bursty workloads only: not steady, daily and sparse)"
         );
     }
 
@@ -350,7 +370,7 @@ impl Simulate {
     }
 }
 
-/// A policy of ours against a peer.
+/// The comparison of one of our policies with a peer.
 struct Comparison {
     ours: ScalerKind,
     peer: ScalerKind,
@@ -360,7 +380,7 @@ struct Comparison {
     kills: (usize, usize),
 }
 
-/// Ours divided by the peer's, over workloads.
+/// Our result divided by the peer's, over several workloads.
 struct Ratio {
     /// The geometric mean.
     mean: f64,
@@ -382,7 +402,8 @@ fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
         .filter(|kind| kind.is_ours())
         .flat_map(|ours| kinds.iter().filter(|kind| !kind.is_ours()).map(move |peer| (*ours, *peer)));
     let comparison = |(ours, peer): (ScalerKind, ScalerKind)| {
-        // A task that always runs is never late where there is little to do.
+        // With little to do, a policy that always runs a task is never late, which would make the comparison
+        // meaningless.
         let is_always_on = matches!(peer, ScalerKind::Copilot | ScalerKind::CopilotIdeal | ScalerKind::Cdk);
         let of = |kind: ScalerKind, results: &[Tried]| {
             results.iter().find(|result| result.kind == kind).map(|result| result.outcome.clone())
@@ -413,15 +434,15 @@ fn compare(given: &[Given], results: &[Vec<Tried>]) -> Vec<Comparison> {
             kills: sums(|outcome| outcome.kills),
         }
     };
-    // Of one workload there may be nothing to compare.
+    // With a single workload, there may be nothing to compare.
     let is_compared = |comparison: &Comparison| comparison.p99.worst > 0.0;
     pairs.map(comparison).filter(is_compared).collect()
 }
 
-/// Less than this (of a second, or a task-hour) is not told apart.
+/// Smaller results, in seconds or task-hours, count as this much in a ratio.
 const RATIO_FROM: f64 = 0.01;
 
-/// A bar on a terminal; nothing elsewhere.
+/// Returns a progress bar, hidden if standard error is not a terminal.
 fn progress(runs: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -432,22 +453,20 @@ fn progress(runs: usize) -> ProgressBar {
 
 fn generator(name: &str) -> Result<Generator, String> {
     let names = Generator::ALL.map(Generator::name).join(", ");
-    Generator::named(name).ok_or_else(|| format!("the workloads are {names}"))
+    Generator::named(name).ok_or_else(|| format!("write one of {names}"))
 }
 
 fn policy(name: &str) -> Result<ScalerKind, String> {
     let names = ScalerKind::ALL.map(ScalerKind::name).join(", ");
-    ScalerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("the policies are {names}"))
+    ScalerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("write one of {names}"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "must be a length of time such as `90s` or `15m`".to_owned())
+    parsed.filter(|duration| !duration.is_zero()).ok_or_else(|| "write a duration such as `90s` or `15m`".to_owned())
 }
 
 fn price(text: &str) -> Result<f64, String> {
     let price = text.parse::<f64>().ok().filter(|price| price.is_finite() && *price >= 0.0);
-    price.ok_or_else(|| "must be a number of dollars".to_owned())
+    price.ok_or_else(|| "write an amount in US dollars, such as 0.05".to_owned())
 }

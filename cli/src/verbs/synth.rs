@@ -1,4 +1,4 @@
-//! `ecs-trigger synth`: the CloudFormation template of a config's stack.
+//! `ecs-trigger synth`: prints the CloudFormation template of a config's stack.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,12 @@ use crate::config::{FILE_NAME, Loaded, load_with_environment};
 use crate::exit::Failed;
 use crate::output;
 
-/// Print the CloudFormation template of everything that the config needs: functions, rules, schedules, queues, roles, alarms.
+/// Print the CloudFormation template of the config's stack.
 ///
-/// Nothing is asked of AWS: the same config gives the same template. What only an account can tell are its parameters: the bucket,
-/// the keys of the functions' code, and the roles of what each function starts; `ecs-trigger deploy` fills them in.
+/// The template has everything that the config needs: functions, rules, schedules, queues, roles, alarms. No AWS API is
+/// called: the same config gives the same template. What only an account knows is a parameter: the bucket, the keys of
+/// the functions' code, and the roles of the tasks that each function starts. `ecs-trigger deploy` fills the parameters
+/// in.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +25,7 @@ pub(crate) struct Synth {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// The template of the bucket instead, which is a stack of its own: it outlives the functions.
+    /// Print the template of the bucket instead, which is a separate stack and outlives the functions.
     #[arg(long)]
     storage: bool,
     /// Print the template as JSON.
@@ -46,5 +48,5 @@ impl Synth {
 }
 
 fn yaml(template: &Template) -> Result<String, Failed> {
-    serde_saphyr::to_string(&template.to_json()).map_err(|error| Failed::Io(format!("the template: {error}")))
+    serde_saphyr::to_string(&template.to_json()).map_err(|error| Failed::Io(format!("cannot write YAML: {error}")))
 }

@@ -1,4 +1,4 @@
-//! `ecs-trigger test`: do the config's sample events start what they should?
+//! `ecs-trigger test`: checks what the config's sample events would start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,10 @@ use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output;
 
-/// Try the config's own `tests`: what would each sample event start, and is it what is expected?
+/// Run the config's own tests.
 ///
-/// Nothing is asked of AWS and nothing is started. Exits with 1 if a test fails.
+/// Each entry of `tests` has a sample event and what you expect it to start. `test` compares that with what the event
+/// would start. It starts nothing, and does not call AWS. Exits with 1 if a test fails.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,10 +28,10 @@ Examples:
   ecs-trigger test examples/quickstart
   ecs-trigger test --update && git diff")]
 pub(crate) struct Test {
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// Write what is into the config wherever something else is expected, or nothing yet.
+    /// Write the actual result into the config, wherever an expectation differs or is missing.
     #[arg(long)]
     update: bool,
     /// Print the results as JSON.
@@ -38,7 +39,7 @@ pub(crate) struct Test {
     json: bool,
 }
 
-/// What came of a test.
+/// A test with its result.
 struct Tried<'a> {
     test: &'a Spanned<TestConfig>,
     result: Result<Actual, String>,
@@ -50,7 +51,7 @@ impl Tried<'_> {
         self.result.is_ok() && self.differences.is_empty() && self.expect().is_some()
     }
 
-    /// What is expected; nothing where it is not written yet.
+    /// Returns the test's expectation, if it has one yet.
     fn expect(&self) -> Option<&Spanned<Expect>> {
         self.test.expect.as_ref().filter(|expect| expect.value != Expect::NotWritten)
     }
@@ -85,7 +86,7 @@ impl Test {
             return Err(Failed::Negative);
         }
         update(&config, &tried, &folder)?;
-        // What is no event cannot be written down as expected.
+        // A sample that cannot be read or decoded has no result to write as its expectation.
         match tried.iter().any(|tried| tried.result.is_err()) {
             true => Err(Failed::Negative),
             false => Ok(()),
@@ -106,19 +107,19 @@ fn attempt<'a>(config: &RoutingConfig, test: &'a Spanned<TestConfig>, folder: &P
     tried
 }
 
-/// What is written in the place of what, to make a test pass.
+/// An edit of the config's text that makes a test pass.
 struct Edit<'a> {
     test: &'a str,
     span: Span,
     text: String,
 }
 
-/// Writes what is into the files, at the places of what is expected; everything else in them stays as it stands.
+/// Writes the actual results over the expectations in the config's files, and leaves everything else in them unchanged.
 fn update(config: &RoutingConfig, tried: &[Tried<'_>], folder: &Path) -> Result<(), Failed> {
     let mut edits: Vec<Edit<'_>> =
         tried.iter().filter(|tried| !tried.passed()).filter_map(|one| edit(config, one)).collect();
     edits.sort_by_key(|edit| edit.span);
-    // What is written must be a config whose tests' events are the same: what would change them is left out.
+    // An edit is left out if the edited config would be invalid or its tests would have other results.
     let keeps = |edits: &[Edit<'_>]| {
         let Ok(config) = parse(edited(config, edits)) else { return false };
         let results = config.tests.iter().map(|test| attempt(&config, test, folder).result);
@@ -139,10 +140,10 @@ fn update(config: &RoutingConfig, tried: &[Tried<'_>], folder: &Path) -> Result<
     for (before, after) in config.source.parts().zip(source.parts()).filter(|(before, after)| before.text != after.text)
     {
         fs::write(after.name, after.text).map_err(|error| Failed::File { path: after.name.into(), error })?;
-        diagnostics::note(&format!("{} written", before.name));
+        diagnostics::note(&format!("wrote {}", before.name));
     }
     for edit in &left_out {
-        let message = format!("the expectation of `{}` cannot be written where it stands; write by hand:", edit.test);
+        let message = format!("the expectation of `{}` cannot be updated in place; write it by hand:", edit.test);
         diagnostics::error(&format!("{message} {}", edit.text.trim()));
     }
     if left_out.is_empty() { Ok(()) } else { Err(Failed::Negative) }
@@ -152,7 +153,7 @@ fn edit<'a>(config: &RoutingConfig, tried: &Tried<'a>) -> Option<Edit<'a>> {
     let text = &config.source.text;
     let actual = tried.result.as_ref().ok()?;
     let (span, text) = match &tried.test.expect {
-        // Nothing, written after `expect:`, has no place of its own.
+        // An empty value after `expect:` has no span of its own, so the edit goes right behind the colon.
         Some(expect) if expect.value == Expect::NotWritten && is_nothing(text, expect.span) => {
             let start = expect.span.start;
             let key = text[..start].rfind("expect").unwrap_or(start);
@@ -160,7 +161,7 @@ fn edit<'a>(config: &RoutingConfig, tried: &Tried<'a>) -> Option<Edit<'a>> {
             (Span::new(end, end), format!(" {}", written(None, actual)))
         }
         Some(expect) => {
-            // A block scalar's place ends where the next thing begins.
+            // The span of a block scalar extends to the next token.
             let length = text[expect.span.start..expect.span.end].trim_end().len();
             let span = Span::new(expect.span.start, expect.span.start + length);
             (span, written(tried.expect().map(|expect| &expect.value), actual))
@@ -170,13 +171,13 @@ fn edit<'a>(config: &RoutingConfig, tried: &Tried<'a>) -> Option<Edit<'a>> {
     Some(Edit { test: &tried.test.name.0, span, text })
 }
 
-/// The config's texts with these edits, which are in the order of their places.
+/// Applies edits, sorted by their spans, to the config's texts.
 fn edited(config: &RoutingConfig, edits: &[Edit<'_>]) -> Source {
     let mut edited: Option<Source> = None;
     for part in config.source.parts() {
         let within = part.start..=part.start + part.text.len();
         let mut text = part.text.to_owned();
-        // From the end, so that the places before stay where they are.
+        // From the end, because an edit shifts everything behind it.
         for edit in edits.iter().rev().filter(|edit| within.contains(&edit.span.start)) {
             let place = edit.span.start - part.start..edit.span.end - part.start;
             if text.is_char_boundary(place.start) && text.is_char_boundary(place.end) {
@@ -191,12 +192,13 @@ fn edited(config: &RoutingConfig, edits: &[Edit<'_>]) -> Source {
     edited.unwrap_or_else(|| config.source.clone())
 }
 
-/// Whether nothing stands at a place: not even `null` or `~`.
+/// Returns whether the value is empty, rather than an explicit `null` or `~`.
 fn is_nothing(text: &str, span: Span) -> bool {
     !["null", "Null", "NULL", "~"].contains(&text[span.start..span.end].trim())
 }
 
-/// Where and how an `expect` is added to a test: within the braces, or on a line of its own below the other keys.
+/// Returns where to add an `expect` to a test, and the text: within the braces, or on a line of its own below the other
+/// keys.
 fn insertion(text: &str, test: &Spanned<TestConfig>, expect: &str) -> (Span, String) {
     let spans = [
         Some(test.name.span),
@@ -205,12 +207,12 @@ fn insertion(text: &str, test: &Spanned<TestConfig>, expect: &str) -> (Span, Str
         test.firing.as_ref().map(|firing| firing.span),
     ];
     let end = spans.into_iter().flatten().map(|span| span.end).max().unwrap_or(test.span.end);
-    // A block scalar's place ends where the next thing begins.
+    // The span of a block scalar extends to the next token.
     let end = text[..end].trim_end().len();
     if text[test.span.start..].starts_with('{') {
         return (Span::new(end, end), format!(", expect: {expect}"));
     }
-    // Below the last key, whatever comment follows it on its line.
+    // Below the last key, after any comment on its line.
     let line_end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
     let (line_end, newline) = if text[..line_end].ends_with('\r') { (line_end - 1, "\r\n") } else { (line_end, "\n") };
     let start = test.span.start;
@@ -236,8 +238,8 @@ fn print(config: &RoutingConfig, tried: &Tried<'_>, is_updated: bool) {
     match &tried.result {
         Err(reason) => println!("     {}", output::printable(reason)),
         Ok(actual) if tried.expect().is_none() => {
-            let hint = if is_updated { "" } else { "; `--update` writes what is" };
-            println!("     nothing is expected yet{hint}: {}", written(None, actual));
+            let hint = if is_updated { "" } else { "; `--update` writes it" };
+            println!("     no expectation yet{hint}: {}", written(None, actual));
         }
         Ok(_) => {}
     }

@@ -1,4 +1,4 @@
-//! `ecs-trigger validate`: is the config right?
+//! `ecs-trigger validate`: checks a config.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,10 @@ use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output;
 
-/// Check a routing config: every error at once, with its place and what to write instead.
+/// Check a config.
 ///
-/// Nothing is asked of AWS. Exits with 3 if the config has errors.
+/// Reports every error at once, each with its place and what to write instead. Does not call AWS. Exits with 3 if the
+/// config has errors.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,10 +20,10 @@ Examples:
   ecs-trigger validate examples/quickstart --overlaps
   ecs-trigger validate --json | jq '.problems[] | select(.severity == \"error\")'")]
 pub(crate) struct Validate {
-    /// The config, or the folder that holds it.
+    /// The config file, or the folder that contains it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// Warn also of routes that share events: each starts its task then.
+    /// Also warn about routes that share events, each of which starts its own tasks.
     #[arg(long)]
     overlaps: bool,
     /// Print the problems as JSON.
@@ -30,10 +31,11 @@ pub(crate) struct Validate {
     json: bool,
 }
 
-/// What is not promised then.
+/// What a config without a ledger does not guarantee.
 const WITHOUT_LEDGER: &str = "\
-the ledger is off: an event that is delivered again after its client token's life (an hour after its tasks stopped, a day at
-most) starts them again, and a launch without capacity on every rung ends as a failed event; `storage` turns the ledger on";
+the ledger is off: a redelivered event starts its tasks again once its client
+token has expired (1 hour after the tasks stop, 24 hours at most), and an event
+fails if no rung has capacity for it; set `storage` to turn the ledger on";
 
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
@@ -57,7 +59,7 @@ impl Validate {
         if !self.json {
             let workers = match config.workers.len() {
                 0 => String::new(),
-                count => format!(" and {count} kind{} of workers", if count == 1 { "" } else { "s" }),
+                count => format!(" and {}", counted(count, "worker definition")),
             };
             anstream::println!("{}: valid, with {}{workers}", source.name, counted(config.routes.len(), "route"));
             if config.ledger().is_none() && !config.routes.is_empty() {

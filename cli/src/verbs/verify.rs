@@ -1,4 +1,4 @@
-//! `ecs-trigger verify`: does the account have what the config takes for granted?
+//! `ecs-trigger verify`: checks that the account has what the config needs.
 
 mod checks;
 mod ec2;
@@ -14,10 +14,11 @@ use crate::exit::Failed;
 use crate::output;
 use checks::{Check, Verdict};
 
-/// Check the config against the account: clusters, task definitions, networks, roles, queues, buckets, images, log groups.
+/// Check that the account has what the config needs.
 ///
-/// A line for each check, and every failure at once with what to do. Only --enable-eventbridge changes anything. Exits with 1 if a check
-/// fails.
+/// Checks clusters, task definitions, roles, images, log groups, networks, services, queues and buckets. Prints one
+/// line per check, and what to do about each failure. Exits with 1 if a check fails. Only --enable-eventbridge changes
+/// anything.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +29,7 @@ pub(crate) struct Verify {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// Switch EventBridge on for the routes' buckets where it is off; their other notifications stay.
+    /// Turn EventBridge on for the routes' buckets where it is off; their other notifications stay.
     #[arg(long)]
     enable_eventbridge: bool,
     /// Print the checks as JSON.
@@ -72,7 +73,7 @@ fn show(check: &Check) {
     let what = output::printable(&check.what);
     match &check.verdict {
         Verdict::Passed => anstream::println!("\u{1b}[32mok\u{1b}[0m      {what}"),
-        Verdict::NotChecked(why) => anstream::println!("-       {what}: not checked, {}", output::printable(why)),
+        Verdict::NotChecked(why) => anstream::println!("-       {what}: not checked, as {}", output::printable(why)),
         Verdict::Failed { reason, remedy } => {
             let (reason, remedy) = (output::printable(reason), output::printable(remedy));
             anstream::println!("\u{1b}[31mfailed\u{1b}[0m  {what}: {reason}\n        {remedy}");

@@ -1,4 +1,5 @@
-//! Lambda: once a minute, and within it again and again, each queue decides how many workers run.
+//! Lambda function that scales the workers of queues. It is invoked once a minute and decides several times per
+//! invocation.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Lambda: messages of SQS queues start their tasks; exactly those that failed go back.
+//! Lambda function that starts the tasks of SQS messages. Only the messages that failed go back to their queue.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 use trigger_aws::functions::{Function, deadline};
 use trigger_aws::telemetry;
-use trigger_core::event::Delivery;
+use trigger_core::event::Door;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -19,7 +19,7 @@ async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
         let deadline = deadline(event.context.deadline);
-        let handled = function.handle_batch(Delivery::batch(event.payload.get()), deadline).await;
+        let handled = function.invoke(Door::Queue, event.payload.get(), deadline).await;
         let goes_back = handled
             .map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })?;
         let mut response = SqsBatchResponse::default();

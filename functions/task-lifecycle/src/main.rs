@@ -1,4 +1,4 @@
-//! Lambda: tasks that stop are recorded, and what follows is done; once a minute, what is due is looked at.
+//! Lambda function that follows launches: it records each task that stops and acts on it, and sweeps once a minute.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::value::RawValue;
 use trigger_aws::functions::{Function, deadline};
 use trigger_aws::telemetry;
-use trigger_core::event::LifecycleEvent;
+use trigger_core::event::Door;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -17,10 +17,11 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Error> {
     let function = &Function::start().await?;
     run(service_fn(|event: LambdaEvent<Box<RawValue>>| async move {
-        let of_lifecycle = LifecycleEvent::decode(event.payload.get())
-            .map_err(|error| Diagnostic { error_type: "DecodeError".into(), error_message: error.to_string() })?;
-        let looked = function.look_after(&of_lifecycle, deadline(event.context.deadline)).await;
-        looked.map_err(|error| Diagnostic { error_type: "LedgerError".into(), error_message: error.to_string() })
+        let deadline = deadline(event.context.deadline);
+        let handled = function.invoke(Door::TaskLifecycle, event.payload.get(), deadline).await;
+        handled
+            .map(drop)
+            .map_err(|error| Diagnostic { error_type: error.kind().into(), error_message: error.to_string() })
     }))
     .await
 }

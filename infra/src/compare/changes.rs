@@ -1,4 +1,4 @@
-//! What differs between the stack that is there and the one that is wanted.
+//! Compares the resources of two templates.
 
 use std::collections::BTreeMap;
 
@@ -10,48 +10,46 @@ pub type Parameters = BTreeMap<String, String>;
 /// A resource that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Its logical id.
+    /// The resource's logical id.
     pub id: String,
-    /// Its type, as `AWS::Events::Rule`.
+    /// The resource's type, for example `AWS::Events::Rule`.
     pub kind: String,
-    /// What becomes of it.
+    /// What a deployment does with the resource.
     pub action: Action,
-    /// Which of its parts differ: nothing where it is added or removed.
+    /// The parts that differ; empty if the resource is added or removed.
     pub details: Vec<Detail>,
 }
 
-/// What becomes of a resource.
+/// What a deployment does with a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Action {
-    /// It is made.
     Add,
-    /// It is changed.
     Modify,
-    /// It is deleted.
     Remove,
 }
 
 /// A part of a resource that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detail {
-    /// Where it is, as `Properties.Environment.Variables.A`.
+    /// The path to the part, for example `Properties.Environment.Variables.A`.
     pub path: String,
-    /// What was there, as JSON.
+    /// The deployed value, as JSON.
     pub before: Option<String>,
-    /// What will be there.
+    /// The new value, as JSON.
     pub after: Option<String>,
 }
 
 impl Change {
-    /// Whether it changes who may do what.
+    /// Returns whether the change affects who may do what.
     pub fn is_about_permissions(&self) -> bool {
         let of_policies = ["AWS::IAM::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
         of_policies.iter().any(|kind| self.kind.starts_with(kind))
     }
 }
 
-/// The resources that differ between two templates, each with its parameters' values; in the order of the wanted template, those that are
-/// removed last. Nothing is there before the first deployment.
+/// Returns the resources that differ between two templates, each with its parameters' values. They are in the order of
+/// the new template, and removed resources come last. Before the first deployment, `before` is `None`.
 pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameters)) -> Vec<Change> {
     let none = (&Value::Null, &Parameters::new());
     let (before, after) = (resources(before.unwrap_or(none)), resources(after));
@@ -79,7 +77,7 @@ pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameter
     changes
 }
 
-/// The resources of a template, parameters' values filled in.
+/// Returns a template's resources, with the parameters' values filled in.
 fn resources((template, parameters): (&Value, &Parameters)) -> Vec<(String, Value)> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources.map(|(id, resource)| (id.clone(), filled_in(resource, parameters))).collect()
@@ -108,7 +106,7 @@ fn parts_filled_in(text: &str, parameters: &Parameters) -> String {
     parameters.iter().fold(text.to_owned(), fill)
 }
 
-/// Adds what differs below a path.
+/// Adds the differences below a path.
 fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, details: &mut Vec<Detail>) {
     if before == after {
         return;
@@ -138,16 +136,16 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, details: &
     details.push(Detail { path: path.to_owned(), before: shown(before), after: shown(after) });
 }
 
-/// The elements of a list by their names, where each has one of its own: as statements of a policy have.
+/// Returns the elements of a list by name, if each has a unique one, as the statements of a policy do.
 fn named(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
     let named: Option<BTreeMap<&str, &Value>> =
         elements.iter().map(|element| Some((name_of(element)?, element))).collect();
     named.filter(|named| named.len() == elements.len())
 }
 
-/// What a list's element is called.
+/// Returns the name of a list's element.
 fn name_of(element: &Value) -> Option<&str> {
-    // A statement under a condition is called as it is without.
+    // A statement under a condition keeps its name.
     let element = element.get("Fn::If").and_then(|parts| parts.get(1)).unwrap_or(element);
     ["Sid", "PolicyName", "Id"].iter().find_map(|key| element.get(*key)?.as_str())
 }

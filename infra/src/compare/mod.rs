@@ -1,4 +1,4 @@
-//! How a template differs from the one that is deployed.
+//! Compares a template with the deployed one.
 
 mod changes;
 mod permissions;

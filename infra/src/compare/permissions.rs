@@ -1,4 +1,4 @@
-//! How what functions may do differs between two templates.
+//! Compares what the functions may do by two templates.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use super::changes::{Parameters, filled_in};
 
-/// The difference.
+/// How the functions' permissions differ between two templates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Permissions {
-    /// The template that is there, and its parameters, with what may be done in addition; none if that is nothing.
+    /// The deployed template and its parameters, with the additional permissions added; `None` if there are none.
     pub wider: Option<(Value, Parameters)>,
-    /// Whether something may not be done any more.
+    /// Whether a permission is taken away.
     pub narrows: bool,
 }
 
-/// Compares the policies of the roles that are in both templates.
+/// Compares the policies of the roles that both templates have.
 pub fn permissions(before: (&Value, &Parameters), after: (&Value, &Parameters)) -> Permissions {
     let (mut wider, mut parameters) = (before.0.clone(), before.1.clone());
     let (mut widens, mut narrows) = (false, false);
@@ -35,7 +35,7 @@ pub fn permissions(before: (&Value, &Parameters), after: (&Value, &Parameters)) 
     if !widens {
         return Permissions { wider: None, narrows };
     }
-    // What the added statements refer to, beside what the others do.
+    // The added statements may refer to parameters and conditions that the deployed template lacks.
     for section in ["Parameters", "Conditions"] {
         for (name, definition) in after.0[section].as_object().into_iter().flatten() {
             if wider[section].get(name).is_none() {
@@ -47,7 +47,7 @@ pub fn permissions(before: (&Value, &Parameters), after: (&Value, &Parameters)) 
     Permissions { wider: Some((wider, parameters)), narrows }
 }
 
-/// A role's statements, parameters filled in: a list that is a parameter is then a list.
+/// Returns a role's statements, with the parameters filled in. A list of roles that is a parameter becomes a list.
 fn statements((template, parameters): (&Value, &Parameters), role: &str) -> Option<Vec<Value>> {
     let statements = &template["Resources"].get(role)?["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
     let plain = |statement: &Value| {
@@ -60,12 +60,12 @@ fn statements((template, parameters): (&Value, &Parameters), role: &str) -> Opti
         }
         statement
     };
-    // Roles that are none pass nothing.
+    // A statement on an empty list of roles allows nothing.
     let all = statements.as_array()?.iter().map(plain);
     Some(all.filter(|statement| statement["Resource"] != Value::Array(Vec::new())).collect())
 }
 
-/// What statements allow: each action on each resource, and under which condition, as text.
+/// Returns what the statements allow, as text: each action on each resource, with its condition.
 fn grants(statements: &[Value]) -> BTreeSet<String> {
     let many = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut grants = BTreeSet::new();
@@ -78,7 +78,7 @@ fn grants(statements: &[Value]) -> BTreeSet<String> {
     grants
 }
 
-/// A statement beside another of its name.
+/// Returns a statement under another name, to put it beside one of its own name.
 fn renamed(statement: &Value) -> Value {
     let mut statement = statement.clone();
     let name = statement["Sid"].as_str().unwrap_or_default().to_owned();
@@ -107,7 +107,7 @@ mod tests {
         stack(&config, &BTreeMap::new()).to_json()
     }
 
-    /// What is added to the function's role before the config is changed, and whether something is taken back after it.
+    /// Checks what is added to the function's role before the config changes, and whether anything is taken away after.
     fn check(before: &str, after: &str, roles: (&str, &str), expect: &Expect) {
         let parameters = |roles: &str| Parameters::from([("EventTriggerTaskRoles".to_owned(), roles.to_owned())]);
         let (before, after) = (template(before), template(after));

@@ -1,4 +1,4 @@
-//! How the functions reach AWS.
+//! The AWS SDK clients of the functions.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ecs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// The SDK's configuration from the environment, as Lambda sets it: Region, credentials, and `AWS_ENDPOINT_URL` for an
-/// emulator. No call waits for ever: a sandbox that was frozen finds its connections dead.
+/// Loads the SDK's configuration from the environment that Lambda sets: Region, credentials, and `AWS_ENDPOINT_URL` for
+/// an emulator. Every call has a timeout, because a sandbox that was frozen finds its connections dead.
 pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -18,34 +18,35 @@ pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(https()).timeout_config(timeouts).load().await
 }
 
-/// A client of ECS.
+/// Creates an ECS client.
 pub fn ecs(config: &SdkConfig) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(config)
 }
 
-/// A client of CloudWatch.
+/// Creates a CloudWatch client.
 pub fn cloudwatch(config: &SdkConfig) -> aws_sdk_cloudwatch::Client {
     aws_sdk_cloudwatch::Client::new(config)
 }
 
-/// A client of SQS.
+/// Creates an SQS client.
 pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(config)
 }
 
-/// A client of S3. Behind an endpoint of one's own, buckets stand in the path, as no host name leads to them there.
+/// Creates an S3 client. With a custom endpoint it uses path-style bucket addressing, because the buckets have no host
+/// names there.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let path_style = config.endpoint_url().is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
     aws_sdk_s3::Client::from_conf(config)
 }
 
-/// HTTPS by rustls on ring: no C library to find, and quick to start.
+/// Creates an HTTPS client of rustls on ring: it needs no C library and starts quickly.
 pub fn https() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-/// An error and what caused it, on one line. (The SDK's own texts name only the kind, or print whole responses.)
+/// Returns an error and its causes on one line. (The SDK's own texts name only the kind, or print whole responses.)
 pub fn causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

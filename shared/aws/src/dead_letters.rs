@@ -1,4 +1,4 @@
-//! The dead-letters port by SQS.
+//! The dead-letters port on SQS.
 
 use aws_sdk_sqs::Client;
 use trigger_core::launch::DeadLetter;
@@ -6,7 +6,7 @@ use trigger_engine::ports::{DeadLetters, NotSent};
 
 use crate::clients::causes;
 
-/// Sends dead letters to a queue.
+/// A dead-letters port that sends to an SQS queue.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {
     client: Client,
@@ -14,7 +14,7 @@ pub struct SqsDeadLetters {
 }
 
 impl SqsDeadLetters {
-    /// Dead letters for the queue of this URL, sent through `client`.
+    /// Creates a port that sends to the queue with this URL through `client`.
     pub fn new(client: Client, queue_url: String) -> Self {
         Self { client, queue_url }
     }

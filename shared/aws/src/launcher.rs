@@ -1,4 +1,4 @@
-//! The launcher port by ECS's RunTask.
+//! The launcher port on ECS.
 
 use crate::clients::causes;
 use aws_sdk_ecs::Client;
@@ -15,14 +15,14 @@ use trigger_core::ecs::{ContainerExit, StoppedTask};
 use trigger_core::launch::{Failure, Reply, SeenTask, TaskStatus};
 use trigger_engine::ports::{Launcher, Unanswered};
 
-/// Starts tasks on ECS.
+/// A launcher that starts tasks on ECS.
 #[derive(Debug, Clone)]
 pub struct EcsLauncher {
     client: Client,
 }
 
 impl EcsLauncher {
-    /// A launcher that calls ECS through `client`.
+    /// Creates a launcher that calls ECS through `client`.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
@@ -30,7 +30,7 @@ impl EcsLauncher {
 
 impl Launcher for EcsLauncher {
     async fn run_task(&self, request: &TaskRequest) -> Reply {
-        // The protocol repeats calls itself, as it has to know of each whether it may have started something.
+        // The launch protocol repeats calls itself: it must know of each call whether it may have started something.
         let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
         match run_task(&self.client, request).customize().config_override(once).send().await {
             Ok(output) => tasks(&output),
@@ -75,7 +75,8 @@ impl Launcher for EcsLauncher {
     }
 }
 
-/// A task that is not known any more has stopped long ago; and so have all of a cluster that is gone.
+/// Returns whether ECS no longer knows the task or its cluster. Such a task stopped long ago, as did all tasks of a
+/// deleted cluster.
 fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let message = error.message().unwrap_or_default();
     match error.code() {
@@ -108,7 +109,7 @@ fn seen_task(task: &types::Task) -> Option<SeenTask> {
     Some(seen(arn, TaskStatus::Stopped(stopped)))
 }
 
-/// A reply that is no error may still hold failures.
+/// Converts a successful reply, which may still contain failures.
 fn tasks(output: &RunTaskOutput) -> Reply {
     let failure = |failure: &types::Failure| Failure {
         arn: failure.arn().map(str::to_owned),
@@ -187,12 +188,12 @@ fn run_task(client: &Client, request: &TaskRequest) -> RunTaskFluentBuilder {
         .client_token(client_token)
 }
 
-/// A list where there is something in it: an empty one is left out.
+/// Converts a list. Returns `None` for an empty one, which leaves it out of the request.
 fn some<T, U>(items: &[T], convert: impl Fn(&T) -> U) -> Option<Vec<U>> {
     (!items.is_empty()).then(|| items.iter().map(convert).collect())
 }
 
-/// The config takes no greater numbers.
+/// Converts a number for the SDK. The config accepts no number that does not fit.
 fn integer(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -296,7 +297,7 @@ fn container_override(container: &ContainerOverride) -> types::ContainerOverride
         .build()
 }
 
-/// Unwraps a builder whose required fields are set one line above: the types of the core leave none of them open.
+/// Unwraps a builder whose required fields were set just before: the types of the core always have a value for each.
 #[expect(clippy::expect_used, reason = "cannot fail, whatever the input: see above")]
 fn required<T>(built: Result<T, aws_sdk_ecs::error::BuildError>) -> T {
     built.expect("every required field is set")

@@ -1,4 +1,4 @@
-//! The ledger port by S3.
+//! The ledger port on S3.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -8,14 +8,14 @@ use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};
 use crate::clients::causes;
 use crate::payloads::place;
 
-/// Remembers in S3, by conditional writes.
+/// A ledger in S3 that uses conditional writes.
 #[derive(Debug, Clone)]
 pub struct S3Ledger {
     client: Client,
 }
 
 impl S3Ledger {
-    /// A ledger that is read and written through `client`.
+    /// Creates a ledger that calls S3 through `client`.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
@@ -62,20 +62,21 @@ impl Ledger for S3Ledger {
         let after = after.and_then(place).map(|(_, key)| key.to_owned());
         let listed = self.client.list_objects_v2().bucket(bucket).prefix(key).set_start_after(after).send().await;
         let listed = listed.map_err(|error| unavailable(prefix, &error))?;
-        // In the order of their names, a thousand at most.
+        // S3 lists keys in their order, at most a thousand.
         let uris = listed.contents().iter().filter_map(|object| Some(format!("s3://{bucket}/{}", object.key()?)));
         Ok(uris.take_while(|uri| uri.as_str() <= until).collect())
     }
 }
 
-/// 412: it is not as expected; 409: somebody else writes it just now; 404: what is expected is not there any more.
+/// Returns whether a conditional write failed by its condition. 412: the object is not as expected; 409: another write
+/// to it is under way; 404: the expected object no longer exists.
 fn has_changed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.raw_response().is_some_and(|response| matches!(response.status().as_u16(), 404 | 409 | 412))
         && error.code() != Some("NoSuchBucket")
 }
 
 fn no_place(uri: &str) -> LedgerError {
-    LedgerError::Unavailable(format!("`{uri}` is no place in S3"))
+    LedgerError::Unavailable(format!("`{uri}` is not an S3 URI"))
 }
 
 fn unavailable(uri: &str, error: &dyn std::error::Error) -> LedgerError {

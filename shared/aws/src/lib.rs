@@ -1,8 +1,8 @@
 //! The engine's ports on AWS, and the functions around them.
 //!
-//! - [`clients`] - how the functions reach AWS; [`Aws`] - every port: [`EcsLauncher`] on ECS, [`S3Payloads`] and [`S3Ledger`] on S3,
-//!   [`SqsDeadLetters`] on SQS; [`SqsQueues`] and [`EcsWorkers`] - what scaling observes and changes;
-//! - [`config`] - where the routing config is read from, and the version that is in force;
+//! - [`clients`] - the SDK clients; [`Aws`] - the ports of a launch: [`EcsLauncher`] on ECS, [`S3Payloads`] and
+//!   [`S3Ledger`] on S3, [`SqsDeadLetters`] on SQS; [`SqsQueues`] and [`EcsWorkers`] - the ports of scaling;
+//! - [`config`] - where the routing config is read from, and which version is in force;
 //! - [`functions`] - what each Lambda function does around the engine; [`telemetry`] - its log and its metrics.
 
 pub mod clients;

@@ -1,4 +1,4 @@
-//! All ports on AWS.
+//! The engine's ports on AWS, together.
 
 use std::env;
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// The ports of the account that the environment gives credentials for; and a client of S3.
+    /// Creates the ports for the account whose credentials are in the environment, and an S3 client.
     pub async fn new() -> (Self, Client) {
         let sdk_config = clients::sdk_config().await;
         let s3 = clients::s3(&sdk_config);

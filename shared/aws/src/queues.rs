@@ -1,4 +1,4 @@
-//! The port that sees queues: SQS's attributes, and CloudWatch's minutes.
+//! The queues port: attributes from SQS, metrics per minute from CloudWatch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -12,20 +12,20 @@ use trigger_engine::ports::{Depth, Queues, Unanswered};
 
 use crate::clients::causes;
 
-/// How long after its end a minute's metrics are complete.
+/// A minute's metrics are read no earlier than this after its end; before, they may be incomplete.
 const METRICS_LAG: SignedDuration = SignedDuration::from_mins(2);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Queues of SQS.
+/// A queues port on SQS and CloudWatch.
 #[derive(Debug)]
 pub struct SqsQueues {
     sqs: aws_sdk_sqs::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
-    /// URLs by queue: they do not change while a queue exists.
+    /// URLs by queue. A URL does not change while its queue exists.
     urls: Mutex<HashMap<Queue, String>>,
 }
 
-/// What is read of a queue's minute, and how.
+/// The metrics that are read for each minute of a queue: query id, metric name, statistic.
 const METRICS: [(&str, &str, &str); 3] = [
     ("sent", "NumberOfMessagesSent", "Sum"),
     ("deleted", "NumberOfMessagesDeleted", "Sum"),
@@ -33,7 +33,7 @@ const METRICS: [(&str, &str, &str); 3] = [
 ];
 
 impl SqsQueues {
-    /// Queues that these clients see.
+    /// Creates a port that calls SQS and CloudWatch through these clients.
     pub fn new(sqs: aws_sdk_sqs::Client, cloudwatch: aws_sdk_cloudwatch::Client) -> Self {
         Self { sqs, cloudwatch, urls: Mutex::default() }
     }
@@ -63,14 +63,14 @@ impl Queues for SqsQueues {
         let names = vec![visible.clone(), in_flight.clone(), delayed.clone()];
         let got = self.sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names)).send().await;
         let got = got.map_err(|error| {
-            // A queue that was made anew may have another URL.
+            // A queue that was deleted and created again may have another URL.
             self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(queue);
             unanswered("SQS", queue, &error)
         })?;
         let attribute = |name: &QueueAttributeName| {
             let value =
                 got.attributes().and_then(|attributes| attributes.get(name)).and_then(|value| value.parse().ok());
-            value.ok_or_else(|| Unanswered(format!("the queue `{}` tells no {name}", queue.name)))
+            value.ok_or_else(|| Unanswered(format!("SQS returned no {name} for the queue `{}`", queue.name)))
         };
         Ok(Depth { visible: attribute(&visible)?, in_flight: attribute(&in_flight)?, delayed: attribute(&delayed)? })
     }
@@ -114,7 +114,7 @@ impl Queues for SqsQueues {
                 }
             }
         }
-        // What comes later than usual is read the next time.
+        // Metrics that arrive later than usual are read next time.
         let last = minutes.keys().next_back().and_then(|at| Timestamp::from_second(*at).ok());
         let until = last.and_then(|last| last.checked_add(MINUTE).ok()).unwrap_or(after);
         Ok((minutes.into_values().collect(), until))
@@ -126,5 +126,5 @@ fn whole_minute(time: Timestamp) -> Timestamp {
 }
 
 fn unanswered(service: &str, queue: &Queue, error: &dyn std::error::Error) -> Unanswered {
-    Unanswered(format!("{service} tells nothing of the queue `{}`: {}", queue.name, causes(error)))
+    Unanswered(format!("the {service} request about the queue `{}` failed: {}", queue.name, causes(error)))
 }

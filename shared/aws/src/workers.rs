@@ -1,4 +1,4 @@
-//! The port that sees and changes workers: services and tasks of ECS.
+//! The workers port: reads and changes services and tasks of ECS.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use trigger_engine::ports::{ServiceCounts, TasksOf, Unanswered, WorkerTask, Work
 
 use crate::clients::causes;
 
-/// How many services one call describes.
+/// One DescribeServices call accepts at most this many services.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html>
 const SERVICES_AT_ONCE: usize = 10;
-/// How many tasks one call describes.
+/// One DescribeTasks call accepts at most this many tasks.
 const TASKS_AT_ONCE: usize = 100;
-/// Of how many tasks one call tells the protection.
+/// One GetTaskProtection call accepts at most this many tasks.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_GetTaskProtection.html>
 const PROTECTIONS_AT_ONCE: usize = 10;
 
-/// Services and tasks of ECS.
+/// A workers port on ECS.
 #[derive(Debug, Clone)]
 pub struct EcsWorkers {
     client: Client,
 }
 
 impl EcsWorkers {
-    /// Those that this client sees.
+    /// Creates a port that calls ECS through `client`.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
@@ -59,7 +59,7 @@ impl Workers for EcsWorkers {
                         service.service_name() == Some(name) || service.service_arn() == Some(name)
                     };
                     let service = described.services().iter().find(is_named);
-                    service.map(counts).unwrap_or_else(|| Err(Unanswered(format!("there is no service `{name}`"))))
+                    service.map(counts).unwrap_or_else(|| Err(Unanswered(format!("no service is named `{name}`"))))
                 })),
                 Err(error) => {
                     let error = Unanswered(causes(&error));
@@ -75,7 +75,7 @@ impl Workers for EcsWorkers {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let updated = update.desired_count(count).send().await;
         updated.map(drop).map_err(|error| {
-            Unanswered(format!("the desired count of `{service}` was not set to {count}: {}", causes(&error)))
+            Unanswered(format!("cannot set the desired count of `{service}` to {count}: {}", causes(&error)))
         })
     }
 
@@ -84,7 +84,7 @@ impl Workers for EcsWorkers {
         let mut protected = 0;
         for arns in arns.chunks(PROTECTIONS_AT_ONCE) {
             let get = self.client.get_task_protection().set_tasks(Some(arns.to_vec()));
-            // The cluster must be named, even the one that is meant where none is.
+            // GetTaskProtection requires a cluster, even if it is the default one.
             let got = get.cluster(cluster.unwrap_or("default")).send().await;
             let got = got.map_err(|error| Unanswered(causes(&error)))?;
             protected += got.protected_tasks().iter().filter(|task| task.protection_enabled()).count();
@@ -111,25 +111,24 @@ fn counts(service: &Service) -> Result<ServiceCounts, Unanswered> {
         let status = service.status().unwrap_or_default();
         return Err(Unanswered(format!("the service `{name}` is {status}")));
     }
-    let count = |count: i32| u32::try_from(count).map_err(|_| Unanswered(format!("`{name}` has {count} tasks")));
+    let count = |count: i32| u32::try_from(count).map_err(|_| Unanswered(format!("`{name}` reports {count} tasks")));
     let is_rolling_out = |state: Option<&DeploymentRolloutState>| state == Some(&DeploymentRolloutState::InProgress);
     let deployments = service.deployments();
     Ok(ServiceCounts {
         running: count(service.running_count())?,
         pending: count(service.pending_count())?,
         desired: count(service.desired_count())?,
-        // A scale-out is shown as a rollout in progress as well: only beside an older one are tasks replaced.
+        // A scale-out also shows as a rollout in progress. Tasks are replaced only if there is an older deployment too.
         deployment_in_progress: deployments.len() > 1
             && deployments.iter().any(|deployment| is_rolling_out(deployment.rollout_state())),
     })
 }
 
-/// A task that starts or runs.
+/// Converts a task that is starting or running. Returns `None` for one that is stopping or has stopped.
 fn worker_task(task: &Task) -> Option<WorkerTask> {
     let is_running = match task.last_status()? {
         "RUNNING" => true,
         "PROVISIONING" | "PENDING" | "ACTIVATING" => false,
-        // It stops, or has stopped.
         _ => return None,
     };
     if task.desired_status() == Some("STOPPED") {

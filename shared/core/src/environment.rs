@@ -3,31 +3,51 @@
 /// The prefix of every variable that ecs-trigger defines. The config cannot set a variable with this prefix.
 pub const RESERVED_PREFIX: &str = "ECS_TRIGGER_";
 
-/// Functions: where the routing config is, `s3://BUCKET/KEY` or `file:///PATH`.
-pub const CONFIG: &str = "ECS_TRIGGER_CONFIG";
-/// Functions: the age in seconds at which the config is checked for a new version.
-pub const CONFIG_MAX_AGE: &str = "ECS_TRIGGER_CONFIG_MAX_AGE";
-/// Functions: the URL of the dead-letter queue.
-pub const DEAD_LETTER_QUEUE: &str = "ECS_TRIGGER_DEAD_LETTER_QUEUE";
-/// Functions: the name of the stack, which is a dimension of every metric.
-pub const STACK: &str = "ECS_TRIGGER_STACK";
+/// A variable, and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// The name.
+    pub name: &'static str,
+    /// What the variable holds.
+    pub meaning: &'static str,
+}
 
-/// Containers: the name of the route that launched the task.
-pub const ROUTE: &str = "ECS_TRIGGER_ROUTE";
-/// Containers: the id of the event that launched the task.
-pub const EVENT_ID: &str = "ECS_TRIGGER_EVENT_ID";
-/// Containers: the number of the attempt, from 0.
-pub const ATTEMPT: &str = "ECS_TRIGGER_ATTEMPT";
-/// Containers: the position of the element that the task is for, in a route with `for_each`.
-pub const INDEX: &str = "ECS_TRIGGER_INDEX";
-/// Containers: the URI of the event, if the event does not fit into the overrides.
-pub const EVENT_URI: &str = "ECS_TRIGGER_EVENT_URI";
+macro_rules! variables {
+    ($(#[$doc:meta])* $list:ident { $($name:ident = $variable:literal, $meaning:literal;)* }) => {
+        $(#[doc = $meaning] pub const $name: &str = $variable;)*
 
-/// Worker containers: the name of the worker.
-pub const WORKER: &str = "ECS_TRIGGER_WORKER";
-/// Worker containers: the names or ARNs of the queues, separated by commas.
-pub const QUEUE: &str = "ECS_TRIGGER_QUEUE";
-/// Worker containers: the seconds without a message after which the worker exits.
-pub const IDLE_EXIT: &str = "ECS_TRIGGER_IDLE_EXIT";
-/// Worker containers: the number of messages that one worker processes at once.
-pub const CONCURRENCY: &str = "ECS_TRIGGER_CONCURRENCY";
+        $(#[$doc])*
+        pub const $list: &[Variable] = &[$(Variable { name: $variable, meaning: $meaning }),*];
+    };
+}
+
+variables! {
+    /// The variables that the functions read.
+    OF_FUNCTIONS {
+        CONFIG = "ECS_TRIGGER_CONFIG", "Where the routing config is, `s3://BUCKET/KEY` or `file:///PATH`.";
+        CONFIG_MAX_AGE = "ECS_TRIGGER_CONFIG_MAX_AGE", "The age in seconds at which the config is checked for a new version.";
+        DEAD_LETTER_QUEUE = "ECS_TRIGGER_DEAD_LETTER_QUEUE", "The URL of the dead-letter queue.";
+        STACK = "ECS_TRIGGER_STACK", "The name of the stack, which is a dimension of every metric.";
+    }
+}
+
+variables! {
+    /// The variables that the containers of a launch get: those that `container_overrides` names.
+    OF_CONTAINERS {
+        ROUTE = "ECS_TRIGGER_ROUTE", "The name of the route that launched the task.";
+        EVENT_ID = "ECS_TRIGGER_EVENT_ID", "The id of the event that launched the task.";
+        ATTEMPT = "ECS_TRIGGER_ATTEMPT", "The number of the attempt, from 0.";
+        INDEX = "ECS_TRIGGER_INDEX", "The position of the element that the task is for, in a route with `for_each`.";
+        EVENT_URI = "ECS_TRIGGER_EVENT_URI", "The URI of the event, if the event does not fit into the overrides.";
+    }
+}
+
+variables! {
+    /// The variables that the containers of a worker get in mode `run`.
+    OF_WORKERS {
+        WORKER = "ECS_TRIGGER_WORKER", "The name of the worker.";
+        QUEUE = "ECS_TRIGGER_QUEUE", "The names or ARNs of the queues, separated by commas.";
+        IDLE_EXIT = "ECS_TRIGGER_IDLE_EXIT", "The seconds without a message after which the worker exits.";
+        CONCURRENCY = "ECS_TRIGGER_CONCURRENCY", "The number of messages that one worker processes at once.";
+    }
+}

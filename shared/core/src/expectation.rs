@@ -1,29 +1,29 @@
-//! What the config's `tests` expect, held against what their sample events would start.
+//! Compares what the config's `tests` expect with what their sample events would start.
 
 use jiff::Timestamp;
 
 use crate::config::test::{Expect, ExpectLaunch, NO_ROUTE, SampleEvent, SampleMessage, TestConfig};
 use crate::environment::RESERVED_PREFIX;
-use crate::event::{DecodeError, Decoded, Delivery, Event, Firing, Message, Queue, Record};
+use crate::event::{DecodeError, Decoded, Delivery, Door, Event, Firing, Queue, Record};
 use crate::plan::{Plan, PlanError, PlanErrorReason, PlannedLaunch};
 use crate::routing::RoutingConfig;
 use crate::text::{Kind, Node, Spanned, json};
 
-/// What an event would start.
+/// What a sample event would start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Actual {
-    /// These launches, the calls of one launch put together.
+    /// These launches. The copies of one task count as one launch.
     Launches(Vec<ActualLaunch>),
-    /// Nothing.
+    /// Nothing, because of an error.
     Error {
-        /// Why.
+        /// The error.
         reason: String,
-        /// The same without the places in the config, which change with every line.
+        /// The error without positions in the config, which change with every edited line.
         brief: String,
     },
 }
 
-/// A launch that an event would make.
+/// A launch that a sample event would make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActualLaunch {
     route: String,
@@ -40,35 +40,35 @@ struct ActualContainer {
     environment: Vec<(String, String)>,
 }
 
-/// One thing that is not as expected.
+/// One difference between what a test expects and what the event would start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What it is, as in `launch 1: command`.
+    /// What differs, for example `launch 1: command`.
     pub what: String,
-    /// As the config expects it.
+    /// The expected value.
     pub expected: String,
-    /// As it is.
+    /// The actual value.
     pub actual: String,
 }
 
-/// Why a sample is no event.
+/// Why a sample is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SampleError {
-    /// It cannot be decoded.
+    /// The sample cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The test names none, or several.
-    #[error("a test has exactly one of `event`, `message` and `firing`")]
+    /// The test has no sample, or several.
+    #[error("a test must have exactly one of `event`, `message` and `firing`")]
     NotOne,
-    /// A queue's name is none.
-    #[error("`{0}` names no queue")]
+    /// The message's queue is not a queue.
+    #[error("`{0}` is not a queue; write a queue's name, ARN or URL")]
     Queue(String),
-    /// A time is none.
-    #[error("`{0}` is no time; write one such as 2026-01-31T03:00:00Z")]
+    /// The firing's time is not a time.
+    #[error("`{0}` is not a valid time; write for example `2026-01-31T03:00:00Z`")]
     Time(String),
 }
 
-/// The path of the file that a test's event is in, if it is in one.
+/// Returns the path of the file that contains the test's event, if a file does.
 pub fn event_file(test: &TestConfig) -> Option<&str> {
     match test.event.as_ref().map(|event| &event.value) {
         Some(SampleEvent::File(path)) => Some(path),
@@ -76,10 +76,10 @@ pub fn event_file(test: &TestConfig) -> Option<&str> {
     }
 }
 
-/// What a test's sample would start. `file` is the text of its [`event_file`].
+/// Returns what a test's sample would start. `file` is the text of its [`event_file`].
 ///
 /// # Errors
-/// The sample is no event.
+/// The sample is not an event.
 pub fn actual(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Actual, SampleError> {
     let mut launches = Vec::new();
     for event in events(config, test, file)? {
@@ -109,15 +109,18 @@ fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<E
                 SampleEvent::File(_) => file.to_owned(),
                 SampleEvent::Inline(event) => json::write(&completed(event)),
             };
-            match Delivery::decode(&text)? {
+            match Delivery::open(Door::Any, &text).content? {
                 Delivery::Event(event) => Ok(vec![config.event(*event)]),
                 Delivery::Batch(records) => {
-                    let decoded = records.iter().map(|record| Message::decode(record).map(Decoded::events));
+                    let decoded = records.iter().map(|record| record.open().content.map(Decoded::events));
                     Ok(decoded.collect::<Result<Vec<_>, _>>()?.concat())
+                }
+                Delivery::Redrive(_) | Delivery::StateChange(_) | Delivery::Sweep => {
+                    Err(DecodeError::UnknownDelivery.into())
                 }
             }
         }
-        (None, Some(message), None) => Ok(Message::decode(&record(message)?)?.events()),
+        (None, Some(message), None) => Ok(record(message)?.open().content?.events()),
         (None, None, Some(firing)) => {
             let time = firing.time.parse::<Timestamp>().map_err(|_| SampleError::Time(firing.time.value.clone()))?;
             Ok(vec![Firing::local(&firing.route, time).into_event()])
@@ -126,7 +129,7 @@ fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<E
     }
 }
 
-/// An event with what every event has; a delivery of another kind as it is.
+/// Adds the fields that every EventBridge event has, where they are missing. Returns any other delivery unchanged.
 fn completed(event: &Node) -> Node {
     let Kind::Object(entries) = &event.kind else { return event.clone() };
     if event.get("source").is_none() && event.get("detail-type").is_none() {
@@ -165,7 +168,7 @@ fn record(message: &SampleMessage) -> Result<Record, SampleError> {
     })
 }
 
-/// Adds a call: to the launch that it is a slice of, or as a launch of its own.
+/// Adds a planned launch: to the last launch if both share a task's `count`, otherwise as a new one.
 fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
     let count = planned.request.count.unwrap_or(1);
     if let Some(last) = launches.last_mut()
@@ -189,7 +192,7 @@ fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
     });
 }
 
-/// Everything that is not as expected.
+/// Returns every difference from what is expected.
 pub fn differences(expect: &Expect, actual: &Actual) -> Vec<Difference> {
     let whole = |expected: String, actual: String| vec![Difference { what: "the event".into(), expected, actual }];
     match (expect, actual) {
@@ -210,7 +213,7 @@ fn brief(expect: &Expect) -> String {
     match expect {
         Expect::NoRoute => NO_ROUTE.to_owned(),
         Expect::NotWritten => "nothing yet".to_owned(),
-        Expect::Error(part) => format!("an error with {}", quoted(part)),
+        Expect::Error(part) => format!("an error that contains {}", quoted(part)),
         Expect::Launches(launches) => match launches.as_slice() {
             [] => "no launch".to_owned(),
             launches => {
@@ -249,7 +252,7 @@ fn of_launch(position: usize, expected: &ExpectLaunch, actual: &ActualLaunch) ->
         None => actual.containers.first(),
     };
     if container.is_none() {
-        compare("container", expected.container.clone(), "none of this name".to_owned());
+        compare("container", expected.container.clone(), "no container of this name".to_owned());
     }
     let command = expected.command.as_ref().map(|words| list(words.iter().map(|word| word.0.as_str())));
     compare("command", command, list(container.iter().flat_map(|container| &container.command).map(String::as_str)));
@@ -261,7 +264,7 @@ fn of_launch(position: usize, expected: &ExpectLaunch, actual: &ActualLaunch) ->
     differences
 }
 
-/// What is, in the config's words: for the keys that `expect` has, or for all of them.
+/// Returns what the event starts, written as an `expect`: with the keys of `expect`, or with all keys.
 pub fn written(expect: Option<&Expect>, actual: &Actual) -> String {
     match actual {
         Actual::Error { brief, .. } => format!("{{ error: {} }}", quoted(brief)),
@@ -328,12 +331,12 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", words.map(plain).collect::<Vec<_>>().join(", "))
 }
 
-/// A text in quotes; what stands in a config is no reference to an environment variable.
+/// Returns a text in quotes. `${env:` is escaped, so the config does not read it as an environment variable.
 fn quoted(text: &str) -> String {
     json::quote(&text.replace("${env:", "$${env:"))
 }
 
-/// A text as YAML: without quotes where it cannot be taken for anything else.
+/// Returns a text as YAML, without quotes if YAML can only read it as a text.
 fn plain(text: &str) -> String {
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))

@@ -1,6 +1,6 @@
-//! Events and configs that tests share.
+//! Events that tests share.
 
-/// The `Object Created` event of S3's documentation.
+/// The `Object Created` event from S3's documentation.
 pub(crate) const OBJECT_CREATED: &str = r#"{
   "version": "0",
   "id": "17793124-05d4-b198-2fde-7ededc63b103",
@@ -27,12 +27,12 @@ pub(crate) const OBJECT_CREATED: &str = r#"{
   }
 }"#;
 
-/// An event of S3 with another detail-type and detail.
+/// Returns an S3 event with this detail-type and detail.
 pub(crate) fn s3_event(detail_type: &str, detail: &str) -> String {
     event("aws.s3", detail_type, detail)
 }
 
-/// An event with this source, detail-type and detail.
+/// Returns an event with this source, detail-type and detail.
 pub(crate) fn event(source: &str, detail_type: &str, detail: &str) -> String {
     format!(
         r#"{{"version":"0","id":"e-1","detail-type":"{detail_type}","source":"{source}","account":"111122223333",
@@ -40,7 +40,7 @@ pub(crate) fn event(source: &str, detail_type: &str, detail: &str) -> String {
     )
 }
 
-/// An `Object Created` event of this key.
+/// Returns an `Object Created` event for this key.
 pub(crate) fn object_created(key: &str) -> String {
     OBJECT_CREATED.replace(r#""incoming/report.tar.gz""#, &crate::text::json::quote(key))
 }

@@ -1,20 +1,27 @@
 //! Every decision of ecs-trigger, without I/O.
 //!
-//! > An event is decoded into an `Event`, matched by the `RoutingConfig` to `Route`s, rendered into `TaskRequest`s, launched
-//! > on ECS, and its outcome reported back to the source.
+//! > An event is decoded into an `Event`, matched by the `RoutingConfig` to `Route`s, rendered into `TaskRequest`s,
+//! > launched on ECS, and its outcome is reported back to its source.
 //!
-//! In reading order:
-//! - [`document`] - a JSON or YAML text as a tree with positions; [`diagnostic`] - what is wrong with it, and where;
-//! - [`event`] - *decode*: from a delivered text to an [`event::Event`]; [`identity`] - which event it is at every delivery;
-//! - [`config`] - the [`config::RoutingConfig`] and everything that is checked when it is loaded;
-//! - [`schedule`] - when a schedule fires;
-//! - [`pattern`] - *match*: EventBridge's event patterns; [`template`] - what a value of the config makes of an event;
-//! - [`expectation`] - what the config's own tests expect, held against what is;
-//! - [`batch`] - which messages of a batch may go on at once;
-//! - [`plan`] - *render*: all [`task_request::TaskRequest`]s of one event, within AWS's [`limits`].
+//! The modules, in reading order:
+//! - [`text`] parses JSON and YAML into trees with positions, and reports what is wrong in a text, and where;
+//! - [`ecs`] describes ECS as plain data: RunTask's request, AWS's limits on it, and how a task stopped;
+//! - [`event`] is *decode*: it turns a delivery into [`event::Event`]s, each with its identity;
+//! - [`pattern`] evaluates EventBridge's event patterns;
+//! - [`template`] renders config values from an event;
+//! - [`schedule`] computes when a schedule fires;
+//! - [`config`] defines the elements of the config file, as they are written;
+//! - [`load`] checks these elements and builds the [`routing::RoutingConfig`] from them;
+//! - [`routing`] is *match*: it holds the routes, tasks and workers, and finds the routes that take an event;
+//! - [`plan`] is *render*: it makes all [`ecs::TaskRequest`]s of one event, within AWS's [`ecs::limits`];
+//! - [`launch`] is *launch*: the state machine that starts the tasks of a request once;
+//! - [`scaling`] decides how many workers the queues need;
+//! - [`expectation`] compares what the config's own tests expect with what their events would start;
+//! - [`storage`] defines the keys of everything that is stored, [`environment`] the environment variables, and
+//!   [`metrics`] the metrics.
 //!
-//! Nothing here awaits, reads a clock, an environment variable, a file or randomness: functions fail only because of their
-//! input. *Launch* and *report* are `trigger-engine`'s.
+//! Nothing here awaits, or reads a clock, an environment variable, a file or randomness: a function fails only because
+//! of its input. `trigger-engine` does the I/O of *launch* and *report*.
 
 pub mod config;
 pub mod ecs;

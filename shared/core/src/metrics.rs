@@ -1,6 +1,6 @@
-//! The metrics that functions count and the stack watches.
+//! The metrics that the functions write and the stack's alarms watch.
 
-/// Their namespace in CloudWatch.
+/// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "ecs-trigger";
 /// The dimension with the stack's name, which every metric has.
 pub const STACK: &str = "Stack";
@@ -8,63 +8,72 @@ pub const STACK: &str = "Stack";
 pub const ROUTE: &str = "Route";
 /// The dimension with a worker's name.
 pub const WORKER: &str = "Worker";
-/// The dimension with the class of reason that something failed for.
+/// The dimension with the class of a failure's reason.
 pub const REASON: &str = "Reason";
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $metric:ident,)*) => {
-        /// What is counted or measured.
+    ($($(#[doc = $doc:literal])* $metric:ident,)*) => {
+        /// A metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Metric {
-            $($(#[$doc])* $metric,)*
+            $($(#[doc = $doc])* $metric,)*
         }
 
         impl Metric {
-            /// Its name in CloudWatch.
+            /// Every metric.
+            pub const ALL: &[Self] = &[$(Self::$metric),*];
+
+            /// Returns the metric's name in CloudWatch.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$metric => stringify!($metric),)* }
+            }
+
+            /// Returns the metric's meaning and its dimensions, in words.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$metric => concat!($($doc),*).trim_ascii(),)* }
             }
         }
     };
 }
 
 metrics! {
-    /// A launch started its tasks. By stack and route.
+    /// Launches that started their tasks. By stack, and by stack and route.
     Launched,
-    /// A launch had been made before: its event was delivered again. By stack and route.
+    /// Launches that an earlier delivery of the event had already made. By stack, and by stack and route.
     Duplicate,
-    /// A launch is in the ledger and goes on later. By stack and route.
+    /// Launches that are in the ledger and continue later. By stack, and by stack and route.
     Deferred,
-    /// A launch, or an event, has failed: its event is dead-lettered, or delivered again. By stack, by stack and route, by stack and
-    /// reason.
+    /// Launches and events that failed: the event is dead-lettered, or delivered again. By stack, by stack and route,
+    /// and by stack and reason.
     Failed,
-    /// An event went to the dead-letter queue. By stack and route.
+    /// Events that went to the dead-letter queue. By stack, and by stack and route.
     DeadLettered,
-    /// From the event's time to its tasks' launch, in milliseconds. By stack and route.
+    /// The time from the event to the launch of its tasks. By stack, and by stack and route.
     LaunchLatency,
-    /// How many more tasks of a route's limit may start. By stack and route; where slots are counted by key, of the key that was taken
-    /// last.
+    /// How many more tasks the route's `concurrency` allows; with a `key`, for the key that was used last. By stack,
+    /// and by stack and route.
     SlotsOpen,
-    /// A version of the config was refused. By stack.
+    /// New versions of the config that have errors. By stack.
     ConfigRefused,
-    /// The config could not be looked after. By stack.
+    /// Failed attempts to read the config. By stack.
     ConfigUnreadable,
-    /// Messages that wait. By stack and worker.
+    /// Messages that can be received. By stack, and by stack and worker.
     MessagesVisible,
-    /// Messages that are worked on. By stack and worker.
+    /// Messages that were received and not deleted. By stack, and by stack and worker.
     MessagesInFlight,
-    /// Workers that run. By stack and worker.
+    /// Workers that run. By stack, and by stack and worker.
     WorkersRunning,
-    /// Workers that there are to be. By stack and worker.
+    /// The desired number of workers. By stack, and by stack and worker.
     WorkersDesired,
-    /// Whether there are fewer workers than the load needs, and that should be looked at. By stack and worker.
+    /// 1 if the number of workers is held because something is unknown, blocked, or busy and unprotected; otherwise 0.
+    /// By stack, and by stack and worker.
     WorkersHeldBack,
-    /// How often a queue or its workers could not be seen or changed. By stack, and by stack and worker.
+    /// Failed reads of a queue or its workers, and failed changes of the workers. By stack, and by stack and worker.
     WorkersUnseen,
 }
 
 impl Metric {
-    /// Its unit in CloudWatch.
+    /// Returns the metric's unit in CloudWatch.
     pub fn unit(self) -> &'static str {
         match self {
             Self::LaunchLatency => "Milliseconds",

@@ -1,4 +1,4 @@
-//! The layout of everything that is stored: `storage` in the config, and the key of each object below it.
+//! The layout of everything that ecs-trigger stores: `storage` in the config, and the keys of the objects below it.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::text::{Node, Spanned};
 pub struct BucketName(pub String);
 
 impl BucketName {
-    /// Whether a text can name a bucket, also one from before today's narrower rules.
+    /// Returns whether a text can be the name of a bucket, also of an old one from before S3's stricter rules.
     pub fn is_valid(name: &str) -> bool {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         (1..=255).contains(&name.len()) && name.chars().all(legal) && !name.starts_with('.') && !name.contains("..")
@@ -24,13 +24,13 @@ impl BucketName {
 }
 
 impl Decode for BucketName {
-    const EXPECTED: &'static str = "a bucket's name";
+    const EXPECTED: &'static str = "a bucket name";
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let name = String::decode(node, problems)?;
         if !Self::is_valid(&name) {
-            let problem = Diagnostic::error(node.span, format!("`{name}` cannot be a bucket's name"));
-            problems.push(problem.help("use letters, digits, `.` and `-`; for several buckets, a list"));
+            let problem = Diagnostic::error(node.span, format!("`{name}` is not a valid bucket name"));
+            problems.push(problem.help("use letters, digits, `.` and `-`; for several buckets, write a list"));
             return None;
         }
         Some(Self(name))
@@ -48,27 +48,27 @@ impl JsonSchema for BucketName {
 }
 
 record! {
-    /// Where ecs-trigger keeps what has to outlive a call.
+    /// The S3 bucket for everything that must outlive a call: the ledger and large payloads.
     pub struct Storage ("a mapping with `bucket`") {
-        /// The bucket's name. The functions write into it; tasks must be allowed to read what they are pointed to.
+        /// The name of the bucket. The functions write to it. Tasks need permission to read the payloads that they get.
         pub bucket: Spanned<BucketName>,
-        /// What every key begins with. Default: nothing, so that payloads are `payloads/CLIENT_TOKEN.json`, and the ledger's
-        /// launches `launches/ROUTE/DATE/ID.json`.
+        /// The prefix of every key. Default: none, so payloads are at `payloads/CLIENT_TOKEN.json`, and the ledger's
+        /// launches at `launches/ROUTE/DATE/ID.json`.
         #[schemars(example = &"ecs-trigger")]
         pub prefix: Option<String>,
     }
 }
 
-/// What is due at some time: the name of an empty object that sorts by it.
+/// Something that is due at some time. It is stored as an empty object whose name sorts by that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// When, in whole seconds.
+    /// When it is due, in whole seconds.
     pub at: Timestamp,
-    /// What.
+    /// What is due.
     pub what: DueFor,
 }
 
-/// What is looked at when it is due.
+/// What to look at when it is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DueFor {
     /// A launch.
@@ -77,18 +77,18 @@ pub enum DueFor {
     Slots(String),
 }
 
-/// A folder of everything that is stored, below the prefix of `storage`.
+/// A folder below the prefix of `storage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {
     /// The record of each launch.
     Launches,
-    /// What is due, sorted by time.
+    /// The entries of what is due, sorted by time.
     Due,
     /// The slots of each route and key.
     Slots,
-    /// The last launched event of each object.
+    /// The last launched event about each object.
     Sequences,
-    /// Events that do not fit into a task's overrides or into the records of its launches.
+    /// Events that do not fit into a task's overrides or into its launch records.
     Payloads,
 }
 
@@ -96,7 +96,7 @@ impl Folder {
     /// The folders of the ledger.
     pub const LEDGER: [Self; 4] = [Self::Launches, Self::Slots, Self::Sequences, Self::Due];
 
-    /// Returns its key, which ends in `/`.
+    /// Returns the key of the folder, which ends in `/`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Launches => "launches/",
@@ -109,7 +109,7 @@ impl Folder {
 }
 
 impl Storage {
-    /// Returns the key of a folder, with the prefix before it: it ends in `/`.
+    /// Returns the key of a folder, including the prefix. It ends in `/`.
     pub fn folder(&self, folder: Folder) -> String {
         match self.prefix.as_deref().unwrap_or_default().trim_matches('/') {
             "" => folder.as_str().to_owned(),
@@ -117,12 +117,12 @@ impl Storage {
         }
     }
 
-    /// Returns the URI of what has this name in a folder.
+    /// Returns the URI of the object with this name in a folder.
     fn uri(&self, folder: Folder, name: &str) -> String {
         format!("s3://{}/{}{name}", self.bucket.0, self.folder(folder))
     }
 
-    /// Returns the URI of a payload: an event that is named by the client token of the first launch that needs it.
+    /// Returns the URI of a payload. It is named by the client token of the first launch that needs it.
     pub fn payload_uri(&self, client_token: &str) -> String {
         self.uri(Folder::Payloads, &format!("{client_token}.json"))
     }
@@ -137,17 +137,17 @@ impl Storage {
         self.uri(Folder::Slots, &format!("{name}.json"))
     }
 
-    /// Returns the URI of the last launched event of an object.
+    /// Returns the URI of the last launched event about an object.
     pub fn sequence_uri(&self, name: &str) -> String {
         self.uri(Folder::Sequences, &format!("{name}.json"))
     }
 
-    /// Returns the URI that every entry of something due starts with.
+    /// Returns the start of the URIs of all entries of what is due.
     pub fn due_prefix(&self) -> String {
         self.uri(Folder::Due, "")
     }
 
-    /// Returns the URI of an entry of something due.
+    /// Returns the URI of the entry of something due.
     pub fn due_uri(&self, due: &Due) -> String {
         let time = stamp(due.at);
         self.uri(
@@ -159,13 +159,13 @@ impl Storage {
         )
     }
 
-    /// Returns the URI up to which entries are due at that time.
+    /// Returns the URI up to which the entries are due at a time.
     pub fn due_until(&self, now: Timestamp) -> String {
-        // `0` is the character after `/`, so this sorts behind everything of that second.
+        // `0` is the character after `/`, so this sorts after all entries of that second.
         self.uri(Folder::Due, &format!("{}0", stamp(now)))
     }
 
-    /// Returns what an entry's URI says is due; `None` if the URI is not one of an entry.
+    /// Returns what is due according to the URI of an entry, or `None` if the URI is not that of an entry.
     pub fn parse_due(&self, uri: &str) -> Option<Due> {
         let (at, what) = uri.strip_prefix(&self.due_prefix())?.split_once('/')?;
         let (kind, name) = what.split_once('/')?;
@@ -177,7 +177,7 @@ impl Storage {
         Some(Due { at: at.parse().ok()?, what })
     }
 
-    /// Returns a key of each kind of object that launches of this route write. No route may take events of them.
+    /// Returns one key of each kind of object that launches of this route write. No route may take events about them.
     pub fn keys_written_by(&self, route: &str, has_ledger: bool) -> Vec<String> {
         let key = |folder: Folder, name: &str| format!("{}{name}", self.folder(folder));
         let id = "0".repeat(LAUNCH_ID_CHARACTERS);
@@ -200,7 +200,8 @@ fn stamp(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A name of a route's own for anything that an event's content names: it holds nothing that an event could choose.
+/// Returns a name, within a route, for something that the content of an event identifies. The parts are hashed, so an
+/// event cannot choose the name.
 pub fn hashed_name(route: &str, parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

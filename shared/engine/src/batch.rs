@@ -1,32 +1,14 @@
 //! A batch of messages, each from its delivery to its report.
 
 use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
-use trigger_core::event::rows;
-use trigger_core::event::{DecodeError, Decoded, Event, Message, Record};
-use trigger_core::launch::Redrive;
+use trigger_core::event::{Decoded, Opened, Record, rows};
 use trigger_core::routing::RoutingConfig;
 
-use crate::handle::{Delivered, EventError, LaunchReport, handle};
+use crate::handle::{Delivered, EventError, LaunchReport, Times, handle, redrive};
 use crate::ports::Ports;
 
 /// How many messages are worked off at once.
 const MESSAGES_AT_ONCE: usize = 10;
-
-/// The times of an invocation.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// The time that says whether a firing comes too late.
-    pub now: Timestamp,
-    /// When the invocation ends.
-    pub deadline: Option<Timestamp>,
-}
-
-impl Times {
-    fn of(self, record: &Record, event: Result<Event, DecodeError>) -> Delivered<'_> {
-        Delivered { text: &record.body, event, now: self.now, deadline: self.deadline }
-    }
-}
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,26 +67,19 @@ pub async fn handle_batch(
 }
 
 async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
-    let unwrapped;
-    let record = match Redrive::parse(&record.body) {
-        // Goes on with its launch, whatever the routes of this queue are.
-        Some(Redrive::Launch(_)) => {
-            return of_reports(vec![handle(times.of(record, Err(DecodeError::UnknownDelivery)), config, ports).await]);
-        }
-        Some(Redrive::Event(body)) => {
-            unwrapped = Record { body, ..record.clone() };
-            &unwrapped
-        }
-        None => record,
-    };
-    let events = match Message::decode(record) {
-        Ok(Decoded::Events(events)) => events,
+    let Opened { text, content } = record.open();
+    let delivered = |event| Delivered { text: &text, event, times };
+    let mut reports = Vec::new();
+    match content {
         Ok(Decoded::TestEvent) => return MessageOutcome::TestEvent,
-        Err(error) => return MessageOutcome::Failed(vec![handle(times.of(record, Err(error)), config, ports).await]),
-    };
-    let mut reports = Vec::with_capacity(events.len());
-    for event in events {
-        reports.push(handle(times.of(record, Ok(event)), config, ports).await);
+        // Continues whatever the routes of this queue are.
+        Ok(Decoded::Redrive(key)) => reports.push(redrive(&key, config, ports, times.deadline).await),
+        Ok(Decoded::Events(events)) => {
+            for event in events {
+                reports.push(handle(delivered(Ok(config.match_event(event))), config, ports).await);
+            }
+        }
+        Err(error) => reports.push(handle(delivered(Err(error)), config, ports).await),
     }
     of_reports(reports)
 }

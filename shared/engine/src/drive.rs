@@ -1,4 +1,4 @@
-//! Drives one launch: does what the protocol says, and tells it what came of that, until there is nothing to do.
+//! Drives one launch: carries out the protocol's steps and passes their results back, until nothing is left to do.
 
 use std::time::Duration;
 
@@ -13,84 +13,96 @@ use trigger_core::storage::{Due, DueFor};
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
 
-/// How long before its end an invocation launches nothing any more, so that the replies can be recorded; a third of it, if it is
-/// short.
+/// An invocation makes no RunTask call in this last part of its time, so that it can still record replies. At most a
+/// third of the remaining time.
 const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(12);
-/// The longest wait for ECS's rate.
+/// A call that the rate limit would delay longer than this is left to the sweep.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// The longest pause before a call that is waited for instead of left to the sweep.
+/// Pauses up to this length are waited out; longer ones are left to the sweep.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
-/// How often a conditional write is tried again after others were faster.
+/// A conditional write that loses to other writers this many times is given up.
 const WRITES_MAX: u32 = 40;
-/// How soon somebody looks after a launch that was handed its slots.
+/// A launch that was given its slots is due after this time, in case it is not driven at once.
 const WAKING: SignedDuration = SignedDuration::from_mins(2);
-/// How often it is looked whether all who hold slots are still there.
+/// The sweep checks the holders of slots at this interval.
 pub(crate) const SLOTS_EVERY: SignedDuration = SignedDuration::from_mins(15);
-/// How many tasks one call describes.
+/// One call describes at most this many tasks.
 const DESCRIBED_AT_ONCE: usize = 100;
 
-/// Why a launch could not be driven on.
+/// Why a launch could not be driven further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError {
-    /// The ledger does not answer.
+    /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// ECS does not answer a question about tasks.
+    /// ECS did not answer a question about tasks.
     #[error(transparent)]
     Ecs(#[from] Unanswered),
-    /// The dead-letter queue does not answer.
+    /// The dead-letter queue did not answer.
     #[error(transparent)]
     NotSent(#[from] NotSent),
-    /// There is no dead-letter queue for an event that ends here.
+    /// An event has to be dead-lettered for this reason, but there is no dead-letter queue.
     #[error("{0}")]
     NoDeadLetterQueue(String),
-    /// Something in the ledger cannot be read.
-    #[error("{uri} in the ledger is not of our making: {reason}")]
+    /// An entry of the ledger cannot be read.
+    #[error("cannot read {uri} in the ledger: {reason}")]
     Unreadable {
-        /// Where.
+        /// The URI of the entry.
         uri: String,
-        /// Why.
+        /// Why it cannot be read.
         reason: String,
     },
 }
 
-/// Where a drive came to rest.
+impl DriveError {
+    /// Returns the error's name, by which Lambda reports it and logs count it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) => "LedgerError",
+            Self::Ecs(_) => "EcsError",
+            Self::NotSent(_) => "DeadLetterError",
+            Self::NoDeadLetterQueue(_) => "NoDeadLetterQueue",
+            Self::Unreadable { .. } => "UnreadableRecord",
+        }
+    }
+}
+
+/// The state in which a drive stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// It has ended.
+    /// The launch has ended.
     Ended,
-    /// Somebody has to look at it again then.
+    /// The launch waits until this time.
     Waits(Timestamp),
-    /// There was no time left.
+    /// The invocation had no time left.
     OutOfTime,
 }
 
-/// A launch under way, and its version in the ledger.
+/// A launch in progress, with the version of its record in the ledger.
 #[derive(Debug)]
 pub(crate) struct Driven {
-    /// The launch.
     pub protocol: Protocol,
-    /// Its version, once it is in the ledger.
+    /// The version of the record, once it is in the ledger.
     pub version: Option<String>,
-    /// Whether a call of RunTask started tasks.
+    /// Whether a RunTask call of this drive started tasks.
     pub has_launched: bool,
-    /// How many more tasks may start where it took its slots.
+    /// How many slots are free after this launch took its own.
     pub open_slots: Option<u32>,
-    /// Launches that were handed their slots, to be driven next.
+    /// Launches that were given their slots and are driven next.
     woken: Vec<LaunchKey>,
-    /// Launches that have to make place.
+    /// Launches that this one replaces.
     replaced: Vec<LaunchKey>,
-    /// Other launches that were driven because of this one, and what they have come to.
+    /// Other launches that were driven because of this one, with their conclusions if they have ended.
     pub(crate) others: Vec<(LaunchKey, Option<Conclusion>)>,
 }
 
 impl Driven {
-    /// A launch that nobody recorded yet, as far as is known.
+    /// Starts a launch that is not in the ledger, as far as is known.
     pub(crate) fn begin(record: LaunchRecord) -> Self {
         Self::new(Protocol::begin(record), None)
     }
 
-    /// A launch of the ledger.
+    /// Continues a launch from its record in the ledger.
     pub(crate) fn resume(record: LaunchRecord, version: String) -> Self {
         Self::new(Protocol::resume(record), Some(version))
     }
@@ -112,19 +124,18 @@ impl Driven {
     }
 }
 
-/// Drives launches in one world, with one ledger or none.
+/// Drives launches through one set of ports, with a ledger or without.
 #[derive(Debug)]
 pub(crate) struct Driver<'a, P> {
-    /// The world.
     pub ports: &'a P,
-    /// Where launches are remembered, if they are.
+    /// Where the ledger is, if there is one.
     pub ledger: Option<&'a Storage>,
-    /// When the last call may begin.
+    /// No call begins after this time.
     latest: Option<Timestamp>,
 }
 
 impl<'a, P: Ports> Driver<'a, P> {
-    /// Drives launches in an invocation that ends then.
+    /// Returns a driver for an invocation that ends at `deadline`.
     pub(crate) fn new(ports: &'a P, ledger: Option<&'a Storage>, deadline: Option<Timestamp>) -> Self {
         let latest = deadline.map(|deadline| {
             let now = ports.clock().now();
@@ -134,17 +145,18 @@ impl<'a, P: Ports> Driver<'a, P> {
         Self { ports, ledger, latest }
     }
 
-    /// Drives a launch until it rests, and then those that it woke or has to replace.
+    /// Drives a launch until it ends, waits or runs out of time, and then the launches that it woke or replaces.
     ///
     /// # Errors
-    /// Something does not answer. What the ledger holds is taken up again when it is due.
+    /// The ledger, ECS or the dead-letter queue did not answer, or cannot be used. A recorded launch continues when it
+    /// is due.
     pub(crate) async fn drive(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
         let rest = self.drive_one(driven).await;
         driven.others = self.drive_others(others(driven)).await;
         rest
     }
 
-    /// Drives launches that were handed their slots.
+    /// Drives launches that were given their slots.
     pub(crate) async fn wake(&self, woken: Vec<LaunchKey>) {
         self.drive_others(woken.into_iter().map(|key| (key, false)).collect()).await;
     }
@@ -152,7 +164,7 @@ impl<'a, P: Ports> Driver<'a, P> {
     async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) -> Vec<(LaunchKey, Option<Conclusion>)> {
         let mut driven = Vec::new();
         while let Some((key, is_replaced)) = work.pop() {
-            // Whatever fails here is due in the ledger anyway.
+            // A launch that fails here is due in the ledger anyway.
             let Ok(Some((record, version))) = self.read(&key).await else { continue };
             let mut other = Driven::resume(record, version);
             if is_replaced {
@@ -251,7 +263,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         }
     }
 
-    /// Adapts the pace to a reply; whether it started tasks.
+    /// Adapts the pace to a reply. Returns whether the reply started tasks.
     fn judge(&self, reply: &Reply, asked: u32) -> bool {
         self.pace(|pace| pace.hear(&reply.verdict(asked)));
         matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
@@ -272,12 +284,12 @@ impl<'a, P: Ports> Driver<'a, P> {
         self.ports.clock().now()
     }
 
-    /// Whether there would be no time left for a call after this pause.
+    /// Returns whether no time would be left for a call after this pause.
     pub(crate) fn is_late(&self, pause: SignedDuration) -> bool {
         self.latest.is_some_and(|latest| latest.duration_since(self.now()) <= pause)
     }
 
-    /// The record of a launch, and its version.
+    /// Reads the record of a launch and its version.
     pub(crate) async fn read(&self, key: &LaunchKey) -> Result<Option<(LaunchRecord, String)>, DriveError> {
         let Some(storage) = self.ledger else { return Ok(None) };
         let uri = storage.launch_uri(key);
@@ -288,7 +300,8 @@ impl<'a, P: Ports> Driver<'a, P> {
         }
     }
 
-    /// Writes the record over the version that was read. If somebody else has written it meanwhile, goes on with theirs.
+    /// Writes the record, if the ledger still holds the version that was read. Otherwise continues with the record that
+    /// another process wrote.
     pub(crate) async fn write(&self, driven: &mut Driven) -> Result<(), DriveError> {
         let now = self.now();
         let due = round_up(driven.protocol.due(now));
@@ -310,7 +323,7 @@ impl<'a, P: Ports> Driver<'a, P> {
                 driven.version = Some(version);
                 driven.protocol.written(due);
                 if has_ended {
-                    // Left behind, the entry would only be found to be of something that has ended.
+                    // Saves the sweep a look. An entry that stays behind does no harm.
                     let entry = Due { at: due, what: DueFor::Launch(key) };
                     let _ = self.ports.ledger().delete(&storage.due_uri(&entry)).await;
                 }
@@ -318,7 +331,7 @@ impl<'a, P: Ports> Driver<'a, P> {
             }
             Err(LedgerError::Changed) => {
                 let Some((record, version)) = self.read(&key).await? else {
-                    let reason = "it was removed".to_owned();
+                    let reason = "it was removed in the meantime".to_owned();
                     return Err(DriveError::Unreadable { uri, reason });
                 };
                 driven.version = Some(version);
@@ -329,13 +342,13 @@ impl<'a, P: Ports> Driver<'a, P> {
         }
     }
 
-    /// Has somebody look at something then.
+    /// Adds a due entry, so that a sweep looks at `what` from that time on.
     pub(crate) async fn note_due(&self, storage: &Storage, at: Timestamp, what: DueFor) -> Result<(), LedgerError> {
         let uri = storage.due_uri(&Due { at, what });
         self.ports.ledger().write(&uri, "", &Expected::Anything).await.map(drop)
     }
 
-    /// Whether no later event of the object was launched.
+    /// Records this launch as the latest of its object. Returns false if a later event has been launched already.
     async fn take_turn(&self, record: &LaunchRecord) -> Result<bool, DriveError> {
         let (Some(storage), Some(sequence)) = (self.ledger, &record.sequence) else { return Ok(true) };
         let uri = storage.sequence_uri(&sequence.name);
@@ -351,7 +364,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         .await
     }
 
-    /// Takes the slots of a launch; tells as well how many are open then.
+    /// Takes the slots of a launch. Also returns how many slots are free afterwards.
     async fn take_slots(&self, record: &LaunchRecord) -> Result<(Taken, Option<u32>), DriveError> {
         let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else {
             return Ok((Taken::Held, None));
@@ -360,7 +373,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         let due = round_up(later(self.now(), SLOTS_EVERY));
         let waited = record.slot.is_some();
         let take = |slots: &mut Slots| slots.take(&record.key, record.count(), concurrency, waited);
-        // Known before it can be needed: an entry too many does no harm.
+        // The due entry is written before the slots need it: an entry too many does no harm.
         self.update_slots(&uri, |slots| {
             let taken = take(slots);
             let needs_due = slots.due.is_none_or(|known| known <= self.now());
@@ -380,7 +393,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         .await
     }
 
-    /// Gives back the slots of a launch; returns those that were handed them.
+    /// Releases the slots of a launch. Returns the launches that were given them.
     pub(crate) async fn release_slots(&self, name: &str, launch: &LaunchKey) -> Result<Vec<LaunchKey>, DriveError> {
         let Some(storage) = self.ledger else { return Ok(Vec::new()) };
         let uri = storage.slots_uri(name);
@@ -393,7 +406,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         .await
     }
 
-    /// Changes slots, after noting what will be due then.
+    /// Changes slots, after it has added the due entries that the change needs.
     async fn update_slots<T>(&self, uri: &str, change: impl Fn(&mut Slots) -> (T, Vec<Due>)) -> Result<T, DriveError> {
         for turn in 0..WRITES_MAX {
             let entry = self.ports.ledger().read(uri).await?;
@@ -416,10 +429,10 @@ impl<'a, P: Ports> Driver<'a, P> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(LedgerError::Unavailable(format!("{uri} is written by too many at once")).into())
+        Err(LedgerError::Unavailable(format!("too many concurrent writes to {uri}")).into())
     }
 
-    /// Reads a text, and writes what `change` makes of it, if that is something else.
+    /// Reads a text and writes the new text that `change` returns, if it returns one.
     async fn update<T>(
         &self,
         uri: &str,
@@ -436,7 +449,7 @@ impl<'a, P: Ports> Driver<'a, P> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(LedgerError::Unavailable(format!("{uri} is written by too many at once")).into())
+        Err(LedgerError::Unavailable(format!("too many concurrent writes to {uri}")).into())
     }
 
     async fn give_way(&self, turn: u32) {
@@ -465,7 +478,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Names of what is due have whole seconds.
+/// Rounds a time up to whole seconds, as the names of due entries have no fractions.
 pub(crate) fn round_up(time: Timestamp) -> Timestamp {
     let whole = Timestamp::from_second(time.as_second()).unwrap_or(time);
     if whole < time { later(whole, SignedDuration::from_secs(1)) } else { whole }

@@ -6,10 +6,10 @@ use std::fmt;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{DecodeError, Event, EventKind, Firing};
-use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Redrive, Skipped};
+use trigger_core::event::{DecodeError, Event, EventKind};
+use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Skipped};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
-use trigger_core::routing::{Route, RoutingConfig};
+use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
 use crate::drive::{Driven, Driver, Rest};
@@ -20,14 +20,21 @@ const LAUNCHES_AT_ONCE: usize = 4;
 /// How many bytes the copies of an event in the records of its launches may have; over that, one copy lies beside them.
 const COPIES_BYTES_MAX: usize = 1 << 20;
 
-/// An event as it was delivered.
-#[derive(Debug, Clone)]
+/// An event as it was delivered, and the routes that take it.
+#[derive(Debug)]
 pub struct Delivered<'a> {
-    /// The text: what a dead letter holds, if it is no event.
+    /// The text, which a dead letter holds if its tasks cannot be started.
     pub text: &'a str,
     /// The event that the text is.
-    pub event: Result<Event, DecodeError>,
-    /// The time that says whether a firing comes too late.
+    pub event: Result<MatchedEvent<'a>, DecodeError>,
+    /// The times of the invocation.
+    pub times: Times,
+}
+
+/// The times of an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The time that decides whether a firing comes too late.
     pub now: Timestamp,
     /// When the invocation ends.
     pub deadline: Option<Timestamp>,
@@ -129,6 +136,13 @@ pub enum EventError {
     },
     /// Not all of its tasks were started.
     Launch(LaunchReport),
+    /// It is the dead letter of a launch that cannot be continued.
+    Redrive {
+        /// The launch.
+        launch: LaunchKey,
+        /// Why.
+        reason: String,
+    },
     /// It is in the dead-letter queue, for this reason, and done with.
     DeadLettered(Box<EventError>),
 }
@@ -140,7 +154,7 @@ impl EventError {
             Self::Decode(_) => "DecodeError",
             Self::Plan { .. } => "PlanError",
             Self::Missed { .. } => "MissedFiring",
-            Self::Launch(_) => "LaunchError",
+            Self::Launch(_) | Self::Redrive { .. } => "LaunchError",
             Self::DeadLettered(error) => error.kind(),
         }
     }
@@ -152,7 +166,7 @@ impl EventError {
 
     fn event_id(&self) -> Option<&str> {
         match self {
-            Self::Decode(_) => None,
+            Self::Decode(_) | Self::Redrive { .. } => None,
             Self::Plan { event_id, .. } | Self::Missed { event_id } => Some(event_id),
             Self::Launch(report) => Some(&report.event_id),
             Self::DeadLettered(error) => error.event_id(),
@@ -162,7 +176,8 @@ impl EventError {
     fn route(&self) -> Option<&str> {
         match self {
             Self::Plan { errors, .. } => errors.iter().find_map(PlanError::route),
-            _ => None,
+            Self::Redrive { launch, .. } => Some(&launch.route),
+            Self::Decode(_) | Self::Missed { .. } | Self::Launch(_) | Self::DeadLettered(_) => None,
         }
     }
 }
@@ -187,33 +202,26 @@ impl fmt::Display for EventError {
                 });
                 write!(formatter, "event {}: {}", report.event_id, failed.collect::<Vec<_>>().join("; "))
             }
+            Self::Redrive { launch, reason } => write!(formatter, "the launch {launch} cannot be continued: {reason}"),
             Self::DeadLettered(error) => error.fmt(formatter),
         }
     }
 }
 
-/// Matches, renders, launches and reports one decoded event.
+/// Renders, launches and reports one matched event.
 ///
-/// A launch that fails does not keep the event's others from theirs: delivered again, the event repeats every client token,
-/// so that only what is missing is started. What the ledger holds is not raised any more: it goes on from there.
+/// One failed launch does not stop the event's other launches: delivered again, the event repeats every client token, so that only
+/// what is missing starts. A launch in the ledger is never raised: it goes on from the ledger.
 ///
 /// # Errors
-/// The event must be delivered again: at least one of its tasks was not started, as far as is known. Or it is in the dead-letter
-/// queue, as another delivery would change nothing: [`EventError::is_settled`].
+/// At least one task was not started, as far as is known, so the event must be delivered again. Or the event is in the dead-letter
+/// queue, because another delivery would change nothing: [`EventError::is_settled`].
 pub async fn handle(
     delivered: Delivered<'_>,
     config: &RoutingConfig,
     ports: &impl Ports,
 ) -> Result<LaunchReport, EventError> {
     let text = delivered.text;
-    match Redrive::parse(text) {
-        Some(Redrive::Launch(key)) => return launch_again(&key, config, ports, delivered.deadline).await,
-        Some(Redrive::Event(text)) if delivered.event.is_err() => {
-            let event = Event::decode(&text).or_else(|_| Firing::decode(&text));
-            return Box::pin(handle(Delivered { text: &text, event, ..delivered }, config, ports)).await;
-        }
-        _ => {}
-    }
     let error = match launch_all(delivered, config, ports).await {
         Err(error @ (EventError::Decode(_) | EventError::Plan { .. } | EventError::Missed { .. })) => error,
         result => return result,
@@ -229,7 +237,7 @@ pub async fn handle(
         tasks: Vec::new(),
         event: EventCopy::Text(text.to_owned()),
     };
-    // One that has no room for the event would lose it.
+    // A letter without room for the event would lose it.
     if !letter.holds_event() {
         return Err(error);
     }
@@ -239,48 +247,43 @@ pub async fn handle(
     }
 }
 
-/// Goes on with a launch whose dead letter somebody has sent again.
-async fn launch_again(
+/// Continues a launch whose dead letter was delivered again.
+///
+/// # Errors
+/// The launch is not in the ledger, or did not start its tasks: the letter must be delivered again.
+pub async fn redrive(
     key: &LaunchKey,
     config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<LaunchReport, EventError> {
     let driver = &Driver::new(ports, config.ledger(), deadline);
-    let mut report = LaunchReport {
-        event_id: key.to_string(),
-        identity: key.to_string(),
+    let refused = |reason: String| EventError::Redrive { launch: key.clone(), reason };
+    let (record, version) = match driver.read(key).await {
+        Ok(Some(read)) => read,
+        Ok(None) => return Err(refused("it is not in the ledger; deliver its event instead".to_owned())),
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let mut driven = Driven::resume(record, version);
+    driven.protocol.reopen();
+    let outcome = launch(driver, &mut driven).await;
+    let record = driven.protocol.record();
+    let report = LaunchReport {
+        event_id: record.event_id.clone(),
+        identity: record.identity.to_string(),
         event_time: None,
         config_etag: config.etag.clone(),
         routes: vec![key.route.clone()],
-        launches: Vec::new(),
+        launches: vec![LaunchOutcome {
+            route: key.route.clone(),
+            task: record.task.clone(),
+            index: record.index,
+            client_token: record.client_token(0),
+            open_slots: None,
+            outcome,
+        }],
         superseded_by: None,
     };
-    let outcome_of = |task: &str, client_token: &str, index, outcome| LaunchOutcome {
-        route: key.route.clone(),
-        task: task.to_owned(),
-        index,
-        client_token: client_token.to_owned(),
-        open_slots: None,
-        outcome,
-    };
-    let failed = |reason: String| outcome_of("", &key.id, None, Outcome::Failed { reason });
-    match driver.read(key).await {
-        Ok(Some((record, version))) => {
-            let mut driven = Driven::resume(record, version);
-            driven.protocol.reopen();
-            let record = driven.protocol.record();
-            let (task, token, index) = (record.task.clone(), record.client_token(0), record.index);
-            report.event_id.clone_from(&record.event_id);
-            report.identity = record.identity.to_string();
-            let outcome = launch(driver, &mut driven).await;
-            report.launches.push(outcome_of(&task, &token, index, outcome));
-        }
-        Ok(None) => {
-            report.launches.push(failed(format!("the launch {key} is not in the ledger; send its event again")))
-        }
-        Err(error) => report.launches.push(failed(error.to_string())),
-    }
     if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
 }
 
@@ -289,7 +292,7 @@ async fn launch_all(
     config: &RoutingConfig,
     ports: &impl Ports,
 ) -> Result<LaunchReport, EventError> {
-    let event = delivered.event.map_err(EventError::Decode)?;
+    let MatchedEvent { event, routes } = delivered.event.map_err(EventError::Decode)?;
     let mut report = LaunchReport {
         event_id: event.id(),
         identity: event.identity().to_string(),
@@ -299,16 +302,16 @@ async fn launch_all(
         launches: Vec::new(),
         superseded_by: None,
     };
-    match timeliness(&event, config, delivered.now) {
+    match timeliness(&event, config, delivered.times.now) {
         Timeliness::Due => {}
         Timeliness::Missed => return Err(EventError::Missed { event_id: report.event_id }),
         Timeliness::SupersededBy(next) => return Ok(LaunchReport { superseded_by: Some(next), ..report }),
     }
-    let plan =
-        Plan::new(config, &event).map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
+    let plan = Plan::of_routes(config, &event, routes)
+        .map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
     let copy = copy_uri(&plan, &event, config);
     let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
-    let driver = &Driver::new(ports, config.ledger(), delivered.deadline);
+    let driver = &Driver::new(ports, config.ledger(), delivered.times.deadline);
     let (event, copy) = (&event, copy.as_deref());
     let launches = plan.launches.into_iter().map(|planned| async move {
         let needed = planned.payload_uri.as_deref().into_iter().chain(copy);

@@ -1,4 +1,4 @@
-//! What comes after a launch: tasks stop, time passes.
+//! Handles what happens after a launch: its tasks stop, and times pass.
 
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -11,32 +11,34 @@ use trigger_core::storage::{Due, DueFor};
 use crate::drive::{DriveError, Driven, Driver, Rest, SLOTS_EVERY, parse, round_up, to_json};
 use crate::ports::{Clock, Entry, Expected, Ledger, LedgerError, Ports};
 
-/// How many due launches are looked at at once.
+/// The sweep handles this many due entries at once.
 const LOOKS_AT_ONCE: usize = 8;
-/// How long an entry of a launch that is not in the ledger is kept: its writer may be slow.
+/// A due entry is deleted this long after its time if its launch is not in the ledger. Until then its writer may only
+/// be slow.
 const ORPHANED: SignedDuration = SignedDuration::from_mins(15);
 
-/// What became of a task's state change.
+/// The result of a task's state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateChangeOutcome {
-    /// The task is none of a launch in the ledger, or it still runs.
+    /// The task belongs to no launch in the ledger, or it still runs.
     Ignored,
-    /// The launch knows how the task ended.
+    /// How the task ended is recorded in its launch.
     Recorded {
         /// The launch.
         launch: LaunchKey,
-        /// What the launch came to, if it has ended.
+        /// The launch's conclusion, if it has ended.
         conclusion: Option<Conclusion>,
-        /// The launches that went on because of that, and what they came to, if they have ended.
+        /// The launches that continued because of the change, with their conclusions if they have ended.
         others: Vec<(LaunchKey, Option<Conclusion>)>,
     },
 }
 
-/// Records how a task ended, and does what follows: the launch is done, a task is started again, the event is dead-lettered, a
-/// launch that waits is started. Repeated and old changes change nothing.
+/// Records how a task ended and continues its launch: the launch ends, a task is started again, the event is
+/// dead-lettered, or a waiting launch is started. A repeated or old state change changes nothing.
 ///
 /// # Errors
-/// Something does not answer; the change should be delivered again, and is not needed if it is not.
+/// The ledger, ECS or the dead-letter queue did not answer, or cannot be used. The change should be delivered again; if
+/// it is not, the sweep looks the task up.
 pub async fn handle_state_change(
     change: &TaskStateChange,
     ledger: Option<&Storage>,
@@ -57,22 +59,22 @@ pub async fn handle_state_change(
     Ok(StateChangeOutcome::Recorded { launch: key, conclusion, others: driven.others })
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Each launch that was due, and what it has come to, if it has ended.
+    /// The launches that the sweep continued, with their conclusions if they have ended.
     pub launches: Vec<(LaunchKey, Option<Conclusion>)>,
-    /// What could not be looked at, and why. It stays due.
+    /// The URIs of due entries that failed, with the errors. They stay due.
     pub failed: Vec<(String, DriveError)>,
-    /// Whether there is more to do than there was time for.
+    /// Whether the sweep ran out of time before everything was done.
     pub is_cut_short: bool,
 }
 
-/// Looks at everything that is due: goes on with launches that somebody left half done or that wait for capacity, stops tasks that
-/// run too long, looks up tasks whose state change never came, takes slots back from those that are no more.
+/// Handles everything that is due: continues launches that were left half done or wait for capacity, stops tasks that
+/// run too long, looks up tasks whose state change never came, and releases the slots of launches that have ended.
 ///
 /// # Errors
-/// It cannot be said what is due.
+/// The ledger did not list what is due.
 pub async fn sweep(
     storage: &Storage,
     ports: &impl Ports,
@@ -83,7 +85,7 @@ pub async fn sweep(
     let (prefix, until) = (storage.due_prefix(), storage.due_until(ports.clock().now()));
     let mut report = SweepReport::default();
     let mut after = None;
-    // Page by page, so that what cannot be looked at does not keep the rest from its turn.
+    // Page by page: entries that fail stay in the list, and must not hide the rest.
     while !report.is_cut_short {
         let uris = ports.ledger().list(&prefix, after.as_deref(), &until).await?;
         let Some(last) = uris.last().cloned() else { break };
@@ -131,8 +133,8 @@ impl<P: Ports> Sweep<'_, P> {
         looked.unwrap_or_else(|error| Look::Failed(uri, error))
     }
 
-    /// Drives a launch that is due. The entry goes only when the launch has ended, or its record was written since, with another
-    /// entry to be found by: who had read it before cannot write it any more.
+    /// Drives a launch that is due. Its entry is deleted only when the launch has ended, or when its record has been
+    /// written with another due time: a process that read the record before can no longer write it then.
     async fn launch(&self, uri: &str, at: Timestamp, key: LaunchKey) -> Result<Look, DriveError> {
         let ports = self.driver.ports;
         let Some((record, version)) = self.driver.read(&key).await? else {
@@ -144,7 +146,7 @@ impl<P: Ports> Sweep<'_, P> {
         let mut driven = Driven::resume(record, version);
         match self.driver.drive(&mut driven).await? {
             Rest::Ended => {}
-            // Its entry brings the next sweep back to it.
+            // The entry brings the next sweep back to the launch.
             Rest::OutOfTime => return Ok(Look::NoTime),
             Rest::Waits(_) => {
                 driven.protocol.touch();
@@ -160,7 +162,7 @@ impl<P: Ports> Sweep<'_, P> {
         Ok(Look::Launches(std::iter::once(own).chain(driven.others).collect()))
     }
 
-    /// Takes slots back from launches that have ended or are not in the ledger.
+    /// Releases the slots of launches that have ended or are not in the ledger.
     async fn slots(&self, uri: &str, name: String) -> Result<(), DriveError> {
         let ports = self.driver.ports;
         let slots_uri = self.storage.slots_uri(&name);
@@ -168,12 +170,12 @@ impl<P: Ports> Sweep<'_, P> {
             return Ok(ports.ledger().delete(uri).await?);
         };
         let slots: Slots = parse(&slots_uri, &text)?;
-        // Who waits looks after itself, when it is due.
+        // A launch that waits in line re-checks its slots by itself when it is due.
         for key in slots.holders.iter().map(|holder| &holder.launch) {
             if self.driver.is_late(SignedDuration::ZERO) {
                 return Ok(());
             }
-            // One that cannot be read keeps its slots, and nobody else's.
+            // A launch that cannot be read keeps its slots, but does not stop the check of the others.
             let Ok(read) = self.driver.read(key).await else { continue };
             if read.is_none_or(|(record, _)| record.ended.is_some()) {
                 let woken = self.driver.release_slots(&name, key).await?;
@@ -183,7 +185,7 @@ impl<P: Ports> Sweep<'_, P> {
         self.slots_due_again(uri, &slots_uri, name).await
     }
 
-    /// While there are any, slots are due again.
+    /// Makes the slots due again, while a launch holds or awaits some.
     async fn slots_due_again(&self, uri: &str, slots_uri: &str, name: String) -> Result<(), DriveError> {
         let ports = self.driver.ports;
         let Some(Entry { text, version }) = ports.ledger().read(slots_uri).await? else { return Ok(()) };
@@ -196,7 +198,7 @@ impl<P: Ports> Sweep<'_, P> {
         }
         match ports.ledger().write(slots_uri, &to_json(&slots), &Expected::Version(version)).await {
             Ok(_) => Ok(ports.ledger().delete(uri).await?),
-            // Its entry brings the next sweep back to it.
+            // The entry brings the next sweep back to these slots.
             Err(LedgerError::Changed) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! Workers: each queue is observed, the policy decides, and what it decides is done.
+//! Scales workers: observes each worker's queues and tasks, lets the policy decide, and acts on the decision.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
@@ -14,35 +14,35 @@ use trigger_core::scaling::{Action, Memory, Observation, Reason, ScalingDecision
 
 use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unanswered, Workers};
 
-/// How many workers are looked after at once: their calls share the account's rates.
+/// This many workers are handled at once: their calls share the account's rates.
 const WORKERS_AT_ONCE: usize = 8;
-/// How long it may take to see one worker.
+/// A worker whose observation takes longer than this counts as unknown.
 const LOOK_MAX: Duration = Duration::from_secs(8);
-/// How often metrics and start delays are read.
+/// Metrics and start delays are read at this interval.
 const METRICS_EVERY: SignedDuration = SignedDuration::from_secs(60);
-/// How far back metrics are read after a cold start.
+/// After a cold start, metrics are read this far back.
 const METRICS_AT_FIRST: SignedDuration = SignedDuration::from_mins(8);
-/// How long a task that was started may not be listed yet: ECS is eventually consistent.
+/// A started task that ECS does not list counts as starting for this long: ECS is eventually consistent.
 const UNLISTED: SignedDuration = SignedDuration::from_secs(45);
-/// The longest wait for ECS's rate.
+/// A launch that the rate limit would delay longer than this is left to the next tick.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(5);
 
-/// What scaling asks of the world.
+/// The ports that scaling needs.
 pub trait ScalingPorts: Sync {
-    /// Starts tasks.
+    /// Returns the port that starts tasks.
     fn launcher(&self) -> &impl Launcher;
-    /// Sees queues.
+    /// Returns the port that observes queues.
     fn queues(&self) -> &impl Queues;
-    /// Sees and changes workers.
+    /// Returns the port that observes and changes workers.
     fn workers(&self) -> &impl Workers;
-    /// What time it is.
+    /// Returns the clock.
     fn clock(&self) -> &impl Clock;
-    /// How fast launches go on.
+    /// Returns the rate limit of RunTask calls.
     fn pace(&self) -> &Mutex<Pace>;
 }
 
-/// What is remembered of all workers while the function is warm. Without it much is learned again: see
-/// [`trigger_core::scaling::Memory`].
+/// Scales all workers, and remembers what it learned about each while the function is warm. A new scaler learns it
+/// again: see [`trigger_core::scaling::Memory`].
 #[derive(Debug, Default)]
 pub struct Scaler {
     remembered: HashMap<String, Remembered>,
@@ -51,35 +51,36 @@ pub struct Scaler {
 #[derive(Debug, Clone, Default)]
 struct Remembered {
     memory: Memory,
-    /// When it was decided last.
+    /// When the last decision was made.
     decided_at: Option<Timestamp>,
-    /// Until when metrics are known.
+    /// The end of the last minute whose metrics are known.
     metrics_until: Option<Timestamp>,
-    /// When metrics were read last.
+    /// When metrics were last read.
     metrics_read_at: Option<Timestamp>,
-    /// Tasks whose start delays are known.
+    /// The tasks whose start delays are known.
     started: HashSet<String>,
-    /// Tasks that were started, and when: until they are listed.
+    /// The tasks that were started and are not listed yet, with the time. The ARN is missing if it is unknown whether
+    /// the task was started.
     launched: Vec<(Timestamp, Option<String>)>,
 }
 
-/// What became of one worker at a tick.
+/// What a tick saw, decided and did for one worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerReport {
     /// The worker's name.
     pub worker: String,
-    /// What was seen.
+    /// What the tick saw.
     pub observation: Observation,
-    /// What was decided.
+    /// What the tick decided.
     pub decision: ScalingDecision,
-    /// What could not be seen or done, in words.
+    /// What could not be read or done, in words.
     pub problems: Vec<String>,
-    /// Tasks that were started.
+    /// How many tasks were started.
     pub launched: u32,
 }
 
 impl Scaler {
-    /// Looks after every worker that is due; what is told of one does not depend on the others.
+    /// Scales every worker that is due. A failure of one worker does not affect the others.
     pub async fn tick(&mut self, config: &RoutingConfig, ports: &impl ScalingPorts) -> Vec<WorkerReport> {
         let now = ports.clock().now();
         self.remembered.retain(|name, _| config.worker(name).is_some());
@@ -101,7 +102,7 @@ impl Scaler {
         looked.into_iter().map(remember).collect()
     }
 
-    /// When the next worker is due.
+    /// Returns when the next worker is due.
     pub fn next_due(&self, config: &RoutingConfig) -> Option<Timestamp> {
         config.workers.iter().map(|worker| self.due(worker)).min()
     }
@@ -116,7 +117,7 @@ impl Scaler {
     }
 }
 
-/// How the services among the workers are, by the workers' names: asked for by cluster.
+/// Reads the counts of the workers' services with one call for each cluster. Returns them by the workers' names.
 async fn services(
     due: &[&Worker],
     workers: &impl Workers,
@@ -135,14 +136,14 @@ async fn services(
         let answers = match select(asked, late).await {
             Either::Left((Ok(answers), _)) => answers,
             Either::Left((Err(error), _)) => vec![Err(error); services.len()],
-            Either::Right(_) => vec![Err(Unanswered(format!("not within {} s", LOOK_MAX.as_secs()))); services.len()],
+            Either::Right(_) => vec![Err(Unanswered(format!("no answer in {} s", LOOK_MAX.as_secs()))); services.len()],
         };
         counts.extend(names.into_iter().map(str::to_owned).zip(answers));
     }
     counts
 }
 
-/// One look at one worker.
+/// One tick of one worker.
 struct Look<'a, P> {
     config: &'a RoutingConfig,
     worker: &'a Worker,
@@ -158,7 +159,7 @@ impl<P: ScalingPorts> Look<'_, P> {
         let before = self.remembered.memory.clone();
         let (mut decision, mut memory) = policy.decide(&observation, before.clone(), now);
         if self.is_scale_in(&decision, &observation) {
-            // Only then it has to be known whether a busy worker could be stopped.
+            // Protection matters only for a scale-in, so it is read only now.
             observation.protected = self.protected().await;
             (decision, memory) = policy.decide(&observation, before, now);
             if observation.protected.is_none() && self.is_scale_in(&decision, &observation) {
@@ -191,7 +192,7 @@ impl<P: ScalingPorts> Look<'_, P> {
         result.map_err(|Unanswered(reason)| self.problems.push(reason)).ok()
     }
 
-    /// What is seen before another worker's turn is late.
+    /// Observes the worker. If that takes too long, everything is unknown, so that other workers do not have to wait.
     async fn observe_in_time(
         &mut self,
         service: Option<&Result<ServiceCounts, Unanswered>>,
@@ -203,7 +204,7 @@ impl<P: ScalingPorts> Look<'_, P> {
             Either::Right(_) => None,
         };
         observed.unwrap_or_else(|| {
-            self.problems.push(format!("nothing was told within {} s", LOOK_MAX.as_secs()));
+            self.problems.push(format!("the worker could not be observed in {} s", LOOK_MAX.as_secs()));
             Observation::default()
         })
     }
@@ -243,7 +244,7 @@ impl<P: ScalingPorts> Look<'_, P> {
         observation
     }
 
-    /// The messages of all queues; unknown if one of them is.
+    /// Returns the messages of all queues together, or `None` if one queue cannot be read.
     async fn depth(&mut self) -> Option<Depth> {
         let queues = self.ports.queues();
         let depths: Vec<_> = stream::iter(&self.worker.queues)
@@ -289,7 +290,7 @@ impl<P: ScalingPorts> Look<'_, P> {
         self.note(tasks).map(|tasks| self.new_start_delays(tasks)).unwrap_or_default()
     }
 
-    /// How long those took to start that were not known to run before.
+    /// Returns the start delays of the tasks that were not known to run before.
     fn new_start_delays(&mut self, tasks: Vec<crate::ports::WorkerTask>) -> Vec<f64> {
         let running: Vec<(String, Duration)> =
             tasks.into_iter().filter_map(|task| Some((task.arn, task.start_delay?))).collect();
@@ -305,22 +306,22 @@ impl<P: ScalingPorts> Look<'_, P> {
         self.note(protected)
     }
 
-    /// Sets the desired count; whether it is set.
+    /// Sets the desired count. Returns whether that succeeded.
     async fn set_desired(&mut self, count: u32) -> bool {
         let RunsAs::Service { cluster, service } = &self.worker.runs_as else { return false };
         let set = self.ports.workers().set_desired(cluster.as_deref(), service, count).await;
         self.note(set).is_some()
     }
 
-    /// Starts tasks, ten by each call, each on the first rung that has capacity. What is not known to have failed counts as started
-    /// for a while.
+    /// Starts tasks, ten per call, each call on the first rung that has capacity. Tasks that may have been started
+    /// count as started for a while.
     async fn launch(&mut self, count: u32, now: Timestamp) -> u32 {
         let mut launched = 0;
         for launch in self.worker.launches(self.config, count, now) {
             for request in launch.rungs {
                 let pause = self.pace(|pace| pace.take(self.ports.clock().now(), PACE_MAX));
                 let Some(pause) = pause else {
-                    self.problems.push("ECS's rate is used up; what is missing is started at the next tick".to_owned());
+                    self.problems.push("the RunTask rate limit is reached; the next tick starts the rest".to_owned());
                     return launched;
                 };
                 self.ports.clock().sleep(pause.unsigned_abs()).await;
@@ -333,7 +334,7 @@ impl<P: ScalingPorts> Look<'_, P> {
                 self.remembered.launched.extend(arns.iter().map(|arn| (now, Some(arn.clone()))));
                 match verdict {
                     Verdict::Launched | Verdict::AlreadyLaunched => break,
-                    // Some of it may have been started: the rest is the next tick's.
+                    // Some of the tasks were started. The next tick starts the rest.
                     Verdict::NextRung if !arns.is_empty() => break,
                     Verdict::NextRung => self.problems.push(reply.to_string()),
                     Verdict::InDoubt => {

@@ -1,4 +1,4 @@
-//! A world for tests: ECS answers as the test says, and everything that is asked is remembered.
+//! Ports for tests: ECS answers as the test defines, and every call is recorded.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -15,16 +15,16 @@ use crate::ports::{
 
 pub(crate) type Answer = Box<dyn Fn(&TaskRequest, usize) -> Reply + Send + Sync>;
 
-/// The world.
+/// The ports, and a record of the calls to them.
 pub(crate) struct Scripted {
     pub(crate) answer: Answer,
     pub(crate) asked: Mutex<Vec<TaskRequest>>,
     pub(crate) put: Mutex<Vec<String>>,
     pub(crate) refuses_payloads: bool,
     pub(crate) ledger: Mutex<BTreeMap<String, (String, usize)>>,
-    /// What was asked of the ledger, by its kind.
+    /// The kinds of the ledger requests.
     pub(crate) requests: Mutex<Vec<&'static str>>,
-    /// Whether the ledger answers.
+    /// Whether the ledger accepts writes.
     pub(crate) remembers: bool,
     pub(crate) letters: Mutex<Vec<DeadLetter>>,
     pub(crate) takes_letters: bool,
@@ -32,14 +32,14 @@ pub(crate) struct Scripted {
     pub(crate) tasks: Mutex<HashMap<String, TaskStatus>>,
     pub(crate) now: Mutex<Timestamp>,
     pub(crate) pace: Mutex<Pace>,
-    /// Whether calls take a while, so that others go on meanwhile.
+    /// Whether calls take a while, so that others run meanwhile.
     pub(crate) dawdles: bool,
-    /// How many calls are under way, and how many were at most.
+    /// How many calls are in progress, and the highest number so far.
     pub(crate) at_once: Mutex<(usize, usize)>,
 }
 
 impl Scripted {
-    /// A world in which ECS answers so, told the request and how many came before.
+    /// Returns ports whose RunTask replies come from `answer`, which gets the request and the number of earlier ones.
     pub(crate) fn new(answer: impl Fn(&TaskRequest, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self {
             answer: Box::new(answer),
@@ -60,7 +60,7 @@ impl Scripted {
         }
     }
 
-    /// A world in which every call starts its tasks: `arn:1`, `arn:2`, ...
+    /// Returns ports whose RunTask calls start all tasks: `arn:1`, `arn:2`, ...
     pub(crate) fn that_starts() -> Self {
         Self::new(|request, before| started((0..request.count.unwrap_or(1)).map(|task| before + 1 + task as usize)))
     }
@@ -69,7 +69,7 @@ impl Scripted {
         self.requests.lock().expect("not poisoned").push(request);
     }
 
-    /// What was asked of the ledger since the last time.
+    /// Returns the kinds of the ledger requests since the last call.
     pub(crate) fn take_requests(&self) -> String {
         std::mem::take(&mut *self.requests.lock().expect("not poisoned")).join(" ")
     }
@@ -79,7 +79,7 @@ impl Scripted {
     }
 }
 
-/// A reply with these tasks.
+/// Returns a reply that started these tasks.
 pub(crate) fn started(numbers: impl IntoIterator<Item = usize>) -> Reply {
     Reply::Tasks {
         task_arns: numbers.into_iter().map(|number| format!("arn:{number}")).collect(),
@@ -87,12 +87,12 @@ pub(crate) fn started(numbers: impl IntoIterator<Item = usize>) -> Reply {
     }
 }
 
-/// An error of ECS.
+/// Returns an error of ECS.
 pub(crate) fn refused(code: &str, message: &str) -> Reply {
     Reply::Error { code: code.to_owned(), message: message.to_owned(), resource_ids: Vec::new(), of_server: false }
 }
 
-/// A reply without tasks, for want of memory.
+/// Returns a reply without tasks, because of too little memory.
 pub(crate) fn no_memory() -> Reply {
     let detail = Some("2 GiB free".to_owned());
     let failure = Failure { arn: Some("i-1".to_owned()), reason: "RESOURCE:MEMORY".to_owned(), detail };

@@ -1,4 +1,4 @@
-//! The dead-letters port by a folder.
+//! The dead-letters port on a folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use trigger_core::launch::DeadLetter;
 use trigger_engine::ports::{DeadLetters, NotSent};
 
-/// Keeps dead letters as files.
+/// A dead-letters port that writes files.
 #[derive(Debug, Clone)]
 pub struct FolderDeadLetters {
-    /// The folder.
+    /// The folder of the files.
     pub folder: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! The launcher port by processes of this machine.
+//! The launcher port on processes of this machine.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,15 +26,15 @@ use crate::sandbox::process::{CannotRun, ContainerProcess, Surroundings, contain
 use crate::sandbox::supervise::CANNOT_START;
 use crate::workers::is_of_worker;
 
-/// Where a line is cut that does not end.
+/// A longer line of output, in bytes, is split.
 const LINE_BYTES_MAX: u64 = 1 << 16;
-/// How long a dead process's last output is waited for.
+/// The output of a process that has ended is read for at most this long.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
-/// Starts tasks as processes.
+/// A launcher that starts tasks as processes.
 #[derive(Debug, Clone)]
 pub struct LocalLauncher {
-    /// How tasks run here.
+    /// The config's `local`: how tasks run on this machine.
     pub local: Option<Local>,
     /// The config's folder.
     pub folder: PathBuf,
@@ -42,29 +42,29 @@ pub struct LocalLauncher {
     pub buckets: Vec<Bucket>,
     /// Whether a Docker engine answers.
     pub docker: bool,
-    /// The command that supervises a process, to be followed by the process's own.
+    /// The command that supervises a process; the process's own command is appended.
     pub supervisor: Vec<String>,
-    /// Where what happens is told.
+    /// Receives what happens.
     pub happenings: Sender<Happening>,
-    /// How many tasks may run at once; the others wait.
+    /// The places for tasks that run at once; the other tasks wait.
     pub places: Arc<Semaphore>,
-    /// Becomes true when every task is to stop.
+    /// Becomes true when all tasks must stop.
     pub stop: watch::Receiver<bool>,
-    /// What was started.
+    /// The tasks that were started.
     pub started: Arc<Mutex<Started>>,
-    /// How many tasks were started whose end was not told yet.
+    /// How many tasks were started whose end has not been shown yet.
     pub alive: Arc<AtomicUsize>,
-    /// Where the tasks of workers find their queues and their agent, if there are workers.
+    /// The URL of the workers' queues and agent, if the config has workers.
     pub worker_endpoint: Option<String>,
 }
 
-/// What was started.
+/// The tasks that were started.
 #[derive(Debug, Default)]
 pub struct Started {
-    /// The tasks by client token: a repeated launch starts nothing.
+    /// The tasks by client token; a repeated token starts nothing.
     by_token: HashMap<String, Vec<String>>,
     tasks: HashMap<String, LocalTask>,
-    /// Calls whose tasks nobody was told of yet.
+    /// The starters and task ids of calls that have not been shown yet.
     untold: Vec<(String, Vec<String>)>,
 }
 
@@ -72,16 +72,16 @@ pub struct Started {
 #[derive(Debug)]
 struct LocalTask {
     started_by: String,
-    /// Whether it has its place; until then it starts.
+    /// Whether the task is running. Before, it waits for a place.
     runs: bool,
     stop: watch::Sender<bool>,
-    /// Why it is to be stopped, if it is.
+    /// Why the task must stop, if it must.
     stop_reason: Option<String>,
     stopped: Option<StoppedTask>,
 }
 
 impl Started {
-    /// The tasks with this starter that start or run, and are not to be stopped: their ids, and whether they run.
+    /// Returns the tasks of this starter that wait or run and need not stop: their ARNs, and whether they run.
     pub fn of_starter(&self, started_by: &str) -> Vec<(String, bool)> {
         let is_meant =
             |task: &LocalTask| task.started_by == started_by && task.stopped.is_none() && !*task.stop.borrow();
@@ -89,12 +89,12 @@ impl Started {
         meant.map(|(arn, task)| (arn.clone(), task.runs)).collect()
     }
 
-    /// Calls since the last time, each with the starter and the ids of its tasks.
+    /// Returns the calls since the last time, each with its starter and the ids of its tasks.
     pub fn take_untold(&mut self) -> Vec<(String, Vec<String>)> {
         std::mem::take(&mut self.untold)
     }
 
-    /// How a task ended, as ECS would tell.
+    /// Returns the state change that ECS would send for a task.
     pub fn state_change(&self, id: &str) -> Option<TaskStateChange> {
         let (arn, task) = self.tasks.iter().find(|(arn, _)| arn.rsplit('/').next() == Some(id))?;
         let started_by = Some(task.started_by.clone());
@@ -106,7 +106,7 @@ impl Launcher for LocalLauncher {
     async fn run_task(&self, request: &TaskRequest) -> Reply {
         let mut started = self.started();
         if let Some(task_arns) = started.by_token.get(&request.client_token) {
-            // As a conflict would say it: nothing is started.
+            // As ECS answers a repeated token: nothing is started.
             return Reply::Error {
                 code: "ConflictException".to_owned(),
                 message: "the client token was used before".to_owned(),
@@ -173,7 +173,7 @@ impl Launcher for LocalLauncher {
 }
 
 impl LocalLauncher {
-    /// What was started.
+    /// Locks the tasks that were started.
     pub fn started(&self) -> MutexGuard<'_, Started> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,13 +185,13 @@ impl LocalLauncher {
         let mut processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings)?;
         if let Some(endpoint) = self.worker_endpoint.as_ref().filter(|_| is_of_worker(&request.started_by)) {
             let variables = worker_variables(endpoint, &id);
-            // `worker-shim` lies beside `ecs-trigger`.
+            // `worker-shim` is installed next to `ecs-trigger`.
             let own = self.supervisor.first().and_then(|program| Path::new(program).parent());
             for process in &mut processes {
                 if let (Some(path), Some(own)) = (process.environment.get_mut("PATH"), own) {
                     path.push_str(&format!(":{}", own.display()));
                 }
-                // What the config says goes before.
+                // The config's own variables take precedence.
                 for (name, value) in &variables {
                     process.environment.entry((*name).to_owned()).or_insert_with(|| value.clone());
                 }
@@ -200,7 +200,7 @@ impl LocalLauncher {
         Ok((id, processes))
     }
 
-    /// Runs a task's containers until one that is essential ends, or all do, or every task is to stop.
+    /// Runs a task's containers until an essential one or all of them end, or all tasks must stop.
     async fn run(self, id: String, arn: String, processes: Vec<ContainerProcess>, stop_task: watch::Sender<bool>) {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
@@ -271,7 +271,7 @@ impl LocalLauncher {
         let status = tokio::select! {
             status = child.wait() => status,
             () = stopped(&mut stop) => {
-                // The supervisor ends the process when its pipe closes.
+                // The supervisor stops the process when the pipe closes.
                 drop(pipe);
                 child.wait().await
             }
@@ -289,18 +289,18 @@ impl LocalLauncher {
         command.arg("--").args(&process.command);
         command.env_clear().envs(&process.environment).current_dir(&process.folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own, so that Ctrl-C reaches `dev` alone, which then stops tasks in good order.
+        // In a process group of its own, so Ctrl-C reaches only `dev`, which then stops the tasks in order.
         command.process_group(0);
         command
     }
 
     async fn tell(&self, happening: Happening) {
-        // Nobody listens any more only when `dev` itself is ending.
+        // Sending fails only when `dev` itself is ending.
         let _ = self.happenings.send(happening).await;
     }
 }
 
-/// What the tasks of a worker find in their environment: the way to their queues, and to their agent.
+/// Returns the environment variables by which a worker's tasks find their queues and their agent.
 fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5] {
     [
         ("AWS_ENDPOINT_URL_SQS", endpoint.to_owned()),
@@ -311,7 +311,7 @@ fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5
     ]
 }
 
-/// How ECS would tell that a task has stopped.
+/// Returns how ECS would describe the stopped task.
 fn stopped_as(containers: &[ContainerExit], stop_reason: Option<String>) -> StoppedTask {
     let code = if stop_reason.is_some() { "UserInitiated" } else { "EssentialContainerExited" };
     let exit = |exit: &ContainerExit| trigger_core::ecs::ContainerExit {
@@ -322,14 +322,14 @@ fn stopped_as(containers: &[ContainerExit], stop_reason: Option<String>) -> Stop
     StoppedTask {
         stop_code: Some(code.to_owned()),
         stopped_reason: stop_reason,
-        // What is not essential was stopped with the task, in whatever state.
+        // A container that is not essential was stopped with the task, so its exit code means nothing.
         containers: containers.iter().filter(|container| container.essential).map(exit).collect(),
         vanished: false,
     }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that nobody can stop the task any more: the same as to stop it.
+    // The sender is gone when no one can stop the task any more; the task stops then too.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 

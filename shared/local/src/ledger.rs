@@ -1,4 +1,4 @@
-//! The ledger port by a folder.
+//! The ledger port on a folder.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -10,20 +10,20 @@ use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};
 
 use crate::payloads::STATE_FOLDER;
 
-/// Remembers in a folder below the project's, for one run of `dev`: the next run starts everything anew, as a user wants it who
-/// tries something.
+/// A ledger in a folder below the project's, for one run of `dev`. The next run starts with an empty ledger, because
+/// someone who tries things out wants the same event to start its tasks again.
 #[derive(Debug, Clone)]
 pub struct FolderLedger {
     folder: PathBuf,
-    /// Whoever looks and then writes does so alone.
+    /// Held while a write compares versions and replaces the file.
     writing: Arc<Mutex<()>>,
 }
 
 impl FolderLedger {
-    /// An empty ledger below the project's folder.
+    /// Creates an empty ledger below the project's folder.
     ///
     /// # Errors
-    /// What an earlier run left there cannot be removed.
+    /// The ledger of an earlier run cannot be removed.
     pub fn begin(project: &Path) -> io::Result<Self> {
         let folder = project.join(STATE_FOLDER).join("ledger");
         match fs::remove_dir_all(&folder) {
@@ -36,7 +36,7 @@ impl FolderLedger {
         self.folder.join(uri.strip_prefix("s3://").unwrap_or(uri))
     }
 
-    /// Every file below a folder.
+    /// Returns every file below a folder.
     fn files(folder: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.flat_map(|path| if path.is_dir() { Self::files(&path) } else { vec![path] }).collect()
@@ -65,7 +65,7 @@ impl Ledger for FolderLedger {
             return Err(LedgerError::Changed);
         }
         let folder = path.parent().unwrap_or(&self.folder);
-        // A reader finds the old text or the new, never a part.
+        // A rename is atomic: a reader finds the old text or the new one, never a part.
         let new = path.with_extension("new");
         let written =
             fs::create_dir_all(folder).and_then(|()| fs::write(&new, text)).and_then(|()| fs::rename(&new, &path));

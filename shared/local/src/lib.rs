@@ -1,10 +1,10 @@
 //! The engine's ports on this machine: folders as buckets and queues, processes as tasks.
 //!
-//! - [`folders`] - folders that stand for buckets and queues, and the events of their files;
-//! - [`Here`] - every port: [`LocalLauncher`] by processes, [`FolderPayloads`], [`FolderLedger`] and [`FolderDeadLetters`] by folders;
-//!   [`LocalScaling`] - the ports of scaling;
-//! - [`sandbox`] - the processes of a task, and the endpoints that workers talk to;
-//! - [`dev`] - all of it together: `ecs-trigger dev`; [`happening`] - what it reports.
+//! - [`folders`] - folders as buckets and queues, and the events of their files;
+//! - [`Here`] - the ports of a launch: [`LocalLauncher`] starts processes; [`FolderPayloads`], [`FolderLedger`] and
+//!   [`FolderDeadLetters`] are folders; [`LocalScaling`] - the ports of scaling;
+//! - [`sandbox`] - a task's processes, and the endpoints that workers call;
+//! - [`dev`] - `ecs-trigger dev`, which puts all of it together; [`happening`] - what it reports.
 
 mod dead_letters;
 pub mod dev;

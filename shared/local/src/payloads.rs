@@ -1,4 +1,4 @@
-//! The payloads port by a folder.
+//! The payloads port on a folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use trigger_core::ecs::TaskRequest;
 use trigger_core::environment;
 use trigger_engine::ports::{PayloadError, Payloads};
 
-/// Where `dev` keeps its own files, below the project's folder.
+/// The folder, below the project's, in which `dev` keeps its own files.
 pub(crate) const STATE_FOLDER: &str = ".ecs-trigger";
 
-/// Keeps events that do not fit into a launch below the project's folder.
+/// A payloads port that stores events too large for a launch below the project's folder.
 #[derive(Debug, Clone)]
 pub struct FolderPayloads {
     /// The project's folder.
@@ -26,13 +26,13 @@ impl Payloads for FolderPayloads {
     }
 }
 
-/// The file that stands for an object in S3.
+/// Returns the path of the file that takes the place of an S3 object.
 fn path_of(project: &Path, uri: &str) -> PathBuf {
     let key = uri.strip_prefix("s3://").and_then(|place| place.split_once('/')).map_or(uri, |(_, key)| key);
     project.join(STATE_FOLDER).join(key)
 }
 
-/// The request with its event where processes of this machine find it.
+/// Returns the request with the event's URI replaced by that of its file on this machine.
 pub(crate) fn with_local_event(mut request: TaskRequest, project: &Path) -> TaskRequest {
     let variables = request.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
     for variable in variables.filter(|variable| variable.name == environment::EVENT_URI) {

@@ -1,4 +1,4 @@
-//! All ports on this machine.
+//! The engine's ports on this machine, together.
 
 use std::sync::Mutex;
 
@@ -12,13 +12,13 @@ use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, LocalLauncher};
 pub struct Here {
     /// Starts processes.
     pub launcher: LocalLauncher,
-    /// Keeps large events.
+    /// Stores large events.
     pub payloads: FolderPayloads,
     /// Remembers launches.
     pub ledger: FolderLedger,
-    /// Keeps events that end without their tasks; where there is no ledger, they go back to their source.
+    /// Stores events that end without their tasks. `None` without a ledger: such events return to their source.
     pub dead_letters: Option<FolderDeadLetters>,
-    /// How fast launches go on.
+    /// The pace of launches.
     pub pace: Mutex<Pace>,
 }
 

@@ -1,4 +1,4 @@
-//! The ports of scaling on this machine: folders as queues, processes as workers, and services that are nothing but a number.
+//! The ports of scaling on this machine: folders as queues, processes as workers, a desired count as a service.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,11 @@ use trigger_engine::ports::{
 use crate::LocalLauncher;
 use crate::sandbox::endpoint::WorkerEndpoint;
 
-/// What the starter of a service's task begins with.
+/// The starter of a service's task begins with this, after the common prefix.
 const SERVICES: &str = "services/";
 const WORKERS: &str = "workers/";
 
-/// Whether a task with this starter is a worker.
+/// Returns whether a task with this starter is a worker.
 pub(crate) fn is_of_worker(started_by: &str) -> bool {
     let rest = started_by.strip_prefix(STARTED_BY_PREFIX).unwrap_or_default();
     rest.starts_with(SERVICES) || rest.starts_with(WORKERS)
@@ -33,12 +33,12 @@ fn starter(service: &str) -> String {
     format!("{STARTED_BY_PREFIX}{SERVICES}{service}")
 }
 
-/// All ports of scaling.
+/// The ports of scaling, together.
 #[derive(Debug)]
 pub struct LocalScaling {
     /// Starts processes.
     pub launcher: LocalLauncher,
-    /// The queues, and which tasks are protected.
+    /// Knows the queues and which tasks are protected.
     pub endpoint: WorkerEndpoint,
     services: Mutex<Services>,
     pace: Mutex<Pace>,
@@ -47,12 +47,12 @@ pub struct LocalScaling {
 #[derive(Debug, Default)]
 struct Services {
     desired: BTreeMap<String, u32>,
-    /// Tasks that were started: each call needs a token of its own.
+    /// How many tasks were started: each call needs a client token of its own.
     started: u64,
 }
 
 impl LocalScaling {
-    /// Services have no task at first.
+    /// Creates the ports. Services start without tasks.
     pub fn new(launcher: LocalLauncher, endpoint: WorkerEndpoint) -> Self {
         Self { launcher, endpoint, services: Mutex::default(), pace: Mutex::default() }
     }
@@ -61,10 +61,10 @@ impl LocalScaling {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what ECS does by itself: services start what is missing, and stop what is too much unless it is protected.
+    /// Does what ECS does for a service: starts missing tasks and stops surplus tasks that are not protected.
     ///
     /// # Errors
-    /// Tasks cannot be started: why.
+    /// A task cannot be started or stopped; the text is the reason.
     pub async fn settle(&self) -> Result<(), String> {
         let desired = self.services().desired.clone();
         for (service, desired) in desired {
@@ -84,7 +84,10 @@ impl LocalScaling {
         Ok(())
     }
 
-    /// Stops all services: those that work on a message have time to end it.
+    /// Stops all services. A task that handles a message is protected and can finish it.
+    ///
+    /// # Errors
+    /// A task cannot be stopped; the text is the reason.
     pub async fn stop_services(&self) -> Result<(), String> {
         self.services().desired.values_mut().for_each(|desired| *desired = 0);
         self.settle().await
@@ -96,7 +99,7 @@ impl LocalScaling {
             services.started += 1;
             services.started
         };
-        // A service is named after its task definition here.
+        // On this machine, a service has the name of its task definition.
         let family = service.rsplit('/').next().unwrap_or_default();
         let request = TaskRequest {
             task_definition: family.to_owned(),
@@ -106,7 +109,7 @@ impl LocalScaling {
         };
         match self.launcher.run_task(&request).await {
             Reply::Tasks { .. } => Ok(()),
-            reply => Err(format!("the service `{service}` cannot start a task: {reply}")),
+            reply => Err(format!("the service `{service}` could not start a task: {reply}")),
         }
     }
 }
@@ -138,7 +141,7 @@ impl Queues for LocalScaling {
         let state = self.endpoint.state();
         let known = state.queues.iter().find(|known| known.queue.is(queue));
         let depth = known.map(|known| known.depth(Instant::now()));
-        depth.ok_or_else(|| Unanswered(format!("the queue `{}` is taken by a route", queue.name)))
+        depth.ok_or_else(|| Unanswered(format!("a route takes the messages of the queue `{}`", queue.name)))
     }
 
     async fn minutes(
@@ -186,7 +189,7 @@ impl Workers for LocalScaling {
             TasksOf::StartedBy(started_by) => started_by.to_owned(),
         };
         let task = |(arn, is_running)| {
-            // A process is there at once.
+            // A process starts at once.
             WorkerTask { arn, is_running, start_delay: is_running.then_some(Duration::ZERO) }
         };
         Ok(self.launcher.started().of_starter(&starter).into_iter().map(task).collect())

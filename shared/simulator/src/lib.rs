@@ -1,11 +1,11 @@
-//! A queue, its workers and what scales them, simulated event by event.
+//! Simulates a queue, its workers and the policy that scales them, event by event.
 //!
-//! - [`workload`] - when messages come, and how long each takes: generators and traces;
-//! - [`scaler`] - what scales: the policy of `trigger-core`, or one of the [`peers`];
-//! - [`world`] - the queue, ECS and the workers, event by event; [`outcome`] - what it came to;
-//! - [`study`] - workloads, scalers and seeds against each other.
+//! - [`workload`] - when messages arrive and how long each takes: generators; [`trace`] - the same from a file's text;
+//! - [`scaler`] - what scales the workers: the policy of `trigger-core`, or one of the [`peers`];
+//! - [`world`] - the queue, ECS and the workers; [`outcome`] - the results of a run;
+//! - [`study`] - many runs: workloads by scalers by seeds.
 //!
-//! Nothing here reads a clock or a file, and all chance comes from a seed: a run can be repeated.
+//! Nothing here reads a clock or a file, and all randomness comes from a seed, so every run can be repeated.
 
 mod erlang;
 pub mod outcome;

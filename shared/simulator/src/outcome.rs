@@ -1,59 +1,60 @@
-//! What a simulated run came to.
+//! The results of a simulated run.
 
 use serde::Serialize;
 
-/// What a run came to.
+/// The results of a run. A message's age is the time from its arrival to the start of the work that finished it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Messages that came.
+    /// Messages that arrived.
     pub messages: usize,
-    /// Messages that were never worked on to their end.
+    /// Messages that were never finished.
     pub left: usize,
-    /// How old messages were on average when the work on them began that came to its end: seconds.
+    /// The mean age of messages, in seconds.
     pub mean_age: f64,
-    /// How old messages were when the work on them began that came to its end: seconds, at these quantiles.
+    /// The median age of messages, in seconds.
     pub p50_age: f64,
-    /// The same.
+    /// The 99th percentile of the ages, in seconds.
     pub p99_age: f64,
-    /// The same.
+    /// The highest age, in seconds.
     pub max_age: f64,
-    /// Hours of tasks that are paid for: from launch to end, a minute at least.
+    /// Billed hours of all tasks, each from its launch to its end and at least a minute.
     pub task_hours: f64,
     /// Hours of work that the messages needed.
     pub work_hours: f64,
-    /// Tasks that were started.
+    /// The number of tasks that were started.
     pub launches: usize,
     /// How often the number of workers rose within five minutes after it fell.
     pub flaps: usize,
-    /// Messages whose worker was stopped in the midst of them.
+    /// Messages whose worker was killed before it had finished them.
     pub kills: usize,
-    /// The part of the time in which there was no task.
+    /// The fraction of the time without any task, from 0 to 1.
     pub time_at_zero: f64,
-    /// How it went, once in so many seconds.
+    /// The course of the run, at fixed intervals.
     #[serde(skip)]
     pub course: Vec<Point>,
 }
 
-/// One moment of a run.
+/// A moment of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Point {
-    /// Seconds.
+    /// Seconds since the start.
     pub at: f64,
-    /// Messages that wait or are worked on.
+    /// Messages that are waiting or in progress.
     pub depth: u64,
-    /// The desired count, or in mode `run_task` the tasks that run or start.
+    /// The desired count, or in mode `run_task` the running and starting tasks.
     pub desired: u32,
-    /// Tasks that run.
+    /// Running tasks.
     pub running: u32,
 }
 
 impl Outcome {
-    /// The hours paid for each hour of work.
+    /// Returns the billed hours for each hour of work.
     pub fn hours_per_work(&self) -> f64 {
         if self.work_hours > 0.0 { self.task_hours / self.work_hours } else { 0.0 }
     }
 
-    /// The average of several runs; the worst of the ages.
+    /// Summarizes several runs: the highest `max_age`, the sums of `left`, `flaps` and `kills`, the first course, and the
+    /// averages of everything else.
     pub fn mean(runs: &[Self]) -> Self {
         let count = runs.len().max(1);
         let mean = |of: fn(&Self) -> f64| runs.iter().map(of).sum::<f64>() / count as f64;
@@ -76,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// The value below which this part of the (sorted) values lies.
+/// Returns the quantile `part` of sorted values.
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     let position = ((sorted.len() as f64 * part).ceil() as usize).clamp(1, sorted.len().max(1));
     sorted.get(position - 1).copied().unwrap_or(0.0)

@@ -1,67 +1,67 @@
-//! What scales workers in the simulation.
+//! The scalers of the simulation.
 
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::scaling::{Action, Memory, Minute, Mode, Observation, ScalingPolicy};
 
-/// What a scaler is shown.
+/// What a scaler sees at a look.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct View {
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     pub now: f64,
     /// Messages that can be received.
     pub visible: u64,
-    /// Messages that are worked on.
+    /// Messages in progress.
     pub in_flight: u64,
-    /// Tasks that run.
+    /// Running tasks.
     pub running: u32,
-    /// Tasks that start.
+    /// Starting tasks.
     pub pending: u32,
     /// The service's desired count.
     pub desired: u32,
-    /// Tasks that work on a message, and so are protected if they protect themselves.
+    /// Tasks with a message. They are protected if the scaler's workers protect themselves.
     pub protected: u32,
-    /// The part of the running tasks' places that is taken, from 0 to 1.
+    /// The fraction of the running tasks' capacity for messages that is in use, from 0 to 1.
     pub busy: f64,
-    /// How long tasks took to start that are ready since the last look: seconds.
+    /// The start delays of the tasks that became ready since the last look, in seconds.
     pub start_delays: Vec<f64>,
-    /// What CloudWatch has to tell since the last look.
+    /// The minutes that CloudWatch has published since the last look.
     pub minutes: Vec<Minute>,
 }
 
-/// What a scaler wants.
+/// What a scaler orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Nothing.
+    /// No change.
     Hold,
     /// This desired count.
     Desired(u32),
-    /// So many more tasks, which end by themselves.
+    /// Start this many more tasks, which end by themselves.
     Launch(u32),
 }
 
-/// Scales workers.
+/// A policy that scales workers.
 pub trait Scaler {
-    /// How often it looks: seconds.
+    /// Returns the interval between two looks, in seconds.
     fn period(&self) -> f64;
 
-    /// What it wants.
+    /// Decides what to do.
     fn look(&mut self, view: &View) -> Order;
 
-    /// Whether its workers are protected while they work.
+    /// Returns whether workers are protected from scale-in while they have a message.
     fn protects(&self) -> bool {
         false
     }
 
-    /// After how many seconds without a message a worker ends by itself, if it does.
+    /// Returns after how many seconds without a message a worker ends by itself, if it does.
     fn idle_exit(&self) -> Option<f64> {
         None
     }
 
-    /// How many workers there are at the beginning.
+    /// Returns how many workers run at the start.
     fn initial(&self) -> u32;
 }
 
-/// The policy of `trigger-core`.
+/// A scaler with the policy of `trigger-core`.
 #[derive(Debug, Clone)]
 pub struct PolicyScaler {
     policy: ScalingPolicy,
@@ -70,7 +70,7 @@ pub struct PolicyScaler {
 }
 
 impl PolicyScaler {
-    /// With a policy; its workers end after `idle_exit` seconds without a message in mode `run_task`.
+    /// Creates a scaler. In mode `run_task` its workers end after `idle_exit` seconds without a message.
     pub fn new(policy: ScalingPolicy, idle_exit: f64) -> Self {
         Self { policy, idle_exit, memory: Memory::default() }
     }

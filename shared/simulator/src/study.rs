@@ -1,4 +1,4 @@
-//! Workloads, scalers and seeds against each other.
+//! Runs many simulations: workloads by scalers by seeds.
 
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -14,31 +14,31 @@ use crate::scaler::{PolicyScaler, Scaler};
 use crate::workload::Workload;
 use crate::world::{Surroundings, simulate};
 
-/// What scales.
+/// A kind of scaler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScalerKind {
-    /// Ours, by a service's desired count.
+    /// Our policy, which sets a service's desired count.
     Service,
-    /// Ours, by RunTask.
+    /// Our policy, which calls RunTask.
     RunTask,
     /// Copilot's target tracking.
     Copilot,
-    /// The same with a metric that counts tasks which start.
+    /// Copilot's target tracking with an ideal metric, which counts starting tasks and is available at once.
     CopilotIdeal,
-    /// CDK's steps.
+    /// CDK's step scaling.
     Cdk,
-    /// KEDA and the horizontal pod autoscaler.
+    /// KEDA with the horizontal pod autoscaler.
     Keda,
-    /// The plain rule.
+    /// The plain rule: messages divided by the backlog per task.
     Ceil,
 }
 
 impl ScalerKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] =
         [Self::Service, Self::RunTask, Self::Copilot, Self::CopilotIdeal, Self::Cdk, Self::Keda, Self::Ceil];
 
-    /// Its name.
+    /// Returns the name that the command line uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -51,12 +51,12 @@ impl ScalerKind {
         }
     }
 
-    /// Whether it is our policy.
+    /// Returns whether it is our policy.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Service | Self::RunTask)
     }
 
-    /// The scaler.
+    /// Creates a scaler of this kind.
     pub fn scaler(self, setting: &Setting) -> Box<dyn Scaler> {
         let peer = setting.peer();
         let policy = |mode| {
@@ -75,21 +75,21 @@ impl ScalerKind {
     }
 }
 
-/// What scalers are set to.
+/// The settings of all scalers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// Ours.
+    /// Our policy.
     pub policy: ScalingPolicy,
-    /// After how long without a message our workers end, in mode `run_task`.
+    /// The time without a message after which our workers end, in mode `run_task`.
     pub idle_exit: Duration,
-    /// How long messages may wait, for peers: seconds.
+    /// For peers: how long messages may wait, in seconds.
     pub acceptable_latency: f64,
-    /// How long a worker works on a message, for peers: seconds.
+    /// For peers: how long a worker takes to handle a message, in seconds.
     pub msg_processing_time: f64,
 }
 
 impl Setting {
-    /// Our policy as it comes, for messages that take `work` seconds.
+    /// Returns our policy's defaults, for messages that take `work` seconds.
     pub fn usual(max: u32, acceptable_latency: f64, work: f64) -> Self {
         let policy = ScalingPolicy {
             mode: Mode::Service,
@@ -121,20 +121,20 @@ impl Setting {
     }
 }
 
-/// One run that is to be made.
+/// A run to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// The messages.
+    /// The workload.
     pub workload: &'a Workload,
-    /// What scales.
+    /// The kind of scaler.
     pub kind: ScalerKind,
-    /// What it is set to.
+    /// The scaler's settings.
     pub setting: &'a Setting,
-    /// Where from chance comes.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
-/// Makes the runs, on all processors; `done` hears of each that is done. The outcomes are in the order of the cases.
+/// Makes the runs on all processors, and calls `done` after each. The outcomes are in the order of the cases.
 pub fn run(cases: &[Case<'_>], surroundings: &Surroundings, done: impl Fn() + Sync) -> Vec<Outcome> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let next = AtomicUsize::new(0);

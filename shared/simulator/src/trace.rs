@@ -1,4 +1,4 @@
-//! Workloads from files.
+//! Parses workloads from the text of a file.
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -7,33 +7,35 @@ use jiff::civil::DateTime;
 use crate::random::log_normal;
 use crate::workload::{Message, Workload};
 
-/// How many messages are simulated at most.
+/// A trace with more messages than this is refused.
 const MESSAGES_MAX: f64 = 20_000_000.0;
 
-/// Why a text is no trace.
+/// Why a text cannot be used as a trace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
-    /// A line is not of the form of the others.
+    /// A line is invalid.
     #[error("line {line}: {reason}")]
     Line {
-        /// The line, from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What is wrong, and what to write.
         reason: String,
     },
-    /// There are more messages than can be simulated.
-    #[error("there are more than {MESSAGES_MAX} messages in it; take a part of it, or divide the counts")]
+    /// The trace has more messages than can be simulated.
+    #[error("the trace has more than {MESSAGES_MAX} messages; use a part of it, or divide the counts")]
     TooMany,
-    /// There is no message in it.
-    #[error("there is no message in it; write a time a line, or a time and a count")]
+    /// The trace has no message.
+    #[error("the trace has no message; write one time per line, or a time and a count")]
     Empty,
 }
 
-/// Reads arrivals: CSV with a time a line, in order (seconds, or a date and time); where there is a second column, and it is named
-/// `count` (or `value`, `messages`, `NumberOfMessagesSent`), it says how many messages came until the next line's time. A column `work` gives each message's seconds.
+/// Parses arrivals from CSV. The first column is a time, in ascending order: seconds, or a date and time. A first line
+/// can name the columns. A column named `count`, `value`, `messages`, `sent` or `NumberOfMessagesSent` is the number of
+/// messages from the line's time until the next line's; without it, each line is one message. A column named `work` or
+/// `seconds` is how long each message takes, in seconds; without it, messages take `work` seconds on average.
 ///
 /// # Errors
-/// It is no such text.
+/// A line is invalid or out of order, or the trace has no message or too many.
 pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, TraceError> {
     let rng = &mut Rng::with_seed(seed);
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
@@ -53,24 +55,23 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
         let wrong = |reason: String| TraceError::Line { line: number + 1, reason };
         let cells: Vec<&str> = line.split(',').map(|cell| cell.trim().trim_matches('"')).collect();
         if columns.is_empty() && cells.len() > 1 {
-            return Err(wrong(
-                "several columns without names; write `time,count` above them, or `time,work`".to_owned(),
-            ));
+            return Err(wrong("the columns have no names; add a first line `time,count` or `time,work`".to_owned()));
         }
-        let at = cells
-            .first()
-            .and_then(|cell| time(cell))
-            .ok_or_else(|| wrong(format!("`{line}` begins with no time; write seconds, or `2026-01-31T03:00:00`")))?;
+        let at = cells.first().and_then(|cell| time(cell)).ok_or_else(|| {
+            wrong(format!("`{line}` does not begin with a time; write seconds, or `2026-01-31T03:00:00`"))
+        })?;
         let number_in = |column: Option<usize>| match column {
             None => Ok(None),
             Some(column) => {
                 let number = cells.get(column).and_then(|cell| cell.parse::<f64>().ok());
                 let number = number.filter(|number| number.is_finite() && *number >= 0.0);
-                number.map(Some).ok_or_else(|| wrong(format!("`{}` of `{line}` is no number", columns[column])))
+                number
+                    .map(Some)
+                    .ok_or_else(|| wrong(format!("`{}` of `{line}` must be a number, 0 or more", columns[column])))
             }
         };
         if rows.last().is_some_and(|(last, ..)| at < *last) {
-            return Err(wrong("it is before the line above; sort the lines by time".to_owned()));
+            return Err(wrong("its time is before that of the line above; sort the lines by time".to_owned()));
         }
         rows.push((at, number_in(count_column)?, number_in(work_column)?));
     }
@@ -93,7 +94,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
                 let step = steps.get(position).copied().unwrap_or(usual_step);
                 let count = count.round() as u64;
                 for index in 0..count {
-                    // Evenly, as nothing is known of within.
+                    // Spread evenly: a trace does not say when within the interval they arrived.
                     push(at + step * (index as f64 + 0.5) / count as f64);
                 }
             }
@@ -106,7 +107,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
     Ok(Workload { name: name.to_owned(), messages, duration })
 }
 
-/// Seconds since some beginning.
+/// Parses a time as seconds: a number as it is, a date and time since 1970.
 fn time(cell: &str) -> Option<f64> {
     let cell = cell.trim().trim_matches('"');
     if let Ok(seconds) = cell.parse::<f64>() {

@@ -1,4 +1,4 @@
-//! When messages come, and how long each takes.
+//! Workloads: when messages arrive, and how long each takes.
 
 use std::fmt;
 
@@ -9,44 +9,44 @@ use crate::random::{exponential, log_normal};
 const MINUTE: f64 = 60.0;
 const HOUR: f64 = 3600.0;
 
-/// Messages.
+/// The messages of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// What it is called.
+    /// The name that results show.
     pub name: String,
-    /// When each message comes, in order, and how long a worker works on it: seconds.
+    /// The messages in the order of their arrival.
     pub messages: Vec<Message>,
-    /// How long it lasts: seconds.
+    /// The duration of the workload, in seconds.
     pub duration: f64,
 }
 
-/// One message.
+/// A message of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Message {
-    /// When it comes: seconds.
+    /// The arrival, in seconds since the start.
     pub at: f64,
-    /// How long a worker works on it: seconds.
+    /// How long a worker takes to handle it, in seconds.
     pub work: f64,
 }
 
 impl Workload {
-    /// The work of all messages: seconds.
+    /// Returns the work of all messages together, in seconds.
     pub fn work(&self) -> f64 {
         self.messages.iter().map(|message| message.work).sum()
     }
 
-    /// How long a worker works on a message, on average: seconds.
+    /// Returns the average work of a message, in seconds.
     pub fn mean_work(&self) -> f64 {
         if self.messages.is_empty() { 0.0 } else { self.work() / self.messages.len() as f64 }
     }
 }
 
-/// A workload that is made up from a seed.
+/// A generator of workloads. Each seed gives another workload of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generator {
     /// A constant 40 Erlang.
     Steady,
-    /// From 2 to 40 Erlang at once, and back.
+    /// 2 Erlang, 40 for an hour, and 2 again.
     Step,
     /// Batches of log-normal size, every 20 minutes on average.
     Batches,
@@ -56,16 +56,16 @@ pub enum Generator {
     Sparse,
     /// Jobs of 10 minutes, in groups.
     LongJobs,
-    /// A day: from 2 to 30 Erlang and back.
+    /// A day on which the load rises from 2 to 30 Erlang and falls again.
     Daily,
-    /// 500 messages on the hour.
+    /// 500 messages each hour, all within 20 seconds.
     Hourly,
-    /// Requests of very different size that come in clusters.
+    /// Requests of very different size that arrive in clusters.
     Clusters,
 }
 
 impl Generator {
-    /// All of them.
+    /// All generators.
     pub const ALL: [Self; 9] = [
         Self::Steady,
         Self::Step,
@@ -78,7 +78,7 @@ impl Generator {
         Self::Clusters,
     ];
 
-    /// Its name.
+    /// Returns the name that the command line uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Steady => "steady",
@@ -93,17 +93,17 @@ impl Generator {
         }
     }
 
-    /// The generator of a name.
+    /// Returns the generator with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|generator| generator.name() == name)
     }
 
-    /// Whether its load jumps: what slow policies miss.
+    /// Returns whether the load jumps, which slow policies cannot follow.
     pub fn is_bursty(self) -> bool {
         !matches!(self, Self::Steady | Self::Daily | Self::Sparse)
     }
 
-    /// How long its messages take, on average, if nothing else is asked for: seconds.
+    /// Returns the default average work of a message, in seconds.
     pub fn usual_work(self) -> f64 {
         match self {
             Self::LongJobs => 600.0,
@@ -112,7 +112,7 @@ impl Generator {
         }
     }
 
-    /// How long its messages may wait, if nothing else is asked for: seconds.
+    /// Returns the default acceptable latency, in seconds.
     pub fn usual_latency(self) -> f64 {
         match self {
             Self::LongJobs => 600.0,
@@ -120,7 +120,7 @@ impl Generator {
         }
     }
 
-    /// Messages that take `work` seconds on average.
+    /// Generates a workload whose messages take `work` seconds on average.
     pub fn generate(self, work: f64, seed: u64) -> Workload {
         let rng = &mut Rng::with_seed(seed);
         let (times, duration) = self.times(work, rng);
@@ -186,7 +186,7 @@ impl fmt::Display for Generator {
     }
 }
 
-/// Times of a Poisson process whose rate changes (by thinning).
+/// Returns the times of a Poisson process whose rate changes, by thinning.
 fn poisson(rng: &mut Rng, duration: f64, rate: impl Fn(f64) -> f64) -> Vec<f64> {
     let highest = (0..=1000).map(|step| rate(duration * f64::from(step) / 1000.0)).fold(0.0, f64::max);
     let mut times = Vec::new();
@@ -202,7 +202,7 @@ fn poisson(rng: &mut Rng, duration: f64, rate: impl Fn(f64) -> f64) -> Vec<f64> 
     }
 }
 
-/// From each start a number of messages, spread over `spread` seconds.
+/// Returns the times of batches: `size` messages after each start, spread at random over `spread` seconds.
 fn batches(rng: &mut Rng, starts: &[f64], spread: f64, mut size: impl FnMut(&mut Rng) -> usize) -> Vec<f64> {
     let mut times = Vec::new();
     for start in starts {

@@ -1,4 +1,4 @@
-//! The queue, ECS and the workers, event by event.
+//! Simulates the queue, ECS and the workers, event by event.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,31 +11,31 @@ use crate::random::log_normal;
 use crate::scaler::{Order, Scaler, View};
 use crate::workload::Workload;
 
-/// How long a worker that is stopped may go on: ECS's stop timeout, in seconds.
+/// ECS's stop timeout in seconds: a stopped worker still finishes a message within this time.
 const STOP_TIMEOUT: f64 = 30.0;
-/// The shortest time that a task is paid for: seconds.
+/// The shortest time that a task is billed for, in seconds.
 const BILLED_MIN: f64 = 60.0;
-/// How long after the last arrival a run goes on: seconds.
+/// A run ends at the latest this many seconds after the end of its workload.
 const AFTERWARDS_MAX: f64 = 2.0 * 3600.0;
-/// How long a rise after a fall counts as a flap: seconds.
+/// A rise within this many seconds after a fall counts as a flap.
 const FLAP_WITHIN: f64 = 300.0;
-/// How many minutes CloudWatch lags.
+/// By how many minutes CloudWatch lags.
 const CLOUDWATCH_LAG: usize = 1;
 
-/// Where workers work.
+/// The conditions that workers run under.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Surroundings {
-    /// How long tasks take to start, on average: seconds.
+    /// How long tasks take to start on average, in seconds.
     pub start_delay: f64,
-    /// By how much that varies: the standard deviation of its logarithm.
+    /// The standard deviation of the logarithm of the start delay.
     pub start_delay_sigma: f64,
-    /// By how much SQS's numbers lag: seconds, not longer than a scaler's period.
+    /// By how many seconds SQS's numbers lag; at most a scaler's period.
     pub lag: f64,
-    /// How many messages a worker works on at once.
+    /// How many messages a worker handles at once.
     pub concurrency: u32,
-    /// How long after its worker was killed a message can be received again: seconds.
+    /// The seconds until a message whose worker was killed can be received again.
     pub visibility_timeout: f64,
-    /// How often the course is noted down: seconds.
+    /// The interval in seconds between two points of [`Outcome::course`].
     pub noted_every: f64,
 }
 
@@ -52,7 +52,7 @@ impl Default for Surroundings {
     }
 }
 
-/// Runs a workload.
+/// Simulates a workload.
 pub fn simulate(workload: &Workload, scaler: &mut dyn Scaler, surroundings: &Surroundings, seed: u64) -> Outcome {
     let mut world = World::new(workload, surroundings, scaler, seed);
     world.run(scaler);
@@ -63,23 +63,23 @@ pub fn simulate(workload: &Workload, scaler: &mut dyn Scaler, surroundings: &Sur
 enum Event {
     /// A task is ready.
     Ready(usize),
-    /// A task has done with a message.
+    /// A task has finished a message.
     Done { task: usize, message: usize },
     /// A message whose worker was killed can be received again.
     Visible(usize),
-    /// A task has been idle since then.
+    /// A task ends if it has been idle since this time.
     IdleExit { task: usize, since: f64 },
-    /// The numbers that the scaler's next look shows.
+    /// SQS's numbers are read for the scaler's next look.
     Snapshot,
     /// The scaler looks.
     Look,
     /// A minute is over.
     Minute,
-    /// The course is noted down.
+    /// A point of the course is recorded.
     Note,
 }
 
-/// An event and its time; of several at once the one that was planned first is first.
+/// An event and its time. Of several events at the same time, the one that was planned first comes first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Planned {
     at: f64,
@@ -112,7 +112,7 @@ enum State {
 struct Task {
     state: State,
     asked_at: f64,
-    /// Messages that it works on, and when it is done with each.
+    /// The messages in progress, and when each is finished.
     works_on: Vec<(usize, f64)>,
     idle_since: f64,
 }
@@ -128,7 +128,7 @@ struct World<'a> {
     queue: VecDeque<usize>,
     in_flight: u64,
     tasks: Vec<Task>,
-    /// Tasks that run and have places left, in no order.
+    /// Running tasks that can take another message, in no order.
     free: Vec<usize>,
     running: u32,
     pending: u32,
@@ -321,7 +321,7 @@ impl<'a> World<'a> {
     }
 
     fn rose(&mut self) {
-        // What wakes up from nothing does not waver.
+        // A start from zero is not a flap.
         let wakes = self.running + self.pending == 0;
         if !wakes && self.fell_at.is_some_and(|fell_at| self.now - fell_at <= FLAP_WITHIN) {
             self.flaps += 1;
@@ -353,7 +353,7 @@ impl<'a> World<'a> {
         self.stop_surplus();
     }
 
-    /// Messages go to workers that wait for one, whichever.
+    /// Gives each waiting message to a random worker that can take one.
     fn dispatch(&mut self) {
         while !self.free.is_empty()
             && let Some(message) = self.queue.pop_front()
@@ -401,8 +401,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// ECS stops tasks of a service that are too many: those that start, then those that are idle, then others unless they are
-    /// protected.
+    /// Stops a service's surplus tasks as ECS does: first those that are starting, then idle ones if tasks protect
+    /// themselves, or else random ones.
     fn stop_surplus(&mut self) {
         if self.idle_exit.is_some() {
             return;

@@ -1,4 +1,4 @@
-//! The simulator, held against what is known.
+//! Compares the simulator with queueing theory and known behavior.
 
 use expect_test::{Expect, expect};
 use trigger_simulator::study::Case;
@@ -8,7 +8,7 @@ use trigger_simulator::{
     trace,
 };
 
-/// As many workers as it was told, always.
+/// A scaler that keeps a fixed number of workers.
 struct Fixed(u32);
 
 impl Scaler for Fixed {
@@ -25,7 +25,7 @@ impl Scaler for Fixed {
     }
 }
 
-/// Messages of a Poisson process, each of exponential length.
+/// Makes messages that arrive in a Poisson process; the work of each is exponentially distributed with mean 1.
 fn poisson(load: f64, count: usize, seed: u64) -> Workload {
     let rng = &mut fastrand::Rng::with_seed(seed);
     let mut at = 0.0;
@@ -39,7 +39,7 @@ fn poisson(load: f64, count: usize, seed: u64) -> Workload {
 }
 
 #[test]
-fn with_a_fixed_number_of_workers_the_mean_wait_is_that_of_erlang_c() {
+fn with_a_fixed_number_of_workers_the_mean_wait_agrees_with_erlang_c() {
     for (load, servers) in [(0.7, 1), (4.0, 5), (18.0, 20)] {
         let workload = poisson(load, 400_000, 7);
         let waits = simulate(&workload, &mut Fixed(servers), &Surroundings::default(), 1).mean_age;
@@ -49,7 +49,7 @@ fn with_a_fixed_number_of_workers_the_mean_wait_is_that_of_erlang_c() {
 }
 
 #[test]
-fn erlang_c_is_as_the_tables_have_it() {
+fn erlang_c_agrees_with_known_values() {
     // M/M/1: rho / (1 - rho); M/M/2 at 1 Erlang: 1/3.
     assert!((erlang_c_wait(0.5, 1, 1.0) - 1.0).abs() < 1e-12);
     assert!((erlang_c_wait(1.0, 2, 1.0) - 1.0 / 3.0).abs() < 1e-12);
@@ -57,7 +57,7 @@ fn erlang_c_is_as_the_tables_have_it() {
 }
 
 #[test]
-fn hours_are_paid_for_from_launch_to_end() {
+fn task_hours_are_billed_from_launch_to_end() {
     let workload = poisson(0.5, 1000, 3);
     let outcome = simulate(&workload, &mut Fixed(3), &Surroundings::default(), 1);
     let hours = 3.0 * (workload.duration.max(workload.messages.last().map_or(0.0, |last| last.at))) / 3600.0;
@@ -80,7 +80,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn ours_keeps_the_latency_kills_nobody_and_leaves_nothing() {
+fn our_policy_keeps_the_latency_interrupts_no_message_and_finishes_all() {
     for generator in Generator::ALL {
         for outcome in outcomes(generator, &[ScalerKind::Service, ScalerKind::RunTask]) {
             let latency = generator.usual_latency();
@@ -95,7 +95,7 @@ fn peers_have_their_known_failures() {
     let kinds = [ScalerKind::Copilot, ScalerKind::Keda, ScalerKind::Ceil, ScalerKind::Service];
     let outcomes = outcomes(Generator::LongJobs, &kinds);
     for (kind, outcome) in kinds.iter().zip(&outcomes).take(3) {
-        assert!(outcome.kills > 0, "{} stops workers in the midst of long jobs", kind.name());
+        assert!(outcome.kills > 0, "{} stops workers during long jobs", kind.name());
     }
 }
 
@@ -111,24 +111,27 @@ fn check_trace(text: &str, expected: Expect) {
 }
 
 #[test]
-fn a_trace_is_a_time_a_line() {
+fn a_trace_has_one_time_per_line() {
     check_trace("0\n1.5\n1.5\n", expect!["0 1.5 1.5 until 1.5"]);
     check_trace("time\n2026-01-31 03:00:00\n2026-01-31T03:01:00Z\n", expect!["0 60 until 60"]);
 }
 
 #[test]
-fn a_trace_of_counts_spreads_them() {
+fn a_trace_of_counts_spreads_the_messages_evenly() {
     check_trace("time,count\n0,2\n60,0\n120,1\n", expect!["15 45 150 until 180"]);
 }
 
 #[test]
-fn what_is_no_trace_is_said_with_its_line() {
+fn an_invalid_trace_is_refused_with_the_line() {
     check_trace(
         "time,count\n0,2\nsoon,3\n",
-        expect!["line 3: `soon,3` begins with no time; write seconds, or `2026-01-31T03:00:00`"],
+        expect!["line 3: `soon,3` does not begin with a time; write seconds, or `2026-01-31T03:00:00`"],
     );
-    check_trace("time,count\n0,many\n", expect!["line 2: `count` of `0,many` is no number"]);
-    check_trace("60\n0\n", expect!["line 2: it is before the line above; sort the lines by time"]);
-    check_trace("time,count\n0,0\n", expect!["there is no message in it; write a time a line, or a time and a count"]);
-    check_trace("", expect!["there is no message in it; write a time a line, or a time and a count"]);
+    check_trace("time,count\n0,many\n", expect!["line 2: `count` of `0,many` must be a number, 0 or more"]);
+    check_trace("60\n0\n", expect!["line 2: its time is before that of the line above; sort the lines by time"]);
+    check_trace(
+        "time,count\n0,0\n",
+        expect!["the trace has no message; write one time per line, or a time and a count"],
+    );
+    check_trace("", expect!["the trace has no message; write one time per line, or a time and a count"]);
 }

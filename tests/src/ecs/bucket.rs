@@ -1,8 +1,8 @@
-//! The token bucket of an API's rate limit.
+//! A token bucket, by which ECS limits the rate of calls.
 
 use jiff::Timestamp;
 
-/// `BURST` calls at once, `RATE` a second.
+/// A token bucket that allows `BURST` calls at once and `RATE` calls per second.
 #[derive(Debug)]
 pub(super) struct Bucket<const BURST: u32, const RATE: u32> {
     tokens: f64,
@@ -16,7 +16,7 @@ impl<const BURST: u32, const RATE: u32> Default for Bucket<BURST, RATE> {
 }
 
 impl<const BURST: u32, const RATE: u32> Bucket<BURST, RATE> {
-    /// Whether there is room for one more call.
+    /// Takes a token. Returns whether there was one.
     pub(super) fn take(&mut self, now: Timestamp) -> bool {
         let elapsed = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
         self.at = Some(now);

@@ -1,16 +1,16 @@
-//! What ECS refuses of a RunTask call.
+//! The checks by which ECS refuses a RunTask call.
 
 use trigger_core::ecs::{LaunchType, TaskRequest};
 use trigger_core::launch::Reply;
 
 use super::{Ecs, error};
 
-/// A task definition, as far as calls are held against it.
+/// The parts of a task definition that RunTask calls are checked against.
 #[derive(Debug, Clone)]
 pub struct TaskDefinition {
     /// The containers' names.
     pub containers: Vec<String>,
-    /// Whether its network mode is `awsvpc`.
+    /// Whether the network mode is `awsvpc`.
     pub awsvpc: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The model behind ECS's JSON protocol, for the real binaries.
+//! Serves the model over ECS's JSON protocol, for the real binaries.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,17 +10,17 @@ use trigger_core::launch::{Reply, TaskStatus};
 use super::{Behaviour, Ecs, Fortune};
 use crate::harness::http::{Answer, Asked, Server};
 
-/// A running endpoint; it ends with this value.
+/// A running endpoint. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Where it answers.
+    /// The endpoint's URL.
     pub endpoint: String,
     ecs: Arc<Mutex<Ecs>>,
     _server: Server,
 }
 
 impl Endpoint {
-    /// Puts an empty model behind an endpoint. Its tasks run until they are stopped, or [`Endpoint::finish`]ed.
+    /// Serves an empty model. Its tasks run until StopTask or [`Endpoint::finish`] ends them.
     pub fn start() -> Self {
         let ecs = Ecs { behaviour: Behaviour { lag: SignedDuration::ZERO, ..Behaviour::default() }, ..Ecs::default() };
         let ecs = Arc::new(Mutex::new(ecs));
@@ -29,15 +29,15 @@ impl Endpoint {
         Self { endpoint: format!("http://{}", server.address), ecs, _server: server }
     }
 
-    /// The model.
+    /// Locks the model and returns it.
     pub fn ecs(&self) -> MutexGuard<'_, Ecs> {
         lock(&self.ecs)
     }
 
-    /// Lets a task end with an exit code; returns the state change that EventBridge would deliver.
+    /// Ends a task with an exit code. Returns the state change that EventBridge would deliver.
     ///
     /// # Panics
-    /// There is no such task, or it has ended.
+    /// The task does not exist or has already ended.
     pub fn finish(&self, arn: &str, exit_code: i32) -> String {
         let mut ecs = self.ecs();
         let stopped = StoppedTask {
@@ -47,7 +47,7 @@ impl Endpoint {
             vanished: false,
         };
         let now = Timestamp::now();
-        let task = ecs.tasks.get_mut(arn).unwrap_or_else(|| panic!("no task {arn}"));
+        let task = ecs.tasks.get_mut(arn).unwrap_or_else(|| panic!("the task {arn} does not exist"));
         task.end_now(now, stopped);
         ecs.pass(now + SignedDuration::from_secs(1));
         let change = ecs.changes.drain(..).rfind(|change| change.is_stopped);
@@ -118,7 +118,7 @@ fn refused(code: &str, message: &str, resource_ids: &[String]) -> Answer {
     Answer { status: if code == "ServerException" { 500 } else { 400 }, body, ..Answer::default() }
 }
 
-/// Tasks of stories run until something is done about them.
+/// Returns the fortune of a task that runs until it is stopped or finished.
 fn for_long() -> Fortune {
     Fortune {
         pending: SignedDuration::ZERO,

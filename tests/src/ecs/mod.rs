@@ -1,8 +1,8 @@
-//! A model of ECS: what RunTask and its neighbours promise, and where they promise nothing.
+//! A model of ECS: what RunTask and related calls guarantee, and what they leave open.
 //!
-//! [`Ecs`] is a state machine without clock or randomness of its own: every call is told the time, and what cannot be known
-//! ([`Behaviour`], capacity, how tasks end) is set from outside. The simulation calls it in process; [`endpoint`] puts it behind
-//! ECS's JSON protocol for the real binaries.
+//! [`Ecs`] is a state machine without a clock or randomness of its own: every call receives the time, and the caller
+//! sets what AWS leaves open ([`Behaviour`]), the capacity, and how tasks end ([`Fortune`]). The histories call it in
+//! process; [`endpoint`] serves it over ECS's JSON protocol for the real binaries.
 //!
 //! Sources: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>.
@@ -22,19 +22,19 @@ use bucket::Bucket;
 pub use check::TaskDefinition;
 pub use task::{Fortune, StateChange, Task};
 
-/// How long a token lives at most.
+/// ECS forgets a client token at the latest after this time.
 const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(24);
-/// How much longer than its tasks a token lives.
+/// ECS forgets a client token this long after its last task has stopped.
 const TOKEN_AFTER_TASKS: SignedDuration = SignedDuration::from_hours(1);
-/// How long a stopped task is shown.
+/// DescribeTasks shows a stopped task for this long.
 const STOPPED_IS_SHOWN: SignedDuration = SignedDuration::from_hours(1);
 
-/// What AWS leaves open.
+/// Behavior that AWS leaves open.
 #[derive(Debug, Clone, Copy)]
 pub struct Behaviour {
-    /// Whether a call of which every task failed uses its token up, so that its failures are replayed.
+    /// Whether a call that started no task consumes its client token [?]. If it does, the token replays the failures.
     pub failed_call_uses_token: bool,
-    /// How long ListTasks and DescribeTasks lag behind.
+    /// By how much ListTasks and DescribeTasks lag behind.
     pub lag: SignedDuration,
     /// Whether calls are throttled.
     pub throttles: bool,
@@ -46,7 +46,7 @@ impl Default for Behaviour {
     }
 }
 
-/// What a client token stands for.
+/// What ECS remembers of a client token.
 #[derive(Debug)]
 struct Token {
     request: TaskRequest,
@@ -54,22 +54,23 @@ struct Token {
     at: Timestamp,
 }
 
-/// ECS.
+/// A model of ECS in one account and Region.
 #[derive(Debug, Default)]
 pub struct Ecs {
-    /// What AWS leaves open.
+    /// The behavior that AWS leaves open.
     pub behaviour: Behaviour,
-    /// The clusters' names; none: every cluster is known.
+    /// The names of the clusters. If empty, every cluster exists.
     pub clusters: Vec<String>,
-    /// The task definitions by family; none: every family is known.
+    /// The task definitions by family. If empty, every family exists.
     pub task_definitions: BTreeMap<String, TaskDefinition>,
-    /// How many more tasks there is room for, by capacity provider or launch type; what is not named has any room.
+    /// The number of tasks that still fit, by capacity provider or launch type. What is not listed has unlimited
+    /// capacity.
     pub capacity: BTreeMap<String, u32>,
-    /// Every task there was.
+    /// All tasks ever started, by ARN.
     pub tasks: BTreeMap<String, Task>,
-    /// What became of tasks since it was last taken.
+    /// The state changes that have not been taken yet.
     pub changes: Vec<StateChange>,
-    /// RunTask calls that were let through, whatever came of them.
+    /// The RunTask calls that were neither throttled, refused nor answered from a client token.
     pub calls: Vec<TaskRequest>,
     tokens: HashMap<(String, String), Token>,
     run_task: Bucket<100, 40>,
@@ -77,13 +78,13 @@ pub struct Ecs {
 }
 
 impl Ecs {
-    /// RunTask. `fortune` says how each task will fare.
+    /// Answers RunTask. `fortune` decides how each task will run and end.
     pub fn run_task(&mut self, request: &TaskRequest, now: Timestamp, mut fortune: impl FnMut() -> Fortune) -> Reply {
         if self.behaviour.throttles && !self.run_task.take(now) {
             return error("ThrottlingException", "Rate exceeded");
         }
         if self.behaviour.throttles && provider(request).starts_with("FARGATE") && !self.fargate.take(now) {
-            // As Fargate's and EC2's own limits come through.
+            // Throttling by Fargate or EC2 reaches the caller in this form.
             return error("InvalidParameterException", "Rate exceeded (ErrorCode: Throttling)");
         }
         if let Err(refusal) = self.check(request) {
@@ -129,7 +130,7 @@ impl Ecs {
         arn
     }
 
-    /// A token lives an hour longer than its tasks, and a day at most.
+    /// Returns whether ECS still remembers a token: until an hour after its tasks, and at most a day.
     fn is_alive(&self, token: &Token, now: Timestamp) -> bool {
         let tasks = token.reply.task_arns().iter().filter_map(|arn| self.tasks.get(arn));
         let ended: Option<Vec<Timestamp>> = tasks.map(|task| task.stopped.as_ref().map(|(at, _)| *at)).collect();
@@ -137,14 +138,14 @@ impl Ecs {
         now < token.at + TOKEN_LIFE_MAX && over.is_none_or(|over| now < over)
     }
 
-    /// StopTask. Whether the task is known.
+    /// Answers StopTask. Returns whether the task exists.
     pub fn stop_task(&mut self, arn: &str, reason: &str, now: Timestamp) -> bool {
         let Some(task) = self.tasks.get_mut(arn) else { return false };
         task.ask_to_stop(reason, now);
         true
     }
 
-    /// DescribeTasks.
+    /// Answers DescribeTasks.
     pub fn describe_tasks(&self, arns: &[String], now: Timestamp) -> Vec<SeenTask> {
         let seen = |arn: &String| {
             let task = self.tasks.get(arn).filter(|task| now.duration_since(task.started) >= self.behaviour.lag);
@@ -159,7 +160,7 @@ impl Ecs {
         arns.iter().map(seen).collect()
     }
 
-    /// ListTasks by starter: those that run, or will, as far as has got about.
+    /// Answers ListTasks with `startedBy`: the tasks that are starting or running, as seen with the lag.
     pub fn list_tasks(&self, started_by: &str, now: Timestamp) -> Vec<String> {
         let runs = |task: &&Task| {
             task.request.started_by == started_by
@@ -169,7 +170,7 @@ impl Ecs {
         self.tasks.values().filter(runs).map(|task| task.arn.clone()).collect()
     }
 
-    /// Lets time pass: tasks come to run, and to stop; what they held is free again.
+    /// Advances the time: tasks start running and stop, and stopped tasks free their capacity.
     pub fn pass(&mut self, now: Timestamp) {
         for task in self.tasks.values_mut() {
             let had_stopped = task.stopped.is_some();
@@ -182,13 +183,13 @@ impl Ecs {
         }
     }
 
-    /// When something will become of a task.
+    /// Returns the time of the next state change of any task.
     pub fn next_change(&self) -> Option<Timestamp> {
         self.tasks.values().filter_map(Task::next_change).min()
     }
 }
 
-/// Where a request's tasks run.
+/// Returns the capacity provider or launch type that a request's tasks run on.
 fn provider(request: &TaskRequest) -> String {
     let strategy = request.capacity_provider_strategy.first().map(|item| item.capacity_provider.clone());
     let launch_type = request.launch_type.map(|launch_type| launch_type.as_str().to_owned());
@@ -199,7 +200,7 @@ fn error(code: &str, message: &str) -> Reply {
     Reply::Error { code: code.to_owned(), message: message.to_owned(), resource_ids: Vec::new(), of_server: false }
 }
 
-/// The original response; but failures over an hour old carry only a count.
+/// Returns the original response. Failures over an hour old carry only a count.
 fn replay(token: &Token, now: Timestamp) -> Reply {
     match &token.reply {
         Reply::Tasks { task_arns, failures } if now.duration_since(token.at) >= SignedDuration::from_hours(1) => {

@@ -1,39 +1,39 @@
-//! The life of a task.
+//! The lifecycle of a task.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trigger_core::ecs::TaskRequest;
 use trigger_core::ecs::{ContainerExit, StoppedTask};
 
-/// How a task fares, if nobody stops it.
+/// How a task runs and ends unless it is stopped.
 #[derive(Debug, Clone)]
 pub struct Fortune {
-    /// How long until it runs.
+    /// How long the task takes to start.
     pub pending: SignedDuration,
-    /// How long it runs.
+    /// How long the task runs.
     pub running: SignedDuration,
-    /// How it stops.
+    /// How the task ends.
     pub end: StoppedTask,
-    /// How long it takes to stop when asked.
+    /// How long the task takes to stop after StopTask.
     pub stopping: SignedDuration,
 }
 
 /// A task of the model.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// Its ARN.
+    /// The task's ARN.
     pub arn: String,
-    /// The call that started it.
+    /// The RunTask call that started the task.
     pub request: TaskRequest,
-    /// When that was.
+    /// The time of that call.
     pub started: Timestamp,
-    /// When it stopped, and how.
+    /// When and how the task stopped.
     pub stopped: Option<(Timestamp, StoppedTask)>,
-    /// Its state, and the version of that.
+    /// `lastStatus`; each change of it increments `version`.
     status: &'static str,
     version: u32,
     fortune: Fortune,
-    /// When it was asked to stop.
+    /// The first StopTask call: its time and reason.
     asked: Option<(Timestamp, String)>,
 }
 
@@ -57,13 +57,13 @@ impl Task {
         }
     }
 
-    /// Lets it end now.
+    /// Ends the task now.
     pub(super) fn end_now(&mut self, now: Timestamp, end: StoppedTask) {
         self.fortune.running = now.duration_since(self.runs_from());
         self.fortune.end = end;
     }
 
-    /// How it stopped, as far as has got about.
+    /// Returns when and how the task stopped, if that is visible with this lag.
     pub(super) fn stopped_as_of(&self, now: Timestamp, lag: SignedDuration) -> Option<(Timestamp, StoppedTask)> {
         self.stopped.clone().filter(|(at, _)| now.duration_since(*at) >= lag)
     }
@@ -85,7 +85,7 @@ impl Task {
         }
     }
 
-    /// Lets time pass for it; returns what that changed.
+    /// Advances the time. Returns the state changes.
     pub(super) fn pass(&mut self, now: Timestamp) -> Vec<StateChange> {
         let mut changes = Vec::new();
         if self.status == "PROVISIONING" && now >= self.runs_from() && self.stops_at() > self.runs_from() {
@@ -110,7 +110,7 @@ impl Task {
         StateChange { event: self.as_event().to_string(), is_stopped: status == "STOPPED" }
     }
 
-    /// The task as DescribeTasks and state changes show it.
+    /// Returns the task as DescribeTasks and state changes show it.
     pub fn as_json(&self) -> Value {
         let cluster = self.request.cluster.as_deref().unwrap_or("default");
         let mut shown = json!({
@@ -151,7 +151,7 @@ impl Task {
     }
 }
 
-/// How a task stops that was asked to.
+/// Returns how a task ends that StopTask stopped.
 fn user_initiated(reason: &str, end: &StoppedTask) -> StoppedTask {
     let killed = |container: &ContainerExit| ContainerExit { exit_code: Some(137), ..container.clone() };
     StoppedTask {

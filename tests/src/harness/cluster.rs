@@ -1,5 +1,5 @@
-//! A cluster whose tasks are processes of this machine: services with a desired count and task protection, and tasks of RunTask,
-//! behind ECS's JSON protocol; and the agent's endpoint, by which tasks protect themselves.
+//! A cluster whose tasks are processes on this machine. It serves ECS's JSON protocol for services with a desired count
+//! and for RunTask, and the ECS agent's endpoint, through which tasks protect themselves.
 //!
 //! Sources: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>.
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use crate::harness::http::{Answer, Asked, Server};
 
-/// A running cluster; it and its tasks end with this value.
+/// A running cluster. It and its tasks end when this value is dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Where ECS answers.
+    /// The URL of ECS.
     pub endpoint: String,
     state: Arc<Mutex<State>>,
     _server: Server,
@@ -25,22 +25,21 @@ pub struct Cluster {
 
 #[derive(Debug)]
 struct State {
-    /// What a task's container runs, and its variables.
+    /// The command of every task's container, and its environment variables.
     command: Vec<String>,
     variables: Vec<(String, String)>,
     agent: String,
     services: BTreeMap<String, u32>,
     tasks: BTreeMap<String, Task>,
     started: usize,
-    /// Calls, by operation, and the desired counts that were set.
+    /// The calls so far: operation and body.
     calls: Vec<(String, Value)>,
-    /// How many calls are still to be throttled.
+    /// How many of the next calls are throttled.
     throttled: usize,
 }
 
 #[derive(Debug)]
 struct Task {
-    /// The service, or the starter.
     owner: Owner,
     process: Child,
     is_protected: bool,
@@ -55,7 +54,7 @@ enum Owner {
 }
 
 impl Cluster {
-    /// A cluster of which each task runs this command. Services have no task at first.
+    /// Starts a cluster whose tasks all run this command. Its services have no tasks at first.
     pub fn start(command: Vec<String>, variables: &[(&str, &str)], services: &[&str]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let state = Arc::new(Mutex::new(State {
@@ -85,31 +84,31 @@ impl Cluster {
         lock(&self.state).throttled = calls;
     }
 
-    /// Sets a service's desired count, as somebody does by hand.
+    /// Sets a service's desired count as a person would by hand. [`Cluster::set`] does not return it.
     pub fn set_by_hand(&self, service: &str, count: u32) {
         let mut state = lock(&self.state);
         state.services.insert(service.to_owned(), count);
         state.settle();
     }
 
-    /// A service's desired count.
+    /// Returns a service's desired count.
     pub fn desired(&self, service: &str) -> u32 {
         lock(&self.state).services.get(service).copied().unwrap_or_default()
     }
 
-    /// How many tasks run.
+    /// Returns how many tasks are running.
     pub fn running(&self) -> usize {
         let mut state = lock(&self.state);
         state.settle();
         state.tasks.len()
     }
 
-    /// How many tasks were started, ever.
+    /// Returns how many tasks were started so far.
     pub fn started(&self) -> usize {
         lock(&self.state).started
     }
 
-    /// The desired counts that were set by calls, of a service.
+    /// Returns all desired counts that UpdateService calls have set for a service.
     pub fn set(&self, service: &str) -> Vec<u64> {
         let state = lock(&self.state);
         let of_service =
@@ -117,7 +116,7 @@ impl Cluster {
         state.calls.iter().filter(of_service).filter_map(|(_, body)| body["desiredCount"].as_u64()).collect()
     }
 
-    /// How often an operation was called.
+    /// Returns how often an operation was called.
     pub fn calls(&self, operation: &str) -> usize {
         lock(&self.state).calls.iter().filter(|(name, _)| name == operation).count()
     }
@@ -126,7 +125,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         for task in lock(&self.state).tasks.values_mut() {
-            // Already ended is ended as well.
+            // An error means that the process has already ended.
             let _ = task.process.kill();
             let _ = task.process.wait();
         }
@@ -138,8 +137,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    /// What ECS does by itself: tasks that ended are gone, services start what is missing, and stop what is too much unless it is
-    /// protected.
+    /// Does what ECS does by itself: removes tasks that ended, starts a service's missing tasks, and stops its surplus
+    /// tasks unless they are protected.
     fn settle(&mut self) {
         self.tasks.retain(|_, task| task.process.try_wait().is_ok_and(|ended| ended.is_none()));
         for (service, desired) in self.services.clone() {
@@ -151,7 +150,7 @@ impl State {
             for task in surplus.take(count.saturating_sub(desired)) {
                 task.is_stopping = true;
                 let process = i32::try_from(task.process.id()).ok().and_then(Pid::from_raw);
-                // Fails only where it has ended.
+                // An error means that the process has already ended.
                 let _ = process.map(|process| kill_process(process, Signal::TERM));
             }
             for _ in count..desired {
@@ -164,7 +163,7 @@ impl State {
     fn run(&mut self, owner: Owner, variables: &[(String, String)]) -> String {
         self.started += 1;
         let arn = format!("arn:aws:ecs:us-east-1:000000000000:task/default/{:032x}", self.started);
-        let (program, arguments) = self.command.split_first().unwrap_or_else(|| panic!("no command"));
+        let (program, arguments) = self.command.split_first().unwrap_or_else(|| panic!("the command is empty"));
         let process = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -174,7 +173,7 @@ impl State {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
+            .unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
         let task = Task { owner, process, is_protected: false, created_at: Timestamp::now(), is_stopping: false };
         self.tasks.insert(arn.clone(), task);
         arn

@@ -1,4 +1,4 @@
-//! ministack, an emulator of AWS on this machine, and AWS's own command line to talk to it.
+//! Runs ministack, an emulator of AWS, on this machine, and talks to it through AWS's own command line.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,23 +11,23 @@ use serde_json::Value;
 use crate::harness::binaries::{root, stripped};
 use crate::harness::python::{environment, run};
 
-/// How often something is looked for before it is missed; each look takes about half a second.
+/// A lookup fails after this many tries; each takes about half a second.
 const LOOKS_MAX: usize = 120;
 
-/// A running emulator, empty at first; it ends with this value.
+/// A running emulator, empty at first. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Emulator {
     process: Child,
     environment: PathBuf,
-    /// Where it answers.
+    /// The emulator's URL.
     pub endpoint: String,
 }
 
 impl Emulator {
-    /// Starts an emulator on a free port, after making its virtual environment where that is missing.
+    /// Starts an emulator on a free port, and creates its virtual environment first if it is missing.
     ///
     /// # Panics
-    /// Python 3 or the packages cannot be had, or the emulator does not start.
+    /// Python 3 is missing, the packages cannot be installed, or the emulator does not start.
     pub fn start() -> Self {
         let environment = environment("emulator", "requirements.txt");
         let port = free_port();
@@ -41,23 +41,23 @@ impl Emulator {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("the emulator cannot be started: {error}"));
+            .unwrap_or_else(|error| panic!("cannot start the emulator: {error}"));
         let mut log = BufReader::new(process.stderr.take().unwrap_or_else(|| panic!("the log is piped"))).lines();
         let ready = log.by_ref().map_while(Result::ok).any(|line| line.contains("Running on"));
         assert!(ready, "the emulator ended before it answered");
-        // Keeps the pipe from filling up.
+        // Drains the pipe, which would block the emulator when full.
         std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
         Self { process, environment, endpoint: format!("http://127.0.0.1:{port}") }
     }
 
-    /// Runs `aws` with these arguments; returns its answer, null where it gives none.
+    /// Runs `aws` with these arguments. Returns its output, or null if there is none.
     ///
     /// # Panics
     /// The command fails.
     pub fn aws(&self, arguments: &[&str]) -> Value {
         let output = Command::new(self.environment.join("bin/aws"))
             .args(arguments)
-            // Said on the command line as well: for SQS, `aws` takes the variable for AWS's own endpoint and replaces it.
+            // The variable is not enough: for SQS, `aws` takes it for AWS's own endpoint and replaces it.
             .args(["--endpoint-url", &self.endpoint])
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -69,17 +69,17 @@ impl Emulator {
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .output()
-            .unwrap_or_else(|error| panic!("aws cannot be run: {error}"));
+            .unwrap_or_else(|error| panic!("cannot run aws: {error}"));
         assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 
-    /// The folder of `aws`.
+    /// Returns the folder that contains `aws`.
     pub fn bin(&self) -> PathBuf {
         self.environment.join("bin")
     }
 
-    /// The command line `ecs-trigger` for this account.
+    /// Returns a command that runs `ecs-trigger` against this account.
     pub fn command(&self) -> Command {
         let mut command = crate::harness::command();
         command
@@ -99,7 +99,7 @@ impl Emulator {
     /// # Panics
     /// The function cannot be created.
     pub fn create_function(&self, name: &str, environment: &[(&str, &str)]) {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("cannot create a folder: {error}"));
         let (bootstrap, archive) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
         stripped(name, &bootstrap);
         run(self.python().args(["-m", "zipfile", "--create"]).arg(&archive).arg(&bootstrap));
@@ -130,11 +130,11 @@ impl Emulator {
         ]);
     }
 
-    /// Puts a routing config into S3, makes the cluster and the task definition that it names, and creates the function that
-    /// reads it.
+    /// Puts a routing config into S3, creates the cluster and the task definition that it names, and creates the
+    /// function that reads it.
     ///
     /// # Panics
-    /// Something of it fails.
+    /// One of these calls fails.
     pub fn deploy(&self, function: &str, config: &str, task_definition: &str, environment: &[(&str, &str)]) {
         self.aws(&["s3api", "create-bucket", "--bucket", "config"]);
         self.put_object("config", "ecs-trigger.yaml", config);
@@ -146,42 +146,42 @@ impl Emulator {
         self.create_function(function, &environment);
     }
 
-    /// Puts a text into a bucket.
+    /// Writes an object.
     ///
     /// # Panics
-    /// It cannot be put.
+    /// The object cannot be written.
     pub fn put_object(&self, bucket: &str, key: &str, text: &str) {
-        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
-        fs::write(file.path(), text).unwrap_or_else(|error| panic!("{key} cannot be written: {error}"));
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("cannot create a file: {error}"));
+        fs::write(file.path(), text).unwrap_or_else(|error| panic!("cannot write {key}: {error}"));
         let body = file.path().display().to_string();
         self.aws(&["s3api", "put-object", "--bucket", bucket, "--key", key, "--body", &body]);
     }
 
-    /// The text of an object.
+    /// Returns the text of an object.
     ///
     /// # Panics
-    /// There is none.
+    /// The object does not exist.
     pub fn get_object(&self, bucket: &str, key: &str) -> String {
-        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("cannot create a file: {error}"));
         let path = file.path().display().to_string();
         self.aws(&["s3api", "get-object", "--bucket", bucket, "--key", key, &path]);
         fs::read_to_string(file.path()).unwrap_or_else(|error| panic!("{key}: {error}"))
     }
 
-    /// The ARN of a function of this account.
+    /// Returns the ARN of a function in this account.
     pub fn function_arn(name: &str) -> String {
         format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
     }
 
-    /// The URL of a queue of this account.
+    /// Returns the URL of a queue in this account.
     pub fn queue_url(&self, name: &str) -> String {
         format!("{}/000000000000/{name}", self.endpoint)
     }
 
-    /// Creates a queue whose messages go to a dead-letter queue, `NAME-dead-letter`, when they were received twice.
+    /// Creates a queue that moves messages to the dead-letter queue `NAME-dead-letter` after two receives.
     ///
     /// # Panics
-    /// It cannot be created.
+    /// The queue cannot be created.
     pub fn create_queue(&self, name: &str) {
         let (stem, fifo) = name.strip_suffix(".fifo").map_or((name, ""), |stem| (stem, ".fifo"));
         let dead_letter = format!("{stem}-dead-letter{fifo}");
@@ -189,7 +189,7 @@ impl Emulator {
             "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead_letter}"),
             "maxReceiveCount": 2,
         });
-        // Longer than a cold start takes.
+        // The visibility timeout is longer than a cold start.
         let mut attributes = serde_json::json!({ "VisibilityTimeout": "5" });
         if !fifo.is_empty() {
             attributes["FifoQueue"] = "true".into();
@@ -200,10 +200,10 @@ impl Emulator {
         self.aws(&["sqs", "create-queue", "--queue-name", name, "--attributes", &attributes.to_string()]);
     }
 
-    /// Lets a function take a queue's messages, ten at a time.
+    /// Maps a queue to a function, which receives up to ten messages at a time.
     ///
     /// # Panics
-    /// It cannot be done.
+    /// The mapping cannot be created.
     pub fn map_queue(&self, queue: &str, function: &str) {
         self.aws(&[
             "lambda",
@@ -219,10 +219,10 @@ impl Emulator {
         ]);
     }
 
-    /// The bodies of the first `count` messages of a queue, once there are as many.
+    /// Waits for `count` messages of a queue, and returns the bodies of all it received.
     ///
     /// # Panics
-    /// There are not that many in time.
+    /// Fewer messages arrive in time.
     pub fn receive(&self, queue: &str, count: usize) -> Vec<String> {
         let mut bodies = Vec::new();
         let url = self.queue_url(queue);
@@ -235,26 +235,26 @@ impl Emulator {
                 return bodies;
             }
         }
-        panic!("{count} messages of {queue} expected, found {bodies:?}");
+        panic!("expected {count} messages of {queue}, found {bodies:?}");
     }
 
-    /// Invokes a function and waits for its answer.
+    /// Invokes a function and waits for its response. Returns what `aws lambda invoke` prints.
     ///
     /// # Panics
-    /// It cannot be invoked.
+    /// The function cannot be invoked.
     pub fn invoke(&self, function: &str, payload: &str) -> Value {
-        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
-        fs::write(file.path(), payload).unwrap_or_else(|error| panic!("the payload cannot be written: {error}"));
+        let file = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("cannot create a file: {error}"));
+        fs::write(file.path(), payload).unwrap_or_else(|error| panic!("cannot write the payload: {error}"));
         let payload = format!("fileb://{}", file.path().display());
-        let answer = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("no file: {error}"));
+        let answer = tempfile::NamedTempFile::new().unwrap_or_else(|error| panic!("cannot create a file: {error}"));
         let answer = answer.path().display().to_string();
         self.aws(&["lambda", "invoke", "--function-name", function, "--payload", &payload, &answer])
     }
 
-    /// The log lines of a function that are JSON.
+    /// Returns the log lines of a function that are JSON.
     ///
     /// # Panics
-    /// They cannot be had.
+    /// The log cannot be read.
     pub fn logs(&self, function: &str) -> Vec<Value> {
         let answer = self.aws(&["logs", "filter-log-events", "--log-group-name", &format!("/aws/lambda/{function}")]);
         let lines = answer["events"].as_array().into_iter().flatten().filter_map(|event| event["message"].as_str());
@@ -267,10 +267,10 @@ impl Emulator {
         Command::new(self.environment.join("bin/python"))
     }
 
-    /// The parameters of every call of this name that was made, once there are `count`.
+    /// Waits until an operation was called `count` times, and returns the parameters of all its calls.
     ///
     /// # Panics
-    /// There are not that many in time.
+    /// There are fewer calls in time.
     pub fn calls(&self, name: &str, count: usize) -> Vec<Value> {
         let attribute = format!("AttributeKey=EventName,AttributeValue={name}");
         let mut found = Vec::new();
@@ -281,13 +281,13 @@ impl Emulator {
                 return found;
             }
         }
-        panic!("{count} calls of {name} expected, found {found:?}");
+        panic!("expected {count} calls of {name}, found {found:?}");
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Already ended is ended as well.
+        // An error means that the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

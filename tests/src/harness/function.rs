@@ -1,4 +1,4 @@
-//! A function's real binary, invoked by a Lambda of our own: so that it can be killed at any moment.
+//! Runs a function's real binary behind our own Lambda Runtime API, so a story can kill it at any moment.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::harness::http::{Answer, Asked, Server};
 
-/// How long an invocation may take.
+/// An invocation that takes longer fails the story.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running function; it ends with this value.
+/// A running function. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Function {
     process: Arc<Mutex<Child>>,
@@ -24,10 +24,10 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts the function `name` with these variables, and none of this process's own.
+    /// Starts the function `name` with these environment variables and none of this process.
     ///
     /// # Panics
-    /// It cannot be started.
+    /// The function cannot be started.
     pub fn start(name: &str, variables: &[(&str, &str)]) -> Self {
         let (events, coming) = channel::<String>();
         let (told, answers) = channel();
@@ -49,7 +49,7 @@ impl Function {
             }
             Some(answer) => {
                 let body = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
-                // Nobody waits any more once the story is over.
+                // An error means that the story is over.
                 let _ = told.send((answer == "response", body));
                 Answer { status: 202, ..Answer::default() }
             }
@@ -71,30 +71,30 @@ impl Function {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         Self { process: Arc::new(Mutex::new(process)), events, answers, _lambda: lambda }
     }
 
-    /// Invokes it; returns its answer, or as an error what it raised.
+    /// Invokes the function. Returns its response, or the error that it raised.
     ///
     /// # Panics
-    /// It does not answer.
+    /// The function did not answer in time.
     pub fn invoke(&self, event: &str) -> Result<Value, Value> {
         self.send(event);
         match self.answers.recv_timeout(TIMEOUT) {
             Ok((true, answer)) => Ok(answer),
             Ok((false, raised)) => Err(raised),
-            Err(error) => panic!("the function does not answer: {error}"),
+            Err(error) => panic!("the function did not answer: {error}"),
         }
     }
 
-    /// Invokes it without waiting for its answer.
+    /// Invokes the function without waiting for its response.
     pub fn send(&self, event: &str) {
-        // Taken when the function asks for it.
+        // Delivered when the function asks for its next event.
         let _ = self.events.send(event.to_owned());
     }
 
-    /// What ends it at once, as `kill -9` does, from whatever thread.
+    /// Returns a closure that kills the function like `kill -9`, from any thread.
     pub fn killer(&self) -> impl Fn() + Send + Sync + 'static {
         let process = Arc::clone(&self.process);
         move || end(&process)
@@ -109,7 +109,7 @@ impl Drop for Function {
 
 fn end(process: &Mutex<Child>) {
     let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
-    // Already ended is ended as well.
+    // An error means that the process has already ended.
     let _ = process.kill();
     let _ = process.wait();
 }

@@ -1,4 +1,4 @@
-//! A small HTTP server on this machine, for what stories stand in for.
+//! A small HTTP server on this machine for the stand-ins of stories.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,45 +12,45 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// What was asked.
+/// A request that the server received.
 #[derive(Debug)]
 pub struct Asked {
     /// The method.
     pub method: String,
     /// The path.
     pub path: String,
-    /// The header `X-Amz-Target`, by which AWS's JSON protocol names the operation.
+    /// The header `X-Amz-Target`, which names the operation in AWS's JSON protocol.
     pub target: Option<String>,
     /// The body.
     pub body: String,
 }
 
-/// What is answered.
+/// A response of the server.
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// The status.
+    /// The status; 0 stands for 500.
     pub status: u16,
-    /// Further headers.
+    /// The headers in addition to the content type.
     pub headers: Vec<(&'static str, String)>,
-    /// The body: JSON.
+    /// The body, as JSON.
     pub body: String,
 }
 
-/// A running server; it ends with this value.
+/// A running server. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it answers: `127.0.0.1:PORT`.
+    /// The server's address, `127.0.0.1:PORT`.
     pub address: String,
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// Serves on a free port. The handler may take as long as it wants.
+    /// Starts a server on a free port. The handler may block.
     ///
     /// # Panics
-    /// There is no free port.
+    /// No port is free.
     pub fn start(handler: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let runtime = Runtime::new().unwrap_or_else(|error| panic!("no runtime: {error}"));
+        let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start a runtime: {error}"));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.unwrap_or_else(|error| panic!("no free port: {error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).to_string();
@@ -68,7 +68,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A handler that still waits is left behind.
+        // Does not wait for handlers that still block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

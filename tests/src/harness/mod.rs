@@ -1,6 +1,7 @@
-//! The real binaries, a real emulator of AWS, and the stand-ins between them.
+//! Runs the real binaries against a real emulator of AWS, with stand-ins for what the emulator lacks.
 //!
-//! Everything is made below `target/`, talks to 127.0.0.1 only, and is ended by its process id.
+//! All files are below `target/` or in temporary folders, all connections are to 127.0.0.1, and processes are ended by
+//! their id.
 
 mod binaries;
 mod cluster;

@@ -1,4 +1,4 @@
-//! Something between a function and the emulator that can strike at an exact moment.
+//! A proxy between a function and the emulator that can drop a request at an exact moment.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,19 +7,19 @@ use std::thread;
 
 type Strike = Box<dyn FnMut(&str) -> bool + Send>;
 
-/// Passes everything on, until told to strike.
+/// A TCP proxy that forwards everything, unless its callback drops a request.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The proxy's URL.
     pub endpoint: String,
 }
 
 impl Proxy {
-    /// Passes connections on to `address`. Before a request is passed on, `strikes` is asked with its first line; if it says so,
-    /// the request never arrives.
+    /// Forwards connections to `address`. Before it forwards a request, it calls `strikes` with the request's first
+    /// line. If the callback returns true, the proxy closes the connection and the request never arrives.
     ///
     /// # Panics
-    /// There is no free port.
+    /// No port is free.
     pub fn start(address: &str, strikes: impl FnMut(&str) -> bool + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
         let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
@@ -51,7 +51,7 @@ fn pass(client: &TcpStream, server: &TcpStream, strikes: &Mutex<Strike>) {
     });
 }
 
-/// Copies what comes, as long as `goes_on`. The head of a request comes in one piece.
+/// Copies bytes as long as `goes_on` returns true. The head of a request arrives in one piece.
 fn copy(mut from: &TcpStream, mut to: &TcpStream, mut goes_on: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,4 +1,4 @@
-//! Tools that Python's package index has, in virtual environments below `target/`.
+//! Installs Python tools into virtual environments below `target/`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,22 +6,25 @@ use std::process::Command;
 
 use crate::harness::binaries::root;
 
-/// A virtual environment with the packages of `tests/LIST.txt`, made once for each version of that list.
+/// Returns the folder of a virtual environment with the packages that the file `list` in `tests` names. Creates it again
+/// when that file has changed.
 ///
 /// # Panics
-/// Python 3 or the packages cannot be had.
+/// Python 3 is missing, or the packages cannot be installed.
 pub fn environment(name: &str, list: &str) -> PathBuf {
     let requirements = root().join("tests").join(list);
     let folder = root().join("target").join(name);
     let stamp = folder.join("requirements.txt");
-    fs::create_dir_all(root().join("target")).unwrap_or_else(|error| panic!("no target folder: {error}"));
+    fs::create_dir_all(root().join("target")).unwrap_or_else(|error| panic!("cannot create target: {error}"));
     let lock = root().join("target").join(format!("{name}.lock"));
-    let lock = File::create(lock).unwrap_or_else(|error| panic!("no lock: {error}"));
-    lock.lock().unwrap_or_else(|error| panic!("no lock: {error}"));
+    let lock = File::create(lock).unwrap_or_else(|error| panic!("cannot create the lock file: {error}"));
+    lock.lock().unwrap_or_else(|error| panic!("cannot lock the environment: {error}"));
     if read(&stamp) != read(&requirements) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements));
-        fs::copy(&requirements, &stamp).unwrap_or_else(|error| panic!("no stamp: {error}"));
+        run(Command::new(folder.join("bin/pip"))
+            .args(["install", "--quiet", "--no-compile", "--requirement"])
+            .arg(&requirements));
+        fs::copy(&requirements, &stamp).unwrap_or_else(|error| panic!("cannot copy the requirements: {error}"));
     }
     folder
 }

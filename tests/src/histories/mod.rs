@@ -1,10 +1,11 @@
-//! Deterministic simulation: the engine itself, against the model of ECS, through histories in which everything goes wrong that
-//! can. A seed makes a history; the same seed makes the same one again.
+//! Deterministic simulation: runs the engine itself against the model of ECS, through histories in which everything
+//! fails that can fail. A seed makes a history, and the same seed always makes the same history.
 //!
-//! A history has some events, each delivered several times, also a day later, with one of two versions of the config. Every
-//! delivery, state change and sweep is a process that is stepped from effect to effect in any order; it may crash at any of them,
-//! freeze, have a clock of its own, get no reply, or be killed at its deadline. Capacity comes and goes. In the end all that is
-//! over, and what the engine promises must hold: [`rules`].
+//! A history has a few events. Each is delivered up to three times, possibly more than a day later, and every delivery
+//! uses one of two versions of the config. Every delivery, state change and sweep is a process. The simulation steps
+//! processes from effect to effect in random order. A process may crash at any effect, freeze, have a clock that is
+//! off, get no reply, or be killed at its deadline. Capacity changes at random. After some time all faults stop, and at
+//! the end the [`rules`] must hold.
 
 mod ports;
 mod rules;
@@ -16,27 +17,27 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{Event, TaskStateChange};
+use trigger_core::event::{Delivery, Door, Event};
 use trigger_core::plan::Plan;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
-use trigger_engine::{Delivered, handle, handle_state_change, sweep};
+use trigger_engine::{Delivered, Times, handle, handle_state_change, sweep};
 
 use ports::Simulated;
 use world::{Faults, Shared, World};
 
-/// A way of breaking the protocol, to show that the simulation notices.
+/// A way to break the protocol, to show that the simulation detects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// What is recorded of launches is not written.
+    /// Launch records are not written.
     SkipLedgerWrite,
-    /// Every attempt of a launch has the client token of the first.
+    /// Every attempt of a launch uses the first attempt's client token.
     ReuseTokenAfterFailure,
-    /// A call without a reply is taken for one that failed.
+    /// A call without a reply counts as failed.
     AdvanceAfterTimeout,
-    /// Whoever finds an attempt without a reply calls, even while another does.
+    /// A process that finds an attempt without a reply calls RunTask even if another process is calling.
     TwoCallAtOnce,
-    /// Slots are counted by what ECS says to run.
+    /// Slots are counted from the tasks that ECS lists as running.
     CountSlotsByListTasks,
 }
 
@@ -74,27 +75,27 @@ routes:
 "#;
 
 const KINDS: [&str; 7] = ["plain", "many", "both", "single", "keyed", "latest", "retried"];
-/// How long an invocation has.
+/// An invocation that takes longer is killed.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
-/// How often a source delivers an event that is raised.
+/// A source gives up an event after this many failed deliveries.
 const DELIVERIES_MAX: u32 = 5;
-/// How long anything may go wrong.
+/// After this time no more faults occur.
 const CHAOS: SignedDuration = SignedDuration::from_hours(2);
-/// After this everything must have come to its end.
+/// A history that takes longer breaks a rule: everything must have ended by then.
 const END: SignedDuration = SignedDuration::from_hours(24 * 4);
 
-/// What a history came to.
+/// The result of a history.
 #[derive(Debug)]
 pub struct Report {
-    /// The rule that was broken.
+    /// The first rule that was broken, if any.
     pub violation: Option<String>,
-    /// What happened, if that was asked for.
+    /// Everything that happened, if `tells` was set.
     pub history: Vec<String>,
-    /// What the history was made of.
+    /// The counts of what happened.
     pub tally: Tally,
 }
 
-/// What histories were made of, so that a simulation in which nothing happens is noticed.
+/// Counts of what happened in histories, to detect a simulation in which nothing happens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is what its name says")]
 pub struct Tally {
@@ -108,7 +109,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds another's.
+    /// Adds the counts of another tally.
     pub fn add(&mut self, other: Self) {
         self.events += other.events;
         self.deliveries += other.deliveries;
@@ -134,24 +135,24 @@ impl Default for Configs {
     }
 }
 
-/// Plays the history of a seed.
+/// Plays the history of a seed. If `tells` is set, the report lists everything that happened.
 pub fn play(configs: &Configs, seed: u64, mutation: Option<Mutation>, tells: bool) -> Report {
     Play::new(configs, seed, mutation, tells).run()
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
 
-/// A process: an invocation of a function.
+/// A process: one invocation of a function.
 struct Process<'a> {
     what: What,
     running: Running<'a>,
     deadline: Timestamp,
 }
 
-/// What an invocation is for.
+/// The input of an invocation.
 #[derive(Debug, Clone)]
 enum What {
-    /// An event of the history, by its position.
+    /// An event, by its position in the history.
     Event {
         event: usize,
         delivery: u32,
@@ -168,18 +169,18 @@ struct Play<'a> {
     world: Shared,
     begin: Timestamp,
     events: Vec<Event>,
-    /// What is to be delivered, and when.
+    /// The deliveries to come, each with its time.
     coming: Vec<(Timestamp, What)>,
     processes: Vec<Process<'a>>,
     next_sweep: Timestamp,
-    /// Whether an event was handled to its end by some delivery.
+    /// For each event, whether some delivery of it was handled.
     done: Vec<bool>,
     tally: Tally,
 }
 
 impl<'a> Play<'a> {
     fn new(configs: &'a Configs, seed: u64, mutation: Option<Mutation>, tells: bool) -> Self {
-        // Before midnight, so that histories go on into the next day.
+        // An hour before midnight, so histories continue into the next day.
         let begin = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 50 - 1);
         let mut world = World::new(seed, begin, mutation, tells);
         let rng = &mut world.rng;
@@ -190,7 +191,7 @@ impl<'a> Play<'a> {
             for delivery in 0..rng.u32(1..=3) {
                 let seconds = match (delivery, rng.u32(0..6)) {
                     (0, _) => first,
-                    // At once, soon, or when the token is forgotten.
+                    // At once, soon, or after ECS may have forgotten the client token.
                     (_, 0..=2) => first + rng.i64(0..3),
                     (_, 3 | 4) => first + rng.i64(0..4 * 3600),
                     _ => first + rng.i64(0..40 * 3600),
@@ -200,7 +201,7 @@ impl<'a> Play<'a> {
         }
         world.ecs.behaviour.failed_call_uses_token = rng.bool();
         world.ecs.behaviour.lag = SignedDuration::from_secs(rng.i64(0..60));
-        // Mild, harsh, or nothing at all.
+        // From no faults to many.
         let harshness = [0.0, 0.01, 0.05, 0.15][rng.usize(0..4)];
         let mut chance = || harshness * rng.f64();
         world.faults = Faults { refused: chance(), lost: chance(), crash: chance() / 2.0, freeze: chance() / 20.0 };
@@ -218,10 +219,10 @@ impl<'a> Play<'a> {
                 let mut world = self.world.lock();
                 world.faults = Faults::default();
                 world.ecs.capacity.clear();
-                world.tell(|| "from now on nothing goes wrong".to_owned());
+                world.tell(|| "no more faults from now on".to_owned());
             }
             if now.duration_since(self.begin) > END {
-                self.world.lock().violate(|| "something goes on for ever".to_owned());
+                self.world.lock().violate(|| "the history does not end".to_owned());
                 break;
             }
             self.world_passes();
@@ -238,7 +239,7 @@ impl<'a> Play<'a> {
         self.report()
     }
 
-    /// Tasks go on, and capacity comes and goes.
+    /// Advances the tasks, delivers their state changes, and changes the capacity at random.
     fn world_passes(&mut self) {
         let mut world = self.world.lock();
         let now = world.now;
@@ -248,11 +249,11 @@ impl<'a> Play<'a> {
         if in_chaos && world.rng.u32(0..12) == 0 {
             let provider = ["FARGATE", "FARGATE_SPOT", "EC2"][world.rng.usize(0..3)];
             let room = world.rng.u32(0..4);
-            world.tell(|| format!("room on {provider}: {room}"));
+            world.tell(|| format!("capacity of {provider}: {room}"));
             world.ecs.capacity.insert(provider.to_owned(), room);
         }
         for change in changes {
-            world.tell(|| format!("a task goes on: {}", change.event));
+            world.tell(|| format!("task state change: {}", change.event));
             let copies = match (world.rng.u32(0..10), in_chaos) {
                 (0, true) => 0,
                 (1, true) => 2,
@@ -298,17 +299,17 @@ impl<'a> Play<'a> {
                 let event = self.events[*event].clone();
                 Box::pin(async move {
                     let text = event.text.clone();
-                    let now = Timestamp::UNIX_EPOCH;
-                    let delivered = Delivered { text: &text, event: Ok(event), now, deadline: by_its_clock };
+                    let times = Times { now: Timestamp::UNIX_EPOCH, deadline: by_its_clock };
+                    let delivered = Delivered { text: &text, event: Ok(config.match_event(event)), times };
                     let result = handle(delivered, config, &ports).await;
                     ports.world.lock().tell(|| format!("handled: {result:?}"));
                     result.is_ok() || result.is_err_and(|error| error.is_settled())
                 })
             }
             What::StateChange { event, .. } => {
-                let change = TaskStateChange::decode(event);
+                let change = Delivery::open(Door::TaskLifecycle, event).content;
                 Box::pin(async move {
-                    let Ok(change) = change else { return false };
+                    let Ok(Delivery::StateChange(change)) = change else { return false };
                     handle_state_change(&change, config.ledger(), &ports, by_its_clock).await.is_ok()
                 })
             }
@@ -325,7 +326,7 @@ impl<'a> Play<'a> {
         self.processes.push(Process { what, running, deadline });
     }
 
-    /// One process goes on to its next effect, or ends.
+    /// Runs a random process up to its next effect or its end, or crashes it.
     fn step(&mut self) {
         let mut world = self.world.lock();
         let chosen = world.rng.usize(0..self.processes.len());
@@ -358,7 +359,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// What was not done is delivered again, a few times.
+    /// Notes the end of a process. What was not handled is delivered again, a few times.
     fn ended(&mut self, what: What, is_done: bool) {
         let again = match what {
             What::Event { event, delivery } => {
@@ -414,7 +415,7 @@ impl<'a> Play<'a> {
     }
 }
 
-/// An event: of one of the kinds, or about an object.
+/// Makes a random event: about an object, or of one of the [`KINDS`].
 fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp) -> Event {
     let time = begin.strftime("%Y-%m-%dT%H:%M:%SZ");
     let id = format!("00000000-0000-0000-0000-{number:012}");

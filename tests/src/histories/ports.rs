@@ -1,5 +1,5 @@
-//! The engine's ports in the simulated world. Before and after every effect another process may go on, time may pass, and this
-//! one may end.
+//! The engine's ports in the simulated world. Before and after every effect, other processes may run, time may pass,
+//! and the process may crash.
 
 use std::future::poll_fn;
 use std::sync::Mutex;
@@ -18,14 +18,14 @@ use super::Mutation;
 use super::rules;
 use super::world::{Shared, World, launch_of};
 
-/// How long a call waits for its reply.
+/// A call fails if its reply takes longer than this.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The ports of one process.
 #[derive(Debug)]
 pub(super) struct Simulated {
     pub(super) world: Shared,
-    /// How far this process's clock is off.
+    /// By how much this process's clock is off.
     pub(super) skew: SignedDuration,
     pub(super) pace: Mutex<Pace>,
 }
@@ -38,7 +38,7 @@ impl Simulated {
         Self { world, skew, pace: Mutex::default() }
     }
 
-    /// A call over the network: it may not get through, and its reply may not get back.
+    /// Makes a call over the network. The request or the reply may get lost.
     async fn call<T>(&self, effect: impl FnOnce(&mut World) -> T) -> Result<T, NoReply> {
         let sent = self.world.lock().now;
         gate().await;
@@ -63,7 +63,7 @@ impl Simulated {
     }
 }
 
-/// Lets others go on.
+/// Lets other processes run.
 pub(super) async fn gate() {
     let mut has_waited = false;
     poll_fn(|context| {
@@ -220,7 +220,7 @@ impl Ledger for Simulated {
                 return Err(LedgerError::Changed);
             }
             let version = world.put(uri, text);
-            // The client repeats a request without a reply by itself, and so is refused by what it wrote.
+            // The AWS client repeats a request that got no reply, and then finds the version that it wrote itself.
             let repeats = world.faults.lost > 0.0 && world.rng.u32(0..50) == 0;
             if repeats && *expected != Expected::Anything { Err(LedgerError::Changed) } else { Ok(version) }
         });
@@ -244,7 +244,7 @@ impl Ledger for Simulated {
     }
 }
 
-/// A record in which nobody is seen to call.
+/// Returns a record from which the caller of every attempt is removed.
 fn without_caller(text: &str) -> String {
     let mut record: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     for attempt in record["attempts"].as_array_mut().into_iter().flatten() {
@@ -253,7 +253,7 @@ fn without_caller(text: &str) -> String {
     record.to_string()
 }
 
-/// Slots as one would count them who asks ECS what runs.
+/// Returns the slots as ListTasks would count them.
 fn slots_by_list_tasks(world: &World, uri: &str) -> Entry {
     let lag = world.ecs.behaviour.lag;
     let running = world.ecs.tasks.values().filter(|task| {

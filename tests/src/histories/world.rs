@@ -1,4 +1,4 @@
-//! The world of one simulated history: the time, ECS, the ledger, the dead-letter queue, and what may go wrong.
+//! The world of one simulated history: the time, ECS, the ledger, the dead-letter queue, and the faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use super::Mutation;
 use super::rules;
 use crate::ecs::{Ecs, Fortune};
 
-/// What one history shares.
+/// The world that all processes of a history share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared(Arc<Mutex<World>>);
 
@@ -28,16 +28,16 @@ impl Shared {
     }
 }
 
-/// Chances of what may go wrong, each from 0 to 1.
+/// The probability of each fault, from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
-    /// A call does not get through.
+    /// The request of a call gets lost.
     pub(super) refused: f64,
-    /// A call gets through, and its reply does not get back.
+    /// The call has its effect, and its reply gets lost.
     pub(super) lost: f64,
-    /// A process ends at once.
+    /// A process crashes.
     pub(super) crash: f64,
-    /// Time passes for everybody while nothing happens.
+    /// All processes freeze while time passes.
     pub(super) freeze: f64,
 }
 
@@ -50,10 +50,10 @@ pub(super) struct World {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) faults: Faults,
     pub(super) mutation: Option<Mutation>,
-    /// How often something crashed, or a call or its reply was lost.
+    /// The number of crashes, lost requests and lost replies so far.
     pub(super) mishaps: u32,
     pub(super) violation: Option<String>,
-    /// What happened, where that is wanted.
+    /// What happened, if it is to be told.
     pub(super) history: Option<Vec<String>>,
     versions: u64,
 }
@@ -106,7 +106,7 @@ impl World {
         version
     }
 
-    /// RunTask, and the rules that hold whenever tasks are started.
+    /// Calls RunTask, and checks the rules that must hold whenever tasks start.
     pub(super) fn run_task(&mut self, request: &TaskRequest) -> trigger_core::launch::Reply {
         let before = self.ecs.tasks.len();
         let (now, rng) = (self.now, &mut self.rng);
@@ -119,7 +119,7 @@ impl World {
     }
 }
 
-/// How a task fares.
+/// Decides at random how a task runs and ends.
 fn fortune(rng: &mut Rng) -> Fortune {
     let ended = |stop_code: &str, code: Option<i32>| StoppedTask {
         stop_code: Some(stop_code.to_owned()),
@@ -138,7 +138,7 @@ fn fortune(rng: &mut Rng) -> Fortune {
     Fortune { pending: seconds(rng, 60), running: seconds(rng, long), end, stopping: seconds(rng, 120) }
 }
 
-/// The launch of a request.
+/// Returns the launch that a request belongs to.
 pub(super) fn launch_of(request: &TaskRequest) -> Option<LaunchKey> {
     LaunchKey::of_started_by(&request.started_by).map(|(key, _)| key)
 }

@@ -1,13 +1,13 @@
-//! AWS Copilot's manifests of jobs and workers.
+//! Conversion of AWS Copilot's manifests of jobs and workers.
 //!
 //! Sources: <https://aws.github.io/copilot-cli/docs/manifest/scheduled-job/>,
-//! <https://aws.github.io/copilot-cli/docs/manifest/worker-service/>; how schedules are read, and what tasks are started with, is in
-//! Copilot's templates and `internal/pkg/deploy/cloudformation/stack/scheduled_job.go`.
+//! <https://aws.github.io/copilot-cli/docs/manifest/worker-service/>. How Copilot reads schedules and starts tasks is
+//! in its templates and in `internal/pkg/deploy/cloudformation/stack/scheduled_job.go`.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// What the manifest does not say.
+/// Names that the manifest does not contain.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     pub(super) app: String,
@@ -19,33 +19,34 @@ pub(super) struct Names {
     pub(super) security_groups: Vec<String>,
 }
 
-/// A config, and what could not be said in it.
+/// The config made from a manifest, and notes about what it does not cover.
 #[derive(Debug)]
 pub(super) struct Imported {
     pub(super) config: Value,
     pub(super) notes: Vec<Note>,
 }
 
-/// What became of a key of the manifest that has no counterpart, or another meaning.
+/// A note about a manifest key that has no counterpart or another meaning, or about a value that the user must supply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Note {
     pub(super) key: String,
     pub(super) text: String,
 }
 
-/// The longest name of our stack.
+/// A longer name of the config's `stack` is cut, and a hash appended.
 const STACK_NAME_CHARACTERS_MAX: usize = 40;
-/// The longest name of a bucket.
+/// A longer bucket name is cut, and a hash appended.
 const BUCKET_CHARACTERS_MAX: usize = 63;
-/// The most attempts of our `retry`.
+/// The maximum of `attempts` in `retry`. More retries in the manifest are reduced to it.
 const ATTEMPTS_MAX: u64 = 20;
-/// Fargate's smallest scratch space beyond its usual, in GiB.
+/// The smallest ephemeral storage, in GiB, that an override accepts. A smaller size is within Fargate's default.
 const EPHEMERAL_GIB_MIN: u64 = 21;
 
-/// Makes a config of a manifest.
+/// Converts a manifest to a config.
 ///
 /// # Errors
-/// It is of a type that is neither started by a schedule nor fed by a queue, or its schedule cannot be read.
+/// The manifest has no name, its type is neither a Scheduled Job nor a Worker Service, or its schedule or its
+/// `count.range` cannot be converted.
 pub(super) fn import(manifest: &Value, names: &Names) -> Result<Imported, String> {
     let manifest = merged(manifest, &manifest["environments"][&names.env]);
     let manifest = interpolated(&manifest, names);
@@ -57,7 +58,7 @@ pub(super) fn import(manifest: &Value, names: &Names) -> Result<Imported, String
         other => {
             let found = other.unwrap_or("nothing");
             return Err(format!(
-                "its type is `{found}`: only a `Scheduled Job` or a `Worker Service` has a counterpart"
+                "the manifest's type is `{found}`; only a `Scheduled Job` or a `Worker Service` can be converted"
             ));
         }
     };
@@ -77,12 +78,13 @@ impl Importer<'_> {
         self.notes.push(Note { key: key.to_owned(), text: text.into() });
     }
 
-    /// A name that CloudFormation made up: given, or a variable and how to find its value.
+    /// Returns a name that CloudFormation generated: the given one, or a variable, with a note on how to find its
+    /// value.
     fn made_up(&mut self, given: Option<&String>, variable: &str, key: &str, find: &str) -> String {
         if let Some(given) = given {
             return given.clone();
         }
-        self.note(key, format!("set {variable}; Copilot's stack tells it: {find}"));
+        self.note(key, format!("set {variable} to the value in Copilot's stack; to find it, run: {find}"));
         format!("${{env:{variable}}}")
     }
 
@@ -90,7 +92,7 @@ impl Importer<'_> {
         format!("{}-{}-{}", self.names.app, self.names.env, self.name)
     }
 
-    /// The name of our stack: as Copilot's, as far as there is room, and then a hash of it.
+    /// Returns the name for the config's own stack: the name of Copilot's stack, shortened if it is too long.
     fn own_stack(&self) -> String {
         shortened(&self.stack(), STACK_NAME_CHARACTERS_MAX)
     }
@@ -123,7 +125,7 @@ impl Importer<'_> {
         if let Some(gib) = self.manifest["storage"]["ephemeral"].as_u64() {
             match gib >= EPHEMERAL_GIB_MIN {
                 true => overrides["ephemeral_storage"] = json!({ "size_in_gib": gib }),
-                false => self.note("storage.ephemeral", "20 GiB are Fargate's usual, and need not be said"),
+                false => self.note("storage.ephemeral", "left out: 20 GiB are Fargate's default"),
             }
         }
         overrides["container_overrides"] = json!([container]);
@@ -137,7 +139,7 @@ impl Importer<'_> {
         self.note(
             "task_definition",
             format!(
-                "{} is the one that Copilot registered last; keep it, or define it by infra/platform/task-batch.yaml",
+                "{} is the latest that Copilot registered; keep it, or define it with infra/platform/task-batch.yaml",
                 self.stack()
             ),
         );
@@ -146,13 +148,13 @@ impl Importer<'_> {
             task["timeout"] = timeout.into();
             needs_ledger = true;
             if self.manifest["retries"].as_u64().unwrap_or(0) > 0 {
-                self.note("timeout", "Copilot's is that of all attempts together, ours of each one");
+                self.note("timeout", "Copilot's timeout is for all attempts together, ecs-trigger's for each attempt");
             }
         }
         if let Some(retries) = self.manifest["retries"].as_u64().filter(|retries| *retries > 0) {
             let attempts = (retries + 1).min(ATTEMPTS_MAX);
             if retries + 1 > ATTEMPTS_MAX {
-                self.note("retries", format!("a task is started {ATTEMPTS_MAX} times at most"));
+                self.note("retries", format!("reduced: ecs-trigger starts a task at most {ATTEMPTS_MAX} times"));
             }
             task["retry"] = json!({ "attempts": attempts, "on": "any", "backoff": "10s" });
             needs_ledger = true;
@@ -161,7 +163,10 @@ impl Importer<'_> {
         let mut config = json!({ "version": 1 });
         if needs_ledger {
             config["storage"] = json!({ "bucket": shortened(&format!("{}-ecs-trigger", self.stack()).to_lowercase(), BUCKET_CHARACTERS_MAX) });
-            self.note("storage", "timeout and retries are kept in a ledger, for which the stack makes this bucket; its name must be free");
+            self.note(
+                "storage",
+                "timeout and retries need a ledger; `deploy` creates this bucket for it, so its name must be free",
+            );
         }
         let (expression, is_enabled) = schedule(self.manifest["on"]["schedule"].as_str().unwrap_or_default())?;
         let mut on = json!({ "schedule": expression });
@@ -172,7 +177,7 @@ impl Importer<'_> {
         config["routes"] = json!([{ "name": self.name, "on": on, "run": self.name }]);
         config["stack"] = json!({ "name": self.own_stack() });
         if !self.manifest["count"].is_null() {
-            self.note("count", "Copilot ignored it for jobs; `count` of the task starts several at once");
+            self.note("count", "left out, as Copilot ignores it for jobs; the task's `count` starts several at once");
         }
         Ok(config)
     }
@@ -188,8 +193,9 @@ impl Importer<'_> {
         let scaling = self.scaling()?;
         self.note(
             "count",
-            "before ecs-trigger scales the service, remove Copilot's scaling: aws application-autoscaling deregister-scalable-target \
-             --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id service/CLUSTER/SERVICE",
+            "before ecs-trigger scales the service, remove Copilot's scaling: aws application-autoscaling \
+             deregister-scalable-target --service-namespace ecs --scalable-dimension ecs:service:DesiredCount \
+             --resource-id service/CLUSTER/SERVICE",
         );
         let topics = self.manifest["subscribe"]["topics"].as_array().cloned().unwrap_or_default();
         if !topics.is_empty() {
@@ -198,25 +204,25 @@ impl Importer<'_> {
         if topics.is_empty() && !self.manifest["subscribe"]["queue"].is_null() {
             self.note(
                 "subscribe.queue",
-                "without topics Copilot ignored it: the queue has the usual settings, and no dead-letter queue",
+                "Copilot ignores it without topics: the queue has the default settings and no dead-letter queue",
             );
         }
         if topics.iter().any(|topic| !topic["queue"].is_null() && topic["queue"] != false) {
             self.note(
                 "subscribe.topics.queue",
-                "a topic's own queue: add it to `queue`, which takes a list, and to the worker",
+                "the topic has a queue of its own: add it to `queue`, which accepts a list, and let the worker read it",
             );
         }
         for key in ["retention", "delay", "timeout", "dead_letter", "fifo"] {
             if !self.manifest["subscribe"]["queue"][key].is_null() {
-                self.note(&format!("subscribe.queue.{key}"), "stays as it is at the queue");
+                self.note(&format!("subscribe.queue.{key}"), "stays as it is on the queue");
             }
         }
         let fixed = ["command", "variables", "cpu", "memory"];
         for key in fixed.into_iter().filter(|key| !self.manifest[*key].is_null()) {
             self.note(key, "stays in the service's task definition");
         }
-        self.note("code", "a worker that is scaled in should protect itself while it has a message: worker-shim does");
+        self.note("code", "a worker must protect itself from scale-in while it has a message, as worker-shim does");
         Ok(json!({
             "version": 1,
             "workers": [{ "name": self.name, "service": service, "cluster": cluster, "queue": queue, "scaling": scaling }],
@@ -227,13 +233,13 @@ impl Importer<'_> {
     fn scaling(&mut self) -> Result<Value, String> {
         let count = &self.manifest["count"];
         if let Some(fixed) = count.as_u64().or_else(|| count.is_null().then_some(1)) {
-            self.note("count", format!("a fixed number: {fixed} at any time; raise `max` to have the queue decide"));
+            self.note("count", format!("fixed at {fixed}; raise `max` to let the queue decide"));
             return Ok(json!({ "min": fixed, "max": fixed.max(1), "acceptable_latency": "1m" }));
         }
         if let Some(spot) = count["spot"].as_u64() {
             self.note(
                 "count.spot",
-                "is the service's capacity provider strategy: FARGATE_SPOT; ecs-trigger scales it alike",
+                "stays in the service's capacity provider strategy (FARGATE_SPOT), which does not affect scaling",
             );
             return Ok(json!({ "min": spot, "max": spot.max(1), "acceptable_latency": "1m" }));
         }
@@ -241,14 +247,14 @@ impl Importer<'_> {
         let (min, max) = match range.as_str() {
             Some(text) => {
                 let (min, max) =
-                    text.split_once('-').ok_or_else(|| format!("`count.range` is `{text}`, not MIN-MAX"))?;
+                    text.split_once('-').ok_or_else(|| format!("`count.range` is `{text}`; write MIN-MAX"))?;
                 (min.trim().parse::<u64>().ok(), max.trim().parse::<u64>().ok())
             }
             None => (range["min"].as_u64(), range["max"].as_u64()),
         };
-        let (min, max) = min.zip(max).ok_or("`count.range` has no `min` and `max`")?;
+        let (min, max) = min.zip(max).ok_or("`count.range` has no `min` and `max`; write both as whole numbers")?;
         if !range["spot_from"].is_null() {
-            self.note("count.range.spot_from", "is the service's capacity provider strategy, which stays as it is");
+            self.note("count.range.spot_from", "stays in the service's capacity provider strategy");
         }
         let mut scaling = json!({ "min": min, "max": max.max(1) });
         let delay = &count["queue_delay"];
@@ -258,17 +264,20 @@ impl Importer<'_> {
             }
         }
         if delay["acceptable_latency"].is_null() {
-            self.note("count.queue_delay", "without it, one minute is taken for what a message may wait");
+            self.note("count.queue_delay", "has no `acceptable_latency`, so the config lets messages wait one minute");
             scaling["acceptable_latency"] = "1m".into();
         }
         if !delay["cooldown"].is_null() || !count["cooldown"].is_null() {
-            self.note("count.cooldown", "there is none: `scale_in_hold` says how long fewer workers must be enough");
+            self.note(
+                "count.cooldown",
+                "has no counterpart; `scale_in_hold` sets how long fewer workers must be enough before a scale-in",
+            );
         }
         for key in ["cpu_percentage", "memory_percentage"] {
             if !count[key].is_null() {
                 self.note(
                     &format!("count.{key}"),
-                    "workers are scaled by their queue alone; infra/platform/service-web.yaml scales by it",
+                    "has no counterpart, as workers scale by their queue; infra/platform/service-web.yaml scales by it",
                 );
             }
         }
@@ -280,7 +289,7 @@ impl Importer<'_> {
             Value::Null => None,
             Value::String(text) => {
                 if text.contains(['"', '\'', '\\']) {
-                    self.note("command", "was split at spaces: write its words as a list, as the quotes want it");
+                    self.note("command", "was split at spaces regardless of quotes; write it as a list of words");
                 }
                 Some(text.split_whitespace().map(fixed).collect())
             }
@@ -295,7 +304,7 @@ impl Importer<'_> {
                 Value::Object(_) => {
                     self.note(
                         &format!("variables.{name}"),
-                        "is an export of CloudFormation: it stays in the task definition",
+                        "stays in the task definition, because its value is a CloudFormation export",
                     );
                 }
                 Value::String(text) => drop(variables.insert(name.clone(), fixed(text))),
@@ -313,7 +322,7 @@ impl Importer<'_> {
         let placement = &vpc["placement"];
         let is_private = placement == "private";
         if placement["subnets"].is_object() {
-            self.note("network.vpc.placement.subnets", "are found by tags: name them by --subnets");
+            self.note("network.vpc.placement.subnets", "Copilot finds them by tags; name them with --subnets");
         }
         let kind = if is_private { "Private" } else { "Public" };
         let (app, env) = (self.names.app.clone(), self.names.env.clone());
@@ -334,11 +343,11 @@ impl Importer<'_> {
         json!({ "subnets": subnets, "security_groups": groups, "assign_public_ip": address })
     }
 
-    /// Notes what is a matter of the task definition, which stays.
+    /// Notes the keys whose settings stay in the task definition or in other resources of Copilot's.
     fn of_task_definition(&mut self) {
         const STAYS: &str = "stays in the task definition";
         let keys = [
-            ("image", "the image is yours to build and push from now on; its name stays in the task definition"),
+            ("image", "build and push the image yourself from now on; its name stays in the task definition"),
             ("secrets", "stay in the task definition: RunTask cannot override them"),
             ("env_file", STAYS),
             ("entrypoint", STAYS),
@@ -347,7 +356,7 @@ impl Importer<'_> {
             ("logging", STAYS),
             ("taskdef_overrides", STAYS),
             ("publish", "the topics stay; COPILOT_SNS_TOPIC_ARNS stays in the task definition"),
-            ("exec", "`enable_execute_command: true` of the task, or of the service"),
+            ("exec", "for a job, set `enable_execute_command: true` on the task; a service keeps its own setting"),
             ("deployment", "stays with the service"),
             ("observability", "stays in the task definition; `stack.tracing` traces ecs-trigger's functions"),
         ];
@@ -363,7 +372,8 @@ impl Importer<'_> {
     }
 }
 
-/// A name that is too long, cut, with a hash of all of it: other names stay other names.
+/// Returns the name; if it is longer than `max`, cut and followed by a hash of the whole name, so that different names
+/// stay different.
 fn shortened(name: &str, max: usize) -> String {
     const HASH: usize = 6;
     if name.len() <= max {
@@ -373,7 +383,7 @@ fn shortened(name: &str, max: usize) -> String {
     format!("{}-{}", cut.trim_end_matches('-'), &format!("{:x}", Sha256::digest(name))[..HASH])
 }
 
-/// A text as a template that stands for itself: `{{` of a manifest means nothing.
+/// Returns a template that renders to this text, because `{{` has no meaning in a manifest.
 fn fixed(text: &str) -> Value {
     match text.contains("{{") || text.contains("{%") {
         true => format!("{{% raw %}}{text}{{% endraw %}}").into(),
@@ -381,7 +391,7 @@ fn fixed(text: &str) -> Value {
     }
 }
 
-/// Copilot's schedule as one of EventBridge's, and whether it fires.
+/// Converts Copilot's schedule to an EventBridge Scheduler expression, and returns whether it is enabled.
 fn schedule(text: &str) -> Result<(String, bool), String> {
     let of_clock = |expression: &str| Ok((expression.to_owned(), true));
     match text.trim() {
@@ -406,16 +416,18 @@ fn rate(every: &str) -> Result<(String, bool), String> {
     match (duration.as_secs() / 60, duration.as_secs() % 60) {
         (1, 0) => Ok(("rate(1 minute)".to_owned(), true)),
         (minutes, 0) if minutes > 0 => Ok((format!("rate({minutes} minutes)"), true)),
-        _ => Err(format!("`@every {every}` is no whole number of minutes")),
+        _ => Err(format!("`@every {every}` is not a whole number of minutes; write for example `@every 5m`")),
     }
 }
 
-/// Five fields of Unix's cron as six of EventBridge's: Sunday is 1 instead of 0, and one of the two kinds of day is `?`.
+/// Converts the five fields of Unix cron to EventBridge's six: Sunday is 1 instead of 0, and either the day of month or
+/// the day of week is `?`.
 fn cron(text: &str) -> Result<(String, bool), String> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let [minute, hour, day, month, weekday] = fields.as_slice() else {
         return Err(format!(
-            "`on.schedule` is `{text}`, which is no schedule: five fields, `@daily`, `@every 1h`, `rate(...)` or `cron(...)`"
+            "`{text}` is not a valid `on.schedule`; write five cron fields, or for example `@daily`, `@every 1h` or \
+             `rate(1 hour)`"
         ));
     };
     let is_any = |field: &str| field == "*" || field == "?";
@@ -423,18 +435,21 @@ fn cron(text: &str) -> Result<(String, bool), String> {
         (_, true) => ((*day).to_owned(), "?".to_owned()),
         (true, false) => ("?".to_owned(), weekdays(weekday)?),
         (false, false) => {
-            return Err(format!("`{text}` says both day of month and day of week: EventBridge knows one of them"));
+            return Err(format!(
+                "`{text}` sets both day of month and day of week, but EventBridge accepts only one; write `*` for the \
+                 other"
+            ));
         }
     };
     let day = if day == "?" && weekday == "?" { "*".to_owned() } else { day };
     Ok((format!("cron({minute} {hour} {day} {month} {weekday} *)"), true))
 }
 
-/// Days of the week, each number one more; a step is none.
+/// Converts a day-of-week field by adding one to each day's number; the number after `/` is a step and stays.
 fn weekdays(field: &str) -> Result<String, String> {
     let day = |day: &str| match day.parse::<u8>() {
         Ok(number @ 0..=6) => Ok((number + 1).to_string()),
-        Ok(number) => Err(format!("{number} is no day of the week: 0 is Sunday, 6 Saturday")),
+        Ok(number) => Err(format!("`{number}` is not a day of the week; write 0 for Sunday to 6 for Saturday")),
         Err(_) => Ok(day.to_owned()),
     };
     let range = |range: &str| -> Result<String, String> {
@@ -448,7 +463,7 @@ fn weekdays(field: &str) -> Result<String, String> {
     Ok(field.split(',').map(range).collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
-/// A manifest with an environment's own settings: mappings are merged, all else is replaced.
+/// Merges an environment's own settings into a manifest: mappings are merged, everything else is replaced.
 fn merged(base: &Value, own: &Value) -> Value {
     match (base, own) {
         (Value::Object(base), Value::Object(own)) => {
@@ -464,7 +479,7 @@ fn merged(base: &Value, own: &Value) -> Value {
     }
 }
 
-/// `${NAME}` as our `${env:NAME}`; Copilot's own two as what they are.
+/// Turns `${NAME}` into `${env:NAME}`, and replaces Copilot's two own variables with their values.
 fn interpolated(value: &Value, names: &Names) -> Value {
     match value {
         Value::String(text) => {

@@ -1,4 +1,4 @@
-//! `ecs-trigger pattern check`: many patterns and events with known outcomes.
+//! `ecs-trigger pattern check`: checks many patterns and events with known outcomes.
 
 use std::path::PathBuf;
 
@@ -13,11 +13,14 @@ use crate::exit::Failed;
 use crate::files;
 use crate::output::printable;
 
-/// Check a list of cases, each a pattern, perhaps an event, and what is expected of them.
+/// Check a list of patterns and events with known outcomes.
 ///
-/// CASES is JSON: a list of {"name"?, "pattern_text", "event_text"?, "expected", "quirk"?}, where expected is "match",
-/// "no_match", "exception" (pattern or event must be refused) or "valid" (the pattern must load). Every disagreement is
-/// printed; cases with "quirk": true are counted apart and do not fail. Exits with 1 if a case failed.
+/// CASES is a JSON list of objects with the keys `name` (optional), `pattern_text`, `event_text` (optional), `expected`
+/// and `quirk` (optional). `expected` is "match", "no_match", "exception" (the pattern or the event must be refused) or
+/// "valid" (the pattern must load).
+///
+/// Prints every case whose outcome is not the expected one. A case with `"quirk": true` does not fail; such cases are
+/// counted separately. Exits with 1 if a case failed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +30,7 @@ pub(crate) struct Check {
     cases: PathBuf,
 }
 
-/// What came of a case, in its own words.
+/// Returns the outcome of a case, in the words of `expected`.
 fn outcome(pattern: &str, event: Option<&str>) -> &'static str {
     let Ok(pattern) = json::parse(pattern) else { return "exception" };
     let Ok(pattern) = Pattern::parse(&pattern) else { return "exception" };
@@ -44,7 +47,7 @@ impl Check {
         let source = files::read(&self.cases)?;
         let cases = json::parse(&source.text).map_err(|error| files::not_json(&source, &error))?;
         let Kind::Array(cases) = &cases.kind else {
-            diagnostics::error(&format!("{}: the cases must be a list", source.name));
+            diagnostics::error(&format!("{}: the cases must be a JSON list", source.name));
             return Err(Failed::Event);
         };
         let (mut passed, mut failed, mut quirks) = (0, 0, 0);
@@ -56,12 +59,12 @@ impl Check {
             if !["match", "no_match", "exception", "valid"].contains(&expected) {
                 let expected = printable(expected);
                 diagnostics::error(&format!(
-                    "{}: case #{index} expects `{expected}`, which is no outcome",
+                    "{}: case #{index} expects `{expected}`; write `match`, `no_match`, `exception` or `valid`",
                     source.name
                 ));
                 return Err(Failed::Event);
             }
-            // A pattern that is only to load may still come with an event.
+            // A case that only expects the pattern to load may still have an event.
             let event = text("event_text").filter(|_| expected != "valid");
             let got = outcome(pattern, event);
             let agrees = got == expected;
@@ -78,7 +81,7 @@ impl Check {
             }
         }
         if quirks > 0 {
-            println!("{} of known quirks not followed", diagnostics::counted(quirks, "case"));
+            println!("{} not followed", diagnostics::counted(quirks, "known quirk"));
         }
         println!("{passed} passed, {failed} failed");
         if failed > 0 { Err(Failed::Negative) } else { Ok(()) }
@@ -86,6 +89,6 @@ impl Check {
 }
 
 fn incomplete(source: &Source, index: usize) -> Failed {
-    diagnostics::error(&format!("{}: case #{index} needs a `pattern_text` and an `expected`", source.name));
+    diagnostics::error(&format!("{}: case #{index} needs the strings `pattern_text` and `expected`", source.name));
     Failed::Event
 }

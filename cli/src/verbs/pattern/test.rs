@@ -1,4 +1,4 @@
-//! `ecs-trigger pattern match`: EventBridge's TestEventPattern, offline.
+//! `ecs-trigger pattern match`: does what EventBridge's TestEventPattern does, offline.
 
 use std::path::PathBuf;
 
@@ -15,19 +15,19 @@ use crate::explanation::{as_json, print};
 use crate::files;
 use crate::output;
 
-/// What EventBridge's TestEventPattern asks of an event.
+/// The fields that EventBridge's TestEventPattern requires in an event.
 const REQUIRED_FIELDS: [&str; 6] = ["id", "account", "source", "time", "region", "detail-type"];
 
-/// Try a pattern on an event, as EventBridge's TestEventPattern does, and say why it matches or not.
+/// Match a pattern against an event, and explain the result.
 ///
-/// Exits with 0 if the pattern matches, with 1 if it does not, with 2 if the pattern or the event is invalid, and with 6 if a
-/// file cannot be read.
+/// Does what EventBridge's TestEventPattern does, offline. Exits with 0 if the pattern matches, with 1 if it does not,
+/// with 2 if the pattern or the event is invalid, and with 6 if a file cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ecs-trigger pattern match --pattern pattern.json --event event.json
-  aws events describe-rule --name csv-upload --query EventPattern --output text |
-    ecs-trigger pattern match --pattern - --event event.json")]
+  aws events describe-rule --name csv-upload --query EventPattern \\
+    --output text | ecs-trigger pattern match --pattern - --event event.json")]
 pub(crate) struct Match {
     /// The event pattern as JSON: a file, or `-` for standard input.
     #[arg(long)]
@@ -56,12 +56,12 @@ impl Match {
         let event_source = files::read(&self.event)?;
         let event = json::parse(&event_source.text).map_err(|error| invalid(files::not_json(&event_source, &error)))?;
         if !matches!(event.kind, Kind::Object(_)) {
-            diagnostics::error(&format!("{}: an event is a JSON object", event_source.name));
+            diagnostics::error(&format!("{}: the event must be a JSON object", event_source.name));
             return Err(Failed::Invalid);
         }
         for missing in REQUIRED_FIELDS.iter().filter(|field| event.get(field).is_none()) {
             diagnostics::warning(&format!(
-                "{}: EventBridge would refuse an event without `{missing}`",
+                "{}: EventBridge would refuse an event without `{missing}`; add it",
                 event_source.name
             ));
         }

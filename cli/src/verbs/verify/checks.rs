@@ -1,4 +1,4 @@
-//! The checks.
+//! The checks of `verify`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,21 +15,17 @@ use trigger_core::routing::{RoutingConfig, RunsAs, Task};
 use super::ec2::{self, Kind};
 use crate::account::Account;
 
-/// Something that was looked at.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) what: String,
     pub(super) verdict: Verdict,
 }
 
-/// How it is.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// As it must be.
     Passed,
-    /// It cannot be told.
+    /// The check does not apply or is not possible, with the reason.
     NotChecked(String),
-    /// Otherwise.
     Failed {
         /// What is wrong.
         reason: String,
@@ -38,7 +34,7 @@ pub(super) enum Verdict {
     },
 }
 
-/// All checks, whatever each comes to.
+/// Runs all checks. A check that fails does not stop the others.
 pub(super) async fn all(account: &Account, config: &RoutingConfig, enable_eventbridge: bool) -> Vec<Check> {
     let mut checks = Checks { account, config, done: Vec::new() };
     checks.storage().await;
@@ -62,7 +58,7 @@ impl Checks<'_> {
         self.done.push(Check { what: what.into(), verdict });
     }
 
-    /// Notes a check that passes where `problem` is none.
+    /// Notes a check that passes if there is no `problem`.
     fn expect(&mut self, what: impl Into<String>, problem: Option<String>, remedy: impl Into<String>) {
         let failed = |reason| Verdict::Failed { reason, remedy: remedy.into() };
         self.note(what, problem.map_or(Verdict::Passed, failed));
@@ -73,10 +69,10 @@ impl Checks<'_> {
         let Some(bucket) = adopted.map(|storage| storage.bucket.0.clone()) else { return };
         let head = self.account.s3.head_bucket().bucket(&bucket).send().await;
         let problem = head.err().map(|error| causes(&error));
-        self.expect(format!("bucket {bucket} of `storage`"), problem, "make it, or remove `storage_bucket: adopt`");
+        self.expect(format!("bucket {bucket} of `storage`"), problem, "create it, or remove `storage_bucket: adopt`");
     }
 
-    /// The clusters by the names that the config has for them.
+    /// Checks the clusters, and returns them by the names that the config uses.
     async fn clusters(&mut self) -> BTreeMap<String, Cluster> {
         let of_tasks = self.config.all_tasks().iter().map(Task::cluster);
         let of_workers = self.config.workers.iter().filter_map(|worker| match &worker.runs_as {
@@ -93,7 +89,7 @@ impl Checks<'_> {
             match described {
                 Ok(described) => {
                     let cluster = described.clusters().iter().find(|cluster| cluster.status() == Some("ACTIVE"));
-                    let problem = cluster.is_none().then(|| "there is no active cluster of this name".to_owned());
+                    let problem = cluster.is_none().then(|| "no active cluster has this name".to_owned());
                     self.expect(what, problem, remedy);
                     clusters.extend(cluster.map(|cluster| (name, cluster.clone())));
                 }
@@ -137,7 +133,8 @@ impl Checks<'_> {
                 let definition = described.task_definition().cloned();
                 let status =
                     definition.as_ref().and_then(|definition| definition.status()).map(|status| status.as_str());
-                let problem = (status != Some("ACTIVE")).then(|| format!("it is {}", status.unwrap_or("unknown")));
+                let problem =
+                    (status != Some("ACTIVE")).then(|| format!("its status is {}", status.unwrap_or("unknown")));
                 self.expect(what, problem, remedy);
                 definition
             }
@@ -153,7 +150,7 @@ impl Checks<'_> {
             definition.container_definitions().iter().filter_map(|container| container.name()).collect();
         for container in &task.request().overrides.container_overrides {
             let problem = (!known.contains(&container.name.as_str()))
-                .then(|| format!("{} has no such container, it has {}", task.task_definition(), known.join(", ")));
+                .then(|| format!("{} has no such container; it has {}", task.task_definition(), known.join(", ")));
             let what = format!("task {}: container {}", task.name, container.name);
             self.expect(what, problem, "name a container of the task definition in `container_overrides`");
         }
@@ -164,14 +161,11 @@ impl Checks<'_> {
         let has_network = task.request().network_configuration.is_some();
         let mode = definition.network_mode().map_or("bridge", NetworkMode::as_str);
         let (problem, remedy) = match (is_awsvpc, has_network) {
-            (true, false) => (
-                Some("its network mode is awsvpc, which needs a network".to_owned()),
-                "add `network: { subnets: [...] }`",
-            ),
-            (false, true) => (Some(format!("its network mode is {mode}, which takes no network")), "remove `network`"),
+            (true, false) => (Some("it needs a `network`".to_owned()), "add `network: { subnets: [...] }`"),
+            (false, true) => (Some("it takes no `network`".to_owned()), "remove `network`"),
             _ => (None, ""),
         };
-        self.expect(format!("task {}: network of {mode}", task.name), problem, remedy);
+        self.expect(format!("task {}: network mode {mode}", task.name), problem, remedy);
     }
 
     fn fargate(&mut self, task: &Task, definition: &TaskDefinition) {
@@ -180,7 +174,7 @@ impl Checks<'_> {
         }
         let is_able = definition.compatibilities().contains(&Compatibility::Fargate)
             || definition.requires_compatibilities().contains(&Compatibility::Fargate);
-        let problem = (!is_able).then(|| format!("{} is not made for Fargate", task.task_definition()));
+        let problem = (!is_able).then(|| format!("{} is not compatible with Fargate", task.task_definition()));
         let remedy = "register it with `requiresCompatibilities: [FARGATE]`, or choose another capacity";
         self.expect(format!("task {}: Fargate", task.name), problem, remedy);
         let of_definition = (definition.cpu(), definition.memory());
@@ -188,9 +182,9 @@ impl Checks<'_> {
         let cpu = overrides.cpu.as_deref().or(of_definition.0).and_then(limits::cpu_units);
         let memory = overrides.memory.as_deref().or(of_definition.1).and_then(limits::memory_mib);
         let Some((cpu, memory)) = cpu.zip(memory) else { return };
-        let problem = (!limits::is_fargate_size(cpu, memory)).then(|| "Fargate has no tasks of this size".to_owned());
+        let problem = (!limits::is_fargate_size(cpu, memory)).then(|| "Fargate does not offer this size".to_owned());
         let what = format!("task {}: cpu {cpu} with memory {memory}", task.name);
-        self.expect(what, problem, "see `cpu` and `memory` at https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html");
+        self.expect(what, problem, "choose a size from https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html");
     }
 
     fn capacity_providers(&mut self, task: &Task, cluster: &Cluster) {
@@ -212,7 +206,7 @@ impl Checks<'_> {
     async fn overridden_roles(&mut self, task: &Task) {
         let overrides = &task.request().overrides;
         let roles = [("task role", &overrides.task_role_arn), ("execution role", &overrides.execution_role_arn)];
-        self.passable(&format!("the task {}", task.name), roles.map(|(which, arn)| (which, arn.as_deref()))).await;
+        self.passable(&format!("task {}", task.name), roles.map(|(which, arn)| (which, arn.as_deref()))).await;
     }
 
     async fn passable(&mut self, of: &str, roles: [(&str, Option<&str>); 2]) {
@@ -221,13 +215,13 @@ impl Checks<'_> {
         {
             let name = arn.rsplit('/').next().unwrap_or(arn);
             let what = format!("{which} {name} of {of}");
-            let remedy = "its trust policy must allow sts:AssumeRole to ecs-tasks.amazonaws.com".to_owned();
+            let remedy = "allow sts:AssumeRole to ecs-tasks.amazonaws.com in its trust policy".to_owned();
             match self.account.iam.get_role().role_name(name).send().await {
                 Ok(got) => {
                     let trust = got.role().and_then(|role| role.assume_role_policy_document()).unwrap_or_default();
-                    // The document comes URL-encoded; the service's name has nothing to encode.
+                    // The document is URL-encoded, which leaves the service's name as it is.
                     let problem =
-                        (!trust.contains("ecs-tasks.amazonaws.com")).then(|| "ECS tasks may not take it on".to_owned());
+                        (!trust.contains("ecs-tasks.amazonaws.com")).then(|| "ECS tasks cannot assume it".to_owned());
                     self.expect(what, problem, remedy);
                 }
                 Err(error) => self.note(what, Verdict::Failed { reason: causes(&error), remedy }),
@@ -242,22 +236,22 @@ impl Checks<'_> {
             let own = self.account.sdk_config.region().map(|region| region.as_ref());
             let in_ecr = EcrImage::parse(image);
             if let Some(region) = in_ecr.as_ref().map(|image| image.region).filter(|region| Some(*region) != own) {
-                self.note(what, Verdict::NotChecked(format!("it lies in {region}")));
+                self.note(what, Verdict::NotChecked(format!("it is in the Region {region}")));
                 continue;
             }
             let Some(EcrImage { account, repository, tag, digest, .. }) = in_ecr else {
-                self.note(what, Verdict::NotChecked("it does not lie in ECR".to_owned()));
+                self.note(what, Verdict::NotChecked("it is not in a private ECR repository".to_owned()));
                 continue;
             };
             let id = aws_sdk_ecr::types::ImageIdentifier::builder().set_image_tag(tag).set_image_digest(digest).build();
             let describe = self.account.ecr.describe_images().registry_id(account).repository_name(repository);
             let found = describe.image_ids(id).send().await;
             let problem = match found {
-                Ok(found) if found.image_details().is_empty() => Some("there is no such image".to_owned()),
+                Ok(found) if found.image_details().is_empty() => Some("the repository has no such image".to_owned()),
                 Ok(_) => None,
                 Err(error) => Some(causes(&error)),
             };
-            self.expect(what, problem, "push it: docker push");
+            self.expect(what, problem, "push it with `docker push`");
         }
     }
 
@@ -267,18 +261,18 @@ impl Checks<'_> {
             let found = self.account.logs.describe_log_groups().log_group_name_prefix(group).send().await;
             let problem = match found {
                 Ok(found) if found.log_groups().iter().any(|known| known.log_group_name() == Some(group)) => None,
-                Ok(_) => Some("there is no such log group, so that its tasks would not start".to_owned()),
+                Ok(_) => Some("it does not exist, so the tasks would not start".to_owned()),
                 Err(error) => Some(causes(&error)),
             };
             self.expect(
                 format!("log group {group} of {name}"),
                 problem,
-                format!("make it: aws logs create-log-group --log-group-name {group}"),
+                format!("create it: aws logs create-log-group --log-group-name {group}"),
             );
         }
     }
 
-    /// Subnets and security groups: there, and of one VPC for each task.
+    /// Checks that the subnets and security groups of each task exist and belong to one VPC.
     async fn networks(&mut self) {
         let config = self.config;
         let mut seen: Vec<&AwsvpcConfiguration> = Vec::new();
@@ -298,7 +292,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Whether these are there and belong together.
+    /// Fails unless all of these exist and belong to one VPC.
     async fn apart(&self, subnets: &[&str], groups: &[&str]) -> Result<(), String> {
         let mut vpcs = BTreeMap::new();
         for (kind, ids) in [(Kind::Subnets, subnets), (Kind::SecurityGroups, groups)] {
@@ -307,7 +301,7 @@ impl Checks<'_> {
             }
             let found = ec2::vpcs(&self.account.sdk_config, kind, ids).await?;
             if let Some(missing) = ids.iter().find(|id| !found.contains_key(**id)) {
-                return Err(format!("there is no {missing}"));
+                return Err(format!("{missing} does not exist"));
             }
             vpcs.extend(found.into_iter().filter(|(id, _)| ids.contains(&id.as_str())));
         }
@@ -325,7 +319,7 @@ impl Checks<'_> {
             let describe = self.account.ecs.describe_services().set_cluster(cluster.clone()).services(service);
             let problem = match describe.send().await {
                 Ok(described) if described.services().iter().any(|known| known.status() == Some("ACTIVE")) => None,
-                Ok(_) => Some("there is no active service of this name".to_owned()),
+                Ok(_) => Some("no active service has this name".to_owned()),
                 Err(error) => Some(causes(&error)),
             };
             self.expect(
@@ -342,7 +336,7 @@ impl Checks<'_> {
         let of_workers = config.worker_queues().into_iter().map(|queue| (queue, false));
         for (queue, is_of_route) in of_routes.chain(of_workers) {
             if config.stack.queue(queue).is_created {
-                self.note(format!("queue {}", queue.name), Verdict::NotChecked("the stack makes it".to_owned()));
+                self.note(format!("queue {}", queue.name), Verdict::NotChecked("the stack creates it".to_owned()));
             } else {
                 self.queue(queue, is_of_route).await;
             }
@@ -357,7 +351,7 @@ impl Checks<'_> {
             Ok(got) => got.queue_url().unwrap_or_default().to_owned(),
             Err(error) => {
                 let remedy = format!(
-                    "make it, or let the stack make it: `stack: {{ queues: {{ {name}: {{ queue: create }} }} }}`"
+                    "create it, or let the stack create it: `stack: {{ queues: {{ {name}: {{ queue: create }} }} }}`"
                 );
                 self.note(format!("queue {name}"), Verdict::Failed { reason: causes(&error), remedy });
                 return;
@@ -368,7 +362,7 @@ impl Checks<'_> {
         let attributes = match get.attribute_names(visibility.clone()).attribute_names(redrive.clone()).send().await {
             Ok(got) => got.attributes.unwrap_or_default(),
             Err(error) => {
-                let remedy = "sqs:GetQueueAttributes must be allowed".to_owned();
+                let remedy = "allow sqs:GetQueueAttributes".to_owned();
                 self.note(format!("queue {name}"), Verdict::Failed { reason: causes(&error), remedy });
                 return;
             }
@@ -376,7 +370,7 @@ impl Checks<'_> {
         let wanted = self.config.stack.queue(queue);
         let redrive: Option<serde_json::Value> =
             attributes.get(&redrive).and_then(|text| serde_json::from_str(text).ok());
-        // Some write the number as a text.
+        // Some write the number as a string.
         let count = |redrive: &serde_json::Value| {
             let count = &redrive["maxReceiveCount"];
             count.as_u64().or_else(|| count.as_str()?.parse().ok())
@@ -384,11 +378,11 @@ impl Checks<'_> {
         let receives = redrive.as_ref().and_then(count);
         let least = if is_of_route { RECEIVES_MIN } else { 1 };
         let problem = match receives {
-            None => {
-                Some("it has no dead-letter queue, so that a message that never succeeds comes for ever".to_owned())
-            }
+            None => Some(
+                "it has no dead-letter queue, so a message that never succeeds is received again and again".to_owned(),
+            ),
             Some(receives) if receives < u64::from(least) => Some(format!(
-                "its maxReceiveCount is {receives}: messages that Lambda is too busy for would be dead-lettered"
+                "its maxReceiveCount is {receives}, so messages are dead-lettered while Lambda is throttled"
             )),
             Some(_) => None,
         };
@@ -399,7 +393,8 @@ impl Checks<'_> {
             let least = visibility_timeout_min(wanted.batch_window);
             let problem = (visible < u64::from(least)).then(|| {
                 format!(
-                    "a message that was received is hidden for {visible} s, less than six times the function's timeout"
+                    "its visibility timeout is {visible} s, less than six times the function's timeout plus the batch \
+                     window"
                 )
             });
             let remedy = format!("set its VisibilityTimeout to at least {least}");
@@ -411,12 +406,12 @@ impl Checks<'_> {
         let config = self.config;
         for bucket in config.buckets() {
             let what = format!("bucket {bucket}: EventBridge");
-            let remedy = "switch it on: ecs-trigger verify --enable-eventbridge".to_owned();
+            let remedy = "turn it on: ecs-trigger verify --enable-eventbridge".to_owned();
             let got = self.account.s3.get_bucket_notification_configuration().bucket(bucket).send().await;
             let there = match got {
                 Ok(there) => there,
                 Err(error) => {
-                    self.note(what, Verdict::Failed { reason: causes(&error), remedy: "make the bucket".to_owned() });
+                    self.note(what, Verdict::Failed { reason: causes(&error), remedy: "create the bucket".to_owned() });
                     continue;
                 }
             };
@@ -425,7 +420,7 @@ impl Checks<'_> {
                 continue;
             }
             if !enable {
-                let reason = "it is off, so that no event of the bucket arrives".to_owned();
+                let reason = "it is off, so the bucket's events do not arrive".to_owned();
                 self.note(what, Verdict::Failed { reason, remedy });
                 continue;
             }
@@ -437,19 +432,19 @@ impl Checks<'_> {
                 .build();
             let put = self.account.s3.put_bucket_notification_configuration().bucket(bucket);
             let problem = put.notification_configuration(with).send().await.err().map(|error| causes(&error));
-            self.expect(what, problem, "s3:PutBucketNotification must be allowed");
+            self.expect(what, problem, "allow s3:PutBucketNotification");
         }
     }
 }
 
-/// Every network that a launch may ask for.
+/// Returns every network that a launch of the task may use.
 fn networks(task: &Task) -> impl Iterator<Item = &AwsvpcConfiguration> {
     let of_ladder = task.capacity.iter().map(|rung| &rung.network_configuration);
     let all = [&task.request().network_configuration].into_iter().chain(of_ladder);
     all.flatten().map(|network| &network.awsvpc_configuration)
 }
 
-/// Every capacity provider that a launch may ask for.
+/// Returns every capacity provider that a launch of the task may use.
 fn strategies(task: &Task) -> impl Iterator<Item = &CapacityProviderStrategyItem> {
     let of_ladder = task.capacity.iter().flat_map(|rung| &rung.capacity_provider_strategy);
     task.request().capacity_provider_strategy.iter().chain(of_ladder)
@@ -461,7 +456,7 @@ fn runs_on_fargate(task: &Task) -> bool {
         || strategies(task).any(|item| item.capacity_provider.starts_with("FARGATE"))
 }
 
-/// The log group that must be there when the container starts.
+/// Returns the log group that must exist when the container starts.
 fn log_group(container: &ContainerDefinition) -> Option<&str> {
     let logs = container.log_configuration().filter(|logs| logs.log_driver() == &LogDriver::Awslogs)?;
     let options = logs.options()?;
@@ -469,7 +464,7 @@ fn log_group(container: &ContainerDefinition) -> Option<&str> {
     options.get("awslogs-group").filter(|_| !is_made).map(String::as_str)
 }
 
-/// An image in a private repository of ECR.
+/// An image in a private ECR repository.
 /// Source: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html>
 struct EcrImage<'a> {
     account: &'a str,

@@ -1,4 +1,5 @@
-//! Which VPC subnets and security groups belong to: two calls of EC2's, signed here, as its SDK is larger than all others together.
+//! Finds the VPC of subnets and security groups by two EC2 calls. They are signed here, because EC2's SDK is larger
+//! than all the other SDKs together.
 //! Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html>,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
 
@@ -11,11 +12,11 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use trigger_aws::clients::causes;
 
-/// The version of EC2's API.
+/// The version of the EC2 API.
 const VERSION: &str = "2016-11-15";
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
-/// Something that belongs to a VPC.
+/// A kind of resource that belongs to a VPC.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Subnets,
@@ -23,7 +24,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The action, its parameter, and the element of the answer with the id.
+    /// Returns the action, its parameter, and the element of the response that holds the id.
     fn names(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Subnets => ("DescribeSubnets", "SubnetId", "subnetId"),
@@ -32,15 +33,15 @@ impl Kind {
     }
 }
 
-/// The VPC of each of these, by id; those that are not there are missing.
+/// Returns the VPC of each of these, by id. Ids that do not exist are missing.
 ///
 /// # Errors
-/// EC2 refuses, or cannot be reached.
+/// EC2 refused the call, or could not be reached.
 pub(super) async fn vpcs(config: &SdkConfig, kind: Kind, ids: &[&str]) -> Result<BTreeMap<String, String>, String> {
     let (action, parameter, element) = kind.names();
     let ids: String = ids.iter().enumerate().map(|(index, id)| format!("&{parameter}.{}={id}", index + 1)).collect();
     let answer = ask(config, format!("Action={action}&Version={VERSION}{ids}")).await?;
-    let answer = roxmltree::Document::parse(&answer).map_err(|error| format!("EC2's answer is no XML: {error}"))?;
+    let answer = roxmltree::Document::parse(&answer).map_err(|error| format!("EC2's response is not XML: {error}"))?;
     let items = answer.descendants().filter(|node| node.has_tag_name("item"));
     let text = |item: roxmltree::Node<'_, '_>, name: &str| {
         let child = item.children().find(|child| child.tag_name().name() == name)?;
@@ -51,11 +52,11 @@ pub(super) async fn vpcs(config: &SdkConfig, kind: Kind, ids: &[&str]) -> Result
 }
 
 async fn ask(config: &SdkConfig, body: String) -> Result<String, String> {
-    let region = config.region().ok_or("no Region is known")?.to_string();
+    let region = config.region().ok_or("no AWS Region is configured")?.to_string();
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     let own = format!("https://ec2.{region}.amazonaws.com{suffix}/");
     let url = config.endpoint_url().map_or(own, |url| format!("{}/", url.trim_end_matches('/')));
-    let provider = config.credentials_provider().ok_or("no credentials are known")?;
+    let provider = config.credentials_provider().ok_or("no AWS credentials are configured")?;
     let credentials = provider.provide_credentials().await.map_err(|error| causes(&error))?;
     let identity = credentials.into();
     let parameters = v4::SigningParams::builder()
@@ -85,11 +86,11 @@ async fn ask(config: &SdkConfig, body: String) -> Result<String, String> {
     let text = answer.body_mut().read_to_string().map_err(|error| causes(&error))?;
     match status.is_success() {
         true => Ok(text),
-        false => Err(refusal(&text).unwrap_or_else(|| format!("EC2 answers {status}"))),
+        false => Err(refusal(&text).unwrap_or_else(|| format!("EC2 answered {status}"))),
     }
 }
 
-/// `CODE: MESSAGE` of an answer that is an error.
+/// Returns `CODE: MESSAGE` of an error response.
 fn refusal(text: &str) -> Option<String> {
     let answer = roxmltree::Document::parse(text).ok()?;
     let find = |name: &str| answer.descendants().find(|node| node.tag_name().name() == name)?.text().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! The config in force: the last good version of it, looked after while events are handled.
+//! The config in force: the last valid version, checked for changes while events are handled.
 
 use std::env;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use trigger_core::routing::RoutingConfig;
 use super::source::{ConfigSource, ConfigSourceError, Version};
 use crate::telemetry::metrics;
 
-/// How long a config is trusted otherwise.
+/// A config older than this is checked for changes, unless [`environment::CONFIG_MAX_AGE`] sets another age.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// The config in force. A changed version replaces it without a restart; one that is refused does not.
+/// The config in force. A new valid version replaces it without a restart; an invalid one does not.
 #[derive(Debug)]
 pub struct ConfigCache {
     source: ConfigSource,
@@ -28,49 +28,49 @@ pub struct ConfigCache {
 #[derive(Debug)]
 struct State {
     in_force: Arc<RoutingConfig>,
-    /// The version that was read last, perhaps a refused one.
+    /// The last version read, possibly a refused one.
     seen: Version,
     looked: Instant,
-    /// Since when a look is under way.
+    /// When the check under way started.
     looking: Option<Instant>,
-    /// Counts the looks: what one finds that was given up for lost does not count any more.
+    /// Counts the checks. The result of a check that was given up as lost is ignored.
     look: u64,
-    /// Why the last look failed, so that each reason is told once.
+    /// Why the last check failed; each reason is logged once.
     trouble: Option<String>,
 }
 
-/// How old what was seen last may be for an event that no route is known for.
+/// An event that no known route takes causes a check only if the last check is at least this old.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// After this, a look that has not ended was lost, as when Lambda froze the sandbox during it.
+/// A check that takes longer than this counts as lost, for example because Lambda froze the sandbox during it.
 const LOST: Duration = Duration::from_secs(60);
 
 impl ConfigCache {
     /// Reads the config that the environment names.
     ///
     /// # Errors
-    /// It cannot be read, or is refused: there is none to go on with.
+    /// The config cannot be read or is invalid. There is no earlier version to fall back to.
     pub async fn load(s3: Client) -> Result<Arc<Self>, ConfigSourceError> {
         let source = ConfigSource::from_environment()?;
         let seconds = env::var(environment::CONFIG_MAX_AGE).ok().and_then(|seconds| seconds.parse().ok());
         Self::read(source, s3, seconds.map_or(MAX_AGE, Duration::from_secs)).await
     }
 
-    /// Reads the config of a place, to be trusted for `max_age`.
+    /// Reads the config from `source`. It is checked for changes once its last check is `max_age` old.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// The config cannot be read or is invalid.
     pub async fn read(source: ConfigSource, s3: Client, max_age: Duration) -> Result<Arc<Self>, ConfigSourceError> {
         let unreadable =
-            || ConfigSourceError::Unreadable { place: source.to_string(), reason: "nothing is there".into() };
+            || ConfigSourceError::Unreadable { place: source.to_string(), reason: "it has no content".into() };
         let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
         let in_force = Arc::new(seen.parse().inspect_err(|_| metrics::count(Metric::ConfigRefused))?);
         let state = State { in_force, seen, looked: Instant::now(), looking: None, look: 0, trouble: None };
         Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
     }
 
-    /// The config in force. If it has not been looked after for a while, that begins in the background, and the next event may
-    /// find a new one.
+    /// Returns the config in force. If the last check is older than the maximum age, starts a check in the background;
+    /// a later event may then get a new version.
     pub fn current(self: &Arc<Self>) -> Arc<RoutingConfig> {
         let mut state = self.state();
         let is_looking = state.looking.is_some_and(|since| since.elapsed() < LOST);
@@ -83,14 +83,15 @@ impl ConfigCache {
         Arc::clone(&state.in_force)
     }
 
-    /// The config in force, for a decision: one that was looked after long ago, as before a sandbox lay idle, is looked after first.
+    /// Returns the config in force, to decide an event by. If the last check is twice the maximum age old, for example
+    /// because the sandbox was idle, checks for changes first.
     pub async fn in_force(self: &Arc<Self>) -> Arc<RoutingConfig> {
         let is_stale = self.state().looked.elapsed() >= self.max_age * 2;
         if is_stale { self.latest().await } else { self.current() }
     }
 
-    /// The config in force, looked after now: for an event that it knows nothing of, as it may come by a new route. Somebody who asks
-    /// again and again is answered from what was seen a moment ago.
+    /// Checks for changes now, then returns the config in force: for an event that the current version does not know,
+    /// because it may come by a new route. Frequent calls share one check a second.
     pub async fn latest(self: &Arc<Self>) -> Arc<RoutingConfig> {
         let due = {
             let mut state = self.state();
@@ -124,7 +125,7 @@ impl ConfigCache {
                 let reason = reason.to_string();
                 if state.trouble.as_ref() != Some(&reason) {
                     let config_etag = state.in_force.etag.as_deref();
-                    error!(config_etag, reason, "the config cannot be read any more; the one in force stays");
+                    error!(config_etag, reason, "cannot read the config; the version in force stays");
                     metrics::count(Metric::ConfigUnreadable);
                     state.trouble = Some(reason);
                 }
@@ -140,11 +141,11 @@ impl ConfigCache {
                 state.in_force = Arc::new(config);
             }
             Err(reason) => {
-                error!(refused_etag = new, config_etag = in_force, %reason, "a new config is refused; the one in force stays");
+                error!(refused_etag = new, config_etag = in_force, %reason, "the new config is refused; the version in force stays");
                 metrics::count(Metric::ConfigRefused);
             }
         }
-        // A refused version is told once, not at every look.
+        // A refused version counts as seen: it is logged once, not at every check.
         state.seen = version;
     }
 

@@ -1,4 +1,4 @@
-//! The routing config on AWS: where it is read from, and the version that is in force.
+//! The routing config on AWS: where it is read from, and which version is in force.
 
 mod cache;
 mod source;

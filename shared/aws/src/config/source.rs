@@ -1,4 +1,4 @@
-//! Where the routing config is read from: `ECS_TRIGGER_CONFIG=s3://bucket/key` or `file:///path`.
+//! The place that the routing config is read from: `ECS_TRIGGER_CONFIG=s3://bucket/key` or `file:///path`.
 
 use std::env;
 use std::str::FromStr;
@@ -12,44 +12,27 @@ use trigger_core::text::Source;
 
 use crate::clients;
 
-/// HTTP's status of an object that is as it was.
+/// The HTTP status for an object that has not changed.
 const NOT_MODIFIED: u16 = 304;
 
-/// A place that a config is read from.
+/// A place that a config is read from: an object in S3, or a file in the function's package by its absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum ConfigSource {
-    /// An object in S3.
-    S3 {
-        /// The bucket's name.
-        bucket: String,
-        /// The object's key.
-        key: String,
-    },
-    /// A file beside the function.
-    File {
-        /// Its absolute path.
-        path: String,
-    },
+    S3 { bucket: String, key: String },
+    File { path: String },
 }
 
-/// Why a function has no config and cannot start.
+/// The reason why a function has no config and cannot start.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigSourceError {
-    /// The variable is not set.
     #[error("{} is not set; set it to s3://BUCKET/KEY or file:///PATH", environment::CONFIG)]
     NotSet,
-    /// The variable holds something else.
     #[error("{variable} is `{0}`; it must be s3://BUCKET/KEY or file:///PATH", variable = environment::CONFIG)]
     NotAPlace(String),
-    /// The place cannot be read.
     #[error("the config {place} cannot be read: {reason}")]
-    Unreadable {
-        /// The place.
-        place: String,
-        /// Why.
-        reason: String,
-    },
-    /// What was read is refused; each problem with its place.
+    Unreadable { place: String, reason: String },
     #[error("the config has errors: {}", .0.join("; "))]
     Invalid(Vec<String>),
 }
@@ -70,18 +53,18 @@ impl FromStr for ConfigSource {
 }
 
 impl ConfigSource {
-    /// The place that the environment names.
+    /// Returns the place that the environment names.
     ///
     /// # Errors
-    /// The variable is not set, or names no place.
+    /// The variable is not set, or its value is not a place.
     pub fn from_environment() -> Result<Self, ConfigSourceError> {
         env::var(environment::CONFIG).map_err(|_| ConfigSourceError::NotSet)?.parse()
     }
 
-    /// Reads the config and the files that it includes; nothing if none of them has changed since `seen`.
+    /// Reads the config and the files it includes. Returns `None` if none of them has changed since `seen`.
     ///
     /// # Errors
-    /// One of them cannot be read.
+    /// One of the files cannot be read.
     pub async fn read(&self, s3: &Client, seen: Option<&Version>) -> Result<Option<Version>, ConfigSourceError> {
         let main = self.part(s3, self.clone(), seen).await?;
         let source = Source::new(self.to_string(), main.text.clone());
@@ -93,7 +76,7 @@ impl ConfigSource {
         Ok((seen != Some(&version)).then_some(version))
     }
 
-    /// One file, as it was seen before if it has not changed.
+    /// Reads one file. Returns the part of `seen` if the file has not changed.
     async fn part(&self, s3: &Client, place: Self, seen: Option<&Version>) -> Result<Part, ConfigSourceError> {
         let name = place.to_string();
         let known = seen.and_then(|seen| seen.parts.iter().find(|part| part.name == name));
@@ -104,7 +87,7 @@ impl ConfigSource {
             }
             Self::File { path } => {
                 let text = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(error.to_string()))?;
-                // A file has no entity tag; its content tells versions apart as well.
+                // A file has no ETag; a hash of its content tells versions apart as well.
                 let etag = format!("{:x}", Sha256::digest(&text))[..16].to_owned();
                 Some((etag, text))
             }
@@ -112,13 +95,11 @@ impl ConfigSource {
         match (fetched, known) {
             (Some((etag, text)), _) => Ok(Part { name, etag, text }),
             (None, Some(known)) => Ok(known.clone()),
-            (None, None) => {
-                Err(unreadable("S3 says that it has not changed, though it was not read before".to_owned()))
-            }
+            (None, None) => Err(unreadable("S3 answered `304 Not Modified` to an unconditional request".to_owned())),
         }
     }
 
-    /// The place of an included file: its path is relative to this one's folder.
+    /// Returns the place of an included file, whose path is relative to this config's folder.
     fn beside(&self, path: &str) -> Self {
         let beside = |own: &str| own.rsplit_once('/').map_or(path.to_owned(), |(folder, _)| format!("{folder}/{path}"));
         match self {
@@ -128,7 +109,7 @@ impl ConfigSource {
     }
 }
 
-/// One version of a config: the texts of its file and of those that it includes.
+/// One version of a config: the texts of its file and of the files it includes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     parts: Vec<Part>,
@@ -142,15 +123,15 @@ struct Part {
 }
 
 impl Version {
-    /// What tells this version from others: the file's ETag, joined by those of included files.
+    /// Returns what identifies this version: the file's ETag, joined with those of the included files.
     pub fn etag(&self) -> String {
         self.parts.iter().map(|part| part.etag.as_str()).collect::<Vec<_>>().join("+")
     }
 
-    /// Checks the config. `${env:NAME}` is the function's own environment.
+    /// Parses and checks the config. `${env:NAME}` reads the function's own environment.
     ///
     /// # Errors
-    /// It is refused.
+    /// The config is invalid.
     pub fn parse(&self) -> Result<RoutingConfig, ConfigSourceError> {
         let mut parts = self.parts.iter();
         let mut source = parts.next().map_or_else(|| Source::new("", ""), |main| Source::new(&main.name, &main.text));
@@ -176,7 +157,7 @@ impl std::fmt::Display for ConfigSource {
     }
 }
 
-/// An object's ETag and text; nothing if its ETag is still `etag`.
+/// Returns an object's ETag and text, or `None` if its ETag is still `etag`.
 async fn read_object(
     s3: &Client,
     bucket: &str,

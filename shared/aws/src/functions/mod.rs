@@ -8,11 +8,13 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tracing::Instrument;
 use trigger_core::environment::DEAD_LETTER_QUEUE;
-use trigger_core::event::{DecodeError, Event, LifecycleEvent, Record};
-use trigger_core::routing::RoutingConfig;
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::event::{DecodeError, Delivery, Door, Event, Opened, Record, TaskStateChange};
+use trigger_core::routing::{MatchedEvent, RoutingConfig};
 use trigger_engine::ports::Ports;
 use trigger_engine::{
-    Delivered, DriveError, EventError, MessageOutcome, Times, handle, handle_batch, handle_state_change, sweep,
+    Delivered, DriveError, EventError, LaunchReport, MessageOutcome, Times, handle, handle_batch, handle_state_change,
+    redrive, sweep,
 };
 
 use crate::config::ConfigSourceError;
@@ -54,99 +56,166 @@ impl Function {
         Ok(Self { configs, ports })
     }
 
-    /// Handles an event that was delivered as `text`, and logs what became of it.
+    /// Handles what the function was invoked with, and logs what became of it. Returns the ids of the messages that go back to their
+    /// queue.
     ///
     /// # Errors
-    /// The event must be delivered again: raised, it makes Lambda do that, and in the end dead-letter it.
-    pub async fn handle(
+    /// All of it must be delivered again: raised, the error makes Lambda do that, and in the end dead-letter it.
+    pub async fn invoke(&self, door: Door, text: &str, deadline: Timestamp) -> Result<Vec<String>, InvokeError> {
+        let started = Instant::now();
+        let Opened { text, content } = Delivery::open(door, text);
+        match content {
+            Ok(Delivery::Batch(records)) => return Ok(self.handle_batch(&records, started, deadline).await),
+            Ok(Delivery::StateChange(change)) => self.record(&change, deadline).await?,
+            Ok(Delivery::Sweep) => self.sweep(deadline).await?,
+            Ok(Delivery::Redrive(launch)) => self.redrive(&launch, started, deadline).await?,
+            Ok(Delivery::Event(event)) => self.handle_event(&text, *event, started, deadline).await?,
+            Err(error) => self.refuse(door, &text, error, started, deadline).await?,
+        }
+        Ok(Vec::new())
+    }
+
+    /// Handles an event by the config in force, or by the latest one if no route of that takes the event: a new route's event may be
+    /// here before its config is.
+    async fn handle_event(
         &self,
         text: &str,
-        event: Result<Event, DecodeError>,
+        event: Event,
+        started: Instant,
         deadline: Timestamp,
     ) -> Result<(), EventError> {
-        let started = Instant::now();
-        let config = self.config_for(|config| event.as_ref().is_ok_and(|event| knows(config, event))).await;
-        let handled = async {
-            let delivered = Delivered { text, event, now: Timestamp::now(), deadline: Some(deadline) };
-            let result = handle(delivered, &config, &self.ports).await;
-            telemetry::report(&result, started.elapsed());
-            match result {
-                Err(error) if !error.is_settled() => Err(error),
-                _ => Ok(()),
-            }
-        };
-        handled.instrument(telemetry::span(&config)).await
-    }
-
-    /// The config in force; the latest one if that knows nothing of what has come: a new route's event may be here before its config is
-    /// looked after.
-    async fn config_for(&self, knows: impl Fn(&RoutingConfig) -> bool) -> Arc<RoutingConfig> {
         let config = self.configs.in_force().await;
-        if knows(&config) { config } else { self.configs.latest().await }
+        let matched = config.match_event(event);
+        if matched.is_taken() {
+            return self.handle(text, Ok(matched), &config, started, deadline).await;
+        }
+        let latest = self.configs.latest().await;
+        if Arc::ptr_eq(&latest, &config) {
+            return self.handle(text, Ok(matched), &config, started, deadline).await;
+        }
+        let matched = latest.match_event(matched.event);
+        self.handle(text, Ok(matched), &latest, started, deadline).await
     }
 
-    /// Handles a decoded batch of messages, logs what became of each, and tells the ids of those that go back to their queue.
-    ///
-    /// # Errors
-    /// It is no batch, and names no message that could go back alone: raised, all go back.
-    pub async fn handle_batch(
+    /// Reports a text that cannot be decoded. The dead-letter queue takes it if the text is the whole of one event; a batch and what is
+    /// only about launches are raised.
+    async fn refuse(
         &self,
-        decoded: Result<Vec<Record>, DecodeError>,
+        door: Door,
+        text: &str,
+        error: DecodeError,
+        started: Instant,
         deadline: Timestamp,
-    ) -> Result<Vec<String>, EventError> {
-        let started = Instant::now();
-        let of_known_queue = |config: &RoutingConfig, record: &Record| {
-            let mut known = config.queues().into_iter();
-            known.any(|queue| queue.name == record.queue.name)
-        };
-        let knows_all =
-            |records: &Vec<Record>, config: &RoutingConfig| records.iter().all(|record| of_known_queue(config, record));
-        let config = self.config_for(|config| decoded.as_ref().is_ok_and(|records| knows_all(records, config))).await;
+    ) -> Result<(), EventError> {
+        let config = self.configs.in_force().await;
+        match door {
+            Door::EventBridge | Door::Schedule | Door::Any => {
+                self.handle(text, Err(error), &config, started, deadline).await
+            }
+            Door::Queue | Door::TaskLifecycle => {
+                let error = EventError::Decode(error);
+                telemetry::span(&config).in_scope(|| telemetry::report(&Err(error.clone()), started.elapsed()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn handle(
+        &self,
+        text: &str,
+        event: Result<MatchedEvent<'_>, DecodeError>,
+        config: &RoutingConfig,
+        started: Instant,
+        deadline: Timestamp,
+    ) -> Result<(), EventError> {
+        let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
         let handled = async {
-            let records = decoded.map_err(EventError::Decode).inspect_err(|error| {
-                telemetry::report(&Err(error.clone()), started.elapsed());
-            })?;
+            let result = handle(Delivered { text, event, times }, config, &self.ports).await;
+            telemetry::report(&result, started.elapsed());
+            unsettled(result).map_or(Ok(()), Err)
+        };
+        handled.instrument(telemetry::span(config)).await
+    }
+
+    async fn redrive(&self, launch: &LaunchKey, started: Instant, deadline: Timestamp) -> Result<(), EventError> {
+        let config = self.configs.in_force().await;
+        let redriven = async {
+            let result = redrive(launch, &config, &self.ports, Some(deadline)).await;
+            telemetry::report(&result, started.elapsed());
+            unsettled(result).map_or(Ok(()), Err)
+        };
+        redriven.instrument(telemetry::span(&config)).await
+    }
+
+    async fn handle_batch(&self, records: &[Record], started: Instant, deadline: Timestamp) -> Vec<String> {
+        let config = self.config_for(records).await;
+        let handled = async {
             let tell = |record: &Record, outcome: &MessageOutcome| {
                 telemetry::report_message(record, outcome, started.elapsed());
             };
             let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
-            let outcomes = handle_batch(&records, &config, &self.ports, times, tell).await;
+            let outcomes = handle_batch(records, &config, &self.ports, times, tell).await;
             let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
-            Ok(goes_back.map(|(record, _)| record.message_id.clone()).collect())
+            goes_back.map(|(record, _)| record.message_id.clone()).collect()
         };
         handled.instrument(telemetry::span(&config)).await
     }
 
-    /// Sees to what comes after a launch, and logs what became of it.
-    ///
-    /// # Errors
-    /// It must be delivered again.
-    pub async fn look_after(&self, event: &LifecycleEvent, deadline: Timestamp) -> Result<(), DriveError> {
+    /// Returns the config in force, or the latest one if a route of that takes none of a record's queue.
+    async fn config_for(&self, records: &[Record]) -> Arc<RoutingConfig> {
         let config = self.configs.in_force().await;
-        let looked = async {
-            match event {
-                LifecycleEvent::TaskStateChange(change) => {
-                    let result = handle_state_change(change, config.ledger(), &self.ports, Some(deadline)).await;
-                    telemetry::report_state_change(change, &result);
-                    result.map(drop)
-                }
-                LifecycleEvent::Sweep => self.sweep(&config, deadline).await,
-            }
-        };
-        looked.instrument(telemetry::span(&config)).await
+        let is_known = |record: &Record| config.queues().into_iter().any(|queue| queue.name == record.queue.name);
+        if records.iter().all(is_known) { config } else { self.configs.latest().await }
     }
 
-    async fn sweep(&self, config: &RoutingConfig, deadline: Timestamp) -> Result<(), DriveError> {
-        let Some(storage) = config.ledger() else { return Ok(()) };
-        let result = sweep(storage, &self.ports, Some(deadline)).await;
-        telemetry::report_sweep(&result);
-        result.map(drop)
+    /// Records how a task ended, and does what follows.
+    async fn record(&self, change: &TaskStateChange, deadline: Timestamp) -> Result<(), DriveError> {
+        let config = self.configs.in_force().await;
+        let recorded = async {
+            let result = handle_state_change(change, config.ledger(), &self.ports, Some(deadline)).await;
+            telemetry::report_state_change(change, &result);
+            result.map(drop)
+        };
+        recorded.instrument(telemetry::span(&config)).await
+    }
+
+    /// Looks at everything that is due.
+    async fn sweep(&self, deadline: Timestamp) -> Result<(), DriveError> {
+        let config = self.configs.in_force().await;
+        let swept = async {
+            let Some(storage) = config.ledger() else { return Ok(()) };
+            let result = sweep(storage, &self.ports, Some(deadline)).await;
+            telemetry::report_sweep(&result);
+            result.map(drop)
+        };
+        swept.instrument(telemetry::span(&config)).await
     }
 }
 
-/// Whether a route takes an event, as far as this config goes.
-fn knows(config: &RoutingConfig, event: &Event) -> bool {
-    config.matches(event).is_ok_and(|routes| !routes.is_empty())
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// An event must be delivered again.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// A launch could not be continued.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+}
+
+impl InvokeError {
+    /// Returns the error's name, by which Lambda reports it and logs count it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(error) => error.kind(),
+            Self::Drive(error) => error.kind(),
+        }
+    }
+}
+
+/// Returns the error of an event that must be delivered again; one in the dead-letter queue need not be.
+fn unsettled(result: Result<LaunchReport, EventError>) -> Option<EventError> {
+    result.err().filter(|error| !error.is_settled())
 }
 
 /// When an invocation ends, as Lambda tells it: in milliseconds since 1970.

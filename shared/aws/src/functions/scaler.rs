@@ -1,4 +1,4 @@
-//! What the function that scales workers does around the engine: it looks after all workers again and again, until its time is over.
+//! The function that scales workers: runs scaling ticks until its minute is over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,9 @@ use trigger_engine::{Scaler, ScalingPorts};
 use crate::config::ConfigSourceError;
 use crate::{ConfigCache, EcsLauncher, EcsWorkers, SqsQueues, clients, telemetry};
 
-/// How long one invocation looks: the schedule starts the next one a minute after it.
+/// No tick starts later than this after an invocation began; the schedule starts the next invocation after a minute.
 const LOOKS_FOR: SignedDuration = SignedDuration::from_secs(55);
-/// How long before Lambda ends an invocation the last look may begin.
+/// No tick starts later than this before Lambda ends the invocation.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
 
 /// The function that scales workers.
@@ -24,7 +24,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(3);
 pub struct ScalerFunction {
     configs: Arc<ConfigCache>,
     ports: AwsScaling,
-    /// What is remembered while the function is warm, and what was told of each worker last.
+    /// The scaler, which remembers while the function is warm, and the decision last logged for each worker.
     state: AsyncMutex<(Scaler, BTreeMap<String, String>)>,
 }
 
@@ -60,10 +60,10 @@ impl ScalingPorts for AwsScaling {
 }
 
 impl ScalerFunction {
-    /// Reads the config that the environment names, and makes the clients.
+    /// Reads the config that the environment names and creates the clients.
     ///
     /// # Errors
-    /// There is no config to go on with.
+    /// The config cannot be read or is invalid.
     pub async fn start() -> Result<Self, ConfigSourceError> {
         let sdk_config = clients::sdk_config().await;
         let configs = ConfigCache::load(clients::s3(&sdk_config)).await?;
@@ -78,7 +78,7 @@ impl ScalerFunction {
         Ok(Self { configs, ports, state: AsyncMutex::default() })
     }
 
-    /// Looks after all workers until the minute is nearly over, or the invocation is.
+    /// Runs scaling ticks for all workers until the minute or the invocation is nearly over.
     pub async fn scale(&self, deadline: Timestamp) {
         let (scaler, told) = &mut *self.state.lock().await;
         let now = Timestamp::now();

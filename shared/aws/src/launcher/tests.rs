@@ -1,4 +1,4 @@
-//! What is sent to ECS, and what its answers mean: the SDK's own client against a loopback endpoint that answers by hand.
+//! The requests to ECS and the meaning of its answers: the SDK's client against a loopback endpoint with fixed answers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -122,7 +122,7 @@ async fn launch(request: &TaskRequest, endpoint: &str) -> Reply {
     launcher(endpoint).run_task(request).await
 }
 
-/// What the SDK sends is, field by field, the plan that `ecs-trigger plan` shows.
+/// The SDK sends, field by field, the plan that `ecs-trigger plan` shows.
 #[tokio::test]
 async fn the_request_that_is_sent_is_the_request_that_is_planned() {
     for request in requests(EVERYTHING).into_iter().chain(requests(SMALLEST)) {
@@ -133,7 +133,7 @@ async fn the_request_that_is_sent_is_the_request_that_is_planned() {
     }
 }
 
-/// Launches with an endpoint that gives this answer; shows what it is taken for.
+/// Launches a task against an endpoint that gives this answer; compares the reply that the launcher makes of it.
 async fn check(status: u16, body: &'static str, expected: Expect) {
     let (endpoint, _) = answer_once(status, body);
     let reply = launch(&requests(SMALLEST).remove(0), &endpoint).await;

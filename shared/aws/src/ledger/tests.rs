@@ -1,4 +1,4 @@
-//! What is asked of S3, and what its answers mean: the SDK's own client against a loopback endpoint that answers by hand.
+//! The requests to S3 and the meaning of its answers: the SDK's client against a loopback endpoint with fixed answers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};
 
 use super::S3Ledger;
 
-/// An endpoint that gives one answer; what it was asked comes back: the request's first line and its conditions.
+/// Starts an endpoint that gives one answer. Its thread returns the request's first line and its conditional headers.
 fn answer_once(status: u16, headers: &'static str, body: &'static str) -> (S3Ledger, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("has an address"));
@@ -57,7 +57,7 @@ async fn what_is_there_comes_with_its_version_and_what_is_not_is_none() {
     assert_eq!(ledger.read(URI).await, Ok(Some(Entry { text: "text".to_owned(), version: "\"v1\"".to_owned() })));
     let (ledger, _) = answer_once(404, "", "<Error><Code>NoSuchKey</Code></Error>");
     assert_eq!(ledger.read(URI).await, Ok(None));
-    // A ledger that may not be read is not an empty one.
+    // A ledger without read permission must not look empty.
     let (ledger, _) = answer_once(403, "", "<Error><Code>AccessDenied</Code></Error>");
     assert!(matches!(ledger.read(URI).await, Err(LedgerError::Unavailable(_))));
 }

@@ -1,4 +1,4 @@
-//! Metrics, as log lines that CloudWatch makes metrics of.
+//! Metrics, as log lines in CloudWatch's embedded metric format.
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::env;
@@ -13,8 +13,8 @@ use trigger_core::metrics::{Metric, NAMESPACE, REASON, ROUTE, STACK, WORKER};
 use trigger_core::scaling::Observation;
 use trigger_engine::{EventError, LaunchReport, Outcome, WorkerReport};
 
-/// The reasons that failures are counted by, as ECS names them; all others are `Other`. Each is a metric of its own, so that an event's
-/// content must not name one.
+/// The reasons that failures are counted by, as ECS names them; all others count as `Other`. Each reason becomes a
+/// metric of its own, so the content of an event must not be able to add one.
 const REASONS: [&str; 22] = [
     "RESOURCE:CPU",
     "RESOURCE:MEMORY",
@@ -40,15 +40,15 @@ const REASONS: [&str; 22] = [
     "UnsupportedFeatureException",
 ];
 
-/// A value of a metric.
+/// A metric and its value.
 type Measured = (Metric, u64);
 
-/// Counts one, of the stack.
+/// Adds one to a metric of the stack.
 pub(crate) fn count(metric: Metric) {
     write(&[], &[(metric, 1)]);
 }
 
-/// Counts what became of an event.
+/// Counts the result of an event.
 pub(crate) fn of_event(result: &Result<LaunchReport, EventError>) {
     match result {
         Ok(report) | Err(EventError::Launch(report)) => of_launches(report),
@@ -67,7 +67,7 @@ fn of_failure(error: &EventError) {
     }
 }
 
-/// Counts what became of each launch of an event.
+/// Counts the outcome of each launch of an event.
 pub(crate) fn of_launches(report: &LaunchReport) {
     let now = Timestamp::now();
     let since = report.event_time.map(|time| now.duration_since(time).as_millis());
@@ -98,7 +98,7 @@ pub(crate) fn of_launches(report: &LaunchReport) {
     }
 }
 
-/// Counts a launch that has ended without its task.
+/// Counts a launch that ended as a dead letter.
 pub(crate) fn of_conclusion(launch: &LaunchKey, conclusion: &Conclusion) {
     if let launch::Outcome::DeadLettered(reason) = &conclusion.outcome {
         failed(Some(&launch.route), reason);
@@ -106,7 +106,7 @@ pub(crate) fn of_conclusion(launch: &LaunchKey, conclusion: &Conclusion) {
     }
 }
 
-/// Puts the numbers of a worker into CloudWatch.
+/// Writes the numbers of a worker as metrics.
 pub(crate) fn of_worker(report: &WorkerReport) {
     let Observation { visible, in_flight, running, desired, .. } = report.observation;
     let values = [
@@ -126,14 +126,14 @@ fn failed(route: Option<&str>, reason: &str) {
     println!("{}", line(&stack(), &[(REASON, class(reason))], false, &[(Metric::Failed, 1)], now()));
 }
 
-/// What a reason is counted by: the names of our own errors are classes themselves.
+/// Returns the class that a reason is counted under. The names of our own errors are classes themselves.
 fn class(reason: &str) -> &str {
     const OWN: [&str; 3] = ["DecodeError", "PlanError", "MissedFiring"];
     let known = OWN.iter().chain(&REASONS).find(|known| reason.contains(**known));
     known.copied().unwrap_or("Other")
 }
 
-/// Writes values of the stack, and beside that of one thing of it.
+/// Writes values by stack, and by stack and the dimensions `of`.
 fn write(of: &[(&str, &str)], values: &[Measured]) {
     println!("{}", line(&stack(), of, true, values, now()));
 }
@@ -146,7 +146,7 @@ fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The log line of values by the dimensions `of`, and if `of_stack` by the stack alone as well.
+/// Returns the log line of values by stack and the dimensions `of`; with `of_stack`, by the stack alone as well.
 fn line(stack: &str, of: &[(&str, &str)], of_stack: bool, values: &[Measured], at: Duration) -> Value {
     let metrics: Vec<Value> =
         values.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() })).collect();

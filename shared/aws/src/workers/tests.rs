@@ -1,4 +1,4 @@
-//! What ECS's answers mean for workers.
+//! The meaning of ECS's answers for workers.
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service, Task};
@@ -27,7 +27,7 @@ fn a_service_tells_its_counts() {
         counts(&service("ACTIVE", &[Completed])),
         Ok(ServiceCounts { running: 2, pending: 1, desired: 3, deployment_in_progress: false })
     );
-    // A scale-out is a rollout as well; only beside an older one are tasks replaced.
+    // A scale-out is a rollout too; tasks are replaced only if there is an older deployment.
     assert_eq!(of_states(&[InProgress]), Ok(false));
     assert_eq!(of_states(&[InProgress, Completed]), Ok(true));
 }

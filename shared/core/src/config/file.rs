@@ -1,4 +1,4 @@
-//! The whole file.
+//! The root of the config: the main file, and the files that it includes.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::values::Mapping;
 use crate::text::{Kind, Node, Span, Spanned, json};
 
-/// The version of the config's format.
+/// The version of the config format.
 pub const CONFIG_VERSION: u32 = 1;
 
-/// `version: 1`.
+/// The key `version`, whose only value is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version;
 
@@ -56,35 +56,40 @@ impl JsonSchema for Version {
 }
 
 record! {
-    /// The routing config of ecs-trigger: which events start which ECS tasks. In any text, `${env:NAME}` or
-    /// `${env:NAME:-default}` is replaced by an environment variable when the config is loaded; `$${env:` is taken literally.
+    /// The routing config of ecs-trigger: which events start which ECS tasks. In any value, `${env:NAME}` and
+    /// `${env:NAME:-default}` are replaced by an environment variable when the config is loaded; write `$${env:` for a
+    /// literal `${env:`.
     #[schemars(extend("anyOf" = [{ "required": ["tasks", "routes"] }, { "required": ["workers"] }]))]
     pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`") {
-        /// The version of this file's format: 1.
+        /// The version of the config format. Must be 1.
         pub version: Version,
-        /// Further files with `tasks`, `routes`, `workers` and `tests`, their paths relative to this one's folder (or key).
+        /// More files whose `tasks`, `routes`, `workers` and `tests` are added to this config. Paths are relative to
+        /// this file's folder; each file is in that folder or below it.
         #[schemars(extend("examples" = [["routes/imports.yaml"]]))]
         pub include: Option<Vec<Spanned<String>>>,
-        /// The bucket for what has to outlive a call: large payloads, and the ledger.
+        /// The S3 bucket for the ledger and for large payloads, which are not available without it.
         pub storage: Option<Storage>,
-        /// Whether every launch is remembered in the bucket of `storage`. `off`: an event that is delivered again after the
-        /// client token's life (an hour after its tasks stopped, a day at most) starts its tasks again; what finds no capacity on
-        /// any rung is not tried later; and `timeout`, `retry`, `concurrency` and `ignore_older` cannot be used.
-        /// Default: `on` where there is `storage`, else `off`.
+        /// Whether every launch is recorded in the bucket of `storage`. With `off`, an event that is delivered again
+        /// after its client token expired (an hour after its tasks stopped, at most a day) starts its tasks again; a
+        /// launch that finds no capacity on any rung is not tried again later; and `timeout`, `retry`, `concurrency`
+        /// and `ignore_older` are not available. Default: `on` if there is `storage`, otherwise `off`.
         pub ledger: Option<Spanned<LedgerConfig>>,
-        /// Settings that every task starts from. A task's own settings replace them; mappings (`tags`) are merged.
+        /// Settings that every task starts from. A task's own settings replace them; `tags` and `overrides` are merged
+        /// key by key. A task that sets `launch_type`, `capacity_provider_strategy` or `capacity` inherits none of
+        /// these three.
         pub defaults: Option<TaskSettings>,
-        /// What can be launched, by name.
+        /// The tasks that routes and workers start, by name. Required unless there are `workers`.
         pub tasks: Option<Mapping<Spanned<TaskSettings>>>,
-        /// Which events launch it. Every route that matches an event launches its task.
+        /// Which events launch which tasks. Every route that matches an event launches its tasks. Required unless there
+        /// are `workers`.
         pub routes: Option<Vec<RouteConfig>>,
-        /// Which queues have workers of their own, and how many.
+        /// Which queues have workers, and how many workers run.
         pub workers: Option<Vec<Spanned<WorkerConfig>>>,
-        /// Sample events and what they must start: `ecs-trigger test` tries them.
+        /// Sample events and what each must start. `ecs-trigger test` runs them.
         pub tests: Option<Vec<Spanned<TestConfig>>>,
-        /// The CloudFormation stack that `ecs-trigger synth` and `deploy` make of this config.
+        /// Settings of the CloudFormation stack that `ecs-trigger synth` and `deploy` generate from this config.
         pub stack: Option<StackConfig>,
-        /// How `ecs-trigger dev` runs the tasks on this machine. Without meaning on AWS.
+        /// How `ecs-trigger dev` runs tasks on this machine. AWS ignores it.
         pub local: Option<Local>,
     }
 }
@@ -92,32 +97,30 @@ record! {
 record! {
     /// A file that the config includes.
     pub struct IncludedFile ("a mapping with `tasks`, `routes`, `workers` or `tests`") {
-        /// The version of this file's format: 1. May be left out.
+        /// The version of the config format. Must be 1, and may be left out.
         pub version: Option<Version>,
-        /// Further tasks.
+        /// More tasks, by name.
         pub tasks: Option<Mapping<Spanned<TaskSettings>>>,
-        /// Further routes.
+        /// More routes.
         pub routes: Option<Vec<RouteConfig>>,
-        /// Further workers.
+        /// More workers.
         pub workers: Option<Vec<Spanned<WorkerConfig>>>,
-        /// Further tests.
+        /// More tests.
         pub tests: Option<Vec<Spanned<TestConfig>>>,
     }
 }
 
 impl ConfigFile {
-    /// What can be launched, by name.
     pub(crate) fn tasks(&self) -> &Mapping<Spanned<TaskSettings>> {
         static NONE: Mapping<Spanned<TaskSettings>> = Mapping(Vec::new());
         self.tasks.as_ref().unwrap_or(&NONE)
     }
 
-    /// Which events launch it.
     pub(crate) fn routes(&self) -> &[RouteConfig] {
         self.routes.as_deref().unwrap_or_default()
     }
 
-    /// Reports what every file without workers has to have.
+    /// Reports missing `tasks` and `routes`: every config without workers needs both.
     pub(crate) fn check_whole(&self, start: Span, problems: &mut Vec<Diagnostic>) {
         if self.workers.is_some() {
             return;
@@ -129,12 +132,13 @@ impl ConfigFile {
         }
     }
 
-    /// Adds what an included file holds.
+    /// Adds the content of an included file.
     pub(crate) fn add(&mut self, file: IncludedFile, problems: &mut Vec<Diagnostic>) {
         let tasks = file.tasks.unwrap_or_default();
         for (name, _) in tasks.0.iter().filter(|(name, _)| self.tasks().get(name).is_some()) {
-            let problem = Diagnostic::error(name.span, format!("a task named `{}` stands in another file", name.value));
-            problems.push(problem.help("give each task its own name"));
+            let problem =
+                Diagnostic::error(name.span, format!("duplicate task name `{}`, defined in another file", name.value));
+            problems.push(problem.help("give each task a unique name"));
         }
         let new: Vec<_> = tasks.0.into_iter().filter(|(name, _)| self.tasks().get(name).is_none()).collect();
         if !new.is_empty() {

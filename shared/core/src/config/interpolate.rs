@@ -1,26 +1,26 @@
-//! `${env:NAME}` and `${env:NAME:-default}`: environment variables, put in when the config is loaded.
+//! `${env:NAME}` and `${env:NAME:-default}`: environment variables that are replaced when the config is loaded.
 
 use std::ops::Range;
 
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Kind, Node, Source, Span};
 
-/// Finds an environment variable.
+/// Looks up an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 const OPENING: &str = "${env:";
 
-/// Replaces every `${env:...}` in the texts of a tree. Keys are left as they are.
+/// Replaces every `${env:...}` in the strings of a tree, except in keys.
 pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
     match &mut node.kind {
         Kind::String(text) if text.contains(OPENING) => {
             let before = problems.len();
             let replaced = Scalar { span: node.span, text, source, variables }.replaced(problems);
             if problems.len() > before {
-                // Nothing is to be said about what the text would become.
+                // Keep the original text: an error about a partial result would mislead.
                 return;
             }
-            // Always a text, however the variable's value is spelled; where a number is wanted, its text is taken as one.
+            // Always a string, even if it looks like a number: number and boolean keys accept strings too.
             node.kind = Kind::String(replaced);
         }
         Kind::Array(elements) => {
@@ -33,7 +33,7 @@ pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables
     }
 }
 
-/// A text of the config.
+/// A string of the config that contains references.
 struct Scalar<'a> {
     span: Span,
     text: &'a str,
@@ -44,7 +44,7 @@ struct Scalar<'a> {
 impl Scalar<'_> {
     fn replaced(&self, problems: &mut Vec<Diagnostic>) -> String {
         let mut replaced = String::new();
-        // Where the texts of the config and of variables meet, and the reference there.
+        // Each boundary between config text and a variable's value, with the reference that causes it.
         let mut borders: Vec<(usize, Range<usize>)> = Vec::new();
         let mut at = 0;
         while let Some(found) = self.text[at..].find(OPENING).map(|found| at + found) {
@@ -76,7 +76,7 @@ impl Scalar<'_> {
         replaced
     }
 
-    /// What the reference from `start` to `end` stands for, after the text that was made of what is before it.
+    /// Returns the value of the reference at `start..end`. `before` is the text before it, with references replaced.
     fn value(&self, before: &str, start: usize, end: usize) -> Result<String, Diagnostic> {
         let error = |message: String, help: String| {
             let span = self.source.place_within(self.span, self.text, start..end);
@@ -84,7 +84,7 @@ impl Scalar<'_> {
         };
         let reference = &self.text[start..end];
         let Some(inside) = reference.strip_prefix(OPENING).and_then(|rest| rest.strip_suffix('}')) else {
-            return error(format!("`{reference}` does not end"), "close it with `}`".into());
+            return error(format!("`{reference}` is not closed"), "end it with `}`".into());
         };
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -94,21 +94,21 @@ impl Scalar<'_> {
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name {
-            let help = "write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`";
-            return error(format!("`{name}` cannot name an environment variable"), help.into());
+            let help = "write `${env:NAME}` or `${env:NAME:-default}`; for a literal `${env:`, write `$${env:`";
+            return error(format!("`{name}` is not a valid environment variable name"), help.into());
         }
         if is_within_template(before) {
-            let help = "a template is filled in from the event alone; put the variable before or after the braces";
-            return error("an environment variable within a template".into(), help.into());
+            let help = "move it before or after the braces: a template sees only the event";
+            return error("an environment variable cannot be used inside a template".into(), help.into());
         }
         if default.is_some_and(|default| default.contains(OPENING)) {
-            let help = "write one variable within another's default in another way: set the outer one where the config is loaded";
-            return error("an environment variable within the default of another".into(), help.into());
+            let help = "set the outer variable where the config is loaded, or write a plain default";
+            return error("the default of an environment variable cannot contain another variable".into(), help.into());
         }
-        // As in a shell, a default stands for an empty variable as well.
+        // As in a shell, the default also replaces an empty value.
         let set = (self.variables)(name).filter(|value| default.is_none() || !value.is_empty());
         let Some(value) = set.or_else(|| default.map(str::to_owned)) else {
-            let help = format!("set it where the config is loaded, or give a default: `${{env:{name}:-default}}`");
+            let help = format!("set it where the config is loaded, or add a default: `${{env:{name}:-default}}`");
             return error(format!("the environment variable `{name}` is not set"), help);
         };
         if ["{{", "{%"].iter().any(|opening| value.contains(opening)) {
@@ -118,10 +118,9 @@ impl Scalar<'_> {
     }
 
     fn braces(&self, reference: Range<usize>) -> Diagnostic {
-        let message = format!("`{}` holds a template's braces", &self.text[reference.clone()]);
+        let message = format!("the value of `{}` forms template braces", &self.text[reference.clone()]);
         let span = self.source.place_within(self.span, self.text, reference);
-        Diagnostic::error(span, message)
-            .help("what a variable holds is never a template; write the template in the config")
+        Diagnostic::error(span, message).help("write the template in the config: a variable cannot add one")
     }
 }
 

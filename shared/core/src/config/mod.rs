@@ -1,6 +1,6 @@
 //! The config as it is written: one file for each element, with its keys, types and descriptions.
 //!
-//! An element's doc comments are the descriptions in the JSON Schema. `load` turns the elements into a
+//! The doc comments of elements are the descriptions in the JSON Schema. `load` turns the elements into a
 //! [`crate::routing::RoutingConfig`].
 
 pub mod file;

@@ -13,19 +13,19 @@ use crate::text::values::{OneOrMany, Text};
 use crate::text::{Entry, Kind, Node, Span, Spanned};
 
 record! {
-    /// S3 events by bucket and key.
+    /// S3's events about objects, selected by bucket and key.
     pub struct S3Filter ("a mapping with `bucket`") {
-        /// The bucket's name, or a list of names.
+        /// The name of the bucket, or a list of names.
         pub bucket: OneOrMany<Spanned<BucketName>>,
-        /// The object's key: a text that it equals; `{prefix, suffix}` (both must fit), `{wildcard}`; or a list of these, any
-        /// one of which must fit. Default: every key.
+        /// The object key: a text that the key equals, a mapping with `prefix`, `suffix` (both must match) or
+        /// `wildcard`, or a list of these of which one must match. Default: every key.
         pub key: Option<KeyFilter>,
-        /// What happened to the object. Default: `Object Created`.
+        /// The type of the event, or a list of types. Default: `Object Created`.
         pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
     }
 }
 
-/// Alternatives for an object's key.
+/// Alternative conditions on an object's key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyFilter(Vec<KeyCondition>);
 
@@ -39,11 +39,12 @@ record! {
     /// A condition on an object's key.
     #[schemars(extend("minProperties" = 1))]
     pub struct Affixes ("a text, or a mapping with `prefix`, `suffix` or `wildcard`") {
-        /// What the key starts with.
+        /// The start of the key.
         pub prefix: Option<Spanned<Text>>,
-        /// What the key ends with. Beside `prefix`, both must fit.
+        /// The end of the key. With `prefix`, both must match.
         pub suffix: Option<Spanned<Text>>,
-        /// The key, with `*` for any characters, `/` included; `\*` and `\\` are the characters themselves.
+        /// The whole key, where `*` matches any characters, including `/`. Write `\*` and `\\` for a literal `*` and
+        /// `\`. Cannot be combined with `prefix` or `suffix`.
         pub wildcard: Option<Spanned<Text>>,
     }
 }
@@ -70,8 +71,11 @@ impl Decode for KeyCondition {
         }
         let given = [&affixes.prefix, &affixes.suffix, &affixes.wildcard].into_iter().flatten().count();
         if given == 0 || (affixes.wildcard.is_some() && given > 1) {
-            let problem = Diagnostic::error(node.span, "a key condition is `prefix`, `suffix`, both, or `wildcard`");
-            problems.push(problem.help("write one wildcard, as in `{ wildcard: \"in/*.csv\" }`"));
+            let problem =
+                Diagnostic::error(node.span, "a key condition needs `prefix`, `suffix` or both, or `wildcard` alone");
+            problems.push(
+                problem.help("write for example `{ prefix: in/, suffix: .csv }` or `{ wildcard: \"in/*.csv\" }`"),
+            );
             return None;
         }
         Some(Self::Affixes { span: node.span, affixes })
@@ -90,7 +94,8 @@ impl JsonSchema for KeyFilter {
 }
 
 impl S3Filter {
-    /// The event pattern that this is short for, its parts placed where the filter's own stand.
+    /// Returns the event pattern that this filter stands for. Each part of it has the position of the filter's own
+    /// part.
     pub(crate) fn event_pattern(&self, span: Span) -> Node {
         let detail_types = match &self.detail_type {
             Some(OneOrMany(types)) => types.iter().map(|one| string(one.span, one.as_str())).collect(),
@@ -134,8 +139,9 @@ impl Affixes {
     }
 }
 
-/// `prefix` and `suffix` at once. A pattern's array means "or", so that "and" must be a wildcard; and as a wildcard asks for
-/// both texts one after the other, the finitely many keys in which they overlap stand beside it.
+/// Returns operators that ask for `prefix` and `suffix` at once. An array in a pattern means "or", so "and" must be a
+/// wildcard. A wildcard needs the two texts one after the other, so the few keys in which they overlap are added to the
+/// array.
 fn both(span: Span, prefix: &str, suffix: &str) -> Vec<Node> {
     let overlaps =
         suffix.char_indices().map(|(at, c)| at + c.len_utf8()).filter(|length| prefix.ends_with(&suffix[..*length]));
@@ -144,7 +150,8 @@ fn both(span: Span, prefix: &str, suffix: &str) -> Vec<Node> {
     operators
 }
 
-/// The text itself. (One that is an IP address would match other spellings of the address.)
+/// Returns the operator for exactly this text. A plain text that is an IP address would also match other spellings of
+/// it.
 fn equals(span: Span, text: &str) -> Node {
     if parse_address(text).is_some() { operator("exactly", span, text) } else { string(span, text) }
 }
@@ -161,7 +168,7 @@ fn string(span: Span, text: &str) -> Node {
     Node { span, kind: Kind::String(text.to_owned()) }
 }
 
-/// A list, placed where its elements stand.
+/// Returns a list with the position of its elements.
 fn array(elements: Vec<Node>) -> Node {
     let start = elements.first().map_or(0, |first| first.span.start);
     let end = elements.last().map_or(start, |last| last.span.end);

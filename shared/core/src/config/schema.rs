@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::file::ConfigFile;
 
-/// The JSON Schema of the config file, for editors.
+/// Returns the JSON Schema of the config file, for editors.
 pub fn schema() -> Value {
     let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.root_schema_for::<ConfigFile>();
@@ -15,7 +15,7 @@ pub fn schema() -> Value {
     value
 }
 
-/// Where anything but free text is expected, an environment variable may stand as well.
+/// Allows an environment variable wherever the schema expects something other than free text.
 fn allow_variables(value: &mut Value) {
     const VARIABLE: &str = r"\$\{env:";
     match value {
@@ -44,7 +44,7 @@ fn allow_variables(value: &mut Value) {
     }
 }
 
-/// A key that may be left out is described as if it could be null; but null is no value of ours.
+/// Removes `null` as a type: schemars adds it to optional keys, but the config does not accept it.
 fn remove_null(value: &mut Value) {
     let is_null = |value: &Value| *value == json!({ "type": "null" });
     if let Value::Object(object) = value {

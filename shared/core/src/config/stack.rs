@@ -1,4 +1,4 @@
-//! `stack`: what `ecs-trigger deploy` is told beyond what routes and workers say.
+//! `stack`: what `ecs-trigger deploy` needs to know beyond routes and workers.
 
 use crate::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use crate::text::Spanned;
@@ -10,117 +10,122 @@ record! {
     /// The CloudFormation stack that is generated from this config.
     #[derive(Default)]
     pub struct StackConfig ("a mapping") {
-        /// The stack's name, with which the names of all that it makes begin: letters, digits and `-`, at most 40. Default:
-        /// `ecs-trigger`.
+        /// The name of the stack, and the start of the names of its resources: at most 40 letters, digits and `-`,
+        /// beginning with a letter. Default: `ecs-trigger`.
         #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z][A-Za-z0-9-]*$"), extend("default" = "ecs-trigger"))]
         pub name: Option<Spanned<String>>,
-        /// The memory of each function in MiB, 128 to 10,240; CPU comes in proportion. (The scaler, which mostly waits, has 128.)
-        /// Default: 256.
+        /// The memory of each function in MiB, 128 to 10,240. CPU is proportional to it. The scaler always has 128 MiB,
+        /// as it mostly waits. Default: 256.
         #[schemars(range(min = 128, max = 10_240), extend("default" = 256))]
         pub memory: Option<Spanned<u32>>,
-        /// How long the functions' logs are kept, in days, of those that CloudWatch knows. Default: 30.
+        /// How many days CloudWatch Logs keeps the functions' logs. Only CloudWatch's own retention periods are
+        /// allowed. Default: 30.
         #[schemars(extend("enum" = LOG_RETENTION_DAYS, "default" = 30))]
         pub log_retention_days: Option<Spanned<u32>>,
-        /// Whether `deploy` makes the bucket of `storage`, or it is there. Default: create.
+        /// Whether `deploy` creates the bucket of `storage`, or adopts an existing one. Default: `create`.
         pub storage_bucket: Option<Origin>,
-        /// The queues that the stack makes, and how messages are taken from queues, by the queue's name. Queues that are not
-        /// named here must be there.
+        /// The queues that the stack creates, and how messages are received, by queue name. Queues that are not listed
+        /// here must exist.
         pub queues: Option<Mapping<Spanned<StackQueue>>>,
-        /// The ARN of the SNS topic that alarms go to. Default: they can be seen only.
+        /// The ARN of the SNS topic that the alarms notify. Default: the alarms send no notifications.
         pub alarm_topic: Option<String>,
-        /// Whether X-Ray traces the functions. Default: false.
+        /// Whether AWS X-Ray traces the functions. Default: false.
         #[schemars(extend("default" = false))]
         pub tracing: Option<bool>,
     }
 }
 
 choice! {
-    /// Whether something is made or there already.
+    /// Whether a resource is created or exists already.
     pub enum Origin {
-        /// It is made.
+        /// The resource is created.
         Create = "create",
-        /// It is there.
+        /// The resource exists already.
         Adopt = "adopt",
     }
 }
 
 record! {
-    /// A queue, and how its messages are taken.
+    /// A queue, and how its messages are received.
     #[derive(Default)]
     pub struct StackQueue ("a mapping") {
-        /// Whether the stack makes the queue, and a dead-letter queue for it, or it is there. Default: adopt.
+        /// Whether the stack creates the queue and a dead-letter queue for it, or adopts an existing queue. Default:
+        /// `adopt`.
         pub queue: Option<Origin>,
-        /// How long a message that was received is hidden from others, 12 hours at most; for routes at least six times as long
-        /// as the function may run. Default: 6m and `batch_window`.
+        /// How long a received message is hidden from other receivers, at most 12h. For a route's queue: at least six
+        /// times the function's timeout of 60 s, plus `batch_window`. Default: 6m plus `batch_window`.
         pub visibility_timeout: Option<Spanned<Duration>>,
-        /// How often a message is received before it goes to the dead-letter queue: 1 to 1000; for routes at least 5.
-        /// Default: 5.
+        /// How often a message can be received before it moves to the dead-letter queue, 1 to 1000. For a route's
+        /// queue: at least 5. Default: 5.
         #[schemars(range(min = 1, max = 1000), extend("default" = 5))]
         pub max_receive_count: Option<Spanned<u32>>,
-        /// How many messages the function is given at once: 1 to 10,000; of a FIFO queue, 10 at most. Default: 10.
+        /// How many messages the function receives at once: 1 to 10,000; for a FIFO queue at most 10. Default: 10.
         #[schemars(range(min = 1, max = 10_000), extend("default" = 10))]
         pub batch_size: Option<Spanned<u32>>,
-        /// How long Lambda waits for more messages of a batch, 5m at most; for over 10 messages at least 1s. Not for FIFO queues.
-        /// Default: not at all.
+        /// How long Lambda waits to fill a batch, at most 5m. Required, at least 1s, if `batch_size` is above 10. Not
+        /// valid for FIFO queues. Default: Lambda does not wait.
         pub batch_window: Option<Spanned<Duration>>,
-        /// How many functions take messages of this queue at once: 2 to 1000. Default: as many as Lambda wants.
+        /// How many instances of the function process messages of this queue at once: 2 to 1000. Default: no limit.
         #[schemars(range(min = 2, max = 1000))]
         pub maximum_concurrency: Option<Spanned<u32>>,
     }
 }
 
-/// The days for which CloudWatch can keep logs.
+/// The retention periods of CloudWatch Logs, in days.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
 const LOG_RETENTION_DAYS: [u32; 23] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0];
 
-/// The longest name of a queue that the stack makes: behind it `-dead-letters` must fit into SQS's 80 characters.
+/// The longest name of a queue that the stack creates: with `-dead-letters` appended, it must fit into SQS's 80
+/// characters.
 const CREATED_NAME_CHARACTERS_MAX: usize = 67;
 
-/// How a queue is made and read, defaults filled in.
+/// How a queue is created and read, with defaults filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueSettings {
-    /// Whether the stack makes it.
+    /// Whether the stack creates the queue.
     pub is_created: bool,
     /// In seconds.
     pub visibility_timeout: u32,
-    /// How often a message is received.
+    /// How often a message can be received.
     pub max_receive_count: u32,
-    /// How many messages a function is given.
+    /// How many messages the function receives at once.
     pub batch_size: u32,
     /// In seconds.
     pub batch_window: u32,
-    /// How many functions at once.
+    /// How many instances of the function run at once; none: no limit.
     pub maximum_concurrency: Option<u32>,
 }
 
 impl StackConfig {
-    /// The stack's name.
+    /// Returns the stack's name.
     pub fn name(&self) -> &str {
         self.name.as_ref().map_or("ecs-trigger", |name| name.value.as_str())
     }
 
-    /// What is said of a queue, or holds where nothing is.
+    /// Returns the settings of a queue, or the defaults if the config has none.
     pub fn queue(&self, queue: &Queue) -> QueueSettings {
         let settings = self.queues.as_ref().and_then(|queues| queues.get(&queue.name));
         settings.map(|settings| &settings.value).map_or_else(|| StackQueue::default().settings(), StackQueue::settings)
     }
 
-    /// Notes what AWS would refuse, or loses messages. `of_routes` are the queues whose messages a function takes.
+    /// Reports what AWS would refuse, and what would lose messages. `of_routes` are the queues whose messages a
+    /// function receives.
     pub(crate) fn check(&self, of_routes: &[Queue], of_workers: &[Queue], problems: &mut Vec<Diagnostic>) {
         if let Some(name) = &self.name {
             let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
             let is_legal = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(legal);
             if !is_legal || name.len() > 40 {
-                let problem = Diagnostic::error(name.span, format!("`{}` cannot be the stack's name", name.value));
-                problems.push(problem.help("begin with a letter; use letters, digits and `-`, at most 40"));
+                let problem = Diagnostic::error(name.span, format!("`{}` is not a valid stack name", name.value));
+                problems.push(problem.help("begin with a letter; use at most 40 letters, digits and `-`"));
             }
         }
-        within(&self.memory, "the functions' memory", "MiB", 128, 10_240, problems);
+        within(&self.memory, "`memory`", "MiB", 128, 10_240, problems);
         if let Some(days) =
             self.log_retention_days.as_ref().filter(|days| !LOG_RETENTION_DAYS.contains(days) || days.value == 0)
         {
-            let problem = Diagnostic::error(days.span, format!("CloudWatch cannot keep logs for {} days", days.value));
+            let problem =
+                Diagnostic::error(days.span, format!("CloudWatch Logs has no retention period of {} days", days.value));
             problems
                 .push(problem.help("write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ..."));
         }
@@ -128,23 +133,25 @@ impl StackConfig {
             let is = |known: &&Queue| known.name == name.value;
             let (of_route, of_worker) = (of_routes.iter().find(is), of_workers.iter().find(is));
             let Some(known) = of_route.or(of_worker) else {
-                let problem =
-                    Diagnostic::error(name.span, format!("no route or worker is on a queue `{}`", name.value));
-                problems.push(problem.help("write the name of a queue that one is on, or remove this"));
+                let problem = Diagnostic::error(name.span, format!("no route or worker uses a queue `{}`", name.value));
+                problems
+                    .push(problem.help("write the name of a queue that a route or worker uses, or remove this entry"));
                 continue;
             };
             if queue.queue == Some(Origin::Create) && (known.region.is_some() || known.account.is_some()) {
-                let message =
-                    format!("the queue `{}` is named by its ARN or URL, so that the stack cannot make it", name.value);
-                problems
-                    .push(Diagnostic::error(name.span, message).help("name it by its name, or write `queue: adopt`"));
+                let message = format!("the stack cannot create the queue `{}`, as its ARN or URL is given", name.value);
+                problems.push(
+                    Diagnostic::error(name.span, message)
+                        .help("write only the queue's name in the route or worker, or write `queue: adopt`"),
+                );
             }
             if queue.queue == Some(Origin::Create)
                 && (name.value == self.name() || name.len() > CREATED_NAME_CHARACTERS_MAX)
             {
-                let message = format!("`{}` leaves no name for its dead-letter queue", name.value);
-                let help =
-                    format!("name it otherwise than the stack, with at most {CREATED_NAME_CHARACTERS_MAX} characters");
+                let message = format!("the dead-letter queue of `{}` would have no valid name", name.value);
+                let help = format!(
+                    "rename the queue: at most {CREATED_NAME_CHARACTERS_MAX} characters, and not the stack's name"
+                );
                 problems.push(Diagnostic::error(name.span, message).help(help));
             }
             queue.value.check(name, of_route.is_some(), problems);
@@ -178,15 +185,15 @@ impl StackQueue {
         let settings = self.settings();
         if let Some(window) = self.batch_window.as_ref().filter(|_| is_fifo || settings.batch_window > 300) {
             let problem =
-                Diagnostic::error(window.span, "Lambda waits 5m at most for a batch, and not at all on a FIFO queue");
+                Diagnostic::error(window.span, "`batch_window` must be at most 5m, and is not valid for a FIFO queue");
             problems.push(problem.help("write a shorter `batch_window`, or remove it"));
         }
         if let Some(size) = self.batch_size.as_ref().filter(|size| size.value > 10 && settings.batch_window == 0) {
-            let problem = Diagnostic::error(size.span, "batches of over 10 messages need a `batch_window`");
+            let problem = Diagnostic::error(size.span, "a `batch_size` above 10 needs a `batch_window`");
             problems.push(problem.help("add `batch_window: 1s`"));
         }
         if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout > 43_200) {
-            let problem = Diagnostic::error(visible.span, "SQS hides messages for 12 hours at most");
+            let problem = Diagnostic::error(visible.span, "`visibility_timeout` must be at most 12h");
             problems.push(problem.help("write `12h` or less"));
         }
         if !is_of_route {
@@ -194,13 +201,13 @@ impl StackQueue {
         }
         let least = visibility_timeout_min(settings.batch_window);
         if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout < least) {
-            let message = "a message could come again while a function still has it: hidden for less than six times the \
-                           function's timeout of 60 s and the batch's window";
+            let message = "`visibility_timeout` is less than six times the function's timeout of 60 s plus \
+                           `batch_window`: a message could be delivered again while the function still processes it";
             problems.push(Diagnostic::error(visible.span, message).help(format!("write `{least}s` or more")));
         }
         if let Some(receives) = self.max_receive_count.as_ref().filter(|receives| receives.value < RECEIVES_MIN) {
             let message =
-                "a message could be dead-lettered that Lambda was only too busy for: it is received for nothing then";
+                "`max_receive_count` is too low: a throttled function receives messages without processing them";
             problems.push(Diagnostic::error(receives.span, message).help("write `5` or more"));
         }
     }
@@ -209,7 +216,7 @@ impl StackQueue {
 fn within(number: &Option<Spanned<u32>>, what: &str, unit: &str, min: u32, max: u32, problems: &mut Vec<Diagnostic>) {
     if let Some(number) = number.as_ref().filter(|number| !(min..=max).contains(&number.value)) {
         let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-        let problem = Diagnostic::error(number.span, format!("{what} is {}{unit}", number.value));
+        let problem = Diagnostic::error(number.span, format!("{what} is out of range: {}{unit}", number.value));
         problems.push(problem.help(format!("write a number from {min} to {max}")));
     }
 }

@@ -1,4 +1,4 @@
-//! What a route launches: RunTask's parameters, in the config's words.
+//! `tasks`: what a route launches, as RunTask's parameters under the config's key names.
 
 use super::launching::{CapacityConfig, RetryConfig};
 use crate::ecs::{
@@ -10,109 +10,118 @@ use crate::text::decode::record;
 use crate::text::values::{Duration, Mapping, Text};
 
 record! {
-    /// Everything that RunTask takes. What is left out keeps the default's, the task definition's or the cluster's value.
+    /// What a launch asks of ECS: everything that RunTask takes. A key that is left out keeps the value of `defaults`,
+    /// of the task definition or of the cluster.
     pub struct TaskSettings ("a mapping") {
-        /// The cluster's name or ARN. Default: the cluster `default`.
+        /// The name or ARN of the cluster. Default: the cluster `default`.
         pub cluster: Option<Spanned<String>>,
-        /// The task definition: `family` (its latest active revision), `family:revision`, or an ARN.
+        /// The task definition: `family` (its latest active revision), `family:revision`, or an ARN. Required, here or
+        /// under `defaults`.
         pub task_definition: Option<Spanned<String>>,
-        /// How many copies of the task one event starts, 1 to 10,000; ten by each call of RunTask. Default: 1.
+        /// How many copies of the task one event starts, 1 to 10,000. Each call of RunTask starts up to ten. Default:
+        /// 1.
         #[schemars(range(min = 1, max = 10_000), extend("default" = 1))]
         pub count: Option<Spanned<u32>>,
-        /// The launch type. Not beside `capacity_provider_strategy`; with neither, the cluster's default strategy holds.
+        /// The launch type. Cannot be combined with `capacity_provider_strategy`. Default: the cluster's default
+        /// capacity provider strategy.
         pub launch_type: Option<Spanned<LaunchType>>,
-        /// The capacity providers, at most 20. Not beside `launch_type`.
+        /// The capacity providers and their weights, at most 20. Cannot be combined with `launch_type`.
         #[schemars(length(min = 1, max = 20))]
         pub capacity_provider_strategy: Option<Spanned<Vec<Spanned<CapacityProviderStrategyItem>>>>,
-        /// A ladder of capacity: when there is none for a task on one rung, the next is tried; after the last, the first again in a
-        /// while. Instead of `launch_type` and `capacity_provider_strategy`.
+        /// A capacity ladder of 1 to 10 rungs, which replaces `launch_type` and `capacity_provider_strategy`. If ECS
+        /// has no capacity for a task on one rung, the launch asks on the next. After the last rung it waits and begins
+        /// again with the first, if there is a ledger; otherwise it fails.
         #[schemars(length(min = 1, max = 10))]
         pub capacity: Option<Spanned<Vec<Spanned<CapacityConfig>>>>,
-        /// How long a task may run, from its launch: then it is stopped, and has failed. Default: for ever.
+        /// How long a task may run, counted from its launch, at least 1s. A task that runs longer is stopped and has
+        /// failed. Needs the ledger. Default: no limit.
         #[schemars(example = &"2h")]
         pub timeout: Option<Spanned<Duration>>,
-        /// When a task that failed is started again. Default: never.
+        /// Which failed tasks are started again, and how often. Needs the ledger. Default: none.
         pub retry: Option<Spanned<RetryConfig>>,
         /// The Fargate platform version. Default: `LATEST`.
         pub platform_version: Option<Spanned<String>>,
-        /// The network of a task whose network mode is `awsvpc`: always so on Fargate.
+        /// The network of a task with the network mode `awsvpc`. Required on Fargate, which always uses this mode.
         pub network: Option<Spanned<AwsvpcConfiguration>>,
-        /// The task group. Default: the task definition's family.
+        /// The task group. Default: the family of the task definition.
         pub group: Option<Spanned<String>>,
-        /// Rules that a container instance must fulfil, at most 10. Not on Fargate.
+        /// Rules that a container instance must meet, at most 10. Not valid on Fargate.
         #[schemars(length(max = 10))]
         pub placement_constraints: Option<Spanned<Vec<Spanned<PlacementConstraint>>>>,
-        /// How ECS chooses among container instances, at most 5. Not on Fargate.
+        /// How ECS chooses among container instances, at most 5 strategies. Not valid on Fargate.
         #[schemars(length(max = 5))]
         pub placement_strategy: Option<Spanned<Vec<Spanned<PlacementStrategy>>>>,
-        /// Where the task's tags come from besides `tags`. Default: `NONE`.
+        /// Where the task gets tags from besides `tags`. Default: `NONE`.
         pub propagate_tags: Option<Spanned<PropagateTags>>,
-        /// Tags of the task, at most 50. The values may be templates.
+        /// The tags of the task, at most 50. Values may be templates.
         pub tags: Option<Mapping<Spanned<Text>>>,
-        /// What the task records as its starter; may be a template. Default: `ecs-trigger/ROUTE`.
+        /// The task's `startedBy`. May be a template. Not valid with the ledger, which records the launch there.
+        /// Default: `ecs-trigger/ROUTE`.
         pub started_by: Option<Spanned<Text>>,
-        /// Whether ECS Exec works in the task; it needs a task role. Default: false.
+        /// Whether ECS Exec is enabled for the task. It needs a task role. Default: false.
         pub enable_execute_command: Option<Spanned<bool>>,
-        /// Whether ECS puts its own tags (cluster, service) on the task. Default: false.
+        /// Whether ECS adds its own tags (cluster, service) to the task. Default: false.
         pub enable_ecs_managed_tags: Option<Spanned<bool>>,
-        /// A reference of yours, at most 1024 characters; may be a template.
+        /// A reference of your own, at most 1024 characters. May be a template.
         pub reference_id: Option<Spanned<Text>>,
-        /// Volumes that the task definition leaves to the launch (`configuredAtLaunch`).
+        /// The volumes that the task definition leaves to the launch (`configuredAtLaunch`).
         pub volume_configurations: Option<Vec<Spanned<VolumeConfiguration>>>,
-        /// What the launch changes in the task definition.
+        /// What the launch overrides in the task definition.
         pub overrides: Option<Overrides>,
     }
 }
 
 record! {
-    /// What the launch changes in the task definition. All overrides together hold at most 8192 characters of JSON.
+    /// What a launch overrides in the task definition. All overrides together have at most 8192 characters as JSON.
     #[derive(Default)]
     pub struct Overrides ("a mapping") {
-        /// The task's CPU: units (`1024`) or `1 vCPU`.
+        /// The task's CPU, in CPU units (`1024`) or vCPUs (`1 vCPU`).
         pub cpu: Option<Spanned<Text>>,
-        /// The task's memory: MiB (`2048`) or `2 GB`.
+        /// The task's memory, in MiB (`2048`) or GB (`2 GB`).
         pub memory: Option<Spanned<Text>>,
-        /// The role that the task's containers act by.
+        /// The ARN of the task role, whose permissions the containers have.
         pub task_role_arn: Option<Spanned<String>>,
-        /// The role by which ECS starts the task.
+        /// The ARN of the task execution role, with which ECS starts the task.
         pub execution_role_arn: Option<Spanned<String>>,
-        /// The task's scratch space on Fargate.
+        /// The task's ephemeral storage on Fargate.
         pub ephemeral_storage: Option<Spanned<EphemeralStorage>>,
-        /// What the launch changes in containers.
+        /// What the launch overrides in containers.
         pub container_overrides: Option<Vec<ContainerOverrideConfig>>,
     }
 }
 
 record! {
-    /// What the launch changes in one container. (RunTask cannot change image, entry point, secrets or logging.)
+    /// What a launch overrides in one container. RunTask cannot override image, entry point, secrets or log
+    /// configuration.
     pub struct ContainerOverrideConfig ("a mapping with `name`") {
-        /// The container's name in the task definition.
+        /// The name of the container in the task definition.
         pub name: Spanned<String>,
-        /// The command, which replaces the image's CMD; each word may be a template and stays one word whatever it holds.
+        /// The command, which replaces the image's CMD. Each word may be a template, and stays one word whatever it is
+        /// filled with.
         pub command: Option<Spanned<Vec<Spanned<Text>>>>,
-        /// Environment variables by name; the values may be templates. `ECS_TRIGGER_ROUTE`, `ECS_TRIGGER_EVENT_ID` and
-        /// `ECS_TRIGGER_ATTEMPT` are added; names that begin with `ECS_TRIGGER_` are taken.
+        /// Environment variables, by name. Values may be templates. ecs-trigger adds `ECS_TRIGGER_ROUTE`,
+        /// `ECS_TRIGGER_EVENT_ID` and `ECS_TRIGGER_ATTEMPT`; names that begin with `ECS_TRIGGER_` are reserved.
         pub environment: Option<Mapping<Spanned<Text>>>,
         /// Files of environment variables in S3.
         pub environment_files: Option<Vec<EnvironmentFile>>,
-        /// CPU units, at least 1.
+        /// The container's CPU units, at least 1.
         #[schemars(range(min = 1))]
         pub cpu: Option<Spanned<u32>>,
-        /// The hard memory limit in MiB, at least 4.
+        /// The container's hard memory limit in MiB, at least 4.
         #[schemars(range(min = 4))]
         pub memory: Option<Spanned<u32>>,
-        /// The soft memory limit in MiB, at least 4.
+        /// The container's soft memory limit in MiB, at least 4.
         #[schemars(range(min = 4))]
         pub memory_reservation: Option<Spanned<u32>>,
-        /// GPUs and accelerators.
+        /// The GPUs and accelerators of the container.
         pub resource_requirements: Option<Vec<ResourceRequirement>>,
     }
 }
 
 impl TaskSettings {
-    /// These settings, and from `defaults` those that this does not have.
+    /// Returns these settings, completed by those of `defaults`.
     pub(crate) fn over(self, defaults: &Self) -> Self {
-        // The ways of naming capacity exclude each other, so that a task's choice of one unsets the defaults' other.
+        // The ways to choose capacity exclude each other, so a task that chooses one drops the defaults' others.
         let chooses_capacity =
             self.launch_type.is_some() || self.capacity_provider_strategy.is_some() || self.capacity.is_some();
         let capacity = |own: bool| own || !chooses_capacity;

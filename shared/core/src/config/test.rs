@@ -1,4 +1,4 @@
-//! `tests`: sample events, and what they must start.
+//! `tests`: sample events and what each must start.
 
 use std::borrow::Cow;
 
@@ -17,15 +17,16 @@ record! {
     pub struct TestConfig ("a mapping with `name`, an event and `expect`") {
         /// What the test shows, as a sentence.
         pub name: Spanned<Text>,
-        /// An event of EventBridge (or any other delivery to a function): the path of a JSON file, relative to the main
-        /// config's folder, or the event itself. There, what every event has (`id`, `account`, `time`, `region`) may be left out.
+        /// An EventBridge event, or anything else that a function is invoked with: the event itself, or the path of a
+        /// JSON file relative to the main config's folder. An event that is written here may leave out the fields that
+        /// every event has, such as `id`, `account`, `time` and `region`.
         pub event: Option<Spanned<SampleEvent>>,
         /// A message of a queue.
         pub message: Option<Spanned<SampleMessage>>,
         /// A firing of a schedule.
         pub firing: Option<Spanned<SampleFiring>>,
-        /// What the event must start: `no route`, a launch, a list of launches, or `{ error: ... }`. Without it, the test
-        /// fails; `ecs-trigger test --update` writes what is.
+        /// What the event must start: `no route`, a launch, a list of launches, or `{ error: ... }`. Without it the
+        /// test fails, and `ecs-trigger test --update` writes what the event does start.
         pub expect: Option<Spanned<Expect>>,
     }
 }
@@ -33,13 +34,13 @@ record! {
 record! {
     /// A message of a queue.
     pub struct SampleMessage ("a mapping with `queue` and `body`") {
-        /// The queue's name.
+        /// The name of the queue.
         pub queue: Spanned<String>,
-        /// The body: a text as it is, anything else as JSON.
+        /// The body. A text is used as it is; any other value is written as JSON.
         pub body: Anything,
-        /// The message group, of a FIFO queue.
+        /// The id of the message group, for a FIFO queue.
         pub group_id: Option<String>,
-        /// The sender's attributes.
+        /// The message attributes, by name.
         pub message_attributes: Option<Mapping<Text>>,
     }
 }
@@ -47,62 +48,62 @@ record! {
 record! {
     /// A firing of a schedule.
     pub struct SampleFiring ("a mapping with `route` and `time`") {
-        /// The route's name.
+        /// The name of the route.
         pub route: Spanned<String>,
-        /// The scheduled time: `2026-01-31T03:00:00Z`.
+        /// The scheduled time, for example `2026-01-31T03:00:00Z`.
         pub time: Spanned<String>,
     }
 }
 
-/// An event, or where it is.
+/// A sample event, or the file that contains it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SampleEvent {
     /// The path of a JSON file.
     File(String),
-    /// The event.
+    /// The event itself.
     Inline(Node),
 }
 
 /// What an event must start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expect {
-    /// Nothing: `no route`.
+    /// No launch: `no route`.
     NoRoute,
     /// These launches, in the order of the plan.
     Launches(Vec<ExpectLaunch>),
-    /// Nothing, as it cannot be launched: the reason holds this text.
+    /// An error instead of a launch. Its message must contain this text.
     Error(String),
-    /// Nothing is said yet: `expect:`, to be written by `ecs-trigger test --update`.
+    /// Not known yet: `expect:` is empty, and `ecs-trigger test --update` fills it in.
     NotWritten,
 }
 
 record! {
-    /// A launch that is expected. What is left out is not looked at.
+    /// An expected launch. Keys that are left out are not checked.
     pub struct ExpectLaunch ("a mapping with `route`, `task`, `command` or `environment`") {
-        /// The route's name.
+        /// The name of the route.
         pub route: Option<Spanned<String>>,
-        /// The task's name.
+        /// The name of the task.
         pub task: Option<Spanned<String>>,
-        /// How many copies it starts, in calls of ten.
+        /// How many copies of the task are started, in calls of up to ten.
         pub count: Option<u32>,
-        /// The container that `command` and `environment` are of. Default: the first.
+        /// The container that `command` and `environment` refer to. Default: the first.
         pub container: Option<String>,
-        /// The command, word for word.
+        /// The exact command.
         pub command: Option<Vec<Text>>,
-        /// Environment variables that must have these values, among others.
+        /// Environment variables and their values. Other variables are not checked.
         pub environment: Option<Mapping<Text>>,
     }
 }
 
 record! {
-    /// An error that is expected.
+    /// An expected error.
     pub struct ExpectError ("a mapping with `error`") {
-        /// A part of the reason.
+        /// A text that the error's message must contain.
         pub error: Text,
     }
 }
 
-/// `no route`, in the config's words.
+/// The value of `expect` for an event that no route takes.
 pub const NO_ROUTE: &str = "no route";
 
 impl Decode for SampleEvent {

@@ -1,138 +1,156 @@
-//! Which queues have workers of their own, and how many.
+//! `workers`: which queues have workers, and how many workers run.
 
 use crate::text::Spanned;
 use crate::text::decode::record;
 use crate::text::values::{Duration, OneOrMany};
 
+/// What applies where the config does not say: the schema shows these defaults, and loading uses them.
+pub(crate) const TICK: Duration = Duration::from_secs(10);
+pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(10);
+pub(crate) const SCALE_IN_HOLD: Duration = Duration::from_secs(10);
+pub(crate) const TARGET_SCALE_IN_HOLD: Duration = Duration::from_secs(300);
+pub(crate) const SCALE_IN_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
+pub(crate) const CONCURRENCY: u32 = 1;
+pub(crate) const CONCURRENCY_MAX: u32 = 1000;
+pub(crate) const STABILITY: u32 = 2;
+pub(crate) const STABILITY_MAX: u32 = 10;
+
 record! {
-    /// The workers of a queue: tasks of a service, or tasks started one by one, that receive its messages themselves. How many
-    /// there are follows from what the queue holds.
+    /// The workers of a queue: tasks of an ECS service, or tasks that are started one by one, which receive messages
+    /// themselves. The queue sets how many run.
     #[schemars(extend("oneOf" = [{ "required": ["service"] }, { "required": ["run"] }]))]
     pub struct WorkerConfig ("a mapping with `queue`, `scaling`, and `service` or `run`") {
-        /// The name by which commands and logs know it: letters, digits, `-` and `_`, at most 64. Default: the name of the service,
-        /// or of the task.
+        /// The name of the workers in commands, logs and metrics: 1 to 64 letters, digits, `-` and `_`. Default: the
+        /// name of the service or task.
         #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_-]+$"), example = &"image-worker")]
         pub name: Option<Spanned<String>>,
-        /// The name, ARN or URL of the queue, or a list of several: then their messages are added up.
+        /// The name, ARN or URL of the queue, or a list of several, whose messages are added up.
         #[schemars(example = &"images")]
         pub queue: OneOrMany<Spanned<String>>,
-        /// Mode `service`: the name or ARN of the ECS service whose desired count is set. Workers of a service run until ECS stops
-        /// them, so that they have to protect themselves while they work: `worker-shim` does.
+        /// Mode `service`: the name or ARN of the ECS service whose desired count is set. ECS can stop these workers at
+        /// any scale-in, so they must protect themselves while they work, as `worker-shim` does.
         pub service: Option<Spanned<String>>,
-        /// The cluster of the service. Default: that of `defaults`, or the cluster `default`.
+        /// Mode `service`: the cluster of the service. Default: the cluster of `defaults`, or the cluster `default`.
         pub cluster: Option<Spanned<String>>,
-        /// Mode `run_task`: the name of the task under `tasks` that is started for each worker that is missing. These workers have
-        /// to end by themselves when they find no message for a while: `worker-shim` does.
+        /// Mode `run_task`: the name of the task under `tasks` that is started for each missing worker. These workers
+        /// must end by themselves after a while without a message, as `worker-shim` does.
         pub run: Option<Spanned<String>>,
-        /// How many workers there are.
+        /// How many workers run.
         pub scaling: Spanned<ScalingConfig>,
     }
 }
 
 record! {
-    /// How many workers there are: between `min` and `max`, by exactly one of `acceptable_latency`, `target` and `step`.
+    /// How many workers run: between `min` and `max`, by exactly one of `acceptable_latency`, `target` and `step`.
     #[schemars(extend("oneOf" = [
         { "required": ["acceptable_latency"] }, { "required": ["target"] }, { "required": ["step"] },
     ]))]
     pub struct ScalingConfig ("a mapping with `max` and `acceptable_latency`") {
-        /// The least workers, however idle: for a `service`, as those of `run` end when they are idle. More cost more; those that are
-        /// there need no time to start. Default: 0.
+        /// The minimum number of workers, also while the queue is empty. For `service` only, as workers of `run` end
+        /// when they are idle. More workers cost more, but need no time to start.
         #[schemars(extend("default" = 0))]
         pub min: Option<Spanned<u32>>,
-        /// The most workers, however long the queue: what bounds the cost.
+        /// The maximum number of workers, at least 1. It bounds the cost.
         #[schemars(range(min = 1))]
         pub max: Spanned<u32>,
-        /// How long a message may wait. Shorter costs more; shorter than twice the time in which a task starts can only be kept by
-        /// workers that are there already.
+        /// How long a message may wait, at least 1s. A shorter time costs more. A time below twice the start delay and
+        /// tick together can only be kept by workers that already run.
         #[schemars(example = &"60s")]
         pub acceptable_latency: Option<Spanned<Duration>>,
-        /// How long a worker works on one message, as far as you know: it is learned from the queue's metrics. Default: a quarter of
-        /// `acceptable_latency`, until it is learned.
+        /// How long a worker processes one message, as a starting value: the real time is learned from the queue's
+        /// metrics. Default: a quarter of `acceptable_latency`, but 1s to 60s; with `target` or `step` 1s.
         #[schemars(example = &"5s")]
         pub msg_processing_time: Option<Spanned<Duration>>,
-        /// How many messages one worker works on at once. Default: 1.
-        #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
+        /// How many messages one worker processes at once, 1 to 1000.
+        #[schemars(range(min = 1, max = CONCURRENCY_MAX), extend("default" = CONCURRENCY))]
         pub concurrency: Option<Spanned<u32>>,
-        /// Instead of `acceptable_latency`: one worker for so many messages that wait.
+        /// Instead of `acceptable_latency`: one worker for a fixed number of visible messages.
         pub target: Option<Spanned<TargetConfig>>,
-        /// Instead of `acceptable_latency`: more or fewer workers by how many messages wait.
+        /// Instead of `acceptable_latency`: adds or removes workers by the number of visible messages.
         pub step: Option<Spanned<StepConfig>>,
-        /// Other bounds by time of day: those of the schedule that fired last hold.
+        /// Other bounds by time of day. The bounds of the schedule that fired last apply.
         pub schedules: Option<Vec<Spanned<CapacityScheduleConfig>>>,
-        /// Mode `run_task`: after how long without a message a worker ends. Each start of a task has its price, so that an expensive
-        /// image wants a longer time. Workers get it as `ECS_TRIGGER_IDLE_EXIT`. Default: 10s.
-        #[schemars(extend("default" = "10s"))]
+        /// Mode `run_task`: how long a worker waits for a message before it ends, at least 1s. Every start of a task
+        /// costs time and money, so use a longer time for a large image. Workers get the value, in seconds, as
+        /// `ECS_TRIGGER_IDLE_EXIT`.
+        #[schemars(extend("default" = IDLE_EXIT.to_string()))]
         pub idle_exit: Option<Spanned<Duration>>,
-        /// Mode `service`: how long fewer workers must be enough before there are fewer. Default: 10s; 300s with `target`.
-        #[schemars(extend("default" = "10s"))]
+        /// Mode `service`: how long fewer workers must be enough before the number is reduced. Has no effect with
+        /// `step`. With `target` the default is 300s.
+        #[schemars(extend("default" = SCALE_IN_HOLD.to_string()))]
         pub scale_in_hold: Option<Spanned<Duration>>,
-        /// Whether nothing is changed, whatever the queue holds. Default: false.
+        /// Whether scaling is paused: the number of workers is not changed, whatever the queue holds. Default: false.
         pub paused: Option<bool>,
-        /// Advanced: how often it is decided, 1 to 60 seconds. The load is seen over 6 and 30 ticks, so that a shorter one is quicker,
-        /// and less calm. Default: 10s.
-        #[schemars(extend("default" = "10s"))]
+        /// Advanced: how often the scaler decides, 1s to 60s. The load is measured over 6 and 30 ticks, so a shorter
+        /// tick reacts faster, but less calmly.
+        #[schemars(extend("default" = TICK.to_string()))]
         pub tick: Option<Spanned<Duration>>,
-        /// Advanced: how long a task takes to start. Default: learned from the last 20 tasks; until then 45s on Fargate and 10s on
-        /// container instances.
+        /// Advanced: how long a task takes to start. Default: learned from the last 20 tasks; before that, 10s on
+        /// container instances, and 45s on Fargate or if the capacity is not known.
         pub start_delay: Option<Spanned<Duration>>,
-        /// Advanced: how many standard deviations of the load's noise are kept as a margin; more is calmer, and costs more. Default: 2.
-        #[schemars(range(max = 10), extend("default" = 2))]
+        /// Advanced, with `acceptable_latency`: the margin for the load's noise, 0 to 10 standard deviations. A larger
+        /// margin is calmer and costs more.
+        #[schemars(range(max = STABILITY_MAX), extend("default" = STABILITY))]
         pub stability: Option<Spanned<u32>>,
-        /// Advanced, mode `service`: how long there is between two scale-ins, except to half or less. Default: 60s.
-        #[schemars(extend("default" = "60s"))]
+        /// Advanced, mode `service`, with `acceptable_latency`: the minimum time between two scale-ins. A scale-in to
+        /// half or less does not wait.
+        #[schemars(extend("default" = SCALE_IN_EVERY.to_string()))]
         pub scale_in_every: Option<Spanned<Duration>>,
     }
 }
 
 record! {
-    /// One worker for so many messages that wait.
+    /// One worker for a fixed number of visible messages.
     pub struct TargetConfig ("a mapping with `backlog_per_task`") {
-        /// Messages that wait for each worker: the acceptable latency divided by the time that one message takes.
+        /// The number of visible messages for each worker, at least 1: the acceptable latency divided by the time that
+        /// one message takes.
         #[schemars(range(min = 1))]
         pub backlog_per_task: Spanned<u32>,
     }
 }
 
 record! {
-    /// More or fewer workers by how many messages wait.
+    /// More or fewer workers, by the number of visible messages.
     pub struct StepConfig ("a mapping with `adjustments`") {
-        /// The adjustments. Of those whose bounds hold, the one that changes most is made.
+        /// The adjustments. Of those whose bounds match, the one with the largest change applies.
         #[schemars(length(min = 1))]
         pub adjustments: Spanned<Vec<Spanned<StepAdjustmentConfig>>>,
-        /// How long there is between two adjustments. Default: 60s.
-        #[schemars(extend("default" = "60s"))]
+        /// The minimum time between two adjustments.
+        #[schemars(extend("default" = COOLDOWN.to_string()))]
         pub cooldown: Option<Spanned<Duration>>,
     }
 }
 
 record! {
-    /// A change of the number of workers, and when it is made.
+    /// A change of the number of workers, and when it applies. At least one of `lower` and `upper` is required.
     pub struct StepAdjustmentConfig ("a mapping with `change`, and `lower` or `upper`") {
-        /// So many messages wait, or more.
+        /// The lowest number of visible messages at which it applies. Default: no limit.
         pub lower: Option<u32>,
-        /// So many messages wait, or fewer.
+        /// The highest number of visible messages at which it applies. Default: no limit.
         pub upper: Option<u32>,
-        /// How many workers more, or if negative fewer.
+        /// How many workers to add or, if negative, to remove. Workers are removed in mode `service` only.
         pub change: Spanned<i32>,
     }
 }
 
 record! {
-    /// Bounds that hold from each time at which the schedule fires, until another schedule fires or, with `for`, for so long.
+    /// Bounds that apply from each time at which the schedule fires. They apply until another schedule of the worker
+    /// fires, or until `for` has passed.
     pub struct CapacityScheduleConfig ("a mapping with `cron`, and `min` or `max`") {
-        /// When they begin: `cron(0 8 ? * MON-FRI *)` (minutes, hours, day-of-month, month, day-of-week, year), or the six fields
-        /// alone.
+        /// When the bounds begin to apply: `cron(0 8 ? * MON-FRI *)` (minutes, hours, day-of-month, month, day-of-week,
+        /// year), or the six fields alone.
         #[schemars(example = &"cron(0 8 ? * MON-FRI *)")]
         pub cron: Spanned<String>,
-        /// The IANA name of the time zone of the schedule's times. Default: UTC.
+        /// The IANA name of the time zone of the schedule's times.
         #[schemars(example = &"Europe/Berlin", extend("default" = "UTC"))]
         pub timezone: Option<Spanned<String>>,
-        /// How long they hold. Default: until another schedule of this worker fires.
+        /// How long the bounds apply. Default: until another schedule of the worker fires.
         #[schemars(example = &"10h")]
         pub r#for as "for": Option<Spanned<Duration>>,
-        /// The least workers.
+        /// The minimum number of workers. Default: that of `scaling`. At least one of `min` and `max` is required.
         pub min: Option<Spanned<u32>>,
-        /// The most workers.
+        /// The maximum number of workers, at least 1. Default: that of `scaling`.
         pub max: Option<Spanned<u32>>,
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{CapacityProviderStrategyItem, LaunchType};
 
-/// Whether a task runs on Fargate, as far as its request says.
+/// Whether a task runs on Fargate, as far as its request shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFargate {
-    /// Every task runs on Fargate.
+    /// All tasks run on Fargate.
     Yes,
     /// At least some tasks run elsewhere: on container instances, external instances or Managed Instances.
     No,

@@ -4,19 +4,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a task stopped, as ECS tells it.
+/// The words of a dead letter whose task may have done its work.
+pub const UNOBSERVED: &str = "how it ended was not observed";
+
+/// How a task stopped, as ECS reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoppedTask {
-    /// Such as `EssentialContainerExited`. ECS forgets a task an hour after it stopped; then there is none.
+    /// The stop code, such as `EssentialContainerExited`. None if ECS no longer knows the task, which it forgets an
+    /// hour after the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<String>,
-    /// In words.
+    /// The reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_reason: Option<String>,
-    /// Its containers.
+    /// The containers of the task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerExit>,
-    /// Whether ECS knows the task no more: nobody can say how it ended.
+    /// Whether ECS no longer knows the task, so that how it ended is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vanished: bool,
 }
@@ -26,10 +30,10 @@ pub struct StoppedTask {
 pub struct ContainerExit {
     /// The container's name.
     pub name: String,
-    /// Its exit code; one that never ran has none.
+    /// The exit code; none if the container never ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// More about it, such as `OutOfMemoryError`.
+    /// More details, such as `OutOfMemoryError`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -37,7 +41,7 @@ pub struct ContainerExit {
 impl fmt::Display for StoppedTask {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.vanished {
-            return formatter.write_str("ECS knows it no more, and nobody saw how it ended");
+            return write!(formatter, "ECS no longer knows the task, and {UNOBSERVED}");
         }
         formatter.write_str(self.stop_code.as_deref().unwrap_or("stopped"))?;
         self.stopped_reason.iter().try_for_each(|reason| write!(formatter, ", {reason}"))?;

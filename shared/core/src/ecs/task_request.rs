@@ -1,6 +1,6 @@
-//! Everything that one launch needs: ECS's RunTask request as plain data.
+//! The RunTask request as plain data.
 //!
-//! Serialised, it has AWS's own camelCase keys, so that `aws ecs run-task --cli-input-json` accepts it. What is not set is
+//! It serializes with AWS's own camelCase keys, and `aws ecs run-task --cli-input-json` accepts it. Unset fields are
 //! omitted: a literal 0 would replace the task definition's value.
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 
@@ -57,14 +57,14 @@ impl TaskRequest {
         OnFargate::new(self.launch_type, &self.capacity_provider_strategy)
     }
 
-    /// The task definition's family: its name without path, Region and revision.
+    /// Returns the family of the task definition: its name without path, Region and revision.
     pub fn family(&self) -> &str {
         let name = self.task_definition.rsplit('/').next().unwrap_or_default();
         name.split(':').next().unwrap_or_default()
     }
 }
 
-/// The capacity that one attempt to launch asks for.
+/// The capacity that one attempt asks for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
@@ -84,7 +84,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Puts it into a request, instead of whatever capacity that asks for.
+    /// Replaces the capacity of a request by this one.
     pub fn apply(&self, request: &mut TaskRequest) {
         let Self { launch_type, capacity_provider_strategy, platform_version, network_configuration, cpu, memory } =
             self.clone();
@@ -98,11 +98,11 @@ impl Capacity {
 }
 
 choice! {
-    /// The infrastructure that a task runs on. Mutually exclusive with a capacity provider strategy.
+    /// The infrastructure that a task runs on. Cannot be combined with a capacity provider strategy.
     pub enum LaunchType {
         /// EC2 container instances of the cluster.
         Ec2 = "EC2",
-        /// Fargate, on demand. (Fargate Spot goes by capacity provider strategy only.)
+        /// Fargate on demand. Fargate Spot needs a capacity provider strategy.
         Fargate = "FARGATE",
         /// Instances registered with ECS Anywhere.
         External = "EXTERNAL",
@@ -112,11 +112,11 @@ choice! {
 }
 
 choice! {
-    /// Where a task's tags come from besides `tags`. (RunTask refuses `SERVICE`.)
+    /// Where a task gets tags from besides `tags`. RunTask refuses `SERVICE`.
     pub enum PropagateTags {
         /// From the task definition.
         TaskDefinition = "TASK_DEFINITION",
-        /// From nowhere.
+        /// No further tags.
         None = "NONE",
     }
 }
@@ -126,65 +126,67 @@ record! {
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct CapacityProviderStrategyItem ("a mapping with `capacity_provider`") {
-        /// The capacity provider's name: `FARGATE`, `FARGATE_SPOT`, or one of the cluster's own.
+        /// The name of the capacity provider: `FARGATE`, `FARGATE_SPOT`, or one of the cluster's own.
         pub capacity_provider: String,
-        /// Its share relative to the other items' weights, 0 to 1000. Default: 0.
+        /// Its share of the tasks, relative to the weights of the other items, 0 to 1000. At least one item has a
+        /// weight above 0. Default: 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(range(max = 1000))]
         pub weight: Option<u32>,
-        /// How many tasks at least run on it, 0 to 100000; on one item only.
+        /// The minimum number of tasks that run on it, 0 to 100,000. Only one item can have a base. Default: 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(range(max = 100_000))]
         pub base: Option<u32>,
     }
 }
 
-/// The network of an awsvpc task.
+/// The network of a task with the network mode `awsvpc`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkConfiguration {
-    /// RunTask knows this one kind.
+    /// The only kind that RunTask has.
     pub awsvpc_configuration: AwsvpcConfiguration,
 }
 
 record! {
-    /// The network of a task whose task definition has the network mode `awsvpc` (always so on Fargate); RunTask refuses it
-    /// for any other.
+    /// The network of a task whose task definition has the network mode `awsvpc`, as it always has on Fargate. RunTask
+    /// refuses it for any other mode.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct AwsvpcConfiguration ("a mapping with `subnets`") {
-        /// The subnets' ids, 1 to 16, of one VPC.
+        /// The ids of 1 to 16 subnets of one VPC.
         #[schemars(length(min = 1, max = 16))]
         pub subnets: Vec<String>,
-        /// The security groups' ids, at most 5. Default: the VPC's default security group.
+        /// The ids of at most 5 security groups. Default: the default security group of the VPC.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(length(max = 5))]
         pub security_groups: Option<Vec<String>>,
-        /// Whether the task gets a public address. Default: `DISABLED`.
+        /// Whether the task gets a public IP address. Default: `DISABLED`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub assign_public_ip: Option<AssignPublicIp>,
     }
 }
 
 choice! {
-    /// Whether a task gets a public address.
+    /// Whether a task gets a public IP address.
     pub enum AssignPublicIp {
-        /// It does.
+        /// The task gets one.
         Enabled = "ENABLED",
-        /// It does not.
+        /// The task gets none.
         Disabled = "DISABLED",
     }
 }
 
 record! {
-    /// A rule that a container instance must fulfil. Not on Fargate.
+    /// A rule that a container instance must meet. Not valid on Fargate.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct PlacementConstraint ("a mapping with `type`") {
-        /// The kind of rule.
+        /// The type of the constraint.
         #[serde(rename = "type")]
         pub kind as "type": PlacementConstraintType,
-        /// A cluster query language expression, at most 2000 characters; for `memberOf` only.
+        /// An expression in the cluster query language, at most 2000 characters. Required for `memberOf`, and not valid
+        /// for `distinctInstance`.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(length(max = 2000))]
         pub expression: Option<String>,
@@ -192,37 +194,38 @@ record! {
 }
 
 choice! {
-    /// The kind of a placement constraint.
+    /// The type of a placement constraint.
     pub enum PlacementConstraintType {
-        /// Each task on an instance of its own.
+        /// Each task runs on a different instance.
         DistinctInstance = "distinctInstance",
-        /// On instances that the expression selects.
+        /// Tasks run on the instances that the expression selects.
         MemberOf = "memberOf",
     }
 }
 
 record! {
-    /// How ECS chooses among container instances. Not on Fargate.
+    /// How ECS chooses among container instances. Not valid on Fargate.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct PlacementStrategy ("a mapping with `type`") {
-        /// The way of choosing.
+        /// The type of the strategy.
         #[serde(rename = "type")]
         pub kind as "type": PlacementStrategyType,
-        /// What is spread over or packed by: `instanceId`, `attribute:ecs.availability-zone`, `cpu`, `memory`.
+        /// The field that the strategy applies to: `instanceId` or for example `attribute:ecs.availability-zone` for
+        /// `spread`, `cpu` or `memory` for `binpack`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub field: Option<String>,
     }
 }
 
 choice! {
-    /// The way of choosing among container instances.
+    /// The type of a placement strategy.
     pub enum PlacementStrategyType {
-        /// Any.
+        /// Any instance.
         Random = "random",
-        /// Evenly over the field's values.
+        /// Tasks are spread evenly over the values of the field.
         Spread = "spread",
-        /// Where the least of the field (`cpu` or `memory`) remains.
+        /// Tasks run where the least of the field (`cpu` or `memory`) remains.
         Binpack = "binpack",
     }
 }
@@ -232,9 +235,9 @@ record! {
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct Tag ("a mapping with `key` and `value`") {
-        /// At most 128 characters, not starting with `aws:`.
+        /// The key, at most 128 characters, which cannot begin with `aws:`.
         pub key: String,
-        /// At most 256 characters.
+        /// The value, at most 256 characters.
         pub value: String,
     }
 }
@@ -244,7 +247,7 @@ record! {
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct VolumeConfiguration ("a mapping with `name`") {
-        /// The volume's name in the task definition.
+        /// The name of the volume in the task definition.
         pub name: String,
         /// The EBS volume that ECS creates for the task.
         #[serde(rename = "managedEBSVolume", skip_serializing_if = "Option::is_none")]
@@ -257,36 +260,36 @@ record! {
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct ManagedEbsVolume ("a mapping with `role_arn`") {
-        /// The role by which ECS manages the volume.
+        /// The ARN of the role with which ECS manages the volume.
         pub role_arn: String,
-        /// Whether the volume is encrypted.
+        /// Whether EBS encrypts the volume.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub encrypted: Option<bool>,
-        /// The key that encrypts it.
+        /// The KMS key that encrypts the volume.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub kms_key_id: Option<String>,
         /// The volume type: `gp3`, `io2`, ...
         #[serde(skip_serializing_if = "Option::is_none")]
         pub volume_type: Option<String>,
-        /// The size in GiB; needed unless there is a snapshot.
+        /// The size in GiB. Required unless there is a `snapshot_id`.
         #[serde(rename = "sizeInGiB", skip_serializing_if = "Option::is_none")]
         pub size_in_gib as "size_in_gib": Option<u32>,
-        /// The snapshot that the volume is made from.
+        /// The snapshot from which the volume is created.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub snapshot_id: Option<String>,
-        /// I/O operations a second.
+        /// The number of I/O operations per second.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub iops: Option<u32>,
-        /// Throughput in MiB a second.
+        /// The throughput in MiB per second.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub throughput: Option<u32>,
-        /// The rate in MiB a second at which a volume of a snapshot is filled.
+        /// The rate, in MiB per second, at which a volume is filled from its snapshot.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub volume_initialization_rate: Option<u32>,
-        /// What becomes of the volume when the task has stopped. Default: it is deleted.
+        /// What happens to the volume when the task has stopped. Default: it is deleted.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub termination_policy: Option<TerminationPolicy>,
-        /// Tags of the volume.
+        /// The tags of the volume.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tag_specifications: Option<Vec<EbsTagSpecification>>,
         /// The file system: `xfs`, `ext4`, `ext3`, `ntfs`.
@@ -296,40 +299,40 @@ record! {
 }
 
 record! {
-    /// What becomes of a volume when its task has stopped.
+    /// What happens to a volume when its task has stopped.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct TerminationPolicy ("a mapping with `delete_on_termination`") {
-        /// Whether the volume is deleted.
+        /// Whether ECS deletes the volume.
         pub delete_on_termination: bool,
     }
 }
 
 record! {
-    /// Tags of a volume.
+    /// The tags of a volume.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct EbsTagSpecification ("a mapping with `resource_type`") {
-        /// What is tagged.
+        /// The type of resource that is tagged: `volume`.
         pub resource_type: EbsResourceType,
         /// The tags.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tags: Option<Vec<Tag>>,
-        /// Where further tags come from.
+        /// Where the volume gets further tags from.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub propagate_tags: Option<PropagateTags>,
     }
 }
 
 choice! {
-    /// What is tagged with a volume's tags.
+    /// The type of resource that a volume's tags apply to.
     pub enum EbsResourceType {
         /// The volume.
         Volume = "volume",
     }
 }
 
-/// What this launch changes in the task definition.
+/// What this launch overrides in the task definition.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
@@ -349,14 +352,14 @@ pub struct TaskOverride {
 }
 
 impl TaskOverride {
-    /// Whether nothing is changed.
+    /// Returns whether nothing is overridden.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 record! {
-    /// The task's scratch space on Fargate.
+    /// The task's ephemeral storage on Fargate.
     #[derive(Eq, Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub struct EphemeralStorage ("a mapping with `size_in_gib`") {
@@ -367,7 +370,7 @@ record! {
     }
 }
 
-/// What this launch changes in one container.
+/// What this launch overrides in one container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are RunTask's own; the config's elements document them")]
@@ -392,9 +395,9 @@ pub struct ContainerOverride {
 /// An environment variable of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentVariable {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
@@ -402,16 +405,16 @@ record! {
     /// A file of environment variables in S3.
     #[derive(Eq, Serialize, Deserialize)]
     pub struct EnvironmentFile ("a mapping with `value`") {
-        /// The file's ARN: `arn:aws:s3:::bucket/file.env`.
+        /// The ARN of the file, for example `arn:aws:s3:::bucket/file.env`.
         pub value: String,
-        /// Where the file lies.
+        /// Where the file is stored: `s3`.
         #[serde(rename = "type")]
         pub kind as "type": EnvironmentFileType,
     }
 }
 
 choice! {
-    /// Where an environment file lies.
+    /// Where an environment file is stored.
     pub enum EnvironmentFileType {
         /// In S3.
         S3 = "s3",
@@ -419,19 +422,19 @@ choice! {
 }
 
 record! {
-    /// A resource that a container needs besides CPU and memory.
+    /// A resource that a container needs besides CPU and memory: GPUs or an accelerator.
     #[derive(Eq, Serialize, Deserialize)]
     pub struct ResourceRequirement ("a mapping with `type` and `value`") {
-        /// The kind of resource.
+        /// The type of the resource.
         #[serde(rename = "type")]
         pub kind as "type": ResourceType,
-        /// How many GPUs, or which accelerator.
+        /// The number of GPUs, or the name of the accelerator.
         pub value: String,
     }
 }
 
 choice! {
-    /// The kind of a required resource.
+    /// The type of a required resource.
     pub enum ResourceType {
         /// Physical GPUs.
         Gpu = "GPU",

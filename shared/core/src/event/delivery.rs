@@ -1,48 +1,123 @@
-//! What a function is invoked with. A function is behind one source; tools tell the source by the shape.
+//! The one door of deliveries: what a function was invoked with is decided here, once.
 
+use std::borrow::Cow;
+
+use super::dead_letter::Redrive;
+use super::identity::LaunchKey;
 use super::message::{self, Record};
-use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing};
+use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing, TaskStateChange};
 use crate::text::{Kind, Node, json};
 
-/// What a function is invoked with.
+/// What invokes a function, and so which deliveries it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A rule of EventBridge: one event.
+    EventBridge,
+    /// EventBridge Scheduler, or a rule with a schedule: one firing.
+    Schedule,
+    /// An event source mapping of SQS: a batch of messages.
+    Queue,
+    /// A rule for stopped tasks, and a schedule: a state change, or the sweep.
+    TaskLifecycle,
+    /// A tool: the source follows from the shape.
+    Any,
+}
+
+/// A delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {
     /// One event: of EventBridge, or of a schedule.
     Event(Box<Event>),
     /// A batch of messages.
     Batch(Vec<Record>),
+    /// The dead letter of a launch in the ledger, delivered again: the launch goes on.
+    Redrive(LaunchKey),
+    /// A task's state changed.
+    StateChange(TaskStateChange),
+    /// Time to look at everything that is due.
+    Sweep,
 }
 
+/// What was delivered, taken out of the dead letter that it may have come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened<'a, T> {
+    /// The text: the delivered one, or the one inside the dead letter.
+    pub text: Cow<'a, str>,
+    /// What the text is.
+    pub content: Result<T, DecodeError>,
+}
+
+impl<'a, T> Opened<'a, T> {
+    /// Decodes a text. If it is a dead letter of an event, decodes the event instead.
+    pub(super) fn new(
+        text: &'a str,
+        of_launch: impl Fn(LaunchKey) -> T,
+        decode: impl Fn(&str) -> Result<T, DecodeError>,
+    ) -> Self {
+        let mut text = Cow::Borrowed(text);
+        for _ in 0..LETTERS_MAX {
+            match Redrive::parse(&text) {
+                Some(Redrive::Launch(key)) => return Self { text, content: Ok(of_launch(key)) },
+                Some(Redrive::Event(event)) => text = Cow::Owned(event),
+                None => break,
+            }
+        }
+        let content = decode(&text);
+        Self { text, content }
+    }
+}
+
+/// How many dead letters may be around each other. More are decoded as they are, which fails.
+const LETTERS_MAX: u32 = 4;
+
 impl Delivery {
-    /// Decodes a delivery of any source. A rule's "Scheduled Event" is taken for an event of EventBridge.
-    ///
-    /// # Errors
-    /// The text is none, or lacks what a delivery of its kind always has.
-    pub fn decode(text: &str) -> Result<Self, DecodeError> {
-        let node = json::parse(text)?;
-        if !matches!(node.kind, Kind::Object(_)) {
-            return Err(DecodeError::NotAnObject { found: node.description() });
-        }
-        if node.get("Records").is_some() {
-            return message::records(&node).map(Self::Batch);
-        }
-        if node.get("schedule_arn").is_some() {
-            return Ok(Self::Event(Box::new(Firing::of(&node)?.into_event())));
-        }
-        // What nearly is an event is told what it lacks.
-        if !["detail-type", "detail", "source"].iter().any(|field| node.get(field).is_some()) {
-            return Err(DecodeError::UnknownDelivery);
-        }
-        let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
-        Ok(Self::Event(Box::new(Event { kind, node, text: text.into() })))
+    /// Decodes what a function was invoked with.
+    pub fn open(door: Door, text: &str) -> Opened<'_, Self> {
+        Opened::new(text, Self::Redrive, |text| Self::decode(door, text))
     }
 
-    /// Decodes a batch of messages as Lambda delivers it.
-    ///
-    /// # Errors
-    /// The text is none: it names no message that could be sent back alone.
-    pub fn batch(text: &str) -> Result<Vec<Record>, DecodeError> {
-        let node: Node = json::parse(text)?;
-        message::records(&node)
+    fn decode(door: Door, text: &str) -> Result<Self, DecodeError> {
+        let node = json::parse(text)?;
+        match door {
+            Door::EventBridge => event(node, text),
+            Door::Schedule => firing(&node),
+            Door::Queue => message::records(&node).map(Self::Batch),
+            Door::TaskLifecycle if is_sweep(&node) => Ok(Self::Sweep),
+            Door::TaskLifecycle => TaskStateChange::decode(&node).map(Self::StateChange),
+            Door::Any => by_shape(node, text),
+        }
     }
+}
+
+/// Decodes a delivery by its shape. A rule's "Scheduled Event" is an event of EventBridge: only a config knows whether a route is on
+/// its schedule.
+fn by_shape(node: Node, text: &str) -> Result<Delivery, DecodeError> {
+    if !matches!(node.kind, Kind::Object(_)) {
+        return Err(DecodeError::NotAnObject { found: node.description() });
+    }
+    if node.get("Records").is_some() {
+        return message::records(&node).map(Delivery::Batch);
+    }
+    if node.get("schedule_arn").is_some() {
+        return firing(&node);
+    }
+    // What is nearly an event gets an error that names what it lacks.
+    match ["detail-type", "detail", "source"].iter().any(|field| node.get(field).is_some()) {
+        true => event(node, text),
+        false => Err(DecodeError::UnknownDelivery),
+    }
+}
+
+fn event(node: Node, text: &str) -> Result<Delivery, DecodeError> {
+    let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
+    Ok(Delivery::Event(Box::new(Event { kind, node, text: text.into() })))
+}
+
+fn firing(node: &Node) -> Result<Delivery, DecodeError> {
+    Ok(Delivery::Event(Box::new(Firing::decode(node)?.into_event())))
+}
+
+/// Returns whether the text is the input of the sweep's schedule, or the event of a rule with a schedule.
+fn is_sweep(node: &Node) -> bool {
+    node.get("sweep").is_some() || node.get("detail-type").and_then(Node::as_str) == Some("Scheduled Event")
 }

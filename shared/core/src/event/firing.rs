@@ -28,13 +28,14 @@ pub struct Firing {
 }
 
 impl Firing {
-    /// Decodes what a schedule delivers: our own input of EventBridge Scheduler ([`SCHEDULER_INPUT`]), or the event
-    /// "Scheduled Event" of a rule whose name is the route's.
+    /// Decodes what a schedule delivers: the input that we give EventBridge Scheduler ([`SCHEDULER_INPUT`]), or the "Scheduled Event" of
+    /// a rule that has the route's name.
     ///
     /// # Errors
-    /// The text is neither.
-    pub fn decode(text: &str) -> Result<Event, DecodeError> {
-        Self::of(&json::parse(text)?).map(Self::into_event)
+    /// The text is neither, or lacks a field.
+    pub fn decode(node: &Node) -> Result<Self, DecodeError> {
+        let fields = Fields::root(node)?;
+        if node.get("detail-type").is_some() { Self::of_rule(&fields) } else { Self::of_scheduler(&fields) }
     }
 
     /// The firing of a route's schedule where none is deployed: on this machine, of an account of zeros.
@@ -63,11 +64,6 @@ impl Firing {
         ]);
         let text = json::write(&node).into();
         Event { kind: EventKind::Firing(self), node, text }
-    }
-
-    pub(super) fn of(node: &Node) -> Result<Self, DecodeError> {
-        let fields = Fields::root(node)?;
-        if node.get("detail-type").is_some() { Self::of_rule(&fields) } else { Self::of_scheduler(&fields) }
     }
 
     fn of_scheduler(input: &Fields<'_>) -> Result<Self, DecodeError> {

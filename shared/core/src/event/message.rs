@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::delivery::Opened;
 use super::fields::Fields;
+use super::identity::{Identity, LaunchKey};
 use super::notification::{self, Content};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
-use crate::event::identity::Identity;
 use crate::text::{Kind, Node, json};
 
 /// Attributes that differ between two deliveries of one message. No template sees them: a request that is made of them would
@@ -33,6 +34,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Decodes the message, taken out of the dead letter that its body may be.
+    pub fn open(&self) -> Opened<'_, Decoded> {
+        Opened::new(&self.body, Decoded::Redrive, |body| Message::decode(self, body))
+    }
+
     /// The message group of a FIFO queue, within which order is kept. (On a standard queue a group orders nothing.)
     pub fn group(&self) -> Option<&str> {
         self.attribute("MessageGroupId").filter(|_| self.queue.is_fifo())
@@ -75,16 +81,18 @@ pub struct Message {
 pub enum Decoded {
     /// Its events: one, or one for each record of an S3 notification.
     Events(Vec<Event>),
-    /// S3 tries out a new notification configuration: nothing has happened.
+    /// S3 tests a new notification configuration: nothing has happened.
     TestEvent,
+    /// The dead letter of a launch in the ledger, sent again: the launch goes on.
+    Redrive(LaunchKey),
 }
 
 impl Decoded {
-    /// The events: none of a test event.
+    /// Returns the events: none for a test event or a dead letter.
     pub fn events(self) -> Vec<Event> {
         match self {
             Self::Events(events) => events,
-            Self::TestEvent => Vec::new(),
+            Self::TestEvent | Self::Redrive(_) => Vec::new(),
         }
     }
 }
@@ -97,7 +105,7 @@ impl Message {
     ///
     /// # Errors
     /// The body is not what it seems to be.
-    pub fn decode(record: &Record) -> Result<Decoded, DecodeError> {
+    fn decode(record: &Record, text: &str) -> Result<Decoded, DecodeError> {
         if let Some(error) = &record.unreadable {
             return Err(error.clone());
         }
@@ -110,7 +118,7 @@ impl Message {
             event: None,
         };
         let mut attributes = record.message_attributes.clone();
-        let mut body = body(&record.body)?;
+        let mut body = body(text)?;
         if let Some(envelope) = notification::sns(&body)? {
             message.sns = Some((envelope.topic_arn, envelope.message_id));
             attributes.extend(envelope.attributes);

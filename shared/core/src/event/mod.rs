@@ -1,6 +1,7 @@
 //! Decode: from a delivered text to one of the events we know, checked once, here.
 
 mod batch;
+mod dead_letter;
 mod delivery;
 mod envelope;
 mod event_bridge;
@@ -19,14 +20,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use batch::rows;
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Door, Opened};
 pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
 pub use firing::{Firing, SCHEDULER_INPUT};
 pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES};
 pub use queue::{Queue, RECEIVES_MIN, SQS_TRIGGER_TIMEOUT_SECONDS, visibility_timeout_min};
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
-pub use task_state::{LifecycleEvent, SWEEP_INPUT, TaskStateChange};
+pub use task_state::{SWEEP_INPUT, TaskStateChange};
 pub use trace::TRACE_VARIABLES;
 
 use crate::text::{Node, json};

@@ -4,32 +4,10 @@ use super::fields::Fields;
 use super::{DecodeError, Envelope};
 use crate::ecs::{ContainerExit, StoppedTask};
 use crate::event::identity::LaunchKey;
-use crate::text::{Kind, Node, json};
+use crate::text::{Kind, Node};
 
 /// What the schedule of the sweep gives as its input.
 pub const SWEEP_INPUT: &str = r#"{"sweep":true}"#;
-
-/// What looks after launches is called for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LifecycleEvent {
-    /// A task's state changed.
-    TaskStateChange(TaskStateChange),
-    /// A minute has passed.
-    Sweep,
-}
-
-impl LifecycleEvent {
-    /// Decodes a state change, [`SWEEP_INPUT`], or the "Scheduled Event" of a rule with a schedule.
-    ///
-    /// # Errors
-    /// The text is none of these.
-    pub fn decode(text: &str) -> Result<Self, DecodeError> {
-        let node = json::parse(text)?;
-        let is_sweep =
-            node.get("sweep").is_some() || node.get("detail-type").and_then(Node::as_str) == Some("Scheduled Event");
-        if is_sweep { Ok(Self::Sweep) } else { TaskStateChange::decode(text).map(Self::TaskStateChange) }
-    }
-}
 
 /// A task's state changed. Delivered more than once, and in any order; but what has stopped stays so.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
@@ -44,13 +22,8 @@ pub struct TaskStateChange {
 }
 
 impl TaskStateChange {
-    /// Decodes an event of EventBridge.
-    ///
-    /// # Errors
-    /// It is none, or not about a task's state.
-    pub fn decode(text: &str) -> Result<Self, DecodeError> {
-        let node = json::parse(text)?;
-        let event = Fields::root(&node)?;
+    pub(super) fn decode(node: &Node) -> Result<Self, DecodeError> {
+        let event = Fields::root(node)?;
         let envelope = Envelope::decode(&event)?;
         if envelope.detail_type != "ECS Task State Change" {
             let problem = format!("must be `ECS Task State Change`, found `{}`", envelope.detail_type);

@@ -43,7 +43,7 @@ fn is_printable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Delivery, Event, Message};
+    use super::super::{Delivery, Door, Event};
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -83,8 +83,8 @@ mod tests {
             "attributes":{{"AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793"}},
             "messageAttributes":{{"traceparent":{{"stringValue":"{PARENT}","dataType":"String"}}}}}}]}}"#
         );
-        let records = Delivery::batch(&batch).expect("is a batch");
-        let events = Message::decode(&records[0]).expect("is a message").events();
+        let Ok(Delivery::Batch(records)) = Delivery::open(Door::Queue, &batch).content else { panic!("is a batch") };
+        let events = records[0].open().content.expect("is a message").events();
         let expect = [("TRACEPARENT", PARENT), ("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")];
         check(&events[0], &expect);
     }

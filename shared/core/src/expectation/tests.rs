@@ -1,4 +1,4 @@
-//! The config's own tests. One door: [`check`].
+//! The config's own tests. All tests use [`check`].
 
 use expect_test::{Expect, expect};
 
@@ -6,7 +6,7 @@ use super::{actual, differences, written};
 use crate::routing::RoutingConfig;
 use crate::text::Source;
 
-/// Runs the tests of a config; shows each one's differences and what `--update` would write.
+/// Runs the tests of a config and compares each one's differences, and what `--update` would write, with `expected`.
 fn check(tests: &str, expected: Expect) {
     let config = format!("{CONFIG}tests:\n{tests}");
     let source = Source::new("c.yaml", config);
@@ -123,7 +123,7 @@ fn every_difference_is_shown_at_once() {
             container:
               launch 1: container
               - nope
-              + none of this name
+              + no container of this name
               launch 1: command
               - [x]
               + []
@@ -135,7 +135,7 @@ fn every_difference_is_shown_at_once() {
               expect: { route: upload, task: import, count: 25, command: [import, a.csv], environment: { SIZE: "5", FIXED: "1" } }
             error expected:
               the event
-              - an error with "something"
+              - an error that contains "something"
               + launches by upload/import
               expect: { route: upload, task: import, count: 25, command: [import, a.csv], environment: { SIZE: "5", FIXED: "1" } }
             some expected:
@@ -145,9 +145,9 @@ fn every_difference_is_shown_at_once() {
               expect: no route
             another error:
               the event
-              - an error with "something"
-              + an error: "the route `jobs` cannot launch its task: c.yaml:19:108: `body.items` is no list, but a number in the template \"{{ body.items }}\""
-              expect: { error: "`body.items` is no list, but a number" }
+              - an error that contains "something"
+              + an error: "the route `jobs` cannot launch its task: c.yaml:19:108: `body.items` is a number, not a list (in the template \"{{ body.items }}\")"
+              expect: { error: "`body.items` is a number, not a list" }
             too many:
               the event
               - launches by upload, upload
@@ -173,7 +173,7 @@ fn a_sample_that_is_no_event_is_an_error() {
             bad event: error: the event's `detail.object` is missing
             unknown delivery: error: this is neither an EventBridge event, nor a firing of a schedule, nor a batch of SQS messages
             no schedule:
-              expect: { error: "no route named `upload` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike" }
+              expect: { error: "no route named `upload` has a schedule; delete the schedule, or give it (or its rule) the name of the route" }
         "#]],
     );
 }

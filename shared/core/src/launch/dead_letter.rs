@@ -1,40 +1,38 @@
-//! What is sent to the dead-letter queue: the event, and everything that is known about why.
+//! The message to the dead-letter queue: an event, and why it is there.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
-
-use crate::event::identity::LaunchKey;
 
 use super::record::{Attempt, EventCopy, LaunchRecord, LaunchedTask};
 
-/// An event that ends without its tasks, or whose tasks failed.
+/// An event whose tasks could not be started, or failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeadLetter {
-    /// Why.
+    /// Why the event is dead-lettered, in words.
     pub reason: String,
-    /// The event's id, where it has one.
+    /// The event's id, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
-    /// The route, where it is about one.
+    /// The name of the route, if the letter is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// The launch in the ledger.
+    /// The launch's name in the ledger, if there was a launch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
     /// The version of the config that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_etag: Option<String>,
-    /// What was tried.
+    /// The attempts of the launch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// The tasks that were started nevertheless.
+    /// The tasks that were started.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<LaunchedTask>,
-    /// The event as it was delivered.
+    /// The event, as it was delivered.
     pub event: EventCopy,
 }
 
-/// The longest message that SQS takes, in bytes.
+/// A longer message, in bytes, is refused by SQS.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 const BYTES_MAX: usize = 1 << 20;
 
@@ -52,9 +50,11 @@ impl DeadLetter {
         }
     }
 
-    /// The message: JSON, in which an event that is JSON stands as it is, so that it can be taken out and sent again.
+    /// Returns the message as JSON. An event that is JSON is embedded unchanged, so it can be taken out and delivered
+    /// again.
     ///
-    /// What does not fit into a message is left out: the attempts first, and at last the event's text ([`Self::holds_event`]).
+    /// A letter that is too long leaves out its attempts and tasks. If that is not enough, it also leaves out the event
+    /// ([`Self::holds_event`]).
     pub fn message(&self) -> String {
         let whole = self.to_json();
         if whole.len() <= BYTES_MAX {
@@ -65,11 +65,11 @@ impl DeadLetter {
         if message.len() <= BYTES_MAX {
             return message;
         }
-        let note = "the event is too large for this message; the ledger and the source have it".to_owned();
+        let note = "the event is too large for this message; find it in the ledger or at its source".to_owned();
         Self { event: EventCopy::Text(note), ..fewer }.to_json()
     }
 
-    /// Whether the message has room for the event.
+    /// Returns whether the message has room for the event.
     pub fn holds_event(&self) -> bool {
         self.without_history().to_json().len() <= BYTES_MAX
     }
@@ -81,7 +81,7 @@ impl DeadLetter {
     fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Message<'a> {
-            /// By which it is known when it is sent again.
+            /// The version of the format. It also marks the message as a dead letter when it is redriven.
             dead_letter: u32,
             #[serde(flatten)]
             rest: &'a serde_json::Map<String, serde_json::Value>,
@@ -103,38 +103,5 @@ impl DeadLetter {
             },
         }
         serde_json::to_string(&message).unwrap_or_default()
-    }
-}
-
-/// A dead letter that somebody sends again, to have its event tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Redrive {
-    /// A launch of the ledger.
-    Launch(LaunchKey),
-    /// An event of which nothing was launched: as it was delivered.
-    Event(String),
-}
-
-impl Redrive {
-    /// Reads a message, if it is a dead letter of ours.
-    pub fn parse(text: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Message<'a> {
-            #[serde(rename = "dead_letter")]
-            _version: u32,
-            launch: Option<String>,
-            #[serde(borrow)]
-            event: Option<&'a RawValue>,
-            event_text: Option<String>,
-        }
-        // Most are none: they need not be read twice.
-        if !text.contains("\"dead_letter\"") {
-            return None;
-        }
-        let message: Message<'_> = serde_json::from_str(text).ok()?;
-        match message.launch {
-            Some(launch) => LaunchKey::parse(&launch).map(Self::Launch),
-            None => message.event_text.or_else(|| Some(message.event?.get().to_owned())).map(Self::Event),
-        }
     }
 }

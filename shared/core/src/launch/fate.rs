@@ -1,17 +1,24 @@
 //! How a task ended, and whether that is a failure.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::ecs::{ContainerExit, StoppedTask};
+use crate::text::decode::{Decode, record, unknown_word, wrong_type};
+use crate::text::diagnostic::Diagnostic;
+use crate::text::values::OneOrMany;
+use crate::text::{Kind, Node};
 
-/// When a task that failed is started again.
+/// When to start a failed task again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
-    /// How often each task is started at most.
+    /// How often each task is started at most, including the first start.
     pub attempts: u32,
-    /// For which failures.
+    /// The failures after which a task is started again.
     pub on: Vec<RetryOn>,
-    /// How long to wait before the second start; twice as long before each further one.
+    /// The pause before the second start, in seconds. It doubles before each further start.
     pub backoff_seconds: i64,
 }
 
@@ -19,63 +26,115 @@ pub struct Retry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryOn {
-    /// Its capacity was taken away: Fargate Spot, or an EC2 Spot instance.
+    /// The task lost its Spot capacity: Fargate Spot, or an EC2 Spot instance.
     SpotInterruption,
-    /// It stopped before its containers ran, as when an image cannot be pulled.
+    /// The task stopped before its containers ran, for example because an image could not be pulled.
     FailedToStart,
-    /// It ran longer than its timeout.
+    /// The task ran longer than its timeout.
     Timeout,
-    /// A container ended with one of these exit codes.
+    /// A container exited with one of these codes.
     ExitCode(Vec<i32>),
     /// Any failure.
     Any,
 }
 
-/// Why we stop a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// It ran longer than it may.
-    Timeout,
-    /// A later launch takes its place.
-    Replaced,
-}
+/// The failures that the config names by a word. Exit codes are written `{ exit_code: [...] }`.
+const WORDS: [(&str, RetryOn); 4] = [
+    ("spot_interruption", RetryOn::SpotInterruption),
+    ("failed_to_start", RetryOn::FailedToStart),
+    ("timeout", RetryOn::Timeout),
+    ("any", RetryOn::Any),
+];
 
-impl StopReason {
-    /// What the task's `stoppedReason` will say.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Timeout => "ecs-trigger: it ran longer than its timeout",
-            Self::Replaced => "ecs-trigger: a later launch takes its place",
+impl Decode for RetryOn {
+    const EXPECTED: &'static str =
+        "a failure: `spot_interruption`, `failed_to_start`, `timeout`, `any` or `{ exit_code: [...] }`";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        if let Kind::Object(_) = node.kind {
+            let codes = ExitCodes::decode(node, problems)?;
+            let codes = codes.exit_code.0.iter().filter_map(|code| i32::try_from(*code).ok());
+            return Some(Self::ExitCode(codes.collect()));
+        }
+        let Some(found) = node.as_str() else { return wrong_type(node, problems) };
+        match WORDS.into_iter().find(|(word, _)| *word == found) {
+            Some((_, failure)) => Some(failure),
+            None => {
+                problems.push(unknown_word(node.span, found, &WORDS.map(|(word, _)| word)));
+                None
+            }
         }
     }
 }
 
-/// What a task came to.
+record! {
+    /// A container exits with one of these codes.
+    pub struct ExitCodes ("a mapping with `exit_code`") {
+        /// The exit code, or a list of exit codes, 1 to 255.
+        pub exit_code: OneOrMany<u32>,
+    }
+}
+
+impl JsonSchema for RetryOn {
+    fn schema_name() -> Cow<'static, str> {
+        "RetryOn".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let exit_codes = generator.subschema_for::<ExitCodes>();
+        json_schema!({
+            "description": "A failure after which a task is started again.",
+            "anyOf": [{ "enum": WORDS.map(|(word, _)| word) }, exit_codes],
+        })
+    }
+}
+
+/// Why ecs-trigger stops a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The task ran longer than its timeout.
+    Timeout,
+    /// A later launch replaces the task's launch.
+    Replaced,
+}
+
+impl StopReason {
+    /// Returns the text for the task's `stoppedReason`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Timeout => "ecs-trigger: the task ran longer than its timeout",
+            Self::Replaced => "ecs-trigger: a later launch replaced this one",
+        }
+    }
+}
+
+/// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It did its work.
     Succeeded,
-    /// Somebody stopped it, on purpose.
+    /// A person or a program stopped it through `StopTask`.
     Stopped,
-    /// It was stopped for a later launch.
+    /// ecs-trigger stopped it because a later launch replaced its launch.
     Replaced,
-    /// Its capacity was taken away.
+    /// It lost its Spot capacity.
     SpotInterruption,
     /// Its containers never ran.
     FailedToStart,
     /// It ran longer than its timeout.
     Timeout,
-    /// A container failed.
+    /// A container exited with this code, which is not 0.
     ExitCode(i32),
-    /// It failed otherwise.
+    /// It failed in another way.
     Failed,
-    /// Nobody knows.
+    /// How it ended is unknown: ECS forgot it before its end was observed.
     Vanished,
 }
 
 impl StoppedTask {
-    /// What the task came to. `stop`: why we stopped it, if we did. `judged`: the containers that decide; none: all do.
+    /// Returns how the task ended. `stop` is why ecs-trigger stopped it, if it did. `judged` names the containers that
+    /// decide; if it is empty, all of them do.
     ///
     /// Stop codes: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>
     pub fn fate(&self, stop: Option<StopReason>, judged: &[&str]) -> Fate {
@@ -87,7 +146,7 @@ impl StoppedTask {
             (Some("UserInitiated"), Some(StopReason::Replaced)) => Fate::Replaced,
             (Some("UserInitiated"), None) => Fate::Stopped,
             (Some("TaskFailedToStart"), _) => Fate::FailedToStart,
-            // An EC2 instance's Spot interruption comes as the notice of its termination.
+            // ECS reports the Spot interruption of an EC2 instance as a termination notice.
             (Some("SpotInterruption" | "TerminationNotice"), _) => Fate::SpotInterruption,
             (Some("InfrastructureHealth" | "ServiceSchedulerInitiated"), _) => Fate::Failed,
             _ => self.by_exit_codes(judged),
@@ -109,23 +168,26 @@ impl StoppedTask {
 }
 
 impl Fate {
-    /// Whether the event's work was not done.
+    /// Returns whether the task failed to do the event's work.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Succeeded | Self::Stopped | Self::Replaced)
     }
 
-    /// Whether the task is started again. Nobody knows whether one that vanished did its work: it never is.
+    /// Returns whether the task is started again. A task that vanished never is, as it may have done its work.
     pub fn is_retried(self, on: &[RetryOn]) -> bool {
-        self.is_failure()
-            && self != Self::Vanished
-            && on.iter().any(|on| match (on, self) {
-                (RetryOn::Any, _)
-                | (RetryOn::SpotInterruption, Self::SpotInterruption)
-                | (RetryOn::FailedToStart, Self::FailedToStart)
-                | (RetryOn::Timeout, Self::Timeout) => true,
-                (RetryOn::ExitCode(codes), Self::ExitCode(code)) => codes.contains(&code),
-                _ => false,
-            })
+        let is_retried = |reason: RetryOn| on.contains(&RetryOn::Any) || on.contains(&reason);
+        match self {
+            Self::Succeeded | Self::Stopped | Self::Replaced | Self::Vanished => false,
+            Self::SpotInterruption => is_retried(RetryOn::SpotInterruption),
+            Self::FailedToStart => is_retried(RetryOn::FailedToStart),
+            Self::Timeout => is_retried(RetryOn::Timeout),
+            Self::Failed => on.contains(&RetryOn::Any),
+            Self::ExitCode(code) => on.iter().any(|on| match on {
+                RetryOn::Any => true,
+                RetryOn::ExitCode(codes) => codes.contains(&code),
+                RetryOn::SpotInterruption | RetryOn::FailedToStart | RetryOn::Timeout => false,
+            }),
+        }
     }
 }
 

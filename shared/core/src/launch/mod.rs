@@ -1,21 +1,26 @@
-//! Launch: from a planned launch to tasks that ran, once, or to a dead letter with its reason.
+//! Launch: starts the tasks of a planned launch once, or dead-letters its event with the reason.
 //!
-//! [`LaunchRecord`] is what the ledger remembers of a launch. [`Protocol`] is the state machine: what is recorded, and what was
-//! heard, decides the next [`Step`]. It does nothing itself; `trigger-engine` drives it, here and on AWS and in the simulation
-//! alike. [`Reply::verdict`] says what a reply of ECS means, [`crate::ecs::StoppedTask::fate`] what a task came to, [`Slots`] who may run at once.
+//! [`LaunchRecord`] is what the ledger stores about a launch. [`Protocol`] is the state machine: it decides the next
+//! [`Step`] from the record and the answers so far. It does no I/O; `trigger-engine` drives it on AWS, on the local
+//! machine and in the simulation. [`Reply::verdict`] decides what a reply of ECS means,
+//! [`crate::ecs::StoppedTask::fate`] how a task ended, and [`Slots`] which launches may run at once.
 //!
-//! What always holds:
+//! Invariants:
 //!
 //! 1. RunTask is called for an attempt only while the ledger holds that attempt as the last one, without a reply.
-//! 2. An attempt's request is a pure function of the record: whoever calls, however often, asks for the same with the same client
-//!    token, so that ECS starts it once. And only one calls at a time: whether a call of which every task failed uses its token up is
-//!    not said, and if it does not, who calls later than the one that went on to the next attempt would start the tasks twice.
-//! 3. The next attempt is recorded only when every earlier one has a definite reply; it asks for what is missing, with a token of
-//!    its own. Tasks that are there and tasks that are asked for are never more than the launch's count.
-//! 4. A token is not used any more when ECS may have forgotten it. What is in doubt then is looked for, and else dead-lettered.
-//! 5. Slots are taken before the first attempt, and given back when nothing of the launch runs or will.
-//! 6. A record that has not ended is due at some time, and the entry for that lies in the ledger before the record says so.
-//! 7. What was recorded as ended stays so.
+//! 2. An attempt's request is a pure function of the record. Every call for the attempt sends the same request with the
+//!    same client token, so ECS starts its tasks once. Only one process calls at a time: AWS does not document whether
+//!    a call that started no task consumes its token. If it does not, a late caller could start the tasks a second
+//!    time, after another process has gone on to the next attempt.
+//! 3. The next attempt is recorded only when every earlier attempt has a definite reply. It asks for the missing tasks,
+//!    with a new token. Existing and requested tasks together, without those that a retry replaces, never exceed the
+//!    launch's count.
+//! 4. A token is not used once ECS may have forgotten it. If the attempt is still in doubt then, its tasks are looked
+//!    up, and the event is dead-lettered if any are missing.
+//! 5. Slots are taken before the first attempt, and released when no task of the launch runs or will run.
+//! 6. Every record that has not ended has a due time. The ledger holds the entry for that time before the record names
+//!    it.
+//! 7. A record that has ended does not change, unless its dead letter is redriven.
 
 mod dead_letter;
 mod fate;
@@ -25,10 +30,10 @@ mod record;
 mod reply;
 mod slots;
 
-pub use dead_letter::{DeadLetter, Redrive};
-pub use fate::{Fate, Retry, RetryOn, StopReason};
+pub use dead_letter::DeadLetter;
+pub use fate::{ExitCodes, Fate, Retry, RetryOn, StopReason};
 pub use pace::Pace;
-pub use protocol::{Answer, Protocol, SeenTask, Step, TaskStatus, later};
+pub use protocol::{Answer, IN_DOUBT, Protocol, SeenTask, Step, TaskStatus, later};
 pub(crate) use record::VERSION as RECORD_VERSION;
 pub use record::{
     Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Sequence,

@@ -1,21 +1,21 @@
-//! How fast RunTask is called.
+//! Limits the rate of RunTask calls.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::reply::Verdict;
 
-/// Calls a second at most: Fargate takes 20 RunTask calls a second, of an account and Region.
+/// The highest rate, in calls per second. Fargate accepts 20 RunTask calls per second in an account and Region.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
 const RATE_MAX: f64 = 20.0;
-/// Calls a second at least.
+/// The lowest rate, in calls per second.
 const RATE_MIN: f64 = 0.5;
-/// How many calls may be made at once after a pause.
+/// After a pause, this many calls may be made at once.
 const BURST: f64 = 20.0;
-/// By how much the rate grows with each call that is not throttled.
+/// Each call that is not throttled raises the rate by this much, in calls per second.
 const GROWTH: f64 = 0.25;
 
-/// A bucket of tokens, one for each call. Others share the account's rate, so that it halves when ECS throttles, and grows again
-/// slowly.
+/// A token bucket with one token per call. Other callers share the account's rate, so the rate halves when ECS
+/// throttles, and then grows slowly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pace {
     rate: f64,
@@ -30,8 +30,8 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes a token; returns how long to wait before the call that it is for. None is taken, and none returned, if that were longer
-    /// than `longest`.
+    /// Takes a token and returns how long to wait before the call. If that is longer than `longest`, takes no token and
+    /// returns `None`.
     pub fn take(&mut self, now: Timestamp, longest: SignedDuration) -> Option<SignedDuration> {
         let elapsed = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
@@ -42,7 +42,7 @@ impl Pace {
         Some(wait)
     }
 
-    /// Hears what a call came to.
+    /// Adapts the rate to the result of a call.
     pub fn hear(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Busy { throttled: true } => self.throttled(),
@@ -50,12 +50,12 @@ impl Pace {
         }
     }
 
-    /// ECS took a call.
+    /// Raises the rate, after a call that was not throttled.
     pub fn succeeded(&mut self) {
         self.rate = (self.rate + GROWTH).min(RATE_MAX);
     }
 
-    /// ECS throttled a call.
+    /// Halves the rate, after a call that was throttled.
     pub fn throttled(&mut self) {
         self.rate = (self.rate / 2.0).max(RATE_MIN);
         self.tokens = self.tokens.min(0.0);
@@ -66,7 +66,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The seconds that each of `calls` calls waits, made at once.
+    /// Returns how many seconds each of `calls` simultaneous calls waits.
     fn waits(pace: &mut Pace, calls: usize) -> Vec<f64> {
         let now = Timestamp::UNIX_EPOCH;
         (0..calls).filter_map(|_| Some(pace.take(now, SignedDuration::from_secs(60))?.as_secs_f64())).collect()
@@ -84,7 +84,7 @@ mod tests {
         let mut pace = Pace::default();
         let now = Timestamp::UNIX_EPOCH;
         let taken = (0..1000).filter(|_| pace.take(now, SignedDuration::from_secs(1)).is_some()).count();
-        assert_eq!(taken, 40, "the burst, and a second's");
+        assert_eq!(taken, 40, "the burst, and the calls of one second");
     }
 
     #[test]

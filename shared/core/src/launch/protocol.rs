@@ -1,4 +1,4 @@
-//! The steps of one launch, decided one at a time.
+//! Decides the steps of one launch, one at a time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,113 +12,117 @@ use super::slots::Taken;
 use crate::ecs::StoppedTask;
 use crate::ecs::TaskRequest;
 
-// The life of an attempt, from when it is recorded: calls begin within 30 s, or whoever calls says so anew; after 4 min without a word
-// somebody else calls; after 40 min nobody does; after 45 min its tasks are searched for, and it is closed.
+// The life of an attempt: a caller starts its call within 30 s of recording `calling`, or records it again. After 4 min
+// without a reply another process may call. 40 min after the attempt was opened the calls end. After 45 min its tasks
+// are looked up, and the attempt is closed.
 
-/// How long after the first call with a client token a repetition is certain to start nothing new. ECS keeps a token for an
-/// hour longer than its tasks, at most 24 hours; clocks may differ, and a call takes its time.
+/// Until this long after the first call with a client token, a repeated call is certain to start nothing new. ECS keeps
+/// a token until an hour after its tasks have stopped, at most 24 hours; the margin allows for clocks that differ and
+/// for the duration of a call.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 const TOKEN_SAFE: SignedDuration = SignedDuration::from_mins(45);
-/// After this no call is made with the token any more, so that what the last one started has got about when it is looked for.
+/// After this, no call is made with the token: when the tasks are looked up at [`TOKEN_SAFE`], ECS must already list
+/// those that the last call started.
 const LAST_CALL: SignedDuration = SignedDuration::from_mins(40);
-/// How long after it said so who calls RunTask may begin a call.
+/// A caller that recorded `calling` must start its call within this time.
 const CALLING: SignedDuration = SignedDuration::from_secs(30);
-/// How long after that the call counts as abandoned: it has had its time, and clocks differ.
+/// This long after `calling` was recorded, a call without a reply counts as abandoned. Leaves time for the call itself
+/// and for clocks that differ.
 const ABANDONED: SignedDuration = SignedDuration::from_mins(4);
-/// How long who reports a conclusion has for it, before somebody else does.
+/// After this, another process may take over reporting a conclusion.
 const REPORTING: SignedDuration = SignedDuration::from_mins(2);
-/// How often tasks are looked up whose state change has not come. ECS shows a stopped task for an hour.
+/// Tasks whose state change has not arrived are described at this interval. ECS shows a stopped task for an hour.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(20);
-/// How long ECS, eventually consistent, may not know a task yet that it has started.
+/// A task that ECS does not know counts as vanished only after this time: ECS is eventually consistent.
 const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_mins(10);
-/// How soon a task that was asked to stop is looked at.
+/// A task that was asked to stop is described again after this time.
 const STOPPING: SignedDuration = SignedDuration::from_mins(3);
-/// How soon one that stands in line looks for itself. Whoever gives slots back wakes it before.
+/// A queued launch re-checks its slots at this interval; normally it is woken when slots are released.
 const IN_LINE: SignedDuration = SignedDuration::from_mins(10);
-/// How long capacity is waited for.
+/// A launch that finds no capacity, or is throttled or at a quota, for this long is dead-lettered.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
-/// How soon a launch is due at the earliest.
+/// A launch is due this long after a write at the earliest.
 const DUE_SOONEST: SignedDuration = SignedDuration::from_secs(30);
-/// How many attempts there are at most: their number has three digits at the end of `startedBy`.
+/// A launch makes at most this many attempts: `startedBy` ends with the attempt's number in three digits.
 const ATTEMPTS_MAX: usize = 900;
 
-/// What to do next.
+/// The next step of a launch, which the driver carries out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Write the record over the version that was read, before anything else.
+    /// Write the record, if the ledger still holds the version that was read. No other step comes before this write.
     Write,
-    /// Note that this is the latest launched event of its object, unless a later one was.
+    /// Record this event as the latest launched event of its object, unless a later one was launched already.
     TakeTurn,
-    /// Take slots, or a place in the line.
+    /// Take slots, or a place in line.
     TakeSlots,
-    /// Call RunTask with exactly this.
+    /// Call RunTask with exactly this request.
     RunTask(Box<TaskRequest>),
     /// Ask ECS to stop these tasks.
     StopTasks(Vec<String>, StopReason),
-    /// Ask ECS how these tasks are.
+    /// Ask ECS for the status of these tasks.
     DescribeTasks(Vec<String>),
-    /// Ask ECS for the running tasks with this starter.
+    /// Ask ECS for the tasks that run, or will run, with this `startedBy`.
     FindTasks(String),
     /// Send the event to the dead-letter queue.
     DeadLetter(Box<DeadLetter>),
-    /// Give the slots back.
+    /// Release the slots.
     ReleaseSlots,
-    /// Nothing until then.
+    /// Wait until this time.
     Wait(Timestamp),
-    /// It has ended.
+    /// Do nothing: the launch has ended.
     Done,
 }
 
-/// What came of a step, or what else became known.
+/// The result of a step, or other news about the launch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// Whether no later event of the object was launched.
+    /// Whether no later event of the object has been launched.
     Turn(bool),
-    /// Whether it has its slots.
+    /// Whether the launch has its slots.
     Slots(Taken),
-    /// What came of RunTask.
+    /// RunTask was called.
     Replied {
-        /// The attempt.
+        /// The attempt's number.
         attempt: u32,
         /// ECS's reply.
         reply: Reply,
     },
     /// ECS was asked to stop these tasks.
     StopAsked(Vec<String>),
-    /// ECS could not be asked to stop tasks.
+    /// The request to stop tasks failed, as far as is known.
     NotStopped,
-    /// How tasks are.
+    /// The status of tasks.
     Seen(Vec<SeenTask>),
-    /// The tasks that run with the starter of an attempt.
+    /// The tasks that run, or will run, with an attempt's `startedBy`.
     Found {
-        /// The attempt.
+        /// The attempt's number.
         attempt: u32,
-        /// The tasks.
+        /// The tasks' ARNs.
         task_arns: Vec<String>,
     },
     /// The event is in the dead-letter queue.
     DeadLettered,
-    /// The slots were given back.
+    /// The slots were released.
     SlotsReleased,
-    /// A later launch takes its place.
+    /// A later launch replaces this one.
     Replaced,
 }
 
-/// How a task is.
+/// A task and its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenTask {
-    /// Its ARN.
+    /// The task's ARN.
     pub arn: String,
-    /// The attempt that started it, where that can be told.
+    /// The attempt that started it, if that is known.
     pub attempt: Option<u32>,
-    /// How it is.
+    /// The task's status.
     pub status: TaskStatus,
 }
 
-/// How a task is.
+/// The status of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskStatus {
-    /// It runs, or will.
+    /// It runs, or will run.
     Alive,
     /// It stopped.
     Stopped(StoppedTask),
@@ -126,27 +130,27 @@ pub enum TaskStatus {
     Missing,
 }
 
-/// A launch under way: its record, and what was done about it here.
+/// A launch in progress: its record, and what this process has done for it.
 ///
-/// Whoever drives it does what [`Protocol::next`] says, and tells what came of it by [`Protocol::hear`], until there is
-/// nothing to do.
+/// The driver carries out [`Protocol::next`] and passes the result to [`Protocol::hear`], until nothing is left to do.
 #[derive(Debug)]
 pub struct Protocol {
     record: LaunchRecord,
     is_written: bool,
-    /// What was heard since the record was read or written, to be heard again if somebody else wrote it meanwhile.
+    /// The answers since the record was last read or written. They are applied again if another process wrote the
+    /// record.
     heard: Vec<Answer>,
     done: Done,
 }
 
-/// What this drive of the launch has done, and does not do again. None of it is in the record.
+/// What this process has done for the launch and does not repeat. None of it is in the record.
 #[derive(Debug, Default)]
 struct Done {
-    /// The record says that somebody calls: it is we.
+    /// The `calling` of the open attempt is this process's own.
     is_caller: bool,
-    /// We have called for the open attempt.
+    /// This process has called RunTask for the open attempt.
     has_called: bool,
-    /// The record says that somebody reports the conclusion: it is we.
+    /// The `concluding` of the record is this process's own.
     is_reporter: bool,
     asked_for_slots: bool,
     released_slots: bool,
@@ -157,29 +161,29 @@ struct Done {
 }
 
 impl Protocol {
-    /// A launch that nobody recorded yet.
+    /// Starts a launch that is not in the ledger yet.
     pub fn begin(record: LaunchRecord) -> Self {
         Self { record, is_written: false, heard: Vec::new(), done: Done::default() }
     }
 
-    /// A launch of the ledger.
+    /// Continues a launch from its record in the ledger.
     pub fn resume(record: LaunchRecord) -> Self {
         Self { record, is_written: true, heard: Vec::new(), done: Done::default() }
     }
 
-    /// The record as it stands.
+    /// Returns the record, with changes that are not written yet.
     pub fn record(&self) -> &LaunchRecord {
         &self.record
     }
 
-    /// Notes that the record is in the ledger, due at this time.
+    /// Notes that the record was written to the ledger with this due time.
     pub fn written(&mut self, due: Timestamp) {
         self.record.due = due;
         self.is_written = true;
         self.heard.clear();
     }
 
-    /// Goes on with the record that somebody else wrote meanwhile, with what was heard since.
+    /// Continues with the record that another process wrote in the meantime, and applies the unwritten answers to it.
     pub fn reload(&mut self, record: LaunchRecord, now: Timestamp) {
         self.record = record;
         self.is_written = true;
@@ -190,22 +194,23 @@ impl Protocol {
         }
     }
 
-    /// Wants the record to be written, even if nothing else has changed.
+    /// Makes [`Step::Write`] the next step, even if nothing has changed.
     pub fn touch(&mut self) {
         self.is_written = false;
     }
 
-    /// Wants the slots back of a launch that has ended.
+    /// Makes a launch that has ended release its slots.
     pub fn reclaim(&mut self) {
         self.done.asked_for_slots = true;
     }
 
-    /// When somebody else has to look at it: not at once, as who drives it is about to go on.
+    /// Returns when the launch is due, if this process does not continue it. That is never at once, as this process is
+    /// about to continue.
     pub fn due(&self, now: Timestamp) -> Timestamp {
         self.until(now).max(later(now, DUE_SOONEST))
     }
 
-    /// When there is something to do again.
+    /// Returns when the next step is possible.
     fn until(&self, now: Timestamp) -> Timestamp {
         let record = &self.record;
         let mut times = Vec::new();
@@ -238,7 +243,7 @@ impl Protocol {
             return Step::Write;
         }
         if self.record.ended.is_some() {
-            // Slots that were taken after somebody else had ended it.
+            // This process took slots after another one had ended the launch.
             return if self.done.asked_for_slots && !self.done.released_slots {
                 Step::ReleaseSlots
             } else {
@@ -267,7 +272,8 @@ impl Protocol {
         Step::Wait(self.until(now))
     }
 
-    /// Decides what needs no answer, so that it is written together with what was heard.
+    /// Makes the decisions that need no further answer, so that one write records them together with the answers so
+    /// far.
     fn settle(&mut self, now: Timestamp) {
         if self.record.ended.is_some() || self.record.concluding.is_some() {
             return;
@@ -286,7 +292,7 @@ impl Protocol {
         }
     }
 
-    /// What has to be asked before the first attempt.
+    /// Returns the step that must precede an attempt: taking the turn, or slots.
     fn gate(&self, now: Timestamp) -> Option<Step> {
         let record = &self.record;
         if record.given_up.is_some() || record.open_attempt().is_some() {
@@ -301,7 +307,7 @@ impl Protocol {
         Some(if self.done.asked_for_slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
     }
 
-    /// Stops what has to be stopped.
+    /// Marks the tasks that have to stop, then returns the step that stops them.
     fn stop(&mut self, now: Timestamp) -> Option<Step> {
         let is_replaced = self.record.given_up == Some(GivenUp::Replaced);
         let timeout = self.record.timeout();
@@ -327,7 +333,7 @@ impl Protocol {
         Some(Step::StopTasks(same.map(|task| task.arn.clone()).collect(), reason))
     }
 
-    /// Makes the open attempt's call, while that is safe.
+    /// Returns the step that makes the open attempt's call, while that is safe.
     fn call(&mut self, number: u32, now: Timestamp) -> Option<Step> {
         let attempt = self.record.attempts.get(number as usize)?;
         if now.duration_since(attempt.opened) >= TOKEN_SAFE {
@@ -336,7 +342,7 @@ impl Protocol {
             }
             let why = in_doubt(number, attempt);
             self.close(number, Reply::Nothing { message: "none was recorded".to_owned() });
-            // Even of one that was to be replaced, somebody must know.
+            // This overwrites `Replaced`: also a launch that is being replaced must be dead-lettered if it is in doubt.
             self.set(|record| record.given_up = Some(GivenUp::Failed(why)));
             return Some(Step::Write);
         }
@@ -348,7 +354,7 @@ impl Protocol {
             Some(elapsed) if self.done.is_caller && elapsed < CALLING => {}
             Some(elapsed) if !self.done.is_caller && elapsed < ABANDONED => return None,
             caller => {
-                // Whoever called before us may have started tasks.
+                // The previous caller may have started tasks.
                 let is_taken_over = caller.is_some() && !self.done.is_caller;
                 self.done.is_caller = true;
                 let attempt = &mut self.record.attempts[number as usize];
@@ -393,7 +399,7 @@ impl Protocol {
         self.is_written = false;
     }
 
-    /// What it came to, when nothing runs any more and nothing is to be started.
+    /// Returns the conclusion, once no task runs and none is to be started.
     fn conclusion(&self, now: Timestamp) -> Option<Conclusion> {
         let record = &self.record;
         if self.alive().next().is_some() || record.open_attempt().is_some() {
@@ -424,7 +430,7 @@ impl Protocol {
         if let Outcome::DeadLettered(reason) = &conclusion.outcome
             && !self.done.sent_letter
         {
-            // Recorded first, so that of two who come to this only one sends it; and of those who find it abandoned, one.
+            // The conclusion is recorded before the letter is sent, so that only one of several processes sends it.
             if !self.done.is_reporter {
                 if self.record.concluding.is_some() && now.duration_since(conclusion.at) < REPORTING {
                     return Step::Wait(self.until(now));
@@ -445,18 +451,18 @@ impl Protocol {
         Step::Write
     }
 
-    /// Takes in what came of a step, or what else became known. Heard twice, it changes nothing the second time.
+    /// Applies an answer. Applying it a second time changes nothing.
     pub fn hear(&mut self, answer: Answer, now: Timestamp) {
         match &answer {
             Answer::SlotsReleased => return self.done.released_slots = true,
             Answer::NotStopped => return self.done.stop_failed = true,
             Answer::DeadLettered => return self.done.sent_letter = true,
             _ if self.record.ended.is_some() => {
-                // Too late to matter, except that what was taken must be given back.
+                // The answer is too late to matter, except that slots that were taken must be released.
                 self.done.asked_for_slots |= matches!(answer, Answer::Slots(Taken::Held | Taken::Waiting { .. }));
                 return;
             }
-            // Somebody else got further meanwhile: with a turn and slots of the same launch.
+            // Another process has got further with the same launch.
             Answer::Turn(_) if !self.record.attempts.is_empty() => {}
             Answer::Turn(_) if self.record.is_latest => {}
             Answer::Turn(true) => self.set(|record| record.is_latest = true),
@@ -506,7 +512,7 @@ impl Protocol {
             return;
         }
         let verdict = reply.verdict(attempt.count);
-        // While an earlier call may have started them, an error of a later one proves nothing.
+        // While an earlier call may have started the tasks, an error of a later call proves nothing.
         let proves_nothing = attempt.in_doubt && !reply.is_of_token();
         if proves_nothing || matches!(verdict, Verdict::Busy { .. } | Verdict::InDoubt) {
             return self.undecided(number, reply, verdict == Verdict::InDoubt, now);
@@ -521,7 +527,7 @@ impl Protocol {
         }
     }
 
-    /// The same call again, in a while.
+    /// Schedules the same call again.
     fn undecided(&mut self, number: u32, reply: &Reply, in_doubt: bool, now: Timestamp) {
         let attempt = &mut self.record.attempts[number as usize];
         let (times, since) = attempt.undecided.as_ref().map_or((1, now), |before| (before.times + 1, before.since));
@@ -537,20 +543,18 @@ impl Protocol {
         attempt.opened = now;
         if now.duration_since(since) >= GIVE_UP {
             self.close(number, reply.clone());
-            self.give_up(GivenUp::Failed(format!(
-                "ECS would not start tasks since {since}; the last reply was: {reply}"
-            )));
+            self.give_up(GivenUp::Failed(format!("ECS has not accepted the call since {since}; last reply: {reply}")));
         }
     }
 
-    /// Leaves the call to somebody else, as there is no time left for it.
+    /// Leaves the call to another process, because this one has no time left for it.
     pub fn leave(&mut self) {
         let Some(number) = self.record.open_attempt().filter(|_| self.done.is_caller && !self.done.has_called) else {
             return;
         };
         let attempt = &mut self.record.attempts[number as usize];
         if attempt.undecided.is_none() && !attempt.in_doubt {
-            // Nobody has ever called.
+            // No process has called for this attempt.
             self.record.attempts.pop();
         } else {
             attempt.calling = None;
@@ -559,8 +563,8 @@ impl Protocol {
         self.is_written = false;
     }
 
-    /// Begins a launch anew that ended in a dead letter, as somebody wants it who sends that letter again: what is missing is asked
-    /// for, with new tokens.
+    /// Reopens a launch that ended in a dead letter, because that letter is redriven: the missing and the failed tasks
+    /// are requested, with new tokens.
     pub fn reopen(&mut self) {
         let has_failed = |conclusion: &Conclusion| matches!(conclusion.outcome, Outcome::DeadLettered(_));
         if !self.record.ended.as_ref().is_some_and(has_failed) {
@@ -581,14 +585,14 @@ impl Protocol {
         self.is_written = false;
     }
 
-    /// After the last rung, the first is tried again in a while: for a day.
+    /// Delays the next attempt if the last rung had no capacity either: the first rung is tried again later, for a day.
     fn short_of_capacity(&mut self, reply: &Reply, now: Timestamp) {
         let record = &mut self.record;
         let before = record.reopened.unwrap_or_default().attempts;
         let short = record.attempts.iter().skip(before).rev().take_while(|attempt| is_short(attempt));
         let since = short.clone().last().map_or(now, |first| first.opened);
         if now.duration_since(since) >= GIVE_UP || record.attempts.len() >= ATTEMPTS_MAX {
-            let reason = format!("there was no capacity since {since}; the last reply was: {reply}");
+            let reason = format!("ECS has had no capacity since {since}; last reply: {reply}");
             return self.give_up(GivenUp::Failed(reason));
         }
         let rungs = record.capacity.len().max(1);
@@ -623,7 +627,7 @@ impl Protocol {
         self.retry(&arn, now);
     }
 
-    /// Lets another task take the place of one that failed, if the config wants it.
+    /// Marks a failed task to be replaced by another one, if its `retry` covers the failure.
     fn retry(&mut self, arn: &str, now: Timestamp) {
         let record = &mut self.record;
         let count = record.count();
@@ -656,7 +660,7 @@ impl Protocol {
         }
     }
 
-    /// Every task of an attempt is known: its reply is not needed any more.
+    /// Closes an attempt without its reply, once all of its tasks are known.
     fn close_if_complete(&mut self, number: u32) {
         let of_attempt = self.record.tasks.iter().filter(|task| task.attempt == number);
         let task_arns: Vec<String> = of_attempt.map(|task| task.arn.clone()).collect();
@@ -690,30 +694,34 @@ impl Protocol {
     }
 }
 
-/// Why an attempt is given up whose result nobody knows.
+/// The words of a dead letter whose launch may have started its tasks.
+pub const IN_DOUBT: &str = "it is unknown whether";
+
+/// Returns the reason for giving up an attempt whose result is unknown.
 fn in_doubt(number: u32, attempt: &Attempt) -> String {
     let why = match &attempt.undecided {
-        Some(undecided) => format!("the last reply was: {}", undecided.reply),
-        None => "whoever called did not live to record the reply".to_owned(),
+        Some(undecided) => format!("last reply: {}", undecided.reply),
+        None => "the caller ended before it recorded the reply".to_owned(),
     };
     let opened = attempt.opened;
     format!(
-        "nobody knows whether the tasks of attempt {number}, of {opened}, were started, and asking again may start them twice; {why}"
+        "{IN_DOUBT} attempt {number}, opened at {opened}, started its tasks, and another call could start them twice; \
+         check in ECS before you redrive this letter; {why}"
     )
 }
 
-/// Whether an attempt ended for want of capacity.
+/// Returns whether an attempt ended because ECS had too little capacity.
 fn is_short(attempt: &Attempt) -> bool {
     attempt.reply.as_ref().is_some_and(|reply| reply.verdict(attempt.count) == Verdict::NextRung)
 }
 
-/// Twice as long each time, up to a limit.
+/// Returns a pause that doubles with each time, up to a limit.
 fn backoff(first: SignedDuration, times: u32, max: SignedDuration) -> SignedDuration {
     let factor = 1_i32.checked_shl(times.saturating_sub(1)).unwrap_or(i32::MAX).max(1);
     first.checked_mul(factor).unwrap_or(max).min(max)
 }
 
-/// A time, later by a duration; at most the last there is.
+/// Returns `time` plus `duration`, or `time` itself if the sum is out of range.
 pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     time.checked_add(duration).unwrap_or(time)
 }

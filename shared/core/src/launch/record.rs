@@ -1,4 +1,4 @@
-//! What the ledger remembers of a launch: everything that going on with it needs, so that no config is asked again.
+//! The record of a launch in the ledger. It holds everything that is needed to continue the launch without the config.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,126 +10,128 @@ use crate::environment;
 use crate::event::identity::{CallId, Identity, LaunchKey};
 use crate::text::decode::choice;
 
-/// The version of a record's form.
+/// The version of the record's format.
 pub(crate) const VERSION: u32 = 1;
 
-/// One launch: what is to be started, what was tried, and what came of it.
+/// The record of one launch: what to start, what was tried, and the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRecord {
-    /// The version of this form: 1.
+    /// The version of this format: 1.
     pub version: u32,
-    /// What it is called.
+    /// The launch's name in the ledger.
     pub key: LaunchKey,
     /// The name of the task that the route runs.
     pub task: String,
-    /// The element of the event's list that it is for.
+    /// The position of the event's element that the launch is for, in a route with `for_each`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// Which of the calls that the task's copies need.
+    /// The number of this launch, from 0, among those that share the task's `count`: one RunTask call starts at most
+    /// ten.
     #[serde(default)]
     pub slice: u32,
     /// The event's id.
     pub event_id: String,
-    /// What repeated deliveries of the event share.
+    /// The event's identity, which repeated deliveries share.
     pub identity: Identity,
-    /// The event itself.
+    /// A copy of the event.
     pub event: EventCopy,
-    /// The version of the config that decided.
+    /// The version of the config that planned the launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_etag: Option<String>,
-    /// What the first attempt asks for.
+    /// The request of the first attempt. Later attempts derive theirs from it.
     pub request: TaskRequest,
-    /// The capacity that attempts try in turn; none: what the request says.
+    /// The rungs of the capacity ladder, which attempts try in turn. If empty, the request's own capacity applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity: Vec<Capacity>,
-    /// How long a task may run before it is stopped.
+    /// The seconds after which a running task is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i64>,
-    /// When a task that failed is started again.
+    /// When to start a failed task again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// How many run at once.
+    /// The limit on the tasks that run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
-    /// The object that it is about, if older events of it are to be ignored.
+    /// The order of the events of one S3 object, if the route ignores older events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
-    /// When it was first recorded.
+    /// When the record was created.
     pub created: Timestamp,
-    /// Whether it has its slots, or stands in line.
+    /// Whether the launch has its slots, or waits in line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
-    /// Whether no later event of its object was launched before.
+    /// Whether this is the latest launched event of its object, as far as was known before the first attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_latest: bool,
-    /// What was tried, in order.
+    /// The attempts, in order.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
-    /// Every task that was started.
+    /// Every task that is known to have been started.
     #[serde(default)]
     pub tasks: Vec<LaunchedTask>,
-    /// How many attempts and retries there were when its dead letter was sent again: what came before counts no more.
+    /// The attempts and retries before the launch's dead letter was redriven. They no longer count against the limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reopened: Option<Reopened>,
-    /// No attempt is made before this.
+    /// The next attempt is not made before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Why no attempt is made any more.
+    /// Why no further attempt is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<GivenUp>,
-    /// When somebody must look at it again: there is an entry of this time among those that are due.
+    /// When the sweep must look at the launch again. The ledger has a due entry for this time.
     pub due: Timestamp,
-    /// What it comes to, while that is being reported.
+    /// The conclusion while it is being reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concluding: Option<Conclusion>,
-    /// What it came to.
+    /// The conclusion, once the launch has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Conclusion>,
 }
 
-/// The event of a launch.
+/// A copy of a launch's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventCopy {
-    /// Its JSON.
+    /// The event's JSON.
     Text(String),
-    /// Where its JSON is.
+    /// The URI of the event's JSON.
     Uri(String),
 }
 
-/// One attempt to start what is missing. Its parameters never change.
+/// One attempt to start the missing tasks. Its parameters never change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// How many tasks it asks for.
+    /// How many tasks the attempt asks for.
     pub count: u32,
-    /// Which capacity it asks for, by its position.
+    /// The rung of the capacity ladder, by its position.
     pub rung: usize,
     /// RunTask's idempotency key.
     pub client_token: String,
-    /// When it was recorded, before the first call; later, if since then it is certain that no call started anything.
+    /// When the attempt was recorded, before its first call. Moved forward whenever it is certain that no call so far
+    /// has started anything.
     pub opened: Timestamp,
-    /// Whether a call may have started tasks that nobody knows of.
+    /// Whether a call may have started tasks that are not recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
-    /// Since when somebody calls: nobody else does for a while.
+    /// When the current caller announced its call. Other processes do not call for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling: Option<Timestamp>,
-    /// The reply that decided it.
+    /// The reply that settled the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
-    /// The last reply that left it open, and when to call again.
+    /// The last reply that left the attempt open, and when to call again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<Undecided>,
 }
 
-/// A reply that decides nothing.
+/// A reply that leaves an attempt open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undecided {
     /// The reply.
     pub reply: Reply,
-    /// How many there were of this attempt.
+    /// How many such replies the attempt had.
     pub times: u32,
-    /// When the first came.
+    /// When the first of them came.
     pub since: Timestamp,
     /// When to call again.
     pub again: Timestamp,
@@ -138,118 +140,118 @@ pub struct Undecided {
 /// A task of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchedTask {
-    /// Its ARN.
+    /// The task's ARN.
     pub arn: String,
-    /// The attempt that started it.
+    /// The number of the attempt that started it.
     pub attempt: u32,
-    /// Since when it is known.
+    /// When the task was first seen.
     pub since: Timestamp,
-    /// Why it is to be stopped.
+    /// Why the task has to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopReason>,
-    /// Whether ECS was asked to stop it.
+    /// Whether ECS was asked to stop the task.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop_asked: bool,
-    /// How it stopped.
+    /// How the task stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<StoppedTask>,
-    /// Whether another task takes its place.
+    /// Whether another task replaces this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retried: bool,
 }
 
 impl LaunchedTask {
-    /// Whether it runs, or will, as far as is known.
+    /// Returns whether the task runs or will run, as far as is known.
     pub fn is_alive(&self) -> bool {
         self.stopped.is_none()
     }
 }
 
-/// Where a launch stood when its dead letter was sent again.
+/// The progress of a launch when its dead letter was redriven.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reopened {
-    /// How many attempts there were.
+    /// The number of attempts.
     pub attempts: usize,
-    /// How many tasks had others in their places.
+    /// The number of tasks that a retry had replaced.
     pub retried: u32,
 }
 
-/// How many tasks of a route run at once.
+/// The limit on the tasks of a route that run at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// The name of the object that holds the slots: the route's, and a hash of its key.
+    /// The name of the object that holds the slots: the route's name, and a hash of the rendered `key`.
     pub slots: String,
-    /// How many tasks.
+    /// The most tasks that run at once.
     pub max: u32,
-    /// What becomes of a launch that finds no slot.
+    /// What happens to a launch that finds too few slots free.
     pub when_full: WhenFull,
 }
 
 choice! {
-    /// What becomes of a launch that finds all slots taken.
+    /// What happens to a launch that would exceed `max`.
     pub enum WhenFull {
-        /// It waits, in the order of arrival, and is started when slots are free.
+        /// The launch waits. Waiting launches start in the order of arrival, as tasks end.
         Queue = "queue",
-        /// It is not started; that is recorded.
+        /// The launch is recorded as skipped, and starts nothing.
         Skip = "skip",
-        /// The oldest task is stopped, and it is started when that has stopped. One that waits makes place for a later one.
+        /// The oldest launch's tasks are stopped, and the new launch starts when they have stopped. A launch that still
+        /// waits gives way to a later one.
         Replace = "replace",
     }
 }
 
-/// Where a launch stands.
+/// Whether a launch has its slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
     /// It has its slots.
     Held,
-    /// It stands in line.
+    /// It waits in line.
     Waiting,
 }
 
-/// What orders the events of one object in S3.
+/// The place of an event among the events of one S3 object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
-    /// The name of the ledger's object for it: the route's, and a hash of bucket and key.
+    /// The name of the ledger entry for the S3 object: the route's name, and a hash of bucket and key.
     pub name: String,
-    /// The event's own place in the order.
+    /// The event's `sequencer`.
     pub sequencer: String,
 }
 
-/// Why no attempt is made any more.
+/// Why a launch makes no further attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GivenUp {
-    /// Nothing is to be started.
+    /// The route's settings rule the launch out.
     Skipped(Skipped),
-    /// A later launch takes its place.
+    /// A later launch replaces this one.
     Replaced,
-    /// An earlier call, with other parameters, started what it asked for.
+    /// An earlier call with the same token, but other parameters, has started tasks.
     Settled,
-    /// It will not do, however often it is tried.
+    /// A further attempt would not help, for this reason.
     Failed(String),
 }
 
-/// What a launch came to, or comes to.
+/// The final result of a launch, and when it was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Conclusion {
-    /// When that was decided.
     pub at: Timestamp,
-    /// What.
     pub outcome: Outcome,
 }
 
-/// What a launch came to.
+/// The final result of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every task ran and ended well.
+    /// Every task succeeded.
     Succeeded,
-    /// Tasks were stopped by somebody, on purpose.
+    /// A person or a program stopped tasks through `StopTask`; no task failed.
     Stopped,
-    /// Tasks were stopped, or not started, for a later launch.
+    /// Tasks were stopped, or not started, because a later launch replaced this one.
     Replaced,
-    /// Nothing was started, as the route wants it.
+    /// Nothing was started, because of the route's settings.
     Skipped(Skipped),
     /// The event is in the dead-letter queue, for this reason.
     DeadLettered(String),
@@ -259,18 +261,18 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skipped {
-    /// As many tasks of the route ran as may.
+    /// The route already ran as many tasks as its `concurrency` allows.
     Full,
-    /// A later event of the same object was launched before.
+    /// A later event of the same object had already been launched.
     Older,
-    /// It stood in line, and a later one came.
+    /// The launch waited in line and gave way to a later one.
     Superseded,
 }
 
 impl Sequence {
-    /// Whether an event with this sequencer happened before one with the other.
+    /// Returns whether an event with `sequencer` happened before one with `other`.
     ///
-    /// The shorter is padded with zeros on its right, then they compare as texts.
+    /// The shorter text is padded with zeros on the right, then the two are compared as texts.
     /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
     pub fn is_before(sequencer: &str, other: &str) -> bool {
         let length = sequencer.len().max(other.len());
@@ -280,47 +282,47 @@ impl Sequence {
 }
 
 impl LaunchRecord {
-    /// Reads a record.
+    /// Parses a record.
     ///
     /// # Errors
-    /// It is none of ours, or of another version.
+    /// The text is not a launch record, or the record has another version.
     pub fn parse(text: &str) -> Result<Self, String> {
         let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match record.version {
             VERSION => Ok(record),
-            version => Err(format!("a record of version {version}, this reads version {VERSION}")),
+            version => Err(format!("it has version {version}; this ecs-trigger reads version {VERSION}")),
         }
     }
 
-    /// The record as it lies in the ledger.
+    /// Returns the record as the ledger stores it.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// How many tasks it starts.
+    /// Returns how many tasks the launch starts.
     pub fn count(&self) -> u32 {
         self.request.count.unwrap_or(1)
     }
 
-    /// What a task has come to, if it has stopped: judged by the containers that the config names.
+    /// Returns the fate of a task that has stopped. The containers that the config names decide.
     pub fn fate(&self, task: &LaunchedTask) -> Option<Fate> {
         let containers = &self.request.overrides.container_overrides;
         let judged: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged))
     }
 
-    /// How many tasks have others in their places.
+    /// Returns how many tasks a retry has replaced or will replace.
     pub fn retried(&self) -> u32 {
         u32::try_from(self.tasks.iter().filter(|task| task.retried).count()).unwrap_or(u32::MAX)
     }
 
-    /// The number of the last attempt, if it has no reply yet.
+    /// Returns the number of the last attempt, if it has no reply yet.
     pub fn open_attempt(&self) -> Option<u32> {
         let last = u32::try_from(self.attempts.len()).ok()?.checked_sub(1)?;
         self.attempts.last().filter(|attempt| attempt.reply.is_none()).map(|_| last)
     }
 
-    /// How many tasks are neither there, nor asked for by an open attempt.
+    /// Returns how many tasks neither exist nor are requested by an open attempt.
     pub fn missing(&self) -> u32 {
         let there = self.tasks.iter().filter(|task| !task.retried);
         let asked = self.open_attempt().and_then(|number| self.attempts.get(number as usize)).map_or(0, |attempt| {
@@ -330,7 +332,7 @@ impl LaunchRecord {
         self.count().saturating_sub(u32::try_from(there.count()).unwrap_or(u32::MAX)).saturating_sub(asked)
     }
 
-    /// The client token of an attempt.
+    /// Returns the client token of an attempt.
     pub fn client_token(&self, attempt: u32) -> String {
         CallId {
             cluster: self.request.cluster.as_deref().unwrap_or("default"),
@@ -344,7 +346,7 @@ impl LaunchRecord {
         .client_token()
     }
 
-    /// What an attempt asks of ECS: the same at every call.
+    /// Returns an attempt's request to ECS, which is the same at every call.
     pub fn request_of(&self, number: u32, attempt: &Attempt) -> TaskRequest {
         let mut request = self.request.clone();
         if let Some(capacity) = self.capacity.get(attempt.rung) {
@@ -365,7 +367,7 @@ impl LaunchRecord {
         request
     }
 
-    /// How long a task may run.
+    /// Returns how long a task may run.
     pub fn timeout(&self) -> Option<SignedDuration> {
         self.timeout_seconds.map(SignedDuration::from_secs)
     }

@@ -1,50 +1,50 @@
-//! What came of a RunTask call, and what that means for the launch.
+//! The reply to a RunTask call, and what it means for the launch.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What came of one RunTask call, as ECS said it.
+/// The result of one RunTask call, as ECS reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// A reply that is no error. It may hold failures nevertheless, even nothing else.
+    /// The call succeeded. Some or all tasks may have failed to start nevertheless.
     Tasks {
         /// The tasks that were started.
         task_arns: Vec<String>,
-        /// Those that were not.
+        /// The tasks that were not started.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         failures: Vec<Failure>,
     },
-    /// An error of ECS.
+    /// ECS returned an error.
     Error {
-        /// Its name, such as `ClusterNotFoundException`.
+        /// The error's name, such as `ClusterNotFoundException`.
         code: String,
-        /// Its message.
+        /// The error's message.
         message: String,
-        /// For a `ConflictException`, the tasks that the client token started before.
+        /// For a `ConflictException`, the tasks that an earlier call with the client token started.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         resource_ids: Vec<String>,
         /// Whether the status was 5xx: ECS itself failed, and may have started the tasks.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         of_server: bool,
     },
-    /// No reply came, or none that can be read: nobody knows whether anything was started.
+    /// No readable reply came: it is unknown whether anything was started.
     Nothing {
         /// What happened instead.
         message: String,
     },
 }
 
-/// An entry of RunTask's `failures`: a task that was not started, within a reply that is no error.
+/// An entry of RunTask's `failures`: a task that was not started although the call returned no error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The container instance it failed on.
+    /// The container instance on which it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
     /// The reason, such as `RESOURCE:MEMORY`.
     pub reason: String,
-    /// More about it.
+    /// More details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -61,11 +61,11 @@ impl fmt::Display for Reply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tasks { failures, .. } if failures.is_empty() => {
-                formatter.write_str("neither failures nor all tasks")
+                formatter.write_str("ECS started fewer tasks than requested and gave no reason")
             }
             Self::Tasks { failures, .. } => {
                 let failures: Vec<String> = failures.iter().map(Failure::to_string).collect();
-                write!(formatter, "ECS could not start every task: {}", failures.join("; "))
+                write!(formatter, "ECS could not start all tasks: {}", failures.join("; "))
             }
             Self::Error { code, message, .. } => write!(formatter, "{code}: {message}"),
             Self::Nothing { message } => write!(formatter, "no reply: {message}"),
@@ -76,24 +76,26 @@ impl fmt::Display for Reply {
 /// What a reply means for the launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every task that was asked for was started.
+    /// Every requested task was started.
     Launched,
-    /// An earlier call with the same client token had started them.
+    /// An earlier call with the same client token had started tasks.
     AlreadyLaunched,
-    /// Some or all were definitely not started, for want of capacity: the next attempt asks for what is missing.
+    /// Some or all tasks were definitely not started, because there was too little capacity. The next attempt asks for
+    /// the missing ones.
     NextRung,
-    /// They were definitely not started, as there are too many calls or tasks: the same call again, later.
+    /// The tasks were definitely not started, because there are too many calls or tasks. The same call is repeated
+    /// later.
     Busy {
-        /// Whether it is calls that there are too many of.
+        /// Whether there were too many calls.
         throttled: bool,
     },
-    /// Nobody knows whether they were started: the same call again, with the same client token.
+    /// It is unknown whether the tasks were started. The same call is repeated, with the same client token.
     InDoubt,
-    /// They were not started, and trying again changes nothing.
+    /// The tasks were not started, and trying again would not help.
     Permanent,
 }
 
-/// Errors that say that the call itself is wrong, or not allowed.
+/// The errors that mean that the call itself is wrong, or not allowed.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 const PERMANENT: [&str; 11] = [
     "AccessDeniedException",
@@ -109,21 +111,21 @@ const PERMANENT: [&str; 11] = [
     "ValidationException",
 ];
 
-/// Words by which an error says that there were too many calls. Amazon EC2's reach us within an `InvalidParameterException`,
-/// whose name says nothing of it.
+/// Parts of an error's message that mean throttling. Amazon EC2's throttling arrives as an `InvalidParameterException`,
+/// so the error's name is not enough.
 const THROTTLED: [&str; 3] = ["rate exceeded", "errorcode: throttling", "too many requests"];
 
-/// Names of errors that say so.
+/// Parts of an error's name that mean throttling.
 const THROTTLING: [&str; 3] = ["throttl", "toomanyrequests", "requestlimitexceeded"];
 
-/// Words by which a `ClientException` says that a quota is used up: the tasks that hold it end.
+/// Parts of a `ClientException`'s message that mean that a quota is used up. Tasks that use it end, so waiting helps.
 const QUOTA: [&str; 4] = ["quota", "limit", "exceeded", "provisioning"];
 
-/// Words by which an error says that there is no capacity for the tasks just now.
+/// Parts of an error's message that mean that there is no capacity at the moment.
 const CAPACITY: [&str; 2] = ["capacity is unavailable", "no container instances were found"];
 
 impl Reply {
-    /// What the reply means, if `asked` tasks were asked for.
+    /// Returns what the reply means for a call that asked for `asked` tasks.
     pub fn verdict(&self, asked: u32) -> Verdict {
         match self {
             Self::Tasks { task_arns, failures } if task_arns.is_empty() && failures.is_empty() => Verdict::InDoubt,
@@ -131,7 +133,7 @@ impl Reply {
             Self::Tasks { .. } => Verdict::NextRung,
             Self::Nothing { .. } | Self::Error { of_server: true, .. } => Verdict::InDoubt,
             Self::Error { code, resource_ids, .. } if code == "ConflictException" => match resource_ids.is_empty() {
-                // Without its proof a conflict says nothing.
+                // A conflict that names no tasks does not prove that any were started.
                 true => Verdict::InDoubt,
                 false => Verdict::AlreadyLaunched,
             },
@@ -139,12 +141,13 @@ impl Reply {
         }
     }
 
-    /// Whether it is about this very token: no error that ECS gives before it looks at the token.
+    /// Returns whether the reply is about this client token, and not an error that ECS returns before it checks the
+    /// token.
     pub(super) fn is_of_token(&self) -> bool {
         matches!(self, Self::Tasks { .. }) || !self.task_arns().is_empty()
     }
 
-    /// The tasks that run, as far as the reply tells.
+    /// Returns the started tasks that the reply names.
     pub fn task_arns(&self) -> &[String] {
         match self {
             Self::Tasks { task_arns, .. } => task_arns,

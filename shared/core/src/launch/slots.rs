@@ -1,7 +1,7 @@
-//! How many tasks of a route run at once: its slots, and who waits for one.
+//! The slots of a route, which limit how many tasks run at once, and the line of launches that wait for them.
 //!
-//! One object of the ledger holds the slots of one route and key. It is only ever replaced as the version that was read, so
-//! that what is decided here holds under any interleaving.
+//! One object of the ledger holds the slots of one route and key. A write replaces only the version that was read, so
+//! the decisions here are correct under any interleaving.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,21 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::record::{Concurrency, WhenFull};
 use crate::event::identity::LaunchKey;
 
-/// How many launches may wait for the slots of one key: the list is written anew with every change.
+/// When this many launches wait for the slots of one key, the next one is dead-lettered. Every change rewrites the
+/// whole list.
 pub const WAITING_MAX: usize = 5_000;
 
 /// The slots of one route and key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slots {
-    /// Launches that have their slots, the oldest first.
+    /// The launches that have their slots, the oldest first.
     pub holders: Vec<Holder>,
-    /// Launches that wait, the first in line first.
+    /// The launches that wait, the first in line first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiter>,
-    /// How many tasks may run.
+    /// The most tasks that may run at once.
     #[serde(default)]
     pub max: u32,
-    /// When the sweep looks whether every holder is still there.
+    /// When the sweep checks that no holder has ended or is missing from the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
 }
@@ -33,9 +34,9 @@ pub struct Slots {
 pub struct Holder {
     /// The launch.
     pub launch: LaunchKey,
-    /// How many tasks it runs.
+    /// How many tasks the launch runs.
     pub tasks: u32,
-    /// Whether it is being stopped for another.
+    /// Whether the launch is being stopped to make room for another.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopping: bool,
 }
@@ -45,32 +46,32 @@ pub struct Holder {
 pub struct Waiter {
     /// The launch.
     pub launch: LaunchKey,
-    /// How many tasks it will run.
+    /// How many tasks the launch will run.
     pub tasks: u32,
 }
 
-/// Whether a launch has its slots.
+/// The result of asking for a launch's slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
-    /// It has.
+    /// The launch has its slots.
     Held,
-    /// It stands in line.
+    /// The launch waits in line.
     Waiting {
-        /// The launches that have to be stopped for those in line.
+        /// The launches that have to be stopped to make room for those in line.
         stop: Vec<LaunchKey>,
     },
-    /// All slots are taken, and it does not wait.
+    /// Too few slots are free, and the launch does not wait.
     Full,
-    /// It stood in line, and made place for a later one.
+    /// The launch waited in line and gave way to a later one.
     Superseded,
-    /// The line is too long to stand in.
+    /// The line is full.
     LineFull,
 }
 
 impl Slots {
-    /// Takes slots for a launch, or a place in the line. Asked again, a launch keeps what it has.
+    /// Takes slots for a launch, or a place in line. A launch that asks again keeps what it has.
     ///
-    /// `waited`: whether the launch was told before that it stands in line.
+    /// `waited` is whether an earlier answer to the launch was [`Taken::Waiting`].
     pub fn take(&mut self, launch: &LaunchKey, tasks: u32, concurrency: &Concurrency, waited: bool) -> Taken {
         self.max = concurrency.max;
         if self.holders.iter().any(|holder| holder.launch == *launch) {
@@ -99,7 +100,8 @@ impl Slots {
         Taken::Waiting { stop: stopping.map(|holder| holder.launch.clone()).collect() }
     }
 
-    /// Gives a launch's slots back, or its place in the line, and hands what is free to the next in line: these.
+    /// Releases a launch's slots, or its place in line, and gives the free slots to the next launches in line. Returns
+    /// those launches.
     pub fn release(&mut self, launch: &LaunchKey) -> Vec<LaunchKey> {
         self.holders.retain(|holder| holder.launch != *launch);
         self.waiting.retain(|waiter| waiter.launch != *launch);
@@ -112,13 +114,13 @@ impl Slots {
         woken
     }
 
-    /// How many tasks run, or may.
+    /// Returns how many slots are taken.
     pub fn used(&self) -> u32 {
         self.holders.iter().map(|holder| holder.tasks).sum()
     }
 
-    /// Lets the later ones have the slots of the oldest: those in line that do not fit any more leave it, oldest first, and as
-    /// many holders as the others need are to be stopped.
+    /// Makes room for the latest launches. Launches in line that no longer fit leave it, the oldest first. Then as many
+    /// holders are marked to be stopped as the rest of the line needs, the oldest first.
     fn make_place(&mut self) {
         let max = self.max;
         let waiting = |slots: &Self| slots.waiting.iter().map(|waiter| waiter.tasks).sum::<u32>();

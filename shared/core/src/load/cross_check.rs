@@ -1,4 +1,4 @@
-//! Whether what stands in one place of the config fits what stands in others.
+//! Checks that relate one part of the config to another.
 
 use jiff::Timestamp;
 
@@ -12,9 +12,9 @@ use crate::text::Spanned;
 use crate::text::diagnostic::{Diagnostic, hint};
 
 impl Loader<'_> {
-    /// Warns of names that a route's events never have, in templates of the tasks that it runs.
+    /// Warns of templates that use a name which the route's events never have.
     pub(super) fn names_of_templates(&mut self, routes: &[Route], tasks: &[Task]) {
-        // What no event has was an error already.
+        // A name that no event has was reported as an error when the template was parsed.
         let known = all_fields();
         for route in routes {
             let mut given = [EVENT_FIELDS, if route.for_each.is_some() { ELEMENT_FIELDS } else { &[] }].concat();
@@ -31,8 +31,8 @@ impl Loader<'_> {
                 let is_missing = |name: &&str| !given.contains(name) && known.contains(name);
                 let missing = template.names().iter().map(String::as_str).filter(is_missing);
                 for name in missing {
-                    let message = format!("the events of the route `{}` never have `{name}`", route.name);
-                    let help = "run another task by this route, or give a default, as in `{{ name | default('-') }}`";
+                    let message = format!("events of the route `{}` never have `{name}`", route.name);
+                    let help = "run another task in this route, or add a default, as in `{{ name | default('-') }}`";
                     self.problems.push(Diagnostic::warning(template.span, message).help(help));
                 }
             }
@@ -45,12 +45,13 @@ impl Loader<'_> {
         for test in file.tests.iter().flatten() {
             let given = [test.event.is_some(), test.message.is_some(), test.firing.is_some()];
             if given.iter().filter(|given| **given).count() != 1 && self.is_read_whole(test.span) {
-                let message = "a test has exactly one of `event`, `message` and `firing`";
+                let message = "a test needs exactly one of `event`, `message` and `firing`";
                 self.problems.push(Diagnostic::error(test.name.span, message).help("write one of them"));
             }
             if let Some(firing) = test.firing.as_ref().filter(|firing| firing.time.parse::<Timestamp>().is_err()) {
-                let problem = Diagnostic::error(firing.time.span, format!("`{}` is no time", firing.time.value));
-                self.problems.push(problem.help("write one such as `2026-01-31T03:00:00Z`"));
+                let problem =
+                    Diagnostic::error(firing.time.span, format!("`{}` is not a valid time", firing.time.value));
+                self.problems.push(problem.help("write for example `2026-01-31T03:00:00Z`"));
             }
             if let Some(Spanned { value: Expect::Launches(launches), .. }) = &test.expect {
                 for launch in launches {
@@ -61,45 +62,44 @@ impl Loader<'_> {
         }
     }
 
-    /// Warns of an expected name that nothing bears. A test that cannot pass is no reason to refuse the config where it is in
-    /// force: with another environment it may.
+    /// Warns of an expected name that the config does not define. It is not an error: a test that cannot pass must not
+    /// disable a deployed config, and with other environment variables the config may define the name.
     fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
         if !names.contains(&name.as_str()) {
             let hint = hint(name, names.iter().copied());
-            let problem = Diagnostic::warning(name.span, format!("there is no {what} `{}`{hint}", name.value));
-            self.problems.push(problem.help("the test cannot pass; name one of this config"));
+            let problem = Diagnostic::warning(name.span, format!("unknown {what} `{}`{hint}", name.value));
+            self.problems.push(problem.help("write a name that this config defines: otherwise the test cannot pass"));
         }
     }
 
-    /// Notes what the stack cannot be told.
+    /// Reports invalid settings of the stack.
     pub(super) fn stack(&mut self, file: &ConfigFile) {
         if let Some(stack) = &file.stack {
             stack.check(&queues_of_routes(file), &queues_of_workers(file), &mut self.problems);
         }
     }
 
-    /// Warns of what `dev` is told about things that no route names.
+    /// Checks `local`, and warns of queues that no route or worker uses.
     pub(super) fn local(&mut self, file: &ConfigFile) {
         let Some(local) = &file.local else { return };
         let queues = queues(file);
         for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
             if !queues.iter().any(|queue| queue.name == name.value) {
                 let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
-                let problem = Diagnostic::warning(
-                    name.span,
-                    format!("no route is on a queue `{}`, and no worker{hint}", name.value),
-                );
-                self.problems.push(problem.help("remove it, or name it as a route or worker does"));
+                let problem =
+                    Diagnostic::warning(name.span, format!("no route or worker uses a queue `{}`{hint}", name.value));
+                self.problems
+                    .push(problem.help("write the name of a queue that a route or worker uses, or remove this entry"));
             }
             if let Some(count) = queue.max_receive_count.as_ref().filter(|count| count.value == 0) {
-                let problem = Diagnostic::error(count.span, "a message is received at least once");
+                let problem = Diagnostic::error(count.span, "`max_receive_count` must be at least 1");
                 self.problems.push(problem.help("write a number from 1"));
             }
         }
     }
 }
 
-/// The queues that routes are on, and workers.
+/// Returns the queues of routes and workers.
 fn queues(file: &ConfigFile) -> Vec<Queue> {
     [queues_of_routes(file), queues_of_workers(file)].concat()
 }

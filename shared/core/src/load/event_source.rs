@@ -1,4 +1,4 @@
-//! `on`: from its keys to the events that a route takes.
+//! `on`: turns its keys into the event source of a route.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -30,15 +30,18 @@ impl Loader<'_> {
             }
             _ => {
                 if self.is_read_whole(on.span) {
-                    let problem = Diagnostic::error(on.span, "a route is on exactly one kind of event");
-                    self.problems.push(problem.help("write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose"));
+                    let problem = Diagnostic::error(on.span, "`on` needs exactly one event source");
+                    self.problems.push(problem.help(
+                        "write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, \
+                         with `s3` or `event_pattern`",
+                    ));
                 }
                 None
             }
         }
     }
 
-    /// Reports keys that mean nothing for the route's kind of event.
+    /// Reports keys that do not belong to the route's event source.
     fn keys_of_other_sources(&mut self, on: &Spanned<On>) {
         let of_schedule = [
             ("timezone", on.timezone.is_some()),
@@ -53,7 +56,7 @@ impl Loader<'_> {
         let of_queue = [("unmatched", on.unmatched.is_some(), "queue", on.queue.is_some())];
         for (key, given, source, is_there) in of_schedule.into_iter().chain(of_queue) {
             if given && !is_there {
-                let problem = Diagnostic::error(on.span, format!("`{key}` means something only beside `{source}`"));
+                let problem = Diagnostic::error(on.span, format!("`{key}` is only valid with `{source}`"));
                 self.problems.push(problem.help(format!("remove `{key}`, or add `{source}: ...`")));
             }
         }
@@ -72,7 +75,7 @@ impl Loader<'_> {
             }
             Err(problems) => {
                 let refused = |problem: Diagnostic| Diagnostic {
-                    message: format!("EventBridge refuses this pattern: {}", problem.message),
+                    message: format!("EventBridge rejects this pattern: {}", problem.message),
                     ..problem
                 };
                 self.problems.extend(problems.into_iter().map(refused));
@@ -83,7 +86,7 @@ impl Loader<'_> {
 
     fn queue(&mut self, on: &Spanned<On>, queue: &Spanned<String>) -> Option<EventSource> {
         let pattern = match (&on.s3, &on.event_pattern) {
-            // A message about an object holds the event below `body`.
+            // In a message about an object, the S3 event is under `body`.
             (Some(s3), _) => {
                 Some((below("body", s3.event_pattern(on.span)), s3.bucket.0.iter().map(|b| b.0.clone()).collect()))
             }
@@ -101,15 +104,17 @@ impl Loader<'_> {
 
     pub(super) fn queue_named(&mut self, text: &Spanned<String>) -> Option<Queue> {
         let Some(queue) = Queue::parse(text) else {
-            let problem = Diagnostic::error(text.span, format!("`{}` names no queue", text.value));
+            let problem =
+                Diagnostic::error(text.span, format!("`{}` is not a valid queue name, ARN or URL", text.value));
             self.problems.push(problem.help(
-                "write its name (letters, digits, `-` and `_`, at most 80; a FIFO queue's ends in `.fifo`), its ARN, or its URL",
+                "write its name (at most 80 letters, digits, `-` and `_`; that of a FIFO queue ends in `.fifo`), its \
+                 ARN or its URL",
             ));
             return None;
         };
         if !queue.has_legal_place() {
-            let problem = Diagnostic::error(text.span, format!("`{}` is in no Region or account of AWS", text.value));
-            self.problems.push(problem.help("an account has 12 digits; the queue's name alone is enough"));
+            let problem = Diagnostic::error(text.span, format!("`{}` has no valid Region and account id", text.value));
+            self.problems.push(problem.help("write an account id of 12 digits, or only the queue's name"));
         }
         Some(queue)
     }
@@ -149,7 +154,7 @@ impl Loader<'_> {
             && end <= start
         {
             let problem = Diagnostic::error(text.span, "the schedule ends before it starts");
-            self.problems.push(problem.help("write an `end` after the `start`"));
+            self.problems.push(problem.help("write an `end` that is later than `start`"));
         }
         let schedule = Schedule {
             expression: expression?,
@@ -165,7 +170,7 @@ impl Loader<'_> {
         let is_reversed = matches!((start, end), (Some(start), Some(end)) if end <= start);
         if !is_reversed && schedule.next_after(Timestamp::MIN, Timestamp::UNIX_EPOCH).is_none() {
             let problem = Diagnostic::error(text.span, "this schedule never fires");
-            let help = "clocks of its time zone never show such a time between its start and its end";
+            let help = "write a time that exists in its time zone, between its `start` and `end`";
             self.problems.push(problem.help(help));
         }
         Some(schedule)
@@ -175,26 +180,30 @@ impl Loader<'_> {
         let seconds = window.0.as_secs();
         let minutes = u32::try_from(seconds / 60).ok().filter(|minutes| (1..=1440).contains(minutes));
         if minutes.is_none() || !seconds.is_multiple_of(60) {
-            let problem = Diagnostic::error(window.span, "a flexible window is 1 minute to 24 hours, in whole minutes");
-            self.problems.push(problem.help("write, for example, `15m`"));
+            let problem =
+                Diagnostic::error(window.span, "`flexible_window` must be 1 minute to 24 hours, in whole minutes");
+            self.problems.push(problem.help("write for example `15m`"));
         }
         minutes
     }
 
-    /// A time with an offset, or a time in the schedule's zone.
+    /// Parses a time with an offset, or a time in the schedule's time zone.
     fn time(&mut self, text: &Spanned<String>, timezone: &TimeZone) -> Option<Timestamp> {
         let local = || text.parse::<DateTime>().ok()?.to_zoned(timezone.clone()).ok().map(|zoned| zoned.timestamp());
         let time = text.parse::<Timestamp>().ok().or_else(local);
         if time.is_none() {
-            let problem = Diagnostic::error(text.span, format!("`{}` is no time", text.value));
-            self.problems
-                .push(problem.help("write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`"));
+            let problem = Diagnostic::error(text.span, format!("`{}` is not a valid time", text.value));
+            self.problems.push(
+                problem.help(
+                    "write for example `2026-12-01T00:00:00`, in the schedule's time zone or with an offset or `Z`",
+                ),
+            );
         }
         time
     }
 }
 
-/// A pattern one level further down.
+/// Returns the pattern nested under a key.
 fn below(key: &str, pattern: Node) -> Node {
     let entry = Entry { key: Spanned { span: pattern.span, value: key.to_owned() }, value: pattern.clone() };
     Node { span: pattern.span, kind: Kind::Object(vec![entry]) }

@@ -1,4 +1,4 @@
-//! `concurrency`, `retry` and what else needs the ledger.
+//! `concurrency`, `retry` and other keys that need the ledger.
 
 use super::Loader;
 use crate::config::file::ConfigFile;
@@ -12,10 +12,10 @@ use crate::routing::{Route, RouteConcurrency, RoutingConfig};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Span, Spanned};
 
-/// How long to wait before a task is started again, where the config does not say.
+/// The default of `backoff`.
 const BACKOFF_SECONDS: i64 = 10;
 
-/// Whether launches are remembered.
+/// Returns whether launches are recorded in the ledger.
 pub(super) fn remembers(file: &ConfigFile) -> bool {
     let is_off = file.ledger.as_ref().is_some_and(|ledger| ledger.value == LedgerConfig::Off);
     file.storage.is_some() && !is_off
@@ -30,7 +30,7 @@ pub(super) fn retry(config: &Spanned<RetryConfig>) -> Retry {
     }
 }
 
-/// Reports routes that take events of objects which launches write: such a route would launch for ever.
+/// Reports routes that take events about objects which launches write: such a route would launch tasks forever.
 pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
     let Some(storage) = &config.storage else { return Vec::new() };
     let has_ledger = config.ledger().is_some();
@@ -43,9 +43,9 @@ pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
     looping.sort_unstable();
     looping.dedup();
     let problem = |span| {
-        let message = "the route takes events of the objects that its own launches write, and so would launch for ever";
+        let message = "the route takes events about objects that launches write, so it would launch tasks forever";
         Diagnostic::error(span, message)
-            .help("give `storage` another bucket, or the route a prefix that `storage` does not have")
+            .help("use another bucket for `storage`, or limit the route to a key prefix that `storage` does not use")
     };
     looping.into_iter().map(problem).collect()
 }
@@ -69,9 +69,9 @@ impl Loader<'_> {
         };
         let largest = route.run.0.iter().map(|run| count(run).min(limits::COUNT_MAX)).max().unwrap_or(1);
         if max < largest {
-            let message = format!("max is {max}, and one call starts {largest} tasks: it would wait for ever");
+            let message = format!("`max` is {max}, but one RunTask call starts {largest} tasks and would wait forever");
             let problem = Diagnostic::error(config.max.span, message);
-            self.problems.push(problem.help(format!("write a number from {largest}")));
+            self.problems.push(problem.help(format!("write at least {largest}")));
         }
         let when_full = config.when_full.unwrap_or(WhenFull::Queue);
         let of_event: u64 = route.run.0.iter().map(|run| u64::from(count(run))).sum();
@@ -86,23 +86,24 @@ impl Loader<'_> {
         Some(RouteConcurrency { max, key, when_full })
     }
 
-    /// Reports `ignore_older` where events are in no order.
+    /// Reports `ignore_older` on a route without S3 events: only they have an order.
     pub(super) fn ignore_older(&mut self, route: &RouteConfig) {
         if let Some(ignore) = route.ignore_older.as_ref().filter(|ignore| ignore.value && route.on.s3.is_none()) {
-            let message = "`ignore_older` means something only for objects of S3";
-            self.problems.push(Diagnostic::error(ignore.span, message).help("remove it, or add `s3: ...` under `on`"));
+            let message = "`ignore_older` is only valid with `s3`";
+            self.problems.push(
+                Diagnostic::error(ignore.span, message).help("remove `ignore_older`, or add `s3: ...` under `on`"),
+            );
         }
     }
 
-    /// Reports what cannot be had without the ledger, and with it.
+    /// Reports keys that need the ledger if there is none, and `started_by` if there is one.
     pub(super) fn needs_the_ledger(&mut self, file: &ConfigFile) {
         let settings: Vec<&TaskSettings> =
             file.defaults.iter().chain(file.tasks().0.iter().map(|(_, task)| &task.value)).collect();
         if remembers(file) {
             for started_by in settings.iter().filter_map(|settings| settings.started_by.as_ref()) {
-                let message = "with the ledger, a task records its launch as its starter";
-                let help =
-                    "remove `started_by`; use `tags` or `reference_id` for marks of your own, or write `ledger: off`";
+                let message = "`started_by` cannot be set with the ledger, which records the launch in it";
+                let help = "remove `started_by` and use `tags` or `reference_id` instead, or write `ledger: off`";
                 self.problems.push(Diagnostic::error(started_by.span, message).help(help));
             }
             return;
@@ -110,7 +111,7 @@ impl Loader<'_> {
         if let (Some(ledger), None) = (&file.ledger, &file.storage)
             && ledger.value == LedgerConfig::On
         {
-            let problem = Diagnostic::error(ledger.span, "there is no place for the ledger");
+            let problem = Diagnostic::error(ledger.span, "the ledger needs `storage`");
             self.problems.push(problem.help("add `storage: { bucket: NAME }` to the file"));
             return;
         }
@@ -128,7 +129,7 @@ impl Loader<'_> {
             let problem = Diagnostic::error(span, format!("`{key}` needs the ledger"));
             self.problems.push(problem.help(match &file.ledger {
                 Some(_) => format!("remove `{key}`, or `ledger: off`"),
-                None => "add `storage: { bucket: NAME }` to the file: the ledger lies there".to_owned(),
+                None => "add `storage: { bucket: NAME }` to the file: the ledger is stored there".to_owned(),
             }));
         }
     }

@@ -1,4 +1,4 @@
-//! AWS's limits, checked against a task's settings when the config is loaded.
+//! Checks a task's settings against AWS's limits when the config is loaded.
 
 use super::task::{on_rung, value, values};
 use crate::config::launching::CapacityConfig;
@@ -14,7 +14,7 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::values::{Mapping, Text};
 use crate::text::{Span, Spanned};
 
-/// What AWS would refuse of a task, as far as it can be known before an event.
+/// Returns what AWS would refuse about a task, as far as this is known before an event.
 pub(super) fn task(name: &Spanned<String>, settings: &TaskSettings) -> Vec<Diagnostic> {
     let mut problems = Problems(Vec::new());
     problems.ladder(name, settings);
@@ -46,7 +46,7 @@ impl Problems {
 
     fn too_many(&mut self, span: Span, count: usize, max: usize, what: &str) {
         if count > max {
-            self.add(span, format!("{count} {what}; AWS allows {max}"), format!("keep at most {max}"));
+            self.add(span, format!("{count} {what}, but AWS allows at most {max}"), format!("keep at most {max}"));
         }
     }
 
@@ -54,35 +54,36 @@ impl Problems {
         if let Some(count) = &settings.count
             && !(1..=limits::TASKS_MAX).contains(&count.value)
         {
-            let message = format!("count is {}; one event starts 1 to {} copies", count.value, limits::TASKS_MAX);
+            let message = format!("`count` is {}, but must be 1 to {}", count.value, limits::TASKS_MAX);
             self.add(count.span, message, "write a number from 1 to 10000");
         }
     }
 
-    /// Each rung is held against the same limits as a task without a ladder.
+    /// Checks each rung against the same limits as a task without a ladder.
     fn ladder(&mut self, name: &Spanned<String>, settings: &TaskSettings) {
         let Some(ladder) = &settings.capacity else { return };
         if ladder.is_empty() {
-            self.add(ladder.span, "a ladder without rungs", "name at least one capacity, or leave the key out");
+            self.add(ladder.span, "`capacity` has no rungs", "add at least one, or remove the key");
         }
         if ladder.len() > limits::RUNGS_MAX {
-            let message = format!("{} rungs; a ladder has at most {}", ladder.len(), limits::RUNGS_MAX);
-            self.add(ladder.span, message, "remove some");
+            let message =
+                format!("`capacity` has {} rungs, but at most {} are allowed", ladder.len(), limits::RUNGS_MAX);
+            self.add(ladder.span, message, "remove some rungs");
         }
         let own = [
             ("launch_type", settings.launch_type.as_ref().map(|setting| setting.span)),
             ("capacity_provider_strategy", settings.capacity_provider_strategy.as_ref().map(|setting| setting.span)),
         ];
         for (key, span) in own.into_iter().filter_map(|(key, span)| Some((key, span?))) {
-            let message = format!("`{key}` and `capacity` exclude each other");
-            self.add(span.max(ladder.span), message, format!("make `{key}` the first rung of `capacity`"));
+            let message = format!("`{key}` cannot be combined with `capacity`");
+            self.add(span.max(ladder.span), message, format!("move `{key}` into the first rung of `capacity`"));
         }
         for rung in &ladder.value {
             let CapacityConfig { launch_type, capacity_provider_strategy, platform_version, network, cpu, memory } =
                 &rung.value;
             let chooses = launch_type.is_some() || capacity_provider_strategy.is_some() || network.is_some();
             if !chooses && platform_version.is_none() && cpu.is_none() && memory.is_none() {
-                self.add(rung.span, "a rung that asks for nothing", "write `launch_type: ...`, for one");
+                self.add(rung.span, "this rung sets nothing", "add for example `launch_type: ...`");
             }
             self.0.extend(task(name, &on_rung(settings, rung)));
         }
@@ -90,40 +91,48 @@ impl Problems {
 
     fn launching(&mut self, settings: &TaskSettings) {
         if let Some(timeout) = settings.timeout.as_ref().filter(|timeout| timeout.0.as_secs() == 0) {
-            self.add(timeout.span, "a timeout of less than a second", "write one such as `30m`");
+            self.add(timeout.span, "`timeout` must be at least 1s", "write for example `30m`");
         }
         let Some(retry) = &settings.retry else { return };
         if !(1..=limits::RETRY_ATTEMPTS_MAX).contains(&retry.attempts.value) {
-            let message = format!("attempts is {}; a task is started 1 to 20 times", retry.attempts.value);
+            let message = format!("`attempts` is {}, but must be 1 to 20", retry.attempts.value);
             self.add(retry.attempts.span, message, "write a number from 1 to 20");
         }
         if let Some(backoff) = retry.backoff.filter(|backoff| backoff.0.as_secs() > limits::BACKOFF_SECONDS_MAX) {
-            self.add(retry.span, format!("a backoff of {} s", backoff.0.as_secs()), "wait an hour at most");
+            self.add(
+                retry.span,
+                format!("`backoff` is {} s, but must be at most 1h", backoff.0.as_secs()),
+                "write `1h` or less",
+            );
         }
         let on_timeout = retry.on.iter().flat_map(|on| &on.0).any(|on| *on == RetryOn::Timeout);
         if on_timeout && settings.timeout.is_none() {
-            self.add(retry.span, "a retry on `timeout`, and the task has none", "add `timeout: ...` to the task");
+            self.add(
+                retry.span,
+                "the retry is on `timeout`, but the task has no `timeout`",
+                "add `timeout: ...` to the task",
+            );
         }
         let of_exit_codes = retry.on.iter().flat_map(|on| &on.0).filter_map(|on| match on {
             RetryOn::ExitCode(codes) => Some(codes),
             _ => None,
         });
         if let Some(code) = of_exit_codes.flatten().find(|code| !(1..=255).contains(*code)) {
-            self.add(retry.span, format!("{code} is no exit code of a failure"), "write codes from 1 to 255");
+            self.add(retry.span, format!("{code} is not an exit code of a failure"), "write exit codes from 1 to 255");
         }
     }
 
     fn capacity(&mut self, settings: &TaskSettings) {
         let Some(strategy) = &settings.capacity_provider_strategy else { return };
         if let Some(launch_type) = &settings.launch_type {
-            let message = "`launch_type` and `capacity_provider_strategy` exclude each other";
+            let message = "`launch_type` cannot be combined with `capacity_provider_strategy`";
             self.add(launch_type.span.max(strategy.span), message, "keep one of the two");
         }
         if strategy.is_empty() {
             self.add(
                 strategy.span,
-                "an empty capacity provider strategy",
-                "name a capacity provider, or leave the key out",
+                "`capacity_provider_strategy` is empty",
+                "add a capacity provider, or remove the key",
             );
         }
         self.too_many(strategy.span, strategy.len(), limits::STRATEGY_ITEMS_MAX, "capacity providers");
@@ -132,15 +141,15 @@ impl Problems {
         }
         let on_fargate = strategy.iter().filter(|item| fargate::is_provider(&item.capacity_provider)).count();
         if on_fargate > 0 && on_fargate < strategy.len() {
-            let message = "Fargate and other capacity providers in one strategy";
+            let message = "a strategy cannot mix Fargate with other capacity providers";
             self.add(
                 strategy.span,
                 message,
-                "AWS takes either FARGATE and FARGATE_SPOT, or Auto Scaling groups' providers",
+                "use only `FARGATE` and `FARGATE_SPOT`, or only providers of Auto Scaling groups",
             );
         }
         if !strategy.is_empty() && strategy.iter().all(|item| item.weight.unwrap_or(0) == 0) {
-            let message = "no capacity provider has a weight above 0, so that no task can be placed";
+            let message = "no capacity provider has a weight above 0, so ECS cannot place tasks";
             self.add(strategy.span, message, "add `weight: 1` to one of them");
         }
         let bases: Vec<_> = strategy.iter().filter(|item| item.base.unwrap_or(0) > 0).collect();
@@ -153,7 +162,11 @@ impl Problems {
         for (name, number, max) in [("weight", item.weight, limits::WEIGHT_MAX), ("base", item.base, limits::BASE_MAX)]
         {
             if let Some(number) = number.filter(|number| *number > max) {
-                self.add(item.span, format!("{name} is {number}; AWS allows 0 to {max}"), format!("lower `{name}`"));
+                self.add(
+                    item.span,
+                    format!("`{name}` is {number}, but AWS allows 0 to {max}"),
+                    format!("lower `{name}`"),
+                );
             }
         }
     }
@@ -167,7 +180,7 @@ impl Problems {
             return;
         };
         if network.subnets.is_empty() {
-            self.add(network.span, "no subnets", "name 1 to 16 subnets of one VPC");
+            self.add(network.span, "`subnets` is empty", "add 1 to 16 subnets of one VPC");
         }
         self.too_many(network.span, network.subnets.len(), limits::SUBNETS_MAX, "subnets");
         let groups = network.security_groups.as_ref().map_or(0, Vec::len);
@@ -199,7 +212,7 @@ impl Problems {
         }
     }
 
-    /// What only Fargate has, asked for elsewhere.
+    /// Reports keys that are valid on Fargate only, if the launch type is another.
     fn of_fargate_only(&mut self, settings: &TaskSettings) {
         let Some(launch_type) = &settings.launch_type else { return };
         if !matches!(launch_type.value, LaunchType::Ec2 | LaunchType::External) {
@@ -219,7 +232,7 @@ impl Problems {
             let launch_type = launch_type.as_str();
             self.add(
                 span,
-                format!("`{key}` is Fargate's, and the launch type is {launch_type}"),
+                format!("`{key}` is only valid on Fargate, but the launch type is {launch_type}"),
                 format!("remove `{key}`"),
             );
         }
@@ -227,7 +240,11 @@ impl Problems {
 
     fn not_on_fargate(&mut self, settings: &TaskSettings, span: Span, key: &str) {
         if runs_on_fargate(settings) {
-            self.add(span, format!("Fargate takes no `{key}`"), format!("remove `{key}`, or run the task on EC2"));
+            self.add(
+                span,
+                format!("`{key}` is not valid on Fargate"),
+                format!("remove `{key}`, or run the task on EC2"),
+            );
         }
     }
 
@@ -242,14 +259,14 @@ impl Problems {
             }
             self.too_many(key.span, key.chars().count(), limits::TAG_KEY_CHARACTERS_MAX, "characters of a tag's key");
             if key.is_empty() {
-                self.add(key.span, "a tag without a key", "name the tag");
+                self.add(key.span, "the tag has an empty key", "write a key");
             }
             self.tag_characters(key.span, "key", key);
             if key.to_ascii_lowercase().starts_with("aws:") {
                 self.add(
                     key.span,
-                    format!("the tag `{}` bears AWS's own prefix `aws:`", key.value),
-                    "name it otherwise",
+                    format!("the tag `{}` has the prefix `aws:`, which AWS reserves", key.value),
+                    "rename it",
                 );
             }
         }
@@ -257,7 +274,7 @@ impl Problems {
 
     fn tag_characters(&mut self, span: Span, part: &str, text: &str) {
         if let Some(refused) = limits::refused_in_tag(text) {
-            let message = format!("a tag's {part} cannot hold `{}`", refused.escape_debug());
+            let message = format!("a tag's {part} cannot contain `{}`", refused.escape_debug());
             self.add(span, message, "use letters, digits, spaces and `_ . : / = + - @`");
         }
     }
@@ -266,10 +283,14 @@ impl Problems {
         for volume in settings.volume_configurations.iter().flatten() {
             if let Some(ebs) = &volume.managed_ebs_volume {
                 if ebs.size_in_gib.is_none() && ebs.snapshot_id.is_none() {
-                    self.add(volume.span, "an EBS volume without a size", "add `size_in_gib`, or `snapshot_id`");
+                    self.add(volume.span, "the EBS volume has no size", "add `size_in_gib` or `snapshot_id`");
                 }
                 if [ebs.size_in_gib, ebs.iops, ebs.throughput, ebs.volume_initialization_rate].contains(&Some(0)) {
-                    self.add(volume.span, "a 0 would replace EBS's own value", "leave the key out to keep it");
+                    self.add(
+                        volume.span,
+                        "the value 0 would replace EBS's default",
+                        "remove the key to keep the default",
+                    );
                 }
             }
         }
@@ -279,7 +300,7 @@ impl Problems {
         if let Some(storage) = &overrides.ephemeral_storage
             && !limits::EPHEMERAL_STORAGE_GIB.contains(&storage.size_in_gib)
         {
-            let message = format!("ephemeral storage of {} GiB; Fargate has 21 to 200", storage.size_in_gib);
+            let message = format!("`ephemeral_storage` is {} GiB, but Fargate allows 21 to 200", storage.size_in_gib);
             self.add(storage.span, message, "write a number from 21 to 200");
         }
         let sizes = [
@@ -290,8 +311,8 @@ impl Problems {
             if let Some(size) = size.as_ref().filter(|size| quantity(&size.0).is_none_or(|number| number == 0)) {
                 self.add(
                     size.span,
-                    format!("`{}` is no size", size.0),
-                    format!("write {examples}; it cannot be a template"),
+                    format!("`{}` is not a valid size", size.0),
+                    format!("write for example {examples}; a template is not allowed here"),
                 );
             }
         }
@@ -303,7 +324,7 @@ impl Problems {
             self.container(container);
             if containers[..index].iter().any(|other| *other.name == *container.name) {
                 let message = format!("the container `{}` is overridden twice", container.name.value);
-                self.add(container.name.span, message, "put both into one entry");
+                self.add(container.name.span, message, "merge both entries into one");
             }
         }
         if let Some(container) = containers.get(limits::CONTAINERS_MAX) {
@@ -320,8 +341,9 @@ impl Problems {
                 self.add(
                     cpu.span,
                     message,
-                    "cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with \
-                     4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880",
+                    "use cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 \
+                     with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to \
+                     122880",
                 );
             }
         }
@@ -331,25 +353,36 @@ impl Problems {
         if let Some(command) = &container.command
             && command.is_empty()
         {
-            self.add(command.span, "an empty command", "leave `command` out to keep the task definition's");
+            self.add(command.span, "`command` is empty", "remove it to keep the task definition's command");
         }
         if let Some(cpu) = container.cpu.as_ref().filter(|cpu| cpu.value == 0) {
-            self.add(cpu.span, "cpu 0 would replace the task definition's value", "leave `cpu` out to keep it");
+            self.add(cpu.span, "`cpu: 0` would replace the task definition's value", "remove `cpu` to keep that value");
         }
         for memory in [&container.memory, &container.memory_reservation].into_iter().flatten() {
             if memory.value < limits::CONTAINER_MEMORY_MIB_MIN {
-                let message =
-                    format!("{} MiB of memory; ECS needs at least {}", memory.value, limits::CONTAINER_MEMORY_MIB_MIN);
-                self.add(memory.span, message, "write at least 4, or leave the key out to keep the task definition's");
+                let message = format!(
+                    "{} MiB of memory, but ECS needs at least {}",
+                    memory.value,
+                    limits::CONTAINER_MEMORY_MIB_MIN
+                );
+                self.add(
+                    memory.span,
+                    message,
+                    "write at least 4, or remove the key to keep the task definition's value",
+                );
             }
         }
         for (name, _) in container.environment.iter().flat_map(|environment| &environment.0) {
             if name.is_empty() || name.contains(['=', '\0']) {
-                self.add(name.span, format!("`{}` cannot name an environment variable", name.value), "rename it");
+                self.add(name.span, format!("`{}` is not a valid environment variable name", name.value), "rename it");
             }
             if name.starts_with(RESERVED_PREFIX) {
-                let message = format!("`{}` is one of ecs-trigger's own environment variables", name.value);
-                self.add(name.span, message, "rename it: names that begin with `ECS_TRIGGER_` are taken");
+                let message = format!("the environment variable `{}` is reserved", name.value);
+                self.add(
+                    name.span,
+                    message,
+                    "rename it: ecs-trigger sets the variables with the prefix `ECS_TRIGGER_`",
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! From the config's elements to a [`RoutingConfig`]: every problem is reported, none only the first.
+//! Turns the config's elements into a [`RoutingConfig`], and reports every problem instead of only the first.
 
 mod cross_check;
 mod event_source;
@@ -25,22 +25,22 @@ use crate::text::{Part, Source, Span, Spanned, yaml};
 use launching::remembers;
 
 impl RoutingConfig {
-    /// Parses and checks a config, in which no environment variable is set.
+    /// Parses and checks a config without environment variables.
     ///
     /// # Errors
-    /// As [`Self::parse_with`].
+    /// The same as for [`Self::parse_with`].
     pub fn parse(source: Source) -> Result<Self, Vec<Diagnostic>> {
         Self::parse_with(source, &|_| None)
     }
 
-    /// Parses and checks a config. The files that it [`includes`] must have been added to the source, in their order.
+    /// Parses and checks a config. The caller has added the files that it [`includes`] to the source, in their order.
     ///
     /// # Errors
-    /// Every error of the files, in the order of their places, and the warnings among them.
+    /// The config has errors. Returns all errors and warnings, in the order of their positions.
     pub fn parse_with(source: Source, variables: Variables<'_>) -> Result<Self, Vec<Diagnostic>> {
         let (config, mut problems) = load(source, variables);
         problems.sort_by_key(|problem| problem.span);
-        // What is wrong in the defaults is wrong in every task.
+        // An error in the defaults is found again in every task.
         problems.dedup();
         match config {
             Some(mut config) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
@@ -52,7 +52,7 @@ impl RoutingConfig {
     }
 }
 
-/// The files that a config includes, as they are named in it: nothing where the text cannot be read.
+/// Returns the paths of the files that a config includes, as written; none if the text does not parse.
 pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
     let Some(mut node) = source.parts().next().and_then(|part| yaml::parse(part.text).0) else { return Vec::new() };
     interpolate(&mut node, source, variables, &mut Vec::new());
@@ -60,19 +60,20 @@ pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String
     paths.into_iter().flatten().filter(|path| lies_below(path)).collect()
 }
 
-/// Whether a path leads to a file in the config's folder or below it: only those lie beside the config in S3 as well.
+/// Returns whether a path leads to a file in the config's folder or below it. Only such files have the same relative
+/// path in S3.
 fn lies_below(path: &str) -> bool {
     !path.starts_with('/') && !path.contains("://") && !path.split('/').any(|step| step == "..")
 }
 
-/// The config, as far as the text can be read as one, and every problem.
+/// Returns the config, if the text can be read as one, and every problem.
 fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
     let mut problems = Vec::new();
     let Some(file) = read(&source, variables, &mut problems) else { return (None, problems) };
     let mut loader = Loader { source: &source, problems, templates: Templates::default() };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
-    // A task that is wrong is not among them, and the others have not the places that routes know.
+    // If a task is invalid, it is missing from `tasks`, and the routes' task positions do not apply.
     if tasks.len() == file.tasks().0.len() {
         loader.names_of_templates(&routes, &tasks);
     }
@@ -109,7 +110,7 @@ fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec
     (Some(config), problems)
 }
 
-/// Reads the file, and adds those that it includes.
+/// Reads the main file and adds the files that it includes.
 fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) -> Option<ConfigFile> {
     let parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
         let (mut node, of_text) = yaml::parse_at(part.start, part.text);
@@ -122,15 +123,16 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
     let mut file = ConfigFile::decode(&node, problems)?;
     for path in file.include.clone().unwrap_or_default() {
         if !lies_below(&path) {
-            let problem = Diagnostic::error(path.span, format!("`{}` leads out of this file's folder", path.value));
+            let problem = Diagnostic::error(path.span, format!("`{}` is outside this file's folder", path.value));
             problems.push(
-                problem.help("name a file in the folder, or below it: only those lie beside the config in S3 as well"),
+                problem
+                    .help("write a path in this folder or below it: `deploy` uploads no other files with the config"),
             );
             continue;
         }
         let Some(part) = parts.next() else {
-            let problem = Diagnostic::error(path.span, format!("the included file `{}` cannot be read", path.value));
-            problems.push(problem.help("name a file relative to this one's folder"));
+            let problem = Diagnostic::error(path.span, format!("cannot read the included file `{}`", path.value));
+            problems.push(problem.help("write a path relative to this file's folder"));
             continue;
         };
         let included = parse(part, problems).and_then(|node| IncludedFile::decode(&node, problems));
@@ -140,7 +142,7 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
     Some(file)
 }
 
-/// Turns the file's elements into tasks and routes, noting every problem.
+/// Turns the file's elements into tasks, routes and workers, and collects every problem.
 struct Loader<'a> {
     source: &'a Source,
     problems: Vec<Diagnostic>,
@@ -148,7 +150,8 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Whether nothing was wrong in an element: else what is missing may only be misspelled, and is reported as that.
+    /// Returns whether an element was read without problems. If not, a key that seems to be missing may be misspelled,
+    /// which has been reported already.
     fn is_read_whole(&self, element: Span) -> bool {
         let inside = |problem: &Diagnostic| (element.start..element.end).contains(&problem.span.start);
         !self.problems.iter().any(inside)
@@ -174,7 +177,7 @@ impl Loader<'_> {
             self.copies(route, file);
             let for_each = route.for_each.as_ref().map(|text| self.list_template(text));
             if let (Some(large), None) = (&route.large_payload, &file.storage) {
-                let problem = Diagnostic::error(large.span, "there is no place for large payloads");
+                let problem = Diagnostic::error(large.span, "`large_payload` needs `storage`");
                 self.problems.push(problem.help("add `storage: { bucket: NAME }` to the file"));
             }
             let concurrency =
@@ -191,7 +194,7 @@ impl Loader<'_> {
         routes
     }
 
-    /// Reports more copies than one event may start.
+    /// Reports a route that starts too many copies for one event.
     fn copies(&mut self, route: &RouteConfig, file: &ConfigFile) {
         let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
         let copies = |run: &Spanned<String>| {
@@ -200,19 +203,19 @@ impl Loader<'_> {
         };
         let tasks = route.run.0.iter().map(copies).sum::<u64>();
         if let (Some(run), true) = (route.run.0.first(), route.run.0.len() > 1 && tasks > TASKS_MAX.into()) {
-            let message = format!("{tasks} copies of all tasks; one event starts at most {}", TASKS_MAX);
-            self.problems.push(Diagnostic::error(run.span, message).help("lower a task's `count`"));
+            let message = format!("this route starts {tasks} tasks for one event, but at most {TASKS_MAX} are allowed");
+            self.problems.push(Diagnostic::error(run.span, message).help("lower the `count` of a task"));
         }
     }
 
-    /// The positions of the tasks that a route runs.
+    /// Returns the positions of the tasks that a route runs, or none if one of them is unknown or listed twice.
     fn run(&mut self, route: &RouteConfig, names: &[&str]) -> Option<Vec<usize>> {
         let mut tasks = Vec::new();
         for run in &route.run.0 {
             match names.iter().position(|name| *name == run.as_str()) {
                 Some(task) if tasks.contains(&task) => {
-                    let problem = Diagnostic::error(run.span, format!("the task `{}` stands twice here", run.value));
-                    self.problems.push(problem.help("for several copies, give the task a `count`"));
+                    let problem = Diagnostic::error(run.span, format!("duplicate task `{}`", run.value));
+                    self.problems.push(problem.help("remove it; to start several copies, set the `count` of the task"));
                 }
                 Some(task) => tasks.push(task),
                 None => self.problems.push(unknown_task(run, names)),
@@ -229,17 +232,17 @@ impl Loader<'_> {
     fn check_name(&mut self, route: &RouteConfig, seen: &[&str]) {
         let name = &route.name;
         if !is_legal_name(name) {
-            let problem = Diagnostic::error(name.span, format!("`{}` cannot be a route's name", name.value));
+            let problem = Diagnostic::error(name.span, format!("`{}` is not a valid route name", name.value));
             self.problems.push(problem.help("use 1 to 64 letters, digits, `-` and `_`"));
         }
         if seen.contains(&name.as_str()) {
-            let problem = Diagnostic::error(name.span, format!("a route named `{}` stands above already", name.value));
-            self.problems.push(problem.help("give each route its own name: launches are told apart by it"));
+            let problem = Diagnostic::error(name.span, format!("duplicate route name `{}`", name.value));
+            self.problems.push(problem.help("give each route a unique name: launches are identified by it"));
         }
     }
 }
 
-/// Whether a route, or a worker, can be called so.
+/// Returns whether a route or worker can have this name.
 fn is_legal_name(name: &str) -> bool {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     !name.is_empty() && name.len() <= 64 && name.chars().all(is_legal)

@@ -1,4 +1,4 @@
-//! `tasks`: from a task's settings to the request that its launches start from.
+//! `tasks`: turns a task's settings into the request that its launches start from.
 
 use super::{Loader, launching, limits};
 use crate::config::file::ConfigFile;
@@ -32,8 +32,8 @@ impl Loader<'_> {
         let Some(task_definition) = &settings.task_definition else {
             if self.is_read_whole(settings.span) {
                 let problem =
-                    Diagnostic::error(name.span, format!("the task `{}` names no task definition", name.value));
-                self.problems.push(problem.help("add `task_definition: FAMILY` to it"));
+                    Diagnostic::error(name.span, format!("the task `{}` has no `task_definition`", name.value));
+                self.problems.push(problem.help("add `task_definition: FAMILY`, here or under `defaults`"));
             }
             return None;
         };
@@ -67,7 +67,7 @@ impl Loader<'_> {
     }
 }
 
-/// The request with everything filled in that no event changes; templates' places hold empty texts.
+/// Returns the request with everything that no event changes. Values with templates are empty.
 fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSettings) -> TaskRequest {
     TaskRequest {
         cluster: value(&settings.cluster),
@@ -98,7 +98,7 @@ fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSettings) -> 
     }
 }
 
-/// The capacity of each rung of a task's ladder, each complete: what a rung leaves open, the task says.
+/// Returns the capacity of each rung of a task's ladder. A key that a rung leaves out has the task's value.
 fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
     let rungs = settings.capacity.iter().flat_map(|rungs| &rungs.value);
     let capacity = |rung: &Spanned<CapacityConfig>| {
@@ -117,7 +117,7 @@ fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
     rungs.map(capacity).collect()
 }
 
-/// A task's settings as one rung of its ladder has them.
+/// Returns a task's settings on one rung of its ladder.
 pub(super) fn on_rung(settings: &TaskSettings, rung: &CapacityConfig) -> TaskSettings {
     let mut on_rung = TaskSettings { capacity: None, ..settings.clone() };
     if rung.launch_type.is_some() || rung.capacity_provider_strategy.is_some() {

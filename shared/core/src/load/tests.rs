@@ -1,11 +1,11 @@
-//! What a config's author is told. One door: [`check`].
+//! The messages that the author of a config gets. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
 
 use crate::routing::RoutingConfig;
 use crate::text::Source;
 
-/// Parses a config and lists its problems a line each, or says what it holds.
+/// Parses a config and compares its problems, one per line, or its warnings and route names.
 fn check(text: &str, expected: Expect) {
     let source = Source::new("c.yaml", text);
     let said = match RoutingConfig::parse(source.clone()) {
@@ -19,14 +19,14 @@ fn check(text: &str, expected: Expect) {
     expected.assert_eq(&said);
 }
 
-/// A valid config, with `task` as the task's further settings.
+/// Returns a valid config with `task` as the task's further settings.
 fn with_task(task: &str) -> String {
     format!(
         "version: 1\ntasks:\n  t:\n    task_definition: family\n{task}\nroutes:\n  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t }}\n"
     )
 }
 
-/// A valid config with `on` as its route's events.
+/// Returns a valid config with `on` as the event source of its route.
 fn with_on(on: &str) -> String {
     format!(
         "version: 1\ntasks: {{ t: {{ task_definition: family }} }}\nroutes:\n  - name: r\n    on: {on}\n    run: t\n"
@@ -44,9 +44,9 @@ fn every_error_is_reported_in_one_pass_in_order_of_place() {
         "version: 2\ntasks:\n  t:\n    comand: [x]\n    count: many\nroutes:\n  - name: a b\n    on: { s3: { bucket: b } }\n    run: u\n",
         expect![[r#"
             c.yaml:1:10: error: unknown version 2 (write `version: 1`)
-            c.yaml:4:5: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:4:5: error: unknown key `comand` (choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
             c.yaml:5:12: error: expected a whole number, found a string
-            c.yaml:7:11: error: `a b` cannot be a route's name (use 1 to 64 letters, digits, `-` and `_`)
+            c.yaml:7:11: error: `a b` is not a valid route name (use 1 to 64 letters, digits, `-` and `_`)
             c.yaml:9:10: error: unknown task `u` (define it under `tasks`, or run one of `t`)"#]],
     );
 }
@@ -57,10 +57,10 @@ fn one_error_does_not_hide_another() {
         "version: \"1\"\nversion: 1\ntasks:\n  t: { comand: x, task_definition: t, count: 99 }\n  u: {}\nroutes:\n  - { name: r, on: {}, run: v }\n",
         expect![[r#"
             c.yaml:1:10: error: unknown version "1" (write `version: 1`)
-            c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)
-            c.yaml:4:8: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
-            c.yaml:5:3: error: the task `u` names no task definition (add `task_definition: FAMILY` to it)
-            c.yaml:7:20: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)
+            c.yaml:2:1: error: duplicate key `version` in this mapping (remove one of them)
+            c.yaml:4:8: error: unknown key `comand` (choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)
+            c.yaml:5:3: error: the task `u` has no `task_definition` (add `task_definition: FAMILY`, here or under `defaults`)
+            c.yaml:7:20: error: `on` needs exactly one event source (write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, with `s3` or `event_pattern`)
             c.yaml:7:29: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)"#]],
     );
     check(
@@ -80,7 +80,7 @@ fn an_unknown_key_is_an_error_that_names_the_key_meant() {
     check(
         &with_task("    environment: {}"),
         expect![
-            "c.yaml:5:5: error: unknown key `environment` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+            "c.yaml:5:5: error: unknown key `environment` (choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
         ],
     );
     check(
@@ -96,7 +96,9 @@ fn a_missing_key_is_an_error_at_the_mapping_that_lacks_it() {
     check("version: 1\ntasks: {}\n", expect!["c.yaml:1:1: error: missing key `routes` (add `routes: ...`, a list)"]);
     check(
         "version: 1\ntasks: { t: {} }\nroutes: []\n",
-        expect!["c.yaml:2:10: error: the task `t` names no task definition (add `task_definition: FAMILY` to it)"],
+        expect![
+            "c.yaml:2:10: error: the task `t` has no `task_definition` (add `task_definition: FAMILY`, here or under `defaults`)"
+        ],
     );
     check("", expect!["c.yaml:1:1: error: expected a mapping with `version`, `tasks` and `routes`, found null"]);
 }
@@ -119,7 +121,7 @@ fn a_value_of_another_type_is_an_error() {
     check(
         &with_task("    launch_type: fargate"),
         expect![
-            "c.yaml:5:18: error: unknown value `fargate`; did you mean `FARGATE`? (the values here are `EC2`, `FARGATE`, `EXTERNAL` and `MANAGED_INSTANCES`)"
+            "c.yaml:5:18: error: unknown value `fargate`; did you mean `FARGATE`? (choose from `EC2`, `FARGATE`, `EXTERNAL` and `MANAGED_INSTANCES`)"
         ],
     );
     check("[]", expect!["c.yaml:1:1: error: expected a mapping with `version`, `tasks` and `routes`, found a list"]);
@@ -129,15 +131,15 @@ fn a_value_of_another_type_is_an_error() {
 fn text_that_is_not_yaml_is_an_error_with_its_place() {
     check(
         "version: 1\ntasks: {",
-        expect!["c.yaml:2:9: error: not YAML: while parsing a node, did not find expected node content"],
+        expect!["c.yaml:2:9: error: invalid YAML: while parsing a node, did not find expected node content"],
     );
     check(
         "version: 1\nversion: 1\ntasks: {}\nroutes: []\n",
-        expect!["c.yaml:2:1: error: the key `version` stands twice in this mapping (remove one of the two)"],
+        expect!["c.yaml:2:1: error: duplicate key `version` in this mapping (remove one of them)"],
     );
     check(
         "version: 1\n--- \nversion: 1\n",
-        expect!["c.yaml:2:1: error: a second YAML document (keep one document in a file)"],
+        expect!["c.yaml:2:1: error: the file has a second YAML document (keep one document per file)"],
     );
 }
 
@@ -152,7 +154,7 @@ fn aliases_are_followed_and_bounded() {
         let aliases = vec![format!("*{of}"); 10].join(", ");
         bomb += &format!("{name}: &{name} [{aliases}]\n");
     }
-    check(&bomb, expect!["c.yaml:8:8: error: more than 2000000 values, aliases expanded"]);
+    check(&bomb, expect!["c.yaml:8:8: error: the file has more than 2000000 values, aliases expanded"]);
 }
 
 #[test]
@@ -170,8 +172,8 @@ fn route_names_are_unique_and_of_plain_characters() {
     check(
         "version: 1\ntasks: { t: { task_definition: f } }\nroutes:\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: r, on: { s3: { bucket: b } }, run: t }\n  - { name: \"\", on: { s3: { bucket: b } }, run: t }\n",
         expect![[r#"
-            c.yaml:5:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
-            c.yaml:6:13: error: an empty text (write something, or leave the key out)"#]],
+            c.yaml:5:13: error: duplicate route name `r` (give each route a unique name: launches are identified by it)
+            c.yaml:6:13: error: this value is empty (write a value, or remove the key)"#]],
     );
 }
 
@@ -180,13 +182,13 @@ fn a_route_is_on_exactly_one_kind_of_event() {
     check(
         &with_on("{}"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
+            "c.yaml:5:9: error: `on` needs exactly one event source (write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, with `s3` or `event_pattern`)"
         ],
     );
     check(
         &with_on("{ s3: { bucket: b }, event_pattern: { source: [x] } }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
+            "c.yaml:5:9: error: `on` needs exactly one event source (write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, with `s3` or `event_pattern`)"
         ],
     );
 }
@@ -197,33 +199,33 @@ fn a_key_condition_is_a_text_affixes_or_a_wildcard() {
     check(
         &with_on("{ s3: { bucket: [b, c], key: [{ prefix: a/ }, { suffix: .csv }, b.csv] } }"),
         expect![[r#"
-            c.yaml:5:49: warning: prefix or suffix: a value of `detail.object.key` matches if either fits (to ask for both, write one wildcard, as in {"wildcard": "prefix*suffix"}, or in short form `key: { prefix: ..., suffix: ... }`)
+            c.yaml:5:49: warning: a value of `detail.object.key` matches if either the prefix or the suffix fits (to require both, write one wildcard, as in {"wildcard": "prefix*suffix"}, or in short form `key: { prefix: ..., suffix: ... }`)
             valid: routes r"#]],
     );
     check(
         &with_on("{ s3: { bucket: b, key: { prefix: a, wildcard: a* } } }"),
         expect![[
-            r#"c.yaml:5:33: error: a key condition is `prefix`, `suffix`, both, or `wildcard` (write one wildcard, as in `{ wildcard: "in/*.csv" }`)"#
+            r#"c.yaml:5:33: error: a key condition needs `prefix`, `suffix` or both, or `wildcard` alone (write for example `{ prefix: in/, suffix: .csv }` or `{ wildcard: "in/*.csv" }`)"#
         ]],
     );
     check(
         &with_on("{ s3: { bucket: b, key: {} } }"),
         expect![[
-            r#"c.yaml:5:33: error: a key condition is `prefix`, `suffix`, both, or `wildcard` (write one wildcard, as in `{ wildcard: "in/*.csv" }`)"#
+            r#"c.yaml:5:33: error: a key condition needs `prefix`, `suffix` or both, or `wildcard` alone (write for example `{ prefix: in/, suffix: .csv }` or `{ wildcard: "in/*.csv" }`)"#
         ]],
     );
     check(
         &with_on("{ s3: { bucket: b, key: { wildcard: 'a**' } } }"),
-        expect!["c.yaml:5:45: error: EventBridge refuses this pattern: Consecutive wildcard characters"],
+        expect!["c.yaml:5:45: error: EventBridge rejects this pattern: Consecutive wildcard characters"],
     );
     check(
         &with_on("{ s3: { bucket: b, key: [] } }"),
-        expect!["c.yaml:5:33: error: an empty list matches nothing (name at least one)"],
+        expect!["c.yaml:5:33: error: the list is empty (list at least one value)"],
     );
     check(
         &with_on("{ s3: { bucket: b, detail_type: Object Delete } }"),
         expect![
-            "c.yaml:5:41: error: unknown value `Object Delete`; did you mean `Object Deleted`? (the values here are `Object Created`, `Object Deleted`, `Object Restore Initiated`, `Object Restore Completed`, `Object Restore Expired`, `Object Storage Class Changed`, `Object Access Tier Changed`, `Object ACL Updated`, `Object Tags Added` and `Object Tags Deleted`)"
+            "c.yaml:5:41: error: unknown value `Object Delete`; did you mean `Object Deleted`? (choose from `Object Created`, `Object Deleted`, `Object Restore Initiated`, `Object Restore Completed`, `Object Restore Expired`, `Object Storage Class Changed`, `Object Access Tier Changed`, `Object ACL Updated`, `Object Tags Added` and `Object Tags Deleted`)"
         ],
     );
 }
@@ -233,8 +235,8 @@ fn an_event_pattern_is_refused_in_eventbridges_words() {
     check(
         &with_on("{ event_pattern: { source: aws.s3, detail: { size: [{ numeric: ['<', '5'] }] } } }"),
         expect![[r#"
-            c.yaml:5:36: error: EventBridge refuses this pattern: "source" must be an object or an array
-            c.yaml:5:78: error: EventBridge refuses this pattern: Value of < must be numeric"#]],
+            c.yaml:5:36: error: EventBridge rejects this pattern: "source" must be an object or an array
+            c.yaml:5:78: error: EventBridge rejects this pattern: Value of < must be numeric"#]],
     );
 }
 
@@ -243,14 +245,14 @@ fn what_an_event_must_not_choose_cannot_be_a_template() {
     check(
         &with_task("    cluster: \"{{ bucket }}\""),
         expect![
-            "c.yaml:5:14: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)"
+            "c.yaml:5:14: error: this key cannot be a template (write the value itself; an event's content may fill in values, but must not choose a cluster, task definition, role or container)"
         ],
     );
     check(
         &with_task("    overrides: { task_role_arn: \"{{ key }}\", container_overrides: [{ name: \"{{ key }}\" }] }"),
         expect![[r#"
-            c.yaml:5:33: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)
-            c.yaml:5:76: error: this key cannot be a template (an event's content may fill a value, but never choose a cluster, task definition, role or container; write the text itself)"#]],
+            c.yaml:5:33: error: this key cannot be a template (write the value itself; an event's content may fill in values, but must not choose a cluster, task definition, role or container)
+            c.yaml:5:76: error: this key cannot be a template (write the value itself; an event's content may fill in values, but must not choose a cluster, task definition, role or container)"#]],
     );
 }
 
@@ -259,14 +261,14 @@ fn templates_are_parsed_when_the_config_is_loaded() {
     check(
         &with_task("    reference_id: \"x {{ bucket \""),
         expect![
-            "c.yaml:5:25: error: the template does not parse: unexpected end of input, expected end of variable block (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+            "c.yaml:5:25: error: the template has a syntax error: unexpected end of input, expected end of variable block (write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters)"
         ],
     );
     check(
         &with_task("    reference_id: \"{{ buckt }} {{ key | basenam }}\""),
         expect![[r#"
-            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)
-            c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
+            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)
+            c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
     );
     check(
         &with_task("    reference_id: \"{{ event['detail-type'] | replace('|', '} |') | upper }}\""),
@@ -279,19 +281,19 @@ fn capacity_is_a_launch_type_or_a_strategy_with_a_weight() {
     check(
         &with_task("    launch_type: EC2\n    capacity_provider_strategy: [{ capacity_provider: spot, weight: 1 }]"),
         expect![
-            "c.yaml:6:33: error: `launch_type` and `capacity_provider_strategy` exclude each other (keep one of the two)"
+            "c.yaml:6:33: error: `launch_type` cannot be combined with `capacity_provider_strategy` (keep one of the two)"
         ],
     );
     check(
         &with_task("    capacity_provider_strategy: [{ capacity_provider: a }]"),
         expect![
-            "c.yaml:5:33: error: no capacity provider has a weight above 0, so that no task can be placed (add `weight: 1` to one of them)"
+            "c.yaml:5:33: error: no capacity provider has a weight above 0, so ECS cannot place tasks (add `weight: 1` to one of them)"
         ],
     );
     check(
         &with_task("    capacity_provider_strategy: []"),
         expect![
-            "c.yaml:5:33: error: an empty capacity provider strategy (name a capacity provider, or leave the key out)"
+            "c.yaml:5:33: error: `capacity_provider_strategy` is empty (add a capacity provider, or remove the key)"
         ],
     );
     check(
@@ -299,14 +301,14 @@ fn capacity_is_a_launch_type_or_a_strategy_with_a_weight() {
             "    capacity_provider_strategy: [{ capacity_provider: a, weight: 1001, base: 1 }, { capacity_provider: b, base: 100001 }]",
         ),
         expect![[r#"
-            c.yaml:5:34: error: weight is 1001; AWS allows 0 to 1000 (lower `weight`)
-            c.yaml:5:83: error: base is 100001; AWS allows 0 to 100000 (lower `base`)
+            c.yaml:5:34: error: `weight` is 1001, but AWS allows 0 to 1000 (lower `weight`)
+            c.yaml:5:83: error: `base` is 100001, but AWS allows 0 to 100000 (lower `base`)
             c.yaml:5:83: error: only one capacity provider may have a base (remove `base` here)"#]],
     );
     let items = vec!["{ capacity_provider: a, weight: 1 }"; 21].join(", ");
     check(
         &with_task(&format!("    capacity_provider_strategy: [{items}]")),
-        expect!["c.yaml:5:33: error: 21 capacity providers; AWS allows 20 (keep at most 20)"],
+        expect!["c.yaml:5:33: error: 21 capacity providers, but AWS allows at most 20 (keep at most 20)"],
     );
 }
 
@@ -323,8 +325,8 @@ fn fargate_needs_a_network_and_takes_no_placement() {
             "    capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]\n    network: { subnets: [s] }\n    placement_strategy: [{ type: random }]\n    placement_constraints: [{ type: memberOf }]",
         ),
         expect![[r#"
-            c.yaml:7:25: error: Fargate takes no `placement_strategy` (remove `placement_strategy`, or run the task on EC2)
-            c.yaml:8:28: error: Fargate takes no `placement_constraints` (remove `placement_constraints`, or run the task on EC2)
+            c.yaml:7:25: error: `placement_strategy` is not valid on Fargate (remove `placement_strategy`, or run the task on EC2)
+            c.yaml:8:28: error: `placement_constraints` is not valid on Fargate (remove `placement_constraints`, or run the task on EC2)
             c.yaml:8:29: error: `memberOf` needs an expression (add `expression: ...`)"#]],
     );
 }
@@ -341,13 +343,13 @@ fn fargate_has_some_task_sizes_only() {
     check(
         &size("1024", "1024"),
         expect![
-            "c.yaml:7:23: error: Fargate has no task size of cpu 1024 and memory 1024 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
+            "c.yaml:7:23: error: Fargate has no task size of cpu 1024 and memory 1024 (use cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
         ],
     );
     check(
         &size("16384", "32769"),
         expect![
-            "c.yaml:7:23: error: Fargate has no task size of cpu 16384 and memory 32769 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
+            "c.yaml:7:23: error: Fargate has no task size of cpu 16384 and memory 32769 (use cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"
         ],
     );
 }
@@ -357,25 +359,25 @@ fn limits_of_aws_are_checked_with_their_numbers() {
     check(&with_task("    count: 11"), expect!["valid: routes r"]);
     check(
         &with_task("    count: 0"),
-        expect!["c.yaml:5:12: error: count is 0; one event starts 1 to 10000 copies (write a number from 1 to 10000)"],
+        expect!["c.yaml:5:12: error: `count` is 0, but must be 1 to 10000 (write a number from 1 to 10000)"],
     );
     check(
         &with_task("    network: { subnets: [], security_groups: [a, b, c, d, e, f] }"),
         expect![[r#"
-        c.yaml:5:14: error: no subnets (name 1 to 16 subnets of one VPC)
-        c.yaml:5:14: error: 6 security groups; AWS allows 5 (keep at most 5)"#]],
+        c.yaml:5:14: error: `subnets` is empty (add 1 to 16 subnets of one VPC)
+        c.yaml:5:14: error: 6 security groups, but AWS allows at most 5 (keep at most 5)"#]],
     );
     check(
         &with_task("    overrides: { ephemeral_storage: { size_in_gib: 20 } }"),
         expect![
-            "c.yaml:5:37: error: ephemeral storage of 20 GiB; Fargate has 21 to 200 (write a number from 21 to 200)"
+            "c.yaml:5:37: error: `ephemeral_storage` is 20 GiB, but Fargate allows 21 to 200 (write a number from 21 to 200)"
         ],
     );
     check(
         &with_task("    tags: { \"AWS:x\": y, \"\": z }"),
         expect![[r#"
-        c.yaml:5:13: error: the tag `AWS:x` bears AWS's own prefix `aws:` (name it otherwise)
-        c.yaml:5:25: error: a tag without a key (name the tag)"#]],
+        c.yaml:5:13: error: the tag `AWS:x` has the prefix `aws:`, which AWS reserves (rename it)
+        c.yaml:5:25: error: the tag has an empty key (write a key)"#]],
     );
     check(
         &with_task("    placement_constraints: [{ type: distinctInstance, expression: x }]"),
@@ -383,18 +385,18 @@ fn limits_of_aws_are_checked_with_their_numbers() {
     );
     check(
         &with_task("    volume_configurations: [{ name: v, managed_ebs_volume: { role_arn: r } }]"),
-        expect!["c.yaml:5:29: error: an EBS volume without a size (add `size_in_gib`, or `snapshot_id`)"],
+        expect!["c.yaml:5:29: error: the EBS volume has no size (add `size_in_gib` or `snapshot_id`)"],
     );
     check(
         &with_task(
             "    overrides: { container_overrides: [{ name: a, command: [], cpu: 0, memory: 3, environment: { \"A=B\": x } }, { name: a }] }",
         ),
         expect![[r#"
-            c.yaml:5:60: error: an empty command (leave `command` out to keep the task definition's)
-            c.yaml:5:69: error: cpu 0 would replace the task definition's value (leave `cpu` out to keep it)
-            c.yaml:5:80: error: 3 MiB of memory; ECS needs at least 4 (write at least 4, or leave the key out to keep the task definition's)
-            c.yaml:5:98: error: `A=B` cannot name an environment variable (rename it)
-            c.yaml:5:120: error: the container `a` is overridden twice (put both into one entry)"#]],
+            c.yaml:5:60: error: `command` is empty (remove it to keep the task definition's command)
+            c.yaml:5:69: error: `cpu: 0` would replace the task definition's value (remove `cpu` to keep that value)
+            c.yaml:5:80: error: 3 MiB of memory, but ECS needs at least 4 (write at least 4, or remove the key to keep the task definition's value)
+            c.yaml:5:98: error: `A=B` is not a valid environment variable name (rename it)
+            c.yaml:5:120: error: the container `a` is overridden twice (merge both entries into one)"#]],
     );
 }
 
@@ -411,8 +413,8 @@ fn sizes_are_sizes_and_no_templates() {
     check(
         &with_task("    overrides: { cpu: \"{{ size }}\", memory: 0 }"),
         expect![[r#"
-        c.yaml:5:23: error: `{{ size }}` is no size (write `1024` or `1 vCPU`; it cannot be a template)
-        c.yaml:5:45: error: `0` is no size (write `2048` or `2 GB`; it cannot be a template)"#]],
+        c.yaml:5:23: error: `{{ size }}` is not a valid size (write for example `1024` or `1 vCPU`; a template is not allowed here)
+        c.yaml:5:45: error: `0` is not a valid size (write for example `2048` or `2 GB`; a template is not allowed here)"#]],
     );
     check(
         &with_task("    overrides: { container_overrides: [{ name: a, cpu: 4000000000 }] }"),
@@ -425,8 +427,8 @@ fn tags_hold_what_aws_takes() {
     check(
         &with_task("    tags: { \"a!b\": y, c: \"50%\", d: \"{{ key }}\" }"),
         expect![[r#"
-        c.yaml:5:13: error: a tag's key cannot hold `!` (use letters, digits, spaces and `_ . : / = + - @`)
-        c.yaml:5:26: error: a tag's value cannot hold `%` (use letters, digits, spaces and `_ . : / = + - @`)"#]],
+        c.yaml:5:13: error: a tag's key cannot contain `!` (use letters, digits, spaces and `_ . : / = + - @`)
+        c.yaml:5:26: error: a tag's value cannot contain `%` (use letters, digits, spaces and `_ . : / = + - @`)"#]],
     );
 }
 
@@ -434,12 +436,12 @@ fn tags_hold_what_aws_takes() {
 fn names_are_not_empty_and_lead_nowhere_else() {
     check(
         &with_task("    cluster: \"\""),
-        expect!["c.yaml:5:14: error: an empty text (write something, or leave the key out)"],
+        expect!["c.yaml:5:14: error: this value is empty (write a value, or remove the key)"],
     );
     check(
         &with_on("{ s3: { bucket: ../outside } }"),
         expect![
-            "c.yaml:5:25: error: `../outside` cannot be a bucket's name (use letters, digits, `.` and `-`; for several buckets, a list)"
+            "c.yaml:5:25: error: `../outside` is not a valid bucket name (use letters, digits, `.` and `-`; for several buckets, write a list)"
         ],
     );
 }
@@ -450,7 +452,7 @@ fn a_strategy_is_fargates_or_the_clusters_own() {
     check(
         &with_task(&format!("    capacity_provider_strategy: {strategy}")),
         expect![
-            "c.yaml:5:33: error: Fargate and other capacity providers in one strategy (AWS takes either FARGATE and FARGATE_SPOT, or Auto Scaling groups' providers)"
+            "c.yaml:5:33: error: a strategy cannot mix Fargate with other capacity providers (use only `FARGATE` and `FARGATE_SPOT`, or only providers of Auto Scaling groups)"
         ],
     );
 }
@@ -462,9 +464,9 @@ fn what_only_fargate_has_is_refused_elsewhere() {
             "    launch_type: EC2\n    platform_version: LATEST\n    network: { subnets: [s], assign_public_ip: ENABLED }\n    overrides: { ephemeral_storage: { size_in_gib: 30 } }",
         ),
         expect![[r#"
-            c.yaml:6:23: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
-            c.yaml:7:14: error: `assign_public_ip` is Fargate's, and the launch type is EC2 (remove `assign_public_ip`)
-            c.yaml:8:37: error: `ephemeral_storage` is Fargate's, and the launch type is EC2 (remove `ephemeral_storage`)"#]],
+            c.yaml:6:23: error: `platform_version` is only valid on Fargate, but the launch type is EC2 (remove `platform_version`)
+            c.yaml:7:14: error: `assign_public_ip` is only valid on Fargate, but the launch type is EC2 (remove `assign_public_ip`)
+            c.yaml:8:37: error: `ephemeral_storage` is only valid on Fargate, but the launch type is EC2 (remove `ephemeral_storage`)"#]],
     );
     check(
         &with_task("    launch_type: EC2\n    network: { subnets: [s], assign_public_ip: DISABLED }"),
@@ -483,31 +485,33 @@ fn a_schedule_is_an_expression_in_a_time_zone() {
     );
     check(
         &with_on("{ schedule: \"cron(0 25 * * ? *)\" }"),
-        expect!["c.yaml:5:29: error: `25` is no value of hours (hours are 0 to 23, with `,` `-` `*` `/`)"],
+        expect![
+            "c.yaml:5:29: error: `25` is not a valid value of hours (write 0 to 23, or combine values with `,` `-` `*` `/`)"
+        ],
     );
     check(
         &with_on("{ schedule: rate(1 hours), timezone: Asia/Soul, flexible_window: 90s }"),
         expect![[r#"
-        c.yaml:5:28: error: AWS refuses `1 hours` (1 goes with `minute`, `hour` and `day`; greater numbers with their plurals)
+        c.yaml:5:28: error: AWS refuses `1 hours` (use `minute`, `hour` or `day` with 1, and the plural with larger numbers)
         c.yaml:5:46: error: unknown time zone `Asia/Soul`; did you mean `Asia/Seoul`? (write an IANA name such as `Europe/Berlin`, or `UTC`)
-        c.yaml:5:74: error: a flexible window is 1 minute to 24 hours, in whole minutes (write, for example, `15m`)"#]],
+        c.yaml:5:74: error: `flexible_window` must be 1 minute to 24 hours, in whole minutes (write for example `15m`)"#]],
     );
     check(
         &with_on("{ schedule: rate(1 hour), flexible_window: 2d, state: DISABLED, catch_up: all }"),
         expect![[r#"
-        c.yaml:5:52: error: expected a length of time such as `90s`, `15m` or `2h`, found a string
-        c.yaml:5:63: error: unknown value `DISABLED`; did you mean `disabled`? (the values here are `enabled` and `disabled`)
-        c.yaml:5:83: error: unknown value `all` (the values here are `none` and `last`)"#]],
+        c.yaml:5:52: error: expected a duration such as `90s`, `15m` or `2h`, found a string
+        c.yaml:5:63: error: unknown value `DISABLED`; did you mean `disabled`? (choose from `enabled` and `disabled`)
+        c.yaml:5:83: error: unknown value `all` (choose from `none` and `last`)"#]],
     );
     check(
         &with_on("{ schedule: rate(1 hour), start: tomorrow, end: 2026-02-30 }"),
         expect![[r#"
-        c.yaml:5:42: error: `tomorrow` is no time (write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`)
-        c.yaml:5:57: error: `2026-02-30` is no time (write `2026-12-01T00:00:00` in the schedule's zone, or with an offset or `Z`)"#]],
+        c.yaml:5:42: error: `tomorrow` is not a valid time (write for example `2026-12-01T00:00:00`, in the schedule's time zone or with an offset or `Z`)
+        c.yaml:5:57: error: `2026-02-30` is not a valid time (write for example `2026-12-01T00:00:00`, in the schedule's time zone or with an offset or `Z`)"#]],
     );
     check(
         &with_on("{ schedule: rate(1 hour), start: 2026-12-02T00:00:00, end: 2026-12-01T00:00:00 }"),
-        expect!["c.yaml:5:68: error: the schedule ends before it starts (write an `end` after the `start`)"],
+        expect!["c.yaml:5:68: error: the schedule ends before it starts (write an `end` that is later than `start`)"],
     );
 }
 
@@ -516,13 +520,13 @@ fn a_schedule_that_never_fires_is_an_error() {
     check(
         &with_on("{ schedule: \"at(2025-03-30T02:30:00)\", timezone: Europe/Berlin }"),
         expect![
-            "c.yaml:5:21: error: this schedule never fires (clocks of its time zone never show such a time between its start and its end)"
+            "c.yaml:5:21: error: this schedule never fires (write a time that exists in its time zone, between its `start` and `end`)"
         ],
     );
     check(
         &with_on("{ schedule: cron(0 0 1 * ? 2026), start: \"2027-01-01T00:00:00\" }"),
         expect![
-            "c.yaml:5:21: error: this schedule never fires (clocks of its time zone never show such a time between its start and its end)"
+            "c.yaml:5:21: error: this schedule never fires (write a time that exists in its time zone, between its `start` and `end`)"
         ],
     );
 }
@@ -532,19 +536,19 @@ fn keys_of_one_source_mean_nothing_for_another() {
     check(
         &with_on("{ s3: { bucket: b }, timezone: UTC, unmatched: fail }"),
         expect![[r#"
-        c.yaml:5:9: error: `timezone` means something only beside `schedule` (remove `timezone`, or add `schedule: ...`)
-        c.yaml:5:9: error: `unmatched` means something only beside `queue` (remove `unmatched`, or add `queue: ...`)"#]],
+        c.yaml:5:9: error: `timezone` is only valid with `schedule` (remove `timezone`, or add `schedule: ...`)
+        c.yaml:5:9: error: `unmatched` is only valid with `queue` (remove `unmatched`, or add `queue: ...`)"#]],
     );
     check(
         &with_on("{ queue: q, schedule: rate(1 hour) }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
+            "c.yaml:5:9: error: `on` needs exactly one event source (write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, with `s3` or `event_pattern`)"
         ],
     );
     check(
         &with_on("{ queue: q, s3: { bucket: b }, event_pattern: { body: [a] } }"),
         expect![
-            "c.yaml:5:9: error: a route is on exactly one kind of event (write `s3`, `event_pattern`, `schedule` or `queue` here; beside `queue` one of `s3` and `event_pattern` may choose)"
+            "c.yaml:5:9: error: `on` needs exactly one event source (write one of `s3`, `event_pattern`, `schedule` and `queue`; only `queue` can be combined, with `s3` or `event_pattern`)"
         ],
     );
 }
@@ -562,18 +566,18 @@ fn a_queue_has_a_name_and_its_messages_have_fields_of_their_own() {
     check(
         &with_on("{ queue: \"my queue\" }"),
         expect![
-            "c.yaml:5:18: error: `my queue` names no queue (write its name (letters, digits, `-` and `_`, at most 80; a FIFO queue's ends in `.fifo`), its ARN, or its URL)"
+            "c.yaml:5:18: error: `my queue` is not a valid queue name, ARN or URL (write its name (at most 80 letters, digits, `-` and `_`; that of a FIFO queue ends in `.fifo`), its ARN or its URL)"
         ],
     );
     check(
         &with_on("{ queue: q, event_pattern: { bdy: { kind: [resize] } } }"),
         expect![[r#"
-        c.yaml:5:38: warning: no message has a field `bdy`; did you mean `body`? (what the message says stands below `body`)
+        c.yaml:5:38: warning: no message has a field `bdy`; did you mean `body`? (put the message's own fields below `body`)
         valid: routes r"#]],
     );
 }
 
-/// A valid config with these further keys of its route.
+/// Returns a valid config with these further keys of its route.
 fn with_route(keys: &str) -> String {
     format!(
         "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: f }}, u: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ queue: q }}, {keys} }}\n"
@@ -587,9 +591,9 @@ fn a_route_runs_a_task_or_several() {
         &with_route("run: [t, v, t]"),
         expect![[r#"
         c.yaml:5:43: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)
-        c.yaml:5:46: error: the task `t` stands twice here (for several copies, give the task a `count`)"#]],
+        c.yaml:5:46: error: duplicate task `t` (remove it; to start several copies, set the `count` of the task)"#]],
     );
-    check(&with_route("run: []"), expect!["c.yaml:5:39: error: an empty list matches nothing (name at least one)"]);
+    check(&with_route("run: []"), expect!["c.yaml:5:39: error: the list is empty (list at least one value)"]);
 }
 
 #[test]
@@ -599,25 +603,25 @@ fn for_each_picks_a_list() {
     check(
         &with_route("run: t, for_each: body.items"),
         expect![[
-            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+            r#"c.yaml:5:52: error: this must be a template that selects a list from the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
         ]],
     );
     check(
         &with_route("run: t, for_each: \"a {{ body.items }}\""),
         expect![[
-            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+            r#"c.yaml:5:52: error: this must be a template that selects a list from the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
         ]],
     );
     check(
         &with_route("run: t, for_each: \"{% if body %}{% endif %}\""),
         expect![[
-            r#"c.yaml:5:52: error: this must pick a list of the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
+            r#"c.yaml:5:52: error: this must be a template that selects a list from the event (write one `{{ ... }}`, as in `"{{ body.items }}"`)"#
         ]],
     );
     check(
         &with_route("run: t, for_each: \"{{ bdy.items }}\""),
         expect![[
-            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
 }
@@ -627,13 +631,11 @@ fn large_payloads_need_a_place() {
     check(&with_route("run: t, large_payload: s3"), expect!["valid: routes r"]);
     check(
         &with_route("run: t, large_payload: s3").replace("storage: { bucket: state }", ""),
-        expect![
-            "c.yaml:5:57: error: there is no place for large payloads (add `storage: { bucket: NAME }` to the file)"
-        ],
+        expect!["c.yaml:5:57: error: `large_payload` needs `storage` (add `storage: { bucket: NAME }` to the file)"],
     );
     check(
         &with_route("run: t, large_payload: S3"),
-        expect!["c.yaml:5:57: error: unknown value `S3`; did you mean `s3`? (the values here are `s3`)"],
+        expect!["c.yaml:5:57: error: unknown value `S3`; did you mean `s3`? (choose from `s3`)"],
     );
 }
 
@@ -643,8 +645,8 @@ fn our_own_environment_variables_are_taken() {
     check(
         &with_task(environment),
         expect![[r#"
-        c.yaml:5:68: error: `ECS_TRIGGER_ROUTE` is one of ecs-trigger's own environment variables (rename it: names that begin with `ECS_TRIGGER_` are taken)
-        c.yaml:5:90: error: `ECS_TRIGGER_X` is one of ecs-trigger's own environment variables (rename it: names that begin with `ECS_TRIGGER_` are taken)"#]],
+        c.yaml:5:68: error: the environment variable `ECS_TRIGGER_ROUTE` is reserved (rename it: ecs-trigger sets the variables with the prefix `ECS_TRIGGER_`)
+        c.yaml:5:90: error: the environment variable `ECS_TRIGGER_X` is reserved (rename it: ecs-trigger sets the variables with the prefix `ECS_TRIGGER_`)"#]],
     );
 }
 
@@ -653,12 +655,12 @@ fn what_differs_between_deliveries_fills_nothing_in() {
     check(
         &with_task("    reference_id: \"{{ attributes.ApproximateReceiveCount }}\""),
         expect![[r#"
-            c.yaml:5:19: warning: the events of the route `r` never have `attributes` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
-            c.yaml:5:34: error: `ApproximateReceiveCount` is not the same at every delivery of a message (a task is requested with the same values however often its message is delivered; leave it out)"#]],
+            c.yaml:5:19: warning: events of the route `r` never have `attributes` (run another task in this route, or add a default, as in `{{ name | default('-') }}`)
+            c.yaml:5:34: error: `ApproximateReceiveCount` can differ between deliveries of a message (remove it; every delivery of a message must request the task with the same values)"#]],
     );
 }
 
-/// Parses a config in which some variables are set; shows the problems, or the first task's request.
+/// Parses a config with some environment variables set, and compares its problems or the first task's request.
 fn check_with_variables(text: &str, expected: Expect) {
     let variables = |name: &str| match name {
         "NAME" => Some("production".to_owned()),
@@ -690,7 +692,7 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     );
     check_with_variables(
         &task("task_definition: import-${env:NAME}, count: ${env:COUNT}"),
-        expect!["c.yaml:2:40: error: not YAML: while parsing a flow mapping, did not find expected ',' or '}'"],
+        expect!["c.yaml:2:40: error: invalid YAML: while parsing a flow mapping, did not find expected ',' or '}'"],
     );
     check_with_variables(&task("task_definition: \"${env:NOT_SET:-a}-${env:NOT_SET:-}b\""), expect!["a-b None None"]);
     check_with_variables(
@@ -700,50 +702,50 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     check_with_variables(
         &task("task_definition: \"a-${env:NOT_SET}\""),
         expect![
-            "c.yaml:2:35: error: the environment variable `NOT_SET` is not set (set it where the config is loaded, or give a default: `${env:NOT_SET:-default}`)"
+            "c.yaml:2:35: error: the environment variable `NOT_SET` is not set (set it where the config is loaded, or add a default: `${env:NOT_SET:-default}`)"
         ],
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"{{ key ~ '${env:NAME}' }}\""),
         expect![
-            "c.yaml:2:60: error: an environment variable within a template (a template is filled in from the event alone; put the variable before or after the braces)"
+            "c.yaml:2:60: error: an environment variable cannot be used inside a template (move it before or after the braces: a template sees only the event)"
         ],
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"${env:BRACES}\""),
         expect![
-            "c.yaml:2:50: error: `${env:BRACES}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:50: error: the value of `${env:BRACES}` forms template braces (write the template in the config: a variable cannot add one)"
         ],
     );
     check_with_variables(
         &task("task_definition: \"${env:a b}${env:NAME\""),
         expect![[r#"
-            c.yaml:2:33: error: `a b` cannot name an environment variable (write `${env:NAME}` or `${env:NAME:-default}`; for the characters themselves, `$${env:`)
-            c.yaml:2:43: error: `${env:NAME` does not end (close it with `}`)"#]],
+            c.yaml:2:33: error: `a b` is not a valid environment variable name (write `${env:NAME}` or `${env:NAME:-default}`; for a literal `${env:`, write `$${env:`)
+            c.yaml:2:43: error: `${env:NAME` is not closed (end it with `}`)"#]],
     );
-    // No template comes about where a variable's braces meet the config's.
+    // A variable's braces and the config's cannot form a template together.
     check_with_variables(
         &task("task_definition: t, reference_id: \"{${env:OPENING}\""),
         expect![
-            "c.yaml:2:51: error: `${env:OPENING}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:51: error: the value of `${env:OPENING}` forms template braces (write the template in the config: a variable cannot add one)"
         ],
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"${env:CLOSING:-{}{ key }}\""),
         expect![
-            "c.yaml:2:50: error: `${env:CLOSING:-{}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:50: error: the value of `${env:CLOSING:-{}` forms template braces (write the template in the config: a variable cannot add one)"
         ],
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"${env:BRACE}${env:EMPTY}{ key }}\""),
         expect![
-            "c.yaml:2:50: error: `${env:BRACE}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:50: error: the value of `${env:BRACE}` forms template braces (write the template in the config: a variable cannot add one)"
         ],
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"{${env:EMPTY}{ key }}\""),
         expect![
-            "c.yaml:2:51: error: `${env:EMPTY}` holds a template's braces (what a variable holds is never a template; write the template in the config)"
+            "c.yaml:2:51: error: the value of `${env:EMPTY}` forms template braces (write the template in the config: a variable cannot add one)"
         ],
     );
     check_with_variables(
@@ -752,7 +754,7 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     );
 }
 
-/// Parses a config that includes other files; shows the problems, or the routes and tests.
+/// Parses a config that includes other files, and compares its problems, or its routes and the number of tests.
 fn check_included(main: &str, included: &[(&str, &str)], expected: Expect) {
     let mut source = Source::new("c.yaml", main);
     for (name, text) in included {
@@ -782,7 +784,7 @@ fn included_files_add_tasks_routes_and_tests() {
         main,
         &[("a.yaml", a)],
         expect![
-            "c.yaml:2:19: error: the included file `b.yaml` cannot be read (name a file relative to this one's folder)"
+            "c.yaml:2:19: error: cannot read the included file `b.yaml` (write a path relative to this file's folder)"
         ],
     );
     let wrong =
@@ -791,17 +793,17 @@ fn included_files_add_tasks_routes_and_tests() {
         main,
         &[("a.yaml", a), ("b.yaml", wrong)],
         expect![[r#"
-            b.yaml:1:10: error: a task named `t` stands in another file (give each task its own name)
-            b.yaml:3:13: error: a route named `r` stands above already (give each route its own name: launches are told apart by it)
+            b.yaml:1:10: error: duplicate task name `t`, defined in another file (give each task a unique name)
+            b.yaml:3:13: error: duplicate route name `r` (give each route a unique name: launches are identified by it)
             b.yaml:3:39: error: unknown task `v` (define it under `tasks`, or run one of `t` and `u`)
-            b.yaml:4:1: error: unknown key `include` (the keys here are `version`, `tasks`, `routes`, `workers` and `tests`)"#]],
+            b.yaml:4:1: error: unknown key `include` (choose from `version`, `tasks`, `routes`, `workers` and `tests`)"#]],
     );
     check_included(
         main,
         &[("a.yaml", "routes: ["), ("b.yaml", "")],
         expect![[r#"
             c.yaml:5:39: error: unknown task `u` (define it under `tasks`, or run one of `t`)
-            a.yaml:1:10: error: not YAML: while parsing a node, did not find expected node content
+            a.yaml:1:10: error: invalid YAML: while parsing a node, did not find expected node content
             b.yaml:1:1: error: expected a mapping with `tasks`, `routes`, `workers` or `tests`, found null"#]],
     );
 }
@@ -816,7 +818,7 @@ fn the_files_to_include_are_known_from_the_text() {
     assert_eq!(includes("include: ["), [""; 0]);
 }
 
-/// A config with these tests.
+/// Returns a config with these tests.
 fn with_tests(tests: &str) -> String {
     format!(
         "version: 1\ntasks: {{ t: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ schedule: rate(1 hour) }}, run: t }}\ntests:\n{tests}\n"
@@ -833,21 +835,21 @@ fn tests_name_one_event_and_what_there_is() {
     );
     check(
         &with_tests("  - { name: nothing, expect: no route }"),
-        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
+        expect!["c.yaml:6:13: error: a test needs exactly one of `event`, `message` and `firing` (write one of them)"],
     );
     check(
         &with_tests("  - { name: two, event: { source: a }, message: { queue: q, body: x } }"),
-        expect!["c.yaml:6:13: error: a test has exactly one of `event`, `message` and `firing` (write one of them)"],
+        expect!["c.yaml:6:13: error: a test needs exactly one of `event`, `message` and `firing` (write one of them)"],
     );
     check(
         &with_tests("  - { name: a, firing: { route: s, time: soon } }"),
-        expect!["c.yaml:6:42: error: `soon` is no time (write one such as `2026-01-31T03:00:00Z`)"],
+        expect!["c.yaml:6:42: error: `soon` is not a valid time (write for example `2026-01-31T03:00:00Z`)"],
     );
     check(
         &with_tests("  - { name: a, message: { queue: \"a b\", body: x }, expect: [{ route: s, task: u }] }"),
         expect![[r#"
-            c.yaml:6:70: warning: there is no route `s` (the test cannot pass; name one of this config)
-            c.yaml:6:79: warning: there is no task `u` (the test cannot pass; name one of this config)
+            c.yaml:6:70: warning: unknown route `s` (write a name that this config defines: otherwise the test cannot pass)
+            c.yaml:6:79: warning: unknown task `u` (write a name that this config defines: otherwise the test cannot pass)
             valid: routes r"#]],
     );
     check(
@@ -868,19 +870,19 @@ fn names_that_a_routes_events_never_have_are_told() {
     check(
         &config("{ schedule: rate(1 hour) }", "", "{{ key }}"),
         expect![[r#"
-        c.yaml:2:49: warning: the events of the route `r` never have `key` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        c.yaml:2:49: warning: events of the route `r` never have `key` (run another task in this route, or add a default, as in `{{ name | default('-') }}`)
         valid: routes r"#]],
     );
     check(
         &config("{ s3: { bucket: b } }", "", "{{ scheduled.date }}"),
         expect![[r#"
-        c.yaml:2:49: warning: the events of the route `r` never have `scheduled` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        c.yaml:2:49: warning: events of the route `r` never have `scheduled` (run another task in this route, or add a default, as in `{{ name | default('-') }}`)
         valid: routes r"#]],
     );
     check(
         &config("{ queue: q }", "", "{{ item }} {{ body }} {{ bucket }}"),
         expect![[r#"
-        c.yaml:2:49: warning: the events of the route `r` never have `item` (run another task by this route, or give a default, as in `{{ name | default('-') }}`)
+        c.yaml:2:49: warning: events of the route `r` never have `item` (run another task in this route, or add a default, as in `{{ name | default('-') }}`)
         valid: routes r"#]],
     );
     check(&config("{ queue: q }", ", for_each: \"{{ body }}\"", "{{ item }}"), expect!["valid: routes r"]);
@@ -893,8 +895,8 @@ fn a_config_says_nothing_about_queues_that_no_route_is_on() {
     check(
         local,
         expect![[r#"
-            c.yaml:4:20: warning: no route is on a queue `job`, and no worker; did you mean `jobs`? (remove it, or name it as a route or worker does)
-            c.yaml:4:46: error: a message is received at least once (write a number from 1)"#]],
+            c.yaml:4:20: warning: no route or worker uses a queue `job`; did you mean `jobs`? (write the name of a queue that a route or worker uses, or remove this entry)
+            c.yaml:4:46: error: `max_receive_count` must be at least 1 (write a number from 1)"#]],
     );
 }
 
@@ -903,7 +905,7 @@ fn queues_lie_in_accounts_of_twelve_digits() {
     check(
         &with_on("{ queue: \"arn:aws:sqs:eu-west-1:1111:q\" }"),
         expect![
-            "c.yaml:5:18: error: `arn:aws:sqs:eu-west-1:1111:q` is in no Region or account of AWS (an account has 12 digits; the queue's name alone is enough)"
+            "c.yaml:5:18: error: `arn:aws:sqs:eu-west-1:1111:q` has no valid Region and account id (write an account id of 12 digits, or only the queue's name)"
         ],
     );
 }
@@ -915,9 +917,9 @@ fn included_files_lie_below_the_config() {
         main,
         &[],
         expect![[r#"
-        c.yaml:2:11: error: `../a.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
-        c.yaml:2:22: error: `/b.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)
-        c.yaml:2:31: error: `s3://c/d.yaml` leads out of this file's folder (name a file in the folder, or below it: only those lie beside the config in S3 as well)"#]],
+        c.yaml:2:11: error: `../a.yaml` is outside this file's folder (write a path in this folder or below it: `deploy` uploads no other files with the config)
+        c.yaml:2:22: error: `/b.yaml` is outside this file's folder (write a path in this folder or below it: `deploy` uploads no other files with the config)
+        c.yaml:2:31: error: `s3://c/d.yaml` is outside this file's folder (write a path in this folder or below it: `deploy` uploads no other files with the config)"#]],
     );
 }
 
@@ -927,12 +929,12 @@ fn an_error_in_a_task_is_the_only_thing_said_of_it() {
     check(
         config,
         expect![
-            "c.yaml:2:15: error: unknown key `comand` (the keys here are `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+            "c.yaml:2:15: error: unknown key `comand` (choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
         ],
     );
 }
 
-/// A valid config with a ledger, with `task` as the task's further settings and `route` as the route's.
+/// Returns a valid config with a ledger, with `task` as the task's further settings and `route` as the route's.
 fn with_ledger(task: &str, route: &str) -> String {
     format!(
         "version: 1\nstorage: {{ bucket: state }}\ntasks:\n  t: {{ task_definition: family{task} }}\nroutes:\n  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t{route} }}\n"
@@ -953,26 +955,26 @@ fn a_ladder_a_timeout_retries_and_slots_are_valid_with_a_ledger() {
 fn each_rung_of_a_ladder_is_held_against_awss_limits() {
     check(
         &with_ledger(", capacity: []", ""),
-        expect!["c.yaml:4:43: error: a ladder without rungs (name at least one capacity, or leave the key out)"],
+        expect!["c.yaml:4:43: error: `capacity` has no rungs (add at least one, or remove the key)"],
     );
     check(
         &with_ledger(", launch_type: EC2, capacity: [{ launch_type: EC2 }]", ""),
         expect![
-            "c.yaml:4:61: error: `launch_type` and `capacity` exclude each other (make `launch_type` the first rung of `capacity`)"
+            "c.yaml:4:61: error: `launch_type` cannot be combined with `capacity` (move `launch_type` into the first rung of `capacity`)"
         ],
     );
     check(
         &with_ledger(", capacity: [{ launch_type: EC2 }, { launch_type: FARGATE, cpu: 256, memory: 9999 }]", ""),
         expect![[r#"
         c.yaml:4:3: error: the task `t` runs on Fargate, which needs a network (add `network: { subnets: [subnet-...] }`, here or under `defaults`)
-        c.yaml:4:95: error: Fargate has no task size of cpu 256 and memory 9999 (cpu 256 goes with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"#]],
+        c.yaml:4:95: error: Fargate has no task size of cpu 256 and memory 9999 (use cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720; 8192 with 16384 to 61440; 16384 with 32768 to 122880)"#]],
     );
     check(
         &with_ledger(", capacity: [{ launch_type: EC2, platform_version: LATEST }, { cluster: other }]", ""),
         expect![[r#"
-            c.yaml:4:82: error: `platform_version` is Fargate's, and the launch type is EC2 (remove `platform_version`)
-            c.yaml:4:92: error: a rung that asks for nothing (write `launch_type: ...`, for one)
-            c.yaml:4:94: error: unknown key `cluster` (the keys here are `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `cpu` and `memory`)"#]],
+            c.yaml:4:82: error: `platform_version` is only valid on Fargate, but the launch type is EC2 (remove `platform_version`)
+            c.yaml:4:92: error: this rung sets nothing (add for example `launch_type: ...`)
+            c.yaml:4:94: error: unknown key `cluster` (choose from `launch_type`, `capacity_provider_strategy`, `platform_version`, `network`, `cpu` and `memory`)"#]],
     );
 }
 
@@ -981,16 +983,16 @@ fn retries_and_slots_have_borders() {
     check(
         &with_ledger(", timeout: 0s, retry: { attempts: 0, on: [spot, { exit_code: [0, 256] }] }", ""),
         expect![[r#"
-        c.yaml:4:42: error: a timeout of less than a second (write one such as `30m`)
-        c.yaml:4:53: error: 0 is no exit code of a failure (write codes from 1 to 255)
-        c.yaml:4:65: error: attempts is 0; a task is started 1 to 20 times (write a number from 1 to 20)
-        c.yaml:4:73: error: unknown value `spot` (the values here are `spot_interruption`, `failed_to_start`, `timeout` and `any`)"#]],
+        c.yaml:4:42: error: `timeout` must be at least 1s (write for example `30m`)
+        c.yaml:4:53: error: 0 is not an exit code of a failure (write exit codes from 1 to 255)
+        c.yaml:4:65: error: `attempts` is 0, but must be 1 to 20 (write a number from 1 to 20)
+        c.yaml:4:73: error: unknown value `spot` (choose from `spot_interruption`, `failed_to_start`, `timeout` and `any`)"#]],
     );
     check(
         &with_ledger(", count: 20", ", concurrency: { max: 9, when_full: wait }"),
         expect![[r#"
-        c.yaml:6:71: error: max is 9, and one call starts 10 tasks: it would wait for ever (write a number from 10)
-        c.yaml:6:85: error: unknown value `wait` (the values here are `queue`, `skip` and `replace`)"#]],
+        c.yaml:6:71: error: `max` is 9, but one RunTask call starts 10 tasks and would wait forever (write at least 10)
+        c.yaml:6:85: error: unknown value `wait` (choose from `queue`, `skip` and `replace`)"#]],
     );
     check(
         &with_ledger(
@@ -998,8 +1000,8 @@ fn retries_and_slots_have_borders() {
             ", concurrency: { max: 10, key: \"{{ nothing }}\" }",
         ),
         expect![[r#"
-        c.yaml:4:40: error: 0 is no exit code of a failure (write codes from 1 to 255)
-        c.yaml:6:84: error: no event has a field `nothing` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#]],
+        c.yaml:4:40: error: 0 is not an exit code of a failure (write exit codes from 1 to 255)
+        c.yaml:6:84: error: no event has a field `nothing` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#]],
     );
 }
 
@@ -1007,7 +1009,9 @@ fn retries_and_slots_have_borders() {
 fn a_retry_on_timeout_needs_a_timeout() {
     check(
         &with_ledger(", retry: { attempts: 2, on: timeout }", ""),
-        expect!["c.yaml:4:40: error: a retry on `timeout`, and the task has none (add `timeout: ...` to the task)"],
+        expect![
+            "c.yaml:4:40: error: the retry is on `timeout`, but the task has no `timeout` (add `timeout: ...` to the task)"
+        ],
     );
 }
 
@@ -1017,14 +1021,14 @@ fn what_needs_the_ledger_says_so_and_the_ledger_needs_a_place() {
     check(
         &config.replace("storage: { bucket: state }\n", ""),
         expect![[r#"
-        c.yaml:3:42: error: `timeout` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
-        c.yaml:3:53: error: `retry` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
-        c.yaml:5:64: error: `concurrency` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)
-        c.yaml:5:90: error: `ignore_older` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger lies there)"#]],
+        c.yaml:3:42: error: `timeout` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
+        c.yaml:3:53: error: `retry` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
+        c.yaml:5:64: error: `concurrency` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
+        c.yaml:5:90: error: `ignore_older` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)"#]],
     );
     check(
         &config.replace("storage: { bucket: state }\n", "ledger: on\n"),
-        expect!["c.yaml:2:9: error: there is no place for the ledger (add `storage: { bucket: NAME }` to the file)"],
+        expect!["c.yaml:2:9: error: the ledger needs `storage` (add `storage: { bucket: NAME }` to the file)"],
     );
     check(
         &with_ledger(", timeout: 1h", "").replace("tasks:", "ledger: off\ntasks:"),
@@ -1033,7 +1037,7 @@ fn what_needs_the_ledger_says_so_and_the_ledger_needs_a_place() {
     check(
         &with_ledger(", started_by: me", ""),
         expect![
-            "c.yaml:4:45: error: with the ledger, a task records its launch as its starter (remove `started_by`; use `tags` or `reference_id` for marks of your own, or write `ledger: off`)"
+            "c.yaml:4:45: error: `started_by` cannot be set with the ledger, which records the launch in it (remove `started_by` and use `tags` or `reference_id` instead, or write `ledger: off`)"
         ],
     );
     check(&with_ledger(", started_by: me", "").replace("tasks:", "ledger: off\ntasks:"), expect!["valid: routes r"]);
@@ -1044,7 +1048,7 @@ fn only_objects_are_in_an_order_of_their_own() {
     check(
         &with_ledger("", ", ignore_older: true").replace("s3: { bucket: b }", "schedule: rate(1 hour)"),
         expect![
-            "c.yaml:6:70: error: `ignore_older` means something only for objects of S3 (remove it, or add `s3: ...` under `on`)"
+            "c.yaml:6:70: error: `ignore_older` is only valid with `s3` (remove `ignore_older`, or add `s3: ...` under `on`)"
         ],
     );
 }
@@ -1054,14 +1058,14 @@ fn a_route_must_not_take_what_its_own_launches_write() {
     check(
         &with_ledger("", "").replace("bucket: b", "bucket: state"),
         expect![
-            "c.yaml:6:13: error: the route takes events of the objects that its own launches write, and so would launch for ever (give `storage` another bucket, or the route a prefix that `storage` does not have)"
+            "c.yaml:6:13: error: the route takes events about objects that launches write, so it would launch tasks forever (use another bucket for `storage`, or limit the route to a key prefix that `storage` does not use)"
         ],
     );
     check(&with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: in/ }"), expect!["valid: routes r"]);
     check(
         &with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: launches/ }"),
         expect![
-            "c.yaml:6:13: error: the route takes events of the objects that its own launches write, and so would launch for ever (give `storage` another bucket, or the route a prefix that `storage` does not have)"
+            "c.yaml:6:13: error: the route takes events about objects that launches write, so it would launch tasks forever (use another bucket for `storage`, or limit the route to a key prefix that `storage` does not use)"
         ],
     );
 }
@@ -1083,7 +1087,7 @@ fn tasks_of_one_event_do_not_skip_each_other() {
     );
 }
 
-/// A config of workers alone, with these settings.
+/// Returns a config of workers alone, with these settings.
 fn with_worker(worker: &str) -> String {
     format!("version: 1\nworkers:\n  - {{ {worker} }}\n")
 }
@@ -1108,13 +1112,13 @@ fn workers_are_a_services_tasks_or_tasks_of_their_own() {
     check(
         &with_worker(scaling),
         expect![
-            "c.yaml:3:5: error: workers are either a service's tasks or tasks of their own (write one of `service: NAME` and `run: TASK`)"
+            "c.yaml:3:5: error: workers need exactly one of `service` and `run` (write `service: NAME` or `run: TASK`)"
         ],
     );
     check(
         &with_worker(&format!("service: w, run: w, {scaling}")),
         expect![
-            "c.yaml:3:5: error: workers are either a service's tasks or tasks of their own (write one of `service: NAME` and `run: TASK`)"
+            "c.yaml:3:5: error: workers need exactly one of `service` and `run` (write `service: NAME` or `run: TASK`)"
         ],
     );
     check(
@@ -1124,7 +1128,7 @@ fn workers_are_a_services_tasks_or_tasks_of_their_own() {
     check(
         &with_worker(&format!("service: \"a b\", {scaling}")),
         expect![
-            "c.yaml:3:16: error: `a b` cannot be a worker's name (use 1 to 64 letters, digits, `-` and `_`; give it a `name` if the service has another)"
+            "c.yaml:3:16: error: `a b` is not a valid worker name (use 1 to 64 letters, digits, `-` and `_`; if the service is named otherwise, add a `name`)"
         ],
     );
 }
@@ -1139,14 +1143,14 @@ fn a_workers_task_is_filled_in_from_no_event() {
     check(
         &config("overrides: { container_overrides: [{ name: app, command: [\"{{ id }}\"] }] }"),
         expect![
-            "c.yaml:5:12: error: the task `w` is filled in from an event, and a worker is started by none (run a task without `{{ ... }}`)"
+            "c.yaml:5:12: error: workers cannot run the task `w`, which has templates: no event starts a worker (run a task without `{{ ... }}`)"
         ],
     );
     check(
         &config("count: 3"),
         expect![[r#"
-            c.yaml:5:12: error: the task `w` has a `count` (run a task without one: as many are started as are needed)
-            c.yaml:5:12: warning: no container of the task `w` is told its queue (add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or name the queue in the image)"#]],
+            c.yaml:5:12: error: workers cannot run the task `w`, which has a `count` (run a task without `count`: the scaler starts as many as are needed)
+            c.yaml:5:12: warning: no container of the task `w` gets the name of the queue (add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or set the queue in the image)"#]],
     );
     check(&config("overrides: { container_overrides: [{ name: app, command: [work] }] }"), expect!["valid: routes "]);
 }
@@ -1157,53 +1161,55 @@ fn workers_are_scaled_by_one_rule_within_bounds() {
     check(
         &scaling("max: 5"),
         expect![
-            "c.yaml:3:38: error: workers are scaled by exactly one rule (write one of `acceptable_latency: 60s`, `target: ...` and `step: ...`)"
+            "c.yaml:3:38: error: `scaling` needs exactly one of `acceptable_latency`, `target` and `step` (write for example `acceptable_latency: 60s`)"
         ],
     );
     check(
         &scaling("max: 5, acceptable_latency: 60s, target: { backlog_per_task: 5 }"),
         expect![
-            "c.yaml:3:38: error: workers are scaled by exactly one rule (write one of `acceptable_latency: 60s`, `target: ...` and `step: ...`)"
+            "c.yaml:3:38: error: `scaling` needs exactly one of `acceptable_latency`, `target` and `step` (write for example `acceptable_latency: 60s`)"
         ],
     );
     check(
         &scaling("max: 0, acceptable_latency: 60s"),
         expect![
-            "c.yaml:3:45: error: with at most 0 workers no message is ever worked on (write a number from 1; to stop scaling, write `paused: true`)"
+            "c.yaml:3:45: error: `max` must be at least 1 (write a number from 1; to stop scaling, write `paused: true`)"
         ],
     );
     check(
         &scaling("min: 6, max: 5, acceptable_latency: 60s"),
-        expect!["c.yaml:3:45: error: at least 6 workers, and at most 5 (write a `min` that is not above `max`)"],
+        expect!["c.yaml:3:45: error: `min` is 6, but `max` is 5 (write a `min` that is at most `max`)"],
     );
     check(
         &scaling("max: 5, acceptable_latency: 500ms"),
-        expect!["c.yaml:3:68: error: `acceptable_latency` is at least 1s (write a length of time such as `10s`)"],
+        expect!["c.yaml:3:68: error: `acceptable_latency` must be at least 1s (write for example `10s`)"],
     );
     check(
         &scaling("max: 5, target: { backlog_per_task: 0 }"),
-        expect!["c.yaml:3:76: error: no worker can have a backlog of 0 messages (write a number from 1)"],
+        expect!["c.yaml:3:76: error: `backlog_per_task` must be at least 1 (write a number from 1)"],
     );
     check(
         &scaling("max: 5, step: { adjustments: [] }"),
-        expect!["c.yaml:3:69: error: there is no adjustment (write at least one, such as `{ lower: 100, change: 1 }`)"],
+        expect![
+            "c.yaml:3:69: error: `adjustments` is empty (add at least one, for example `{ lower: 100, change: 1 }`)"
+        ],
     );
     check(
         &scaling(
             "max: 5, step: { adjustments: [{ change: 1 }, { lower: 9, upper: 1, change: 1 }, { upper: 0, change: 0 }] }",
         ),
         expect![[r#"
-            c.yaml:3:70: error: the adjustment is made always (write `lower`, `upper` or both)
-            c.yaml:3:85: error: the adjustment is made never (write a `lower` that is not above `upper`)
-            c.yaml:3:120: error: an adjustment by 0 changes nothing (write how many workers more, or if negative fewer)"#]],
+            c.yaml:3:70: error: this adjustment always applies (add `lower`, `upper` or both)
+            c.yaml:3:85: error: this adjustment never applies (write a `lower` that is at most `upper`)
+            c.yaml:3:120: error: `change: 0` changes nothing (write the number of workers to add, or a negative number to remove workers)"#]],
     );
     check(
         &scaling("max: 5, acceptable_latency: 60s, tick: 2m, concurrency: 0, msg_processing_time: 0s, idle_exit: 5s"),
         expect![[r#"
-            c.yaml:3:79: error: a tick is at most 60s (write `10s`, or another length from 1s to 60s)
-            c.yaml:3:96: error: a worker works on 1 to 1000 messages at once (write a number in that range)
-            c.yaml:3:120: error: a message takes longer than nothing (write a length of time such as `5s`, or leave it out)
-            c.yaml:3:135: error: `idle_exit` means something only beside `run` (remove `idle_exit`)"#]],
+            c.yaml:3:79: error: `tick` must be at most 60s (write 1s to 60s, for example `10s`)
+            c.yaml:3:96: error: `concurrency` must be 1 to 1000 (write a number in that range)
+            c.yaml:3:120: error: `msg_processing_time` must be longer than 0 (write for example `5s`, or remove the key)
+            c.yaml:3:135: error: `idle_exit` is only valid with `run` (remove `idle_exit`)"#]],
     );
 }
 
@@ -1222,7 +1228,7 @@ fn a_workers_schedules_change_bounds() {
     check(
         &schedules("{ cron: 0 8 * * * *, min: 1 }"),
         expect![
-            "c.yaml:3:101: error: exactly one of day-of-month and day-of-week is `?` (write `?` for the one that does not matter, as in `cron(0 3 * * ? *)` or `cron(0 3 ? * MON *)`)"
+            "c.yaml:3:101: error: exactly one of day-of-month and day-of-week must be `?` (write `?` for the one that does not matter, as in `cron(0 3 * * ? *)` or `cron(0 3 ? * MON *)`)"
         ],
     );
     check(
@@ -1230,9 +1236,9 @@ fn a_workers_schedules_change_bounds() {
             "{ cron: 0 8 * * ? * }, { cron: 0 8 * * ? *, min: 9 }, { cron: 0 8 * * ? *, min: 9, max: 8, timezone: Berlin }",
         ),
         expect![[r#"
-            c.yaml:3:85: error: the schedule changes no bound (write `min`, `max` or both)
-            c.yaml:3:108: error: at least 9 workers, and at most 5 (write a `max` as well)
-            c.yaml:3:139: error: at least 9 workers, and at most 8 (write a `min` that is not above `max`)
+            c.yaml:3:85: error: this schedule sets neither `min` nor `max` (add `min`, `max` or both)
+            c.yaml:3:108: error: `min` is 9, but `max` is 5 (add a `max` to this schedule)
+            c.yaml:3:139: error: `min` is 9, but `max` is 8 (write a `min` that is at most `max`)
             c.yaml:3:186: error: unknown time zone `Berlin` (write an IANA name such as `Europe/Berlin`, or `UTC`)"#]],
     );
 }
@@ -1242,9 +1248,9 @@ fn a_queue_whose_messages_others_take_as_well_is_a_warning() {
     check(
         "version: 1\ntasks: { t: { task_definition: t } }\nroutes: [{ name: r, on: { queue: q }, run: t }]\nworkers:\n  - { service: a, queue: q, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, queue: [p, q], scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: b, name: c, queue: o, scaling: { max: 5, acceptable_latency: 60s } }\n  - { service: d, name: c, queue: s, scaling: { max: 5, acceptable_latency: 60s } }\n",
         expect![[r#"
-            c.yaml:5:16: warning: a route takes messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
-            c.yaml:6:16: warning: a route takes messages of the queue `q` as well (each message goes to one of them, whichever is first: give each a queue of its own)
-            c.yaml:7:25: error: the same service stands above already (name all of its queues in one place: `queue: [one, another]`)
-            c.yaml:8:25: error: workers named `c` stand above already (give each its own `name`)"#]],
+            c.yaml:5:16: warning: a route also takes messages of the queue `q` (give each its own queue: otherwise each message goes to whichever receives it first)
+            c.yaml:6:16: warning: a route also takes messages of the queue `q` (give each its own queue: otherwise each message goes to whichever receives it first)
+            c.yaml:7:25: error: duplicate workers for the same service (list all of its queues in one entry: `queue: [one, another]`)
+            c.yaml:8:25: error: duplicate worker name `c` (give each entry a unique `name`)"#]],
     );
 }

@@ -1,4 +1,4 @@
-//! `workers`: from its elements to workers with a policy.
+//! `workers`: turns its elements into workers with a scaling policy.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Loader, is_legal_name, unknown_task};
 use crate::config::file::ConfigFile;
-use crate::config::workers::{CapacityScheduleConfig, ScalingConfig, StepConfig, WorkerConfig};
+use crate::config::workers::{self, CapacityScheduleConfig, ScalingConfig, StepConfig, WorkerConfig};
 use crate::ecs::fargate::OnFargate;
 use crate::event::Queue;
 use crate::routing::{Route, RunsAs, Task, Worker};
@@ -19,17 +19,7 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::values as text;
 use crate::text::{Span, Spanned};
 
-/// What holds where the config does not say.
-const TICK: Duration = Duration::from_secs(10);
-const IDLE_EXIT: Duration = Duration::from_secs(10);
-const SCALE_IN_HOLD: Duration = Duration::from_secs(10);
-const TARGET_SCALE_IN_HOLD: Duration = Duration::from_secs(300);
-const SCALE_IN_EVERY: Duration = Duration::from_secs(60);
-const COOLDOWN: Duration = Duration::from_secs(60);
-const STABILITY: u32 = 2;
-const STABILITY_MAX: u32 = 10;
-const CONCURRENCY_MAX: u32 = 1000;
-/// How much the config's word about a message's time counts, and how much a guess does: messages.
+/// The weight of a processing time from the config, and of a guessed one, in messages.
 const CONFIGURED_MESSAGES: f64 = 20.0;
 const GUESSED_MESSAGES: f64 = 3.0;
 
@@ -55,29 +45,29 @@ impl Loader<'_> {
             (None, Some(run)) => (RunsAs::Task(self.task_of_worker(run, config, file, tasks)?), run),
             _ => {
                 if self.is_read_whole(config.span) {
-                    let problem =
-                        Diagnostic::error(config.span, "workers are either a service's tasks or tasks of their own");
-                    self.problems.push(problem.help("write one of `service: NAME` and `run: TASK`"));
+                    let problem = Diagnostic::error(config.span, "workers need exactly one of `service` and `run`");
+                    self.problems.push(problem.help("write `service: NAME` or `run: TASK`"));
                 }
                 return None;
             }
         };
         let name = match &config.name {
             Some(name) => name.clone(),
-            // An ARN's last part is the service's name.
+            // The last part of an ARN is the service's name.
             None => Spanned { span: own_name.span, value: own_name.rsplit('/').next().unwrap_or_default().to_owned() },
         };
         if !is_legal_name(&name) {
-            let problem = Diagnostic::error(name.span, format!("`{}` cannot be a worker's name", name.value));
+            let problem = Diagnostic::error(name.span, format!("`{}` is not a valid worker name", name.value));
             self.problems.push(
-                problem.help("use 1 to 64 letters, digits, `-` and `_`; give it a `name` if the service has another"),
+                problem
+                    .help("use 1 to 64 letters, digits, `-` and `_`; if the service is named otherwise, add a `name`"),
             );
         }
         let queues: Vec<Queue> = config.queue.0.iter().filter_map(|queue| self.queue_named(queue)).collect();
         for (position, queue) in queues.iter().enumerate() {
             if queues[..position].iter().any(|other| other.is(queue)) {
-                let problem = Diagnostic::error(name.span, format!("the queue `{}` stands here twice", queue.name));
-                self.problems.push(problem.help("name it once: else its messages count twice"));
+                let problem = Diagnostic::error(name.span, format!("duplicate queue `{}`", queue.name));
+                self.problems.push(problem.help("remove it: otherwise its messages count twice"));
             }
         }
         let policy = self.policy(&config.scaling, &runs_as, tasks);
@@ -87,11 +77,11 @@ impl Loader<'_> {
             queues,
             runs_as,
             policy: policy?,
-            idle_exit: self.at_least_a_second("idle_exit", config.scaling.idle_exit.as_ref(), IDLE_EXIT),
+            idle_exit: self.at_least_a_second("idle_exit", config.scaling.idle_exit.as_ref(), workers::IDLE_EXIT.0),
         })
     }
 
-    /// The position of the task that is started for each worker.
+    /// Returns the position of the task that is started for each worker.
     fn task_of_worker(
         &mut self,
         run: &Spanned<String>,
@@ -105,52 +95,55 @@ impl Loader<'_> {
             return None;
         }
         if let Some(cluster) = &config.cluster {
-            let problem = Diagnostic::error(cluster.span, "the task has its cluster itself");
-            self.problems.push(problem.help("remove `cluster` here, and write it in the task"));
+            let problem = Diagnostic::error(cluster.span, "`cluster` is only valid with `service`");
+            self.problems.push(problem.help("remove `cluster` here, and set it in the task"));
         }
         let position = tasks.iter().position(|task| task.name == run.value)?;
         let task = &tasks[position];
         if task.fixed.count.unwrap_or(1) != 1 {
-            let problem = Diagnostic::error(run.span, format!("the task `{}` has a `count`", run.value));
-            self.problems.push(problem.help("run a task without one: as many are started as are needed"));
+            let problem = Diagnostic::error(
+                run.span,
+                format!("workers cannot run the task `{}`, which has a `count`", run.value),
+            );
+            self.problems.push(problem.help("run a task without `count`: the scaler starts as many as are needed"));
         }
         if task.templates().any(crate::template::Template::is_filled_in) {
             let message =
-                format!("the task `{}` is filled in from an event, and a worker is started by none", run.value);
+                format!("workers cannot run the task `{}`, which has templates: no event starts a worker", run.value);
             self.problems.push(Diagnostic::error(run.span, message).help("run a task without `{{ ... }}`"));
         }
         if task.containers.is_empty() {
-            let message = format!("no container of the task `{}` is told its queue", run.value);
-            let help = "add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or name the queue in the image";
+            let message = format!("no container of the task `{}` gets the name of the queue", run.value);
+            let help = "add `overrides: { container_overrides: [{ name: CONTAINER }] }` to the task, or set the queue \
+                        in the image";
             self.problems.push(Diagnostic::warning(run.span, message).help(help));
         }
         if task.retry.is_some() || task.timeout.is_some() {
-            let message = format!("`retry` and `timeout` of the task `{}` mean nothing for a worker", run.value);
-            let help = "a message whose worker fails becomes visible again; run a task without them";
+            let message = format!("`retry` and `timeout` of the task `{}` have no effect on workers", run.value);
+            let help = "run a task without them: if a worker fails, its messages become visible again";
             self.problems.push(Diagnostic::warning(run.span, message).help(help));
         }
         Some(position)
     }
 
-    /// What a worker has in common with others, and with routes.
+    /// Reports what a worker shares with other workers and with routes: its name, its service or its queues.
     fn beside(&mut self, worker: &Worker, others: &[Worker], routes: &[Route]) {
         if others.iter().any(|other| other.name == worker.name) {
-            let problem =
-                Diagnostic::error(worker.span, format!("workers named `{}` stand above already", worker.name));
-            self.problems.push(problem.help("give each its own `name`"));
+            let problem = Diagnostic::error(worker.span, format!("duplicate worker name `{}`", worker.name));
+            self.problems.push(problem.help("give each entry a unique `name`"));
         }
         let is_service = matches!(worker.runs_as, RunsAs::Service { .. });
         if is_service && others.iter().any(|other| other.runs_as == worker.runs_as) {
-            let problem = Diagnostic::error(worker.span, "the same service stands above already");
-            self.problems.push(problem.help("name all of its queues in one place: `queue: [one, another]`"));
+            let problem = Diagnostic::error(worker.span, "duplicate workers for the same service");
+            self.problems.push(problem.help("list all of its queues in one entry: `queue: [one, another]`"));
         }
         for queue in &worker.queues {
             let is_shared = routes.iter().filter_map(Route::queue).any(|of_route| of_route.is(queue));
             let is_of_others = others.iter().flat_map(|other| &other.queues).any(|other| other.is(queue));
             if is_shared || is_of_others {
-                let who = if is_shared { "a route takes" } else { "other workers take" };
-                let message = format!("{who} messages of the queue `{}` as well", queue.name);
-                let help = "each message goes to one of them, whichever is first: give each a queue of its own";
+                let who = if is_shared { "a route also takes" } else { "other workers also take" };
+                let message = format!("{who} messages of the queue `{}`", queue.name);
+                let help = "give each its own queue: otherwise each message goes to whichever receives it first";
                 self.problems.push(Diagnostic::warning(worker.span, message).help(help));
             }
         }
@@ -170,43 +163,49 @@ impl Loader<'_> {
         };
         for (key, setting, mode) in of_other_mode {
             if let Some(setting) = setting {
-                let problem = Diagnostic::error(setting.span, format!("`{key}` means something only beside `{mode}`"));
+                let problem = Diagnostic::error(setting.span, format!("`{key}` is only valid with `{mode}`"));
                 self.problems.push(problem.help(format!("remove `{key}`")));
             }
         }
         let min = config.min.as_ref().map_or(0, |min| min.value);
         let bounds = self.bounds(min, &config.max, config.min.as_ref().map_or(config.max.span, |min| min.span));
         if let Some(min) = config.min.as_ref().filter(|min| mode == Mode::RunTask && min.value > 0) {
-            let message = "workers of `run` end when they are idle, so that these are started again and again";
-            let help = "write `min: 0`; workers that are always there are a `service`'s";
+            let message = "workers of `run` end when idle, so a `min` above 0 starts them again and again";
+            let help = "write `min: 0`, or use a `service` for workers that always run";
             self.problems.push(Diagnostic::warning(min.span, message).help(help));
         }
-        if let Some(stability) = config.stability.as_ref().filter(|stability| stability.value > STABILITY_MAX) {
-            let problem = Diagnostic::error(stability.span, format!("`stability` is at most {STABILITY_MAX}"));
-            self.problems.push(problem.help("write a number of standard deviations such as 2"));
-        }
-        let tick = self.at_least_a_second("tick", config.tick.as_ref(), TICK);
-        if tick > Duration::from_secs(60) {
+        if let Some(stability) = config.stability.as_ref().filter(|stability| stability.value > workers::STABILITY_MAX)
+        {
             let problem =
-                Diagnostic::error(config.tick.as_ref().map_or(config.span, |tick| tick.span), "a tick is at most 60s");
-            self.problems.push(problem.help("write `10s`, or another length from 1s to 60s"));
+                Diagnostic::error(stability.span, format!("`stability` must be at most {}", workers::STABILITY_MAX));
+            self.problems.push(problem.help("write a number of standard deviations, for example 2"));
+        }
+        let tick = self.at_least_a_second("tick", config.tick.as_ref(), workers::TICK.0);
+        if tick > Duration::from_secs(60) {
+            let problem = Diagnostic::error(
+                config.tick.as_ref().map_or(config.span, |tick| tick.span),
+                "`tick` must be at most 60s",
+            );
+            self.problems.push(problem.help("write 1s to 60s, for example `10s`"));
         }
         let rule = self.rule(config)?;
         let guess = match &rule {
             ScalingRule::Latency(rule) => (rule.acceptable_latency.as_secs_f64() / 4.0).clamp(1.0, 60.0),
             ScalingRule::Target(_) | ScalingRule::Step(_) => 1.0,
         };
-        let concurrency = config.concurrency.as_ref().map_or(1, |concurrency| concurrency.value);
-        if let Some(odd) =
-            config.concurrency.as_ref().filter(|concurrency| !(1..=CONCURRENCY_MAX).contains(&concurrency.value))
+        let concurrency = config.concurrency.as_ref().map_or(workers::CONCURRENCY, |concurrency| concurrency.value);
+        if let Some(odd) = config
+            .concurrency
+            .as_ref()
+            .filter(|concurrency| !(1..=workers::CONCURRENCY_MAX).contains(&concurrency.value))
         {
-            let message = format!("a worker works on 1 to {CONCURRENCY_MAX} messages at once");
+            let message = format!("`concurrency` must be 1 to {}", workers::CONCURRENCY_MAX);
             self.problems.push(Diagnostic::error(odd.span, message).help("write a number in that range"));
         }
         let msg_processing_time = match &config.msg_processing_time {
             Some(time) if time.value.0.is_zero() => {
-                let problem = Diagnostic::error(time.span, "a message takes longer than nothing");
-                self.problems.push(problem.help("write a length of time such as `5s`, or leave it out"));
+                let problem = Diagnostic::error(time.span, "`msg_processing_time` must be longer than 0");
+                self.problems.push(problem.help("write for example `5s`, or remove the key"));
                 return None;
             }
             Some(time) => ServiceTimePrior { seconds: time.value.0.as_secs_f64(), messages: CONFIGURED_MESSAGES },
@@ -216,7 +215,7 @@ impl Loader<'_> {
             RunsAs::Service { .. } => OnFargate::Unknown,
             RunsAs::Task(task) => tasks.get(*task).map_or(OnFargate::Unknown, |task| task.fixed.on_fargate()),
         };
-        // Fargate is the slower of the two: where nothing says which it is, expecting it loses no message.
+        // Tasks start more slowly on Fargate. If the capacity is unknown, the longer delay is the safe assumption.
         let learned = match on_fargate {
             OnFargate::Yes | OnFargate::Unknown => StartDelay::FARGATE,
             OnFargate::No => StartDelay::EC2,
@@ -243,11 +242,11 @@ impl Loader<'_> {
 
     fn bounds(&mut self, min: u32, max: &Spanned<u32>, span_of_min: Span) -> Bounds {
         if max.value == 0 {
-            let problem = Diagnostic::error(max.span, "with at most 0 workers no message is ever worked on");
+            let problem = Diagnostic::error(max.span, "`max` must be at least 1");
             self.problems.push(problem.help("write a number from 1; to stop scaling, write `paused: true`"));
         } else if min > max.value {
-            let problem = Diagnostic::error(span_of_min, format!("at least {min} workers, and at most {}", max.value));
-            self.problems.push(problem.help("write a `min` that is not above `max`"));
+            let problem = Diagnostic::error(span_of_min, format!("`min` is {min}, but `max` is {}", max.value));
+            self.problems.push(problem.help("write a `min` that is at most `max`"));
         }
         Bounds { min, max: max.value }
     }
@@ -260,8 +259,8 @@ impl Loader<'_> {
     ) -> Duration {
         let Some(setting) = setting else { return default };
         if setting.value.0 < Duration::from_secs(1) {
-            let problem = Diagnostic::error(setting.span, format!("`{key}` is at least 1s"));
-            self.problems.push(problem.help("write a length of time such as `10s`"));
+            let problem = Diagnostic::error(setting.span, format!("`{key}` must be at least 1s"));
+            self.problems.push(problem.help("write for example `10s`"));
         }
         setting.value.0
     }
@@ -270,26 +269,31 @@ impl Loader<'_> {
         let hold = |default| config.scale_in_hold.as_ref().map_or(default, |hold| hold.value.0);
         match (&config.acceptable_latency, &config.target, &config.step) {
             (latency @ Some(_), None, None) => Some(ScalingRule::Latency(LatencyRule {
-                acceptable_latency: self.at_least_a_second("acceptable_latency", latency.as_ref(), TICK),
-                scale_in_hold: hold(SCALE_IN_HOLD),
-                scale_in_every: config.scale_in_every.as_ref().map_or(SCALE_IN_EVERY, |every| every.value.0),
-                stability: f64::from(config.stability.as_ref().map_or(STABILITY, |stability| stability.value)),
+                acceptable_latency: self.at_least_a_second("acceptable_latency", latency.as_ref(), workers::TICK.0),
+                scale_in_hold: hold(workers::SCALE_IN_HOLD.0),
+                scale_in_every: config.scale_in_every.as_ref().map_or(workers::SCALE_IN_EVERY.0, |every| every.value.0),
+                stability: f64::from(config.stability.as_ref().map_or(workers::STABILITY, |stability| stability.value)),
             })),
             (None, Some(target), None) => {
                 let backlog_per_task = target.backlog_per_task.value;
                 if backlog_per_task == 0 {
                     let problem =
-                        Diagnostic::error(target.backlog_per_task.span, "no worker can have a backlog of 0 messages");
+                        Diagnostic::error(target.backlog_per_task.span, "`backlog_per_task` must be at least 1");
                     self.problems.push(problem.help("write a number from 1"));
                 }
-                Some(ScalingRule::Target(TargetRule { backlog_per_task, scale_in_hold: hold(TARGET_SCALE_IN_HOLD) }))
+                Some(ScalingRule::Target(TargetRule {
+                    backlog_per_task,
+                    scale_in_hold: hold(workers::TARGET_SCALE_IN_HOLD.0),
+                }))
             }
             (None, None, Some(step)) => Some(ScalingRule::Step(self.steps(step))),
             _ => {
                 if self.is_read_whole(config.span) {
-                    let problem = Diagnostic::error(config.span, "workers are scaled by exactly one rule");
-                    self.problems
-                        .push(problem.help("write one of `acceptable_latency: 60s`, `target: ...` and `step: ...`"));
+                    let problem = Diagnostic::error(
+                        config.span,
+                        "`scaling` needs exactly one of `acceptable_latency`, `target` and `step`",
+                    );
+                    self.problems.push(problem.help("write for example `acceptable_latency: 60s`"));
                 }
                 None
             }
@@ -298,17 +302,18 @@ impl Loader<'_> {
 
     fn steps(&mut self, config: &StepConfig) -> StepRule {
         if config.adjustments.is_empty() {
-            let problem = Diagnostic::error(config.adjustments.span, "there is no adjustment");
-            self.problems.push(problem.help("write at least one, such as `{ lower: 100, change: 1 }`"));
+            let problem = Diagnostic::error(config.adjustments.span, "`adjustments` is empty");
+            self.problems.push(problem.help("add at least one, for example `{ lower: 100, change: 1 }`"));
         }
         for step in &config.adjustments.value {
             let (message, help) = match (step.lower, step.upper, step.change.value) {
-                (_, _, 0) => {
-                    ("an adjustment by 0 changes nothing", "write how many workers more, or if negative fewer")
-                }
-                (None, None, _) => ("the adjustment is made always", "write `lower`, `upper` or both"),
+                (_, _, 0) => (
+                    "`change: 0` changes nothing",
+                    "write the number of workers to add, or a negative number to remove workers",
+                ),
+                (None, None, _) => ("this adjustment always applies", "add `lower`, `upper` or both"),
                 (Some(lower), Some(upper), _) if lower > upper => {
-                    ("the adjustment is made never", "write a `lower` that is not above `upper`")
+                    ("this adjustment never applies", "write a `lower` that is at most `upper`")
                 }
                 _ => continue,
             };
@@ -321,7 +326,7 @@ impl Loader<'_> {
         };
         StepRule {
             adjustments: config.adjustments.iter().map(adjustment).collect(),
-            cooldown: config.cooldown.as_ref().map_or(COOLDOWN, |cooldown| cooldown.value.0),
+            cooldown: config.cooldown.as_ref().map_or(workers::COOLDOWN.0, |cooldown| cooldown.value.0),
         }
     }
 
@@ -339,21 +344,21 @@ impl Loader<'_> {
         let expression = self.expression(text, parsed);
         let (min, max) = (config.min.as_ref().map(|min| min.value), config.max.as_ref().map(|max| max.value));
         if min.is_none() && max.is_none() && self.is_read_whole(config.span) {
-            let problem = Diagnostic::error(config.span, "the schedule changes no bound");
-            self.problems.push(problem.help("write `min`, `max` or both"));
+            let problem = Diagnostic::error(config.span, "this schedule sets neither `min` nor `max`");
+            self.problems.push(problem.help("add `min`, `max` or both"));
         }
         if max == Some(0) {
-            let problem = Diagnostic::error(config.span, "with at most 0 workers no message is ever worked on");
-            self.problems.push(problem.help("write a `max` from 1"));
+            let problem = Diagnostic::error(config.span, "`max` must be at least 1");
+            self.problems.push(problem.help("write a `max` of at least 1"));
         }
         if let (Some(min), Some(max)) = (min, max)
             && min > max
         {
-            let problem = Diagnostic::error(config.span, format!("at least {min} workers, and at most {max}"));
-            self.problems.push(problem.help("write a `min` that is not above `max`"));
+            let problem = Diagnostic::error(config.span, format!("`min` is {min}, but `max` is {max}"));
+            self.problems.push(problem.help("write a `min` that is at most `max`"));
         } else if let Some(min) = min.filter(|min| max.is_none() && *min > bounds.max) {
-            let problem = Diagnostic::error(config.span, format!("at least {min} workers, and at most {}", bounds.max));
-            self.problems.push(problem.help("write a `max` as well"));
+            let problem = Diagnostic::error(config.span, format!("`min` is {min}, but `max` is {}", bounds.max));
+            self.problems.push(problem.help("add a `max` to this schedule"));
         }
         let schedule = Schedule {
             expression: expression?,
@@ -368,7 +373,7 @@ impl Loader<'_> {
         };
         if schedule.next_after(Timestamp::MIN, Timestamp::UNIX_EPOCH).is_none() {
             let problem = Diagnostic::error(text.span, "this schedule never fires");
-            self.problems.push(problem.help("write a time that clocks of its time zone show"));
+            self.problems.push(problem.help("write a time that exists in its time zone"));
         }
         Some(CapacitySchedule { schedule, lasts: config.r#for.as_ref().map(|lasts| lasts.value.0), min, max })
     }

@@ -1,8 +1,8 @@
 //! The plain evaluation of one pattern on one event: the meaning, without the speed.
 //!
 //! An event is flattened to values with paths. Values that lie in the same array must come from the same element of it;
-//! a scalar element lies in the arrays around its own array only. `{"exists": false}` is judged among the values that are
-//! consistent with the elements chosen for the fields before it, in order of the paths.
+//! a scalar element lies in the arrays around its own array only. `{"exists": false}` is judged among the values that
+//! are consistent with the elements chosen for the fields before it, in order of the paths.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,14 +18,14 @@ pub struct FlatEvent<'a> {
     arrays: usize,
 }
 
-/// A value, and which element of which array it lies in.
+/// A value and the array elements that contain it.
 #[derive(Debug)]
 struct Value<'a> {
     scalar: Scalar<'a>,
     elements: Elements,
 }
 
-/// The element chosen of each array, by the array's number.
+/// The chosen element of each array: pairs of the array's number and the element's index.
 type Elements = Vec<(usize, usize)>;
 
 impl<'a> FlatEvent<'a> {
@@ -69,7 +69,7 @@ impl<'a> FlatEvent<'a> {
         self.values.entry(path.unwrap_or_default().to_owned()).or_default().push(value);
     }
 
-    /// The values of a path, of whatever elements.
+    /// Returns the values of a path, whatever elements contain them.
     pub(super) fn scalars(&self, path: &str) -> Vec<&Scalar<'a>> {
         self.at(path).iter().map(|value| &value.scalar).collect()
     }
@@ -80,26 +80,26 @@ impl<'a> FlatEvent<'a> {
 }
 
 impl Pattern {
-    /// Whether the pattern matches the event.
+    /// Returns whether the pattern matches the event.
     pub fn matches(&self, event: &FlatEvent<'_>) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(event))
     }
 }
 
 impl Alternative {
-    /// Whether all fields match.
+    /// Returns whether all fields match.
     pub(super) fn matches(&self, event: &FlatEvent<'_>) -> bool {
         let satisfiable = |field: &Field| {
             let may_be_absent = field.operators.contains(&Operator::Absent);
             may_be_absent || event.at(&field.path).iter().any(|value| field.matches(&value.scalar))
         };
-        // Says no at once where a field alone does; else arrays of hundreds of elements would be tried in vain.
+        // Stops at once if one field alone cannot match; otherwise arrays of hundreds of elements would be tried in
+        // vain.
         self.fields.iter().all(satisfiable) && fields_match(&self.fields, event, &Vec::new())
     }
 }
 
 impl Field {
-    /// Whether the field matches a value.
     pub(super) fn matches(&self, value: &Scalar<'_>) -> bool {
         self.operators.iter().any(|operator| operator.matches(value))
     }
@@ -118,7 +118,7 @@ fn fields_match(fields: &[Field], event: &FlatEvent<'_>, chosen: &Elements) -> b
     })
 }
 
-/// Both choices together; `None` where they name different elements of one array.
+/// Combines both choices, or returns `None` if they name different elements of one array.
 fn join(chosen: &Elements, more: &Elements) -> Option<Elements> {
     let mut joined = chosen.clone();
     for (array, index) in more {

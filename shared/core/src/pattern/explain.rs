@@ -1,80 +1,81 @@
-//! Why a pattern matched an event, or how near it came: per alternative and field, with the event's own values.
+//! Explains why a pattern matched an event, or how close it came: per alternative and field, with the event's own
+//! values.
 
 use super::evaluate::FlatEvent;
 use super::operator::{Literal, Operator, Scalar};
 use super::{Alternative, Field, Pattern};
 use crate::text::{Span, json};
 
-/// How many characters of a value are shown.
+/// A value with more characters than this is shown shortened.
 const VALUE_CHARACTERS_MAX: usize = 60;
-/// How many values of a field are shown.
+/// At most this many values of a field are shown.
 const VALUES_MAX: usize = 5;
 
-/// Why a pattern matched, or not.
+/// Why a pattern matched or did not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// Whether the pattern matches.
     pub matches: bool,
-    /// Its alternatives; those that match first, then the nearest misses.
+    /// The pattern's alternatives: matching ones first, then the nearest misses.
     pub alternatives: Vec<AlternativeExplanation>,
 }
 
-/// Why an alternative matched, or not.
+/// Why an alternative matched or did not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlternativeExplanation {
-    /// Whether it matches.
+    /// Whether the alternative matches.
     pub matches: bool,
-    /// Its fields in order of their paths. Where each is satisfied and the alternative still does not match, the fields'
-    /// values lie in different elements of an array.
+    /// The fields in order of their paths. If every field is satisfied but the alternative does not match, the fields'
+    /// values are in different elements of an array.
     pub fields: Vec<FieldExplanation>,
 }
 
-/// Why a field is satisfied, or not.
+/// Why a field is satisfied or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldExplanation {
-    /// Its path.
+    /// The path of the field.
     pub path: String,
-    /// Where it stands in the pattern.
+    /// The position of the field in the pattern.
     pub span: Span,
-    /// What it wants, as the pattern has it: JSON.
+    /// The operators of the field, as JSON.
     pub wanted: Vec<String>,
-    /// What was found.
+    /// What the event has at the path.
     pub verdict: Verdict,
 }
 
-/// What was found at a field's path.
+/// What an event has at a field's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// This value matches.
     Matched(String),
-    /// There is nothing, as wanted.
+    /// There is no value, as wanted.
     AbsentAsWanted,
-    /// There is nothing.
+    /// There is no value.
     Absent,
-    /// There is something, but nothing was wanted.
+    /// There are values, but none were wanted.
     Present(Vec<String>),
-    /// The values are of types that nothing wanted takes.
+    /// No operator of the field takes values of these types.
     WrongType(Vec<String>),
-    /// The values are not among those wanted.
+    /// The types fit, but no operator of the field matches these values.
     NoMatch(Vec<String>),
 }
 
 impl Verdict {
-    /// Whether the field is satisfied.
+    /// Returns whether the field is satisfied.
     pub fn is_satisfied(&self) -> bool {
         matches!(self, Self::Matched(_) | Self::AbsentAsWanted)
     }
 }
 
 impl AlternativeExplanation {
-    /// How many fields are not satisfied.
+    /// Returns how many fields are not satisfied.
     pub fn misses(&self) -> usize {
         self.fields.iter().filter(|field| !field.verdict.is_satisfied()).count()
     }
 }
 
 impl Pattern {
-    /// Explains what the pattern makes of an event.
+    /// Explains why the pattern matches the event or does not.
     pub fn explain(&self, event: &FlatEvent<'_>) -> Explanation {
         let mut alternatives: Vec<_> =
             self.alternatives.iter().map(|alternative| explain(alternative, event)).collect();
@@ -87,7 +88,7 @@ fn explain(alternative: &Alternative, event: &FlatEvent<'_>) -> AlternativeExpla
     let matches = alternative.matches(event);
     let field = |field: &Field| {
         let found = verdict(field, &event.scalars(&field.path));
-        // Where the whole matches, what may be absent is so in the element of the array that was chosen.
+        // The alternative matches: a field that seems unsatisfied is absent in the array element that was chosen.
         let verdict = if matches && !found.is_satisfied() { Verdict::AbsentAsWanted } else { found };
         let wanted = field.operators.iter().map(Operator::to_string).collect();
         FieldExplanation { path: field.path.clone(), span: field.span, wanted, verdict }
@@ -112,7 +113,7 @@ fn verdict(field: &Field, values: &[&Scalar<'_>]) -> Verdict {
     }
 }
 
-/// A value as JSON, shortened, control characters escaped.
+/// Returns a value as JSON, shortened and with control characters escaped.
 fn show(value: &Scalar<'_>) -> String {
     match value {
         Scalar::String(text) if text.chars().count() > VALUE_CHARACTERS_MAX => {

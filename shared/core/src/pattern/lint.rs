@@ -1,4 +1,4 @@
-//! What is odd about a pattern although EventBridge takes it.
+//! Warnings about patterns that EventBridge accepts, but that probably do not mean what their author wants.
 
 use super::operator::{Operator, Scalar};
 use super::{Alternative, Field, Pattern, below};
@@ -6,31 +6,31 @@ use crate::event::MESSAGE_FIELDS;
 use crate::text::diagnostic::{Diagnostic, hint};
 use crate::text::{Entry, Kind, Node, Span, json};
 
-/// The fields that an event has besides `detail`.
+/// The fields of an event that are strings.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 const TEXT_FIELDS: [&str; 7] = ["version", "id", "detail-type", "source", "account", "time", "region"];
-/// Further fields of an event.
+/// The other fields of an event.
 const OTHER_FIELDS: [&str; 2] = ["resources", "detail"];
 
-/// How many characters a rule's pattern may have by EventBridge's default quota.
+/// A pattern with more characters than this is too long for a rule under EventBridge's default quota.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 pub const RULE_CHARACTERS_MAX: usize = 2048;
 
-/// The warnings about a pattern for decoded messages.
+/// Returns the warnings about a pattern for decoded messages.
 pub fn lint_message(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     let known: Vec<&str> = MESSAGE_FIELDS.to_vec();
-    top_level(node, &known, "message", "what the message says stands below `body`", &mut warnings);
+    top_level(node, &known, "message", "put the message's own fields below `body`", &mut warnings);
     repeated_paths(node, None, &mut Vec::new(), &mut warnings);
     distinct_fields(pattern).into_iter().for_each(|field| either_or(field, &mut warnings));
     warnings
 }
 
-/// The warnings about a pattern for EventBridge's events.
+/// Returns the warnings about a pattern for EventBridge's events.
 pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     let known: Vec<&str> = TEXT_FIELDS.into_iter().chain(OTHER_FIELDS).collect();
-    top_level(node, &known, "event", "an event's own fields stand below `detail`", &mut warnings);
+    top_level(node, &known, "event", "put the event's own fields below `detail`", &mut warnings);
     repeated_paths(node, None, &mut Vec::new(), &mut warnings);
     for field in distinct_fields(pattern) {
         either_or(field, &mut warnings);
@@ -38,15 +38,15 @@ pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     }
     let length = json::write(node).chars().count();
     if length > RULE_CHARACTERS_MAX {
-        let message = format!("a pattern of {length} characters could not become an EventBridge rule");
+        let message = format!("the pattern has {length} characters, too many for an EventBridge rule");
         let help =
-            format!("EventBridge allows {RULE_CHARACTERS_MAX} unless the account's quota is raised; split the route");
+            format!("split the route; EventBridge allows {RULE_CHARACTERS_MAX} unless the account's quota is raised");
         warnings.push(Diagnostic::warning(node.span, message).help(help));
     }
     warnings
 }
 
-/// The pattern's fields, each once: `$or` repeats those around it in every alternative.
+/// Returns each of the pattern's fields once: `$or` repeats the fields around it in every alternative.
 fn distinct_fields(pattern: &Pattern) -> Vec<&Field> {
     let mut seen: Vec<&Field> = Vec::new();
     for field in pattern.alternatives.iter().flat_map(|alternative| &alternative.fields) {
@@ -64,7 +64,7 @@ fn entries(node: &Node) -> &[Entry] {
     }
 }
 
-/// An unknown field at the top matches nothing.
+/// Warns about unknown fields at the top level, which match nothing.
 fn top_level(node: &Node, known: &[&str], what: &str, help: &str, warnings: &mut Vec<Diagnostic>) {
     for entry in entries(node) {
         let key = entry.key.as_str();
@@ -83,14 +83,14 @@ fn top_level(node: &Node, known: &[&str], what: &str, help: &str, warnings: &mut
     }
 }
 
-/// Of two fields with the same path, the later replaces the earlier.
+/// Warns about two fields with the same path, of which the later replaces the earlier.
 fn repeated_paths(node: &Node, path: Option<&str>, seen: &mut Vec<String>, warnings: &mut Vec<Diagnostic>) {
     for entry in entries(node) {
         let key = entry.key.as_str();
         let path_here = below(path, key);
         match &entry.value.kind {
             Kind::Array(branches) if key == "$or" => {
-                // The branches are apart from each other, but not from what stands around them.
+                // Branches do not affect each other, but each is combined with the fields around the `$or`.
                 let before = seen.clone();
                 for branch in branches {
                     let mut of_branch = before.clone();
@@ -100,8 +100,8 @@ fn repeated_paths(node: &Node, path: Option<&str>, seen: &mut Vec<String>, warni
             }
             Kind::Object(_) => repeated_paths(&entry.value, Some(&path_here), seen, warnings),
             _ if seen.contains(&path_here) => {
-                let message = format!("`{path_here}` stands twice in this pattern, and only the last counts");
-                let help = "put both lists into one (that means or), or remove one";
+                let message = format!("`{path_here}` appears twice in this pattern, and only the last one counts");
+                let help = "remove one, or merge both lists into one, of which any value matches";
                 warnings.push(Diagnostic::warning(entry.key.span, message).help(help));
             }
             _ => seen.push(path_here),
@@ -109,51 +109,54 @@ fn repeated_paths(node: &Node, path: Option<&str>, seen: &mut Vec<String>, warni
     }
 }
 
-/// An array means "or", where "and" is often meant.
+/// Warns about arrays that mean "or" where "and" is often intended.
 fn either_or(field: &Field, warnings: &mut Vec<Diagnostic>) {
     let has = |wanted: fn(&Operator) -> bool| field.operators.iter().any(wanted);
     if has(|operator| matches!(operator, Operator::Prefix(_)))
         && has(|operator| matches!(operator, Operator::Suffix(_)))
     {
-        let message = format!("prefix or suffix: a value of `{}` matches if either fits", field.path);
-        let help = "to ask for both, write one wildcard, as in {\"wildcard\": \"prefix*suffix\"}, or in short form \
+        let message = format!("a value of `{}` matches if either the prefix or the suffix fits", field.path);
+        let help = "to require both, write one wildcard, as in {\"wildcard\": \"prefix*suffix\"}, or in short form \
                     `key: { prefix: ..., suffix: ... }`";
         warnings.push(Diagnostic::warning(field.span, message).help(help));
     }
     let exclusions = field.operators.iter().filter(|operator| matches!(operator, Operator::AnythingBut(_))).count();
     if exclusions > 1 {
-        let message = format!("two anything-but: a value of `{}` matches if either allows it", field.path);
-        let help = "to exclude several values, list them in one, as in {\"anything-but\": [\"a\", \"b\"]}; different kinds of \
-                    exclusion cannot be combined for one field";
+        let message = format!("a value of `{}` matches if any one of its anything-but operators allows it", field.path);
+        let help = "to exclude several values, list them in one operator, as in {\"anything-but\": [\"a\", \"b\"]}; \
+                    different kinds of exclusion cannot be combined for one field";
         warnings.push(Diagnostic::warning(field.span, message).help(help));
     }
 }
 
-/// What the envelope holds is known: texts, in `resources` a list of texts, and an object in `detail`.
+/// Warns about conditions that no event meets. Its fields are strings, except `resources`, a list of strings, and
+/// `detail`, an object.
 fn cannot_match(field: &Field, warnings: &mut Vec<Diagnostic>) {
     let any = |matches: fn(&Operator) -> bool| field.operators.iter().any(matches);
     let text = Scalar::String("".into());
     let takes_text = field.operators.iter().any(|operator| operator.takes(&text));
     let first = field.path.split('.').next().unwrap_or_default();
     let help = if TEXT_FIELDS.contains(&field.path.as_str()) && !takes_text {
-        "this field of every event is a text, never a number, true, false, null or absent"
+        "match a string; this field is never a number, true, false, null or absent"
     } else if field.path == "resources" && !takes_text && !any(|operator| *operator == Operator::Absent) {
-        "`resources` is a list of texts"
+        "match a string; `resources` is a list of strings"
     } else if field.path == "detail" && !any(|operator| *operator == Operator::Absent) {
-        "`detail` is an object: name a field below it"
+        "name a field below `detail`, which is an object"
     } else if field.path != first
         && (TEXT_FIELDS.contains(&first) || first == "resources")
         && !any(|operator| *operator == Operator::Absent)
     {
-        "this field of every event is a text and has nothing below it"
+        "match the top-level field itself, which has no fields below it"
     } else {
         return;
     };
-    warnings.push(Diagnostic::warning(field.span, format!("nothing matches this: `{}`", field.path)).help(help));
+    warnings.push(
+        Diagnostic::warning(field.span, format!("no event matches this condition on `{}`", field.path)).help(help),
+    );
 }
 
-/// Whether some event could match both patterns, as far as their fields tell. (A field below `detail` that is a list may take
-/// both where this says no.)
+/// Returns whether some event could match both patterns, judging by their fields. (If a field below `detail` is a list,
+/// an event may match both although this returns false.)
 pub fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
     one.alternatives.iter().any(|one| other.alternatives.iter().any(|other| alternatives_overlap(one, other)))
 }
@@ -161,7 +164,7 @@ pub fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
 fn alternatives_overlap(one: &Alternative, other: &Alternative) -> bool {
     one.fields.iter().all(|field| {
         let same_path = other.fields.iter().find(|other| other.path == field.path);
-        // Of a list, one element may satisfy the one and another the other. Other fields are taken to have one value.
+        // In a list, different elements may satisfy the two patterns. Other fields are assumed to have one value.
         field.path == "resources"
             || same_path.is_none_or(|other| {
                 field.operators.iter().any(|one| other.operators.iter().any(|other| operators_overlap(one, other)))
@@ -197,7 +200,7 @@ fn operators_overlap(one: &Operator, other: &Operator) -> bool {
     }
 }
 
-/// The one value that an operator matches, as far as spellings are concerned.
+/// Returns the one value that an operator matches, apart from other spellings of it.
 fn value_of(operator: &Operator) -> Option<Scalar<'_>> {
     match operator {
         Operator::Equals(text) | Operator::Exactly(text) => Some(Scalar::String(text.into())),
@@ -208,7 +211,7 @@ fn value_of(operator: &Operator) -> Option<Scalar<'_>> {
     }
 }
 
-/// The places of the routes, by position, of which some event may take both.
+/// Returns a warning for every route whose pattern can match the same event as an earlier route's.
 pub fn overlaps<'a>(patterns: &[(&'a str, Span, &'a Pattern)]) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     for (position, (name, span, pattern)) in patterns.iter().enumerate() {
@@ -218,8 +221,12 @@ pub fn overlaps<'a>(patterns: &[(&'a str, Span, &'a Pattern)]) -> Vec<Diagnostic
             .map(|(other, _, _)| *other)
             .collect();
         if !others.is_empty() {
-            let message = format!("an event may take `{name}` and also {}", crate::text::decode::list(&others));
-            warnings.push(Diagnostic::warning(*span, message).help("every route that matches starts its task"));
+            let message =
+                format!("an event that matches `{name}` can also match {}", crate::text::decode::list(&others));
+            warnings.push(
+                Diagnostic::warning(*span, message)
+                    .help("every matching route starts its task; narrow a pattern if only one should"),
+            );
         }
     }
     warnings

@@ -1,8 +1,9 @@
-//! Event patterns, with EventBridge's own semantics.
+//! Event patterns with EventBridge's semantics.
 //!
-//! A [`Pattern`] is parsed once ([`parse`]) into alternatives (`$or` multiplied out), each a list of fields that must all
-//! match. What one operator means stands in [`operator`]; how the fields of one event play together in [`evaluate`], plainly;
-//! [`matcher`] decides the same for thousands of patterns at once.
+//! A [`Pattern`] is parsed once ([`parse`]) into alternatives (`$or` multiplied out). Each alternative is a list of
+//! fields that must all match. [`operator`] defines what one operator means for one value. [`evaluate`] decides plainly
+//! whether the fields of one pattern match one event; [`matcher`] makes the same decision for thousands of patterns at
+//! once.
 
 pub mod evaluate;
 pub mod explain;
@@ -19,25 +20,25 @@ use operator::Operator;
 /// A parsed event pattern.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
-    /// It matches an event that any of these matches; there is at least one.
+    /// The pattern matches an event if any of these matches it; there is at least one.
     pub alternatives: Vec<Alternative>,
 }
 
-/// Fields that must all match, in order of their paths; at most one for a path.
+/// Fields that must all match, in order of their paths, with at most one field per path.
+#[expect(missing_docs, reason = "the names say it")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alternative {
-    /// The fields.
     pub fields: Vec<Field>,
 }
 
-/// What one path of the event must be.
+/// A condition on the values at one path of the event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
-    /// The path, its steps joined with `.`: EventBridge makes no difference between a step `a.b` and a step `b` below `a`.
+    /// The path, its steps joined with `.`: EventBridge does not distinguish a step `a.b` from a step `b` below `a`.
     pub path: String,
-    /// Where the field stands in the pattern.
+    /// The position of the field in the pattern.
     pub span: Span,
-    /// It matches a value that any of these matches; there is at least one.
+    /// The field matches a value if any of these matches it; there is at least one.
     pub operators: Vec<Operator>,
 }
 
@@ -45,13 +46,13 @@ impl Pattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// Everything for which EventBridge would refuse it, in EventBridge's words.
+    /// EventBridge would refuse the pattern; the diagnostics give every reason in EventBridge's words.
     pub fn parse(node: &Node) -> Result<Self, Vec<Diagnostic>> {
         parse::parse(node)
     }
 }
 
-/// The path of `key` below `path`; `None` is the event itself, which is not the same as a field with an empty name.
+/// Returns the path of `key` below `path`. `None` is the event itself, which differs from a field with an empty name.
 fn below(path: Option<&str>, key: &str) -> String {
     path.map_or_else(|| key.to_owned(), |path| format!("{path}.{key}"))
 }

@@ -1,4 +1,4 @@
-//! Numbers as EventBridge compares them: by value where a double holds the value exactly, by spelling elsewhere.
+//! Numbers as EventBridge compares them: by value if a double holds the value exactly, otherwise by spelling.
 
 use std::cmp::Ordering;
 
@@ -21,29 +21,30 @@ impl Ord for ComparableNumber {
 }
 
 impl ComparableNumber {
-    /// The number that `text`, a number of JSON's grammar, spells; `None` where a double cannot hold it.
+    /// Returns the number that `text`, a number in JSON's grammar, spells, or `None` if a double cannot hold it.
     pub fn parse(text: &str) -> Option<Self> {
         let value: f64 = text.parse().ok()?;
-        // Up to 15 significant digits always survive a double; the exponent decides only about overflow and underflow.
+        // A double always preserves up to 15 significant digits; only an exponent can cause overflow or underflow.
         let few_digits = text.len() <= 15 && !text.bytes().any(|byte| matches!(byte, b'e' | b'E'));
         let exact = few_digits || (value.is_finite() && decimal(text) == decimal(&shortest(value)));
         // -0 equals 0.
         exact.then_some(Self(value + 0.0))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn value(self) -> f64 {
         self.0
     }
 }
 
-/// A value's shortest spelling, as EventBridge has it: of the very smallest values, with two digits.
+/// Returns a value's shortest spelling as EventBridge writes it: with two digits for the very smallest values.
 fn shortest(value: f64) -> String {
     let two_digits = format!("{value:.1e}");
     if value.abs() < 1e-321 && two_digits.parse() == Ok(value) { two_digits } else { format!("{value:e}") }
 }
 
-/// The significant digits and the power of ten of the last one: the same for every spelling of a value.
+/// Returns the sign, the significant digits and the power of ten of the last digit: the same for every spelling of a
+/// value.
 fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));

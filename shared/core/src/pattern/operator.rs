@@ -1,7 +1,7 @@
 //! What each operator of an event pattern means for one value of an event.
 //!
-//! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>, and the behaviour of
-//! AWS's open-source event-ruler where that page is silent.
+//! Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>, and the
+//! behaviour of AWS's open-source event-ruler where that page is silent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,18 +10,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::number::ComparableNumber;
 use crate::text::json::quote;
 
-/// One entry of a field's array.
+/// An operator of a pattern: one entry of a field's array.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operator {
-    /// `"text"`: the same characters; no normalisation.
+    /// `"text"`: matches the same characters, without normalization.
     Equals(String),
-    /// `"10.0.0.1"`: a text that is an IP address equals any spelling of the address.
+    /// `"10.0.0.1"`: a text that is an IP address matches any spelling of the address.
     EqualsAddress(IpAddr),
-    /// `5`: the same number, however spelled; beyond a double's precision, the same spelling.
+    /// `5`: matches the same number in any spelling; beyond a double's precision, only the same spelling.
     EqualsNumber(NumberOperand),
     /// `true`, `false` or `null`.
     EqualsLiteral(Literal),
-    /// `{"exactly": "text"}`: the same characters, also for addresses. Undocumented, but accepted by AWS.
+    /// `{"exactly": "text"}`: matches the same characters, for IP addresses too. Undocumented, but AWS accepts it.
     Exactly(String),
     /// `{"equals-ignore-case": "text"}`.
     EqualsIgnoreCase(IgnoreCase),
@@ -39,73 +39,85 @@ pub enum Operator {
     Numeric(NumericRange),
     /// `{"cidr": "10.0.0.0/8"}`.
     Cidr(Cidr),
-    /// `{"anything-but": ...}`: any value that is there, but these.
+    /// `{"anything-but": ...}`: matches any present value except these.
     AnythingBut(AnythingBut),
-    /// `{"exists": true}`: any value, null included.
+    /// `{"exists": true}`: matches any value, null included.
     Exists,
-    /// `{"exists": false}`: no value. Matches no value; the evaluation asks for it where there is none.
+    /// `{"exists": false}`: holds if there is no value. It matches no value; the evaluation handles the absence.
     Absent,
 }
 
-/// A value at a leaf of an event.
+/// A leaf value of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scalar<'a> {
     /// A string, escapes decoded.
     String(Cow<'a, str>),
-    /// A number, as it was spelled.
+    /// A number as it was spelled.
     Number(&'a str),
     /// `true`, `false` or `null`.
     Literal(Literal),
 }
 
-/// A value that is neither text nor number.
+/// A leaf value that is neither a string nor a number.
+#[expect(missing_docs, reason = "the names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Literal {
-    /// `true`
     True,
-    /// `false`
     False,
-    /// `null`
     Null,
 }
 
 impl Operator {
-    /// Whether this operator matches `value`.
+    /// Returns whether this operator matches `value`.
     pub fn matches(&self, value: &Scalar<'_>) -> bool {
-        match (self, value) {
-            (Self::Equals(text) | Self::Exactly(text), Scalar::String(value)) => text == value,
-            (Self::EqualsAddress(address), Scalar::String(value)) => parse_address(value) == Some(*address),
-            (Self::EqualsNumber(number), Scalar::Number(value)) => number.equals(value),
-            (Self::EqualsLiteral(literal), Scalar::Literal(value)) => literal == value,
-            (Self::EqualsIgnoreCase(text), Scalar::String(value)) => text.equals(value),
-            (Self::Prefix(prefix), Scalar::String(value)) => value.starts_with(prefix),
-            (Self::PrefixIgnoreCase(prefix), Scalar::String(value)) => prefix.starts(value),
-            (Self::Suffix(suffix), Scalar::String(value)) => value.ends_with(suffix),
-            (Self::SuffixIgnoreCase(suffix), Scalar::String(value)) => suffix.ends(value),
-            (Self::Wildcard(wildcard), Scalar::String(value)) => wildcard.matches(value),
-            (Self::Numeric(range), Scalar::Number(value)) => range.contains(value),
-            (Self::Cidr(cidr), Scalar::String(value)) => cidr.contains(value),
-            (Self::AnythingBut(excluded), value) => !excluded.excludes(value),
-            (Self::Exists, _) => true,
-            _ => false,
+        let text = match value {
+            Scalar::String(text) => Some(text.as_ref()),
+            Scalar::Number(_) | Scalar::Literal(_) => None,
+        };
+        let is_text = |fits: &dyn Fn(&str) -> bool| text.is_some_and(fits);
+        match self {
+            Self::Equals(own) | Self::Exactly(own) => is_text(&|text| own == text),
+            Self::EqualsAddress(address) => is_text(&|text| parse_address(text) == Some(*address)),
+            Self::EqualsNumber(number) => matches!(value, Scalar::Number(value) if number.equals(value)),
+            Self::EqualsLiteral(literal) => matches!(value, Scalar::Literal(value) if literal == value),
+            Self::EqualsIgnoreCase(own) => is_text(&|text| own.equals(text)),
+            Self::Prefix(prefix) => is_text(&|text| text.starts_with(prefix.as_str())),
+            Self::PrefixIgnoreCase(prefix) => is_text(&|text| prefix.starts(text)),
+            Self::Suffix(suffix) => is_text(&|text| text.ends_with(suffix.as_str())),
+            Self::SuffixIgnoreCase(suffix) => is_text(&|text| suffix.ends(text)),
+            Self::Wildcard(wildcard) => is_text(&|text| wildcard.matches(text)),
+            Self::Numeric(range) => matches!(value, Scalar::Number(value) if range.contains(value)),
+            Self::Cidr(cidr) => is_text(&|text| cidr.contains(text)),
+            Self::AnythingBut(excluded) => !excluded.excludes(value),
+            Self::Exists => true,
+            Self::Absent => false,
         }
     }
 }
 
 impl Operator {
-    /// Whether this operator can match values of this type at all.
+    /// Returns whether this operator can match any value of the type of `value`.
     pub fn takes(&self, value: &Scalar<'_>) -> bool {
         match self {
             Self::EqualsNumber(_) | Self::Numeric(_) => matches!(value, Scalar::Number(_)),
             Self::EqualsLiteral(_) => matches!(value, Scalar::Literal(_)),
             Self::AnythingBut(_) | Self::Exists => true,
             Self::Absent => false,
-            _ => matches!(value, Scalar::String(_)),
+            Self::Equals(_)
+            | Self::EqualsAddress(_)
+            | Self::Exactly(_)
+            | Self::EqualsIgnoreCase(_)
+            | Self::Prefix(_)
+            | Self::PrefixIgnoreCase(_)
+            | Self::Suffix(_)
+            | Self::SuffixIgnoreCase(_)
+            | Self::Wildcard(_)
+            | Self::Cidr(_) => matches!(value, Scalar::String(_)),
         }
     }
 }
 
-/// The operator as JSON, as it may stand in a pattern.
+/// Writes the operator as JSON, as a pattern would contain it.
 impl fmt::Display for Operator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |name: &str, value: String| format!("{{{}:{value}}}", quote(name));
@@ -133,12 +145,12 @@ impl fmt::Display for Operator {
     }
 }
 
-/// A number of a pattern.
+/// A number in a pattern.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberOperand {
-    /// As it was spelled.
+    /// The number as it was spelled.
     pub text: String,
-    /// Its value, where a double holds it.
+    /// The value, if a double can hold it.
     pub value: Option<ComparableNumber>,
 }
 
@@ -151,18 +163,18 @@ impl NumberOperand {
     }
 }
 
-/// A text compared without regard to case: each of its characters stands for its own lower and upper case form, so that
-/// `straße` matches `STRASSE`, but not the other way round.
+/// A text that is compared without regard to case. Each of its characters matches its own lower-case and upper-case
+/// form: `straße` matches `STRASSE`, but not the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IgnoreCase {
-    /// The text.
+    /// The text as it was written.
     pub text: String,
-    /// Each character's lower and upper case.
+    /// The lower-case and upper-case form of each character.
     forms: Vec<[String; 2]>,
 }
 
 impl IgnoreCase {
-    /// `text` without regard to case.
+    /// Prepares `text` for comparison without regard to case.
     pub fn new(text: String) -> Self {
         let forms = text.chars().map(|c| [c.to_lowercase().to_string(), c.to_uppercase().to_string()]).collect();
         Self { text, forms }
@@ -189,7 +201,7 @@ impl IgnoreCase {
     }
 }
 
-/// What remains of each rest when either form of one character is taken off it.
+/// Strips either form of one character from each rest, and returns what remains.
 fn step<'v>(
     rests: &[&'v str],
     [lower, upper]: &[String; 2],
@@ -205,7 +217,7 @@ fn step<'v>(
     next
 }
 
-/// A text in which each `*` stands for any characters, none included.
+/// A text in which each `*` matches any number of characters, including none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wildcard {
     /// The pattern as it was written.
@@ -215,10 +227,10 @@ pub struct Wildcard {
 }
 
 impl Wildcard {
-    /// Parses `\*` and `\\` as the characters themselves.
+    /// Parses a wildcard; `\*` and `\\` stand for the characters themselves.
     ///
     /// # Errors
-    /// The reason, in EventBridge's words.
+    /// EventBridge would refuse the wildcard; the reason is in EventBridge's words.
     pub fn parse(pattern: &str) -> Result<Self, &'static str> {
         let mut literals = vec![String::new()];
         let mut after_asterisk = false;
@@ -245,18 +257,18 @@ impl Wildcard {
         Ok(Self { pattern: pattern.to_owned(), literals })
     }
 
-    /// The text before the first asterisk.
+    /// Returns the text before the first asterisk.
     pub fn head(&self) -> &str {
         self.literals.first().map_or("", String::as_str)
     }
 
-    /// The text after the last asterisk.
+    /// Returns the text after the last asterisk.
     pub fn tail(&self) -> &str {
         self.literals.last().map_or("", String::as_str)
     }
 
-    /// Whether `value` matches. Each text between asterisks is found as early as possible, so that no step is ever taken
-    /// back.
+    /// Returns whether `value` matches. Each text between asterisks is matched as early as possible, so the search
+    /// never backtracks.
     pub fn matches(&self, value: &str) -> bool {
         let (Some((first, rest)), count) = (self.literals.split_first(), self.literals.len()) else { return false };
         if count == 1 {
@@ -277,19 +289,19 @@ impl Wildcard {
 /// A range of numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumericRange {
-    /// The lower end, and whether it is itself inside.
+    /// The lower end, and whether the range includes it.
     pub bottom: Option<(ComparableNumber, bool)>,
-    /// The upper end, and whether it is itself inside.
+    /// The upper end, and whether the range includes it.
     pub top: Option<(ComparableNumber, bool)>,
 }
 
 impl NumericRange {
-    /// Whether the number lies inside; a number that a double cannot hold never does.
+    /// Returns whether the range contains the number. It never contains a number that a double cannot hold.
     pub fn contains(&self, value: &str) -> bool {
         ComparableNumber::parse(value).is_some_and(|value| self.contains_number(value))
     }
 
-    /// Whether some number lies in both.
+    /// Returns whether both ranges contain some number.
     pub fn overlaps(&self, other: &Self) -> bool {
         let below =
             |bottom: Option<(ComparableNumber, bool)>, top: Option<(ComparableNumber, bool)>| match (bottom, top) {
@@ -301,7 +313,7 @@ impl NumericRange {
         below(self.bottom, other.top) && below(other.bottom, self.top)
     }
 
-    /// Whether the number lies inside.
+    /// Returns whether the range contains the number.
     pub fn contains_number(&self, value: ComparableNumber) -> bool {
         let above = self.bottom.is_none_or(|(bottom, inside)| value > bottom || (inside && value == bottom));
         let below = self.top.is_none_or(|(top, inside)| value < top || (inside && value == top));
@@ -328,9 +340,9 @@ impl fmt::Display for NumericRange {
 /// A block of IP addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
-    /// Any address of the block.
+    /// An address of the block.
     pub address: IpAddr,
-    /// How many leading bits are fixed.
+    /// The number of leading bits that all addresses of the block share.
     pub mask_bits: u32,
 }
 
@@ -338,7 +350,7 @@ impl Cidr {
     /// Parses `address/bits`.
     ///
     /// # Errors
-    /// The reason, in EventBridge's words.
+    /// EventBridge would refuse the block; the reason is in EventBridge's words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (address, bits) = text.trim_end_matches('/').split_once('/').ok_or("Malformed CIDR, one '/' required")?;
         let mask_bits = match bits.parse::<i64>() {
@@ -367,8 +379,8 @@ impl Cidr {
     }
 }
 
-/// The address that `text` spells: IPv4 with decimal parts (leading zeros allowed), or IPv6 of hexadecimal digits and
-/// colons only. An IPv6 spelling of an IPv4-mapped address is that IPv4 address.
+/// Returns the address that `text` spells: IPv4 with decimal parts (leading zeros allowed), or IPv6 with only
+/// hexadecimal digits and colons. An IPv4-mapped IPv6 address is returned as that IPv4 address.
 pub fn parse_address(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         if !text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':') {
@@ -394,20 +406,20 @@ pub fn parse_address(text: &str) -> Option<IpAddr> {
     parts.next().is_none().then(|| IpAddr::V4(Ipv4Addr::from(octets)))
 }
 
-/// What a value must not be. Everything else that is there matches, of whatever type.
+/// The values that an `anything-but` excludes. Every other present value matches, of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnythingBut {
-    /// None of these texts; addresses are compared as text here.
+    /// Excludes these texts; IP addresses are compared as text here.
     Strings(Vec<String>),
-    /// None of these numbers.
+    /// Excludes these numbers.
     Numbers(Vec<ComparableNumber>),
-    /// None of these texts in any case.
+    /// Excludes these texts without regard to case.
     EqualsIgnoreCase(Vec<IgnoreCase>),
-    /// No text that starts with one of these.
+    /// Excludes texts that start with one of these.
     Prefix(Vec<String>),
-    /// No text that ends with one of these.
+    /// Excludes texts that end with one of these.
     Suffix(Vec<String>),
-    /// No text that one of these matches.
+    /// Excludes texts that one of these matches.
     Wildcard(Vec<Wildcard>),
 }
 

@@ -1,4 +1,4 @@
-//! The grammar of event patterns. Every refusal carries EventBridge's own reason and the place.
+//! The grammar of event patterns. Every refusal gives EventBridge's own reason and the place.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::{Alternative, Field, Pattern, below};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Entry, Kind, Node, Span};
 
-/// How many alternatives `$or` may multiply out to.
+/// A pattern whose `$or`s multiply out to more alternatives than this is refused.
 const ALTERNATIVES_MAX: usize = 10_000;
 
-/// How many fields a pattern may have, as EventBridge's matcher has it.
+/// A pattern with more fields than this in one alternative is refused, as by EventBridge's matcher.
 const FIELDS_MAX: usize = 256;
 
-/// Names that stand for operators inside `$or`, now or in future.
+/// Names that EventBridge reserves inside `$or` for its operators, present and future.
 const RESERVED_IN_OR: [&str; 24] = [
     "exactly",
     "equals-ignore-case",
@@ -44,10 +44,10 @@ const RESERVED_IN_OR: [&str; 24] = [
     "ip-address-not-in-range",
 ];
 
-/// A step of parsing: a value, or a problem that has been noted.
+/// The result of a parsing step: a value, or a problem that has been recorded.
 type Parsed<T> = Result<T, Refused>;
 
-/// The reason stands in [`Parser::problems`].
+/// A refusal whose reason is in [`Parser::problems`].
 struct Refused;
 
 pub(super) fn parse(node: &Node) -> Result<Pattern, Vec<Diagnostic>> {
@@ -58,7 +58,7 @@ pub(super) fn parse(node: &Node) -> Result<Pattern, Vec<Diagnostic>> {
         _ => parser.refuse(node.span, "Filter is not an object"),
     };
     if alternatives.iter().any(|fields| fields.len() > FIELDS_MAX) {
-        parser.problems.push(Diagnostic::error(node.span, format!("a pattern has at most {FIELDS_MAX} fields")));
+        parser.problems.push(Diagnostic::error(node.span, format!("a pattern can have at most {FIELDS_MAX} fields")));
     }
     match parsed {
         Ok(()) if parser.problems.is_empty() => Ok(Pattern {
@@ -84,7 +84,7 @@ impl Parser {
         Err(Refused)
     }
 
-    /// Reads an object's entries into every alternative; goes on after a refusal, to find the others.
+    /// Reads an object's entries into every alternative; continues after a refusal to find further ones.
     fn object(
         &mut self,
         entries: &[Entry],

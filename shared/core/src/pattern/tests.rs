@@ -1,4 +1,4 @@
-//! What each operator means, trap by trap. Each case is decided by the plain evaluation and by the matcher.
+//! What each operator means, trap by trap. Both the plain evaluation and the matcher decide each case.
 
 use super::Pattern;
 use super::evaluate::FlatEvent;
@@ -20,7 +20,8 @@ fn matches(pattern: &str, event: &str) -> bool {
     plain
 }
 
-/// `operators`, as the array of a field, match these values and not those; values are JSON, `""` is no value at all.
+/// Checks that `operators`, as the array of a field, match the first values and not the others. Values are JSON; `""`
+/// stands for no value.
 fn check(operators: &str, matching: &[&str], other: &[&str]) {
     let pattern = format!(r#"{{"a":{operators}}}"#);
     let event = |value: &&str| if value.is_empty() { "{}".to_owned() } else { format!(r#"{{"a":{value}}}"#) };
@@ -32,13 +33,13 @@ fn check(operators: &str, matching: &[&str], other: &[&str]) {
     }
 }
 
-/// The whole patterns match these events and not those.
+/// Checks that the whole pattern matches the first events and not the others.
 fn check_whole(pattern: &str, matching: &[&str], other: &[&str]) {
     matching.iter().for_each(|event| assert!(matches(pattern, event), "{pattern} matches {event}"));
     other.iter().for_each(|event| assert!(!matches(pattern, event), "{pattern} does not match {event}"));
 }
 
-/// The pattern is refused, with this in the reason.
+/// Checks that the pattern is refused, with `reason` in the message.
 fn refused(pattern: &str, reason: &str) {
     let given = parse(pattern).expect_err(pattern);
     assert!(given.contains(reason), "{pattern}: {given}");

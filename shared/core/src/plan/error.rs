@@ -4,25 +4,26 @@ use crate::ecs::limits;
 use crate::routing::RouteError;
 use crate::template::RenderError;
 
-/// Why an event's tasks cannot be requested. None of these gets better by trying again.
+/// Why an event's tasks cannot be requested. Trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// It cannot be said which routes the event takes, or it takes none and must take one.
+    /// The event's routes cannot be determined, or no route takes the event although one must.
     #[error(transparent)]
     NoRoutes(RouteError),
-    /// A route that it takes cannot launch its task.
+    /// A route that takes the event cannot launch its task.
     #[error("the route `{route}` cannot launch its task{}: {reason}", for_element(.index))]
     Route {
         /// The route's name.
         route: String,
-        /// The element of the event's list that it is about.
+        /// The position of the element that fails, in a route with `for_each`.
         index: Option<usize>,
         /// What is wrong.
         reason: PlanErrorReason,
     },
 }
 
-/// How many bytes of text one event may make by one route: each element may hold the whole event again.
+/// An event is refused if one route renders more than this many bytes of text from it. The limit is needed because
+/// every element of `for_each` can contain the whole event again.
 pub(super) const RENDERED_BYTES_MAX: usize = 64 << 20;
 
 fn for_element(index: &Option<usize>) -> String {
@@ -30,7 +31,7 @@ fn for_element(index: &Option<usize>) -> String {
 }
 
 impl PlanError {
-    /// The route's name, where it is about one.
+    /// Returns the name of the route, if the error is about one.
     pub fn route(&self) -> Option<&str> {
         match self {
             Self::NoRoutes(_) => None,
@@ -46,51 +47,55 @@ pub enum PlanErrorReason {
     #[error(transparent)]
     Render(#[from] RenderError),
     /// A rendered value is longer than AWS allows.
-    #[error("{what}: {length} characters; AWS allows {max}")]
+    #[error("{what} has {length} characters; AWS allows {max}")]
     TooLong {
-        /// The value.
+        /// What the value is.
         what: String,
         /// Its length in characters.
         length: usize,
         /// AWS's limit in characters.
         max: usize,
     },
-    /// The event does not fit into the overrides, and the route does not say where else to put it.
+    /// The event does not fit into the overrides, and the route has no `large_payload`.
     #[error(
-        "the overrides as JSON: {length} characters; AWS allows {}; with `large_payload: s3` the route puts the event into S3",
+        "the JSON of the overrides has {length} characters; AWS allows {}; set `large_payload: s3` on the route to \
+         store the event in S3",
         limits::OVERRIDES_CHARACTERS_MAX
     )]
     OverridesTooLong {
-        /// Their length in characters.
+        /// The length of the JSON in characters.
         length: usize,
     },
     /// The list of `for_each` has too many elements.
-    #[error("the list of `for_each` has {length} elements; one event launches at most {}", limits::TASKS_MAX)]
+    #[error("the list of `for_each` has {length} elements; at most {} are allowed", limits::TASKS_MAX)]
     TooManyElements {
-        /// How many.
+        /// The number of elements.
         length: usize,
     },
-    /// The copies of all elements are too many.
-    #[error("the event would start {tasks} tasks by this route; at most {} are allowed", limits::TASKS_MAX)]
+    /// All elements together would start too many tasks.
+    #[error("the route would start {tasks} tasks for this event; at most {} are allowed", limits::TASKS_MAX)]
     TooManyTasks {
-        /// How many.
+        /// The number of tasks.
         tasks: u64,
     },
-    /// The rendered texts of all elements are too long.
-    #[error("the event makes more than {RENDERED_BYTES_MAX} bytes of text by this route, over all elements")]
+    /// The rendered values of all elements together are too long.
+    #[error("the rendered values of all elements have more than {RENDERED_BYTES_MAX} bytes together")]
     TooMuchText,
-    /// A tag's rendered value holds what AWS refuses in it.
-    #[error("the tag `{key}` cannot hold `{}`: letters, digits, spaces and `_ . : / = + - @` only", .character.escape_debug())]
+    /// A tag's rendered value contains a character that AWS refuses.
+    #[error(
+        "the tag `{key}` contains `{}`; AWS allows only letters, digits, spaces and `_ . : / = + - @`",
+        .character.escape_debug()
+    )]
     TagCharacter {
         /// The tag's key.
         key: String,
-        /// The character.
+        /// The refused character.
         character: char,
     },
-    /// A rendered value holds what no process can be given.
-    #[error("{what} holds a NUL character, which no process can be given")]
+    /// A rendered value contains a NUL character.
+    #[error("{what} contains a NUL character, which cannot be passed to a process")]
     Nul {
-        /// The value.
+        /// What the value is.
         what: String,
     },
 }

@@ -1,14 +1,14 @@
-//! Render: from an event and the routes it takes to everything that will be asked of ECS.
+//! Render: turns an event and the routes that take it into the requests to ECS.
 //!
-//! A plan is plain data and a pure function of event and config: a dry run prints it, a launch carries it out, and a
-//! repeated delivery makes the same one.
+//! A plan is plain data and a pure function of event and config. A dry run prints it, a launch carries it out, and a
+//! repeated delivery yields the same plan.
 
 mod error;
 mod record;
 mod render;
 mod worker;
 
-use crate::routing::RoutingConfig;
+use crate::routing::{Route, RouteError, RoutingConfig};
 use std::time::Duration;
 
 use crate::ecs::{Capacity, EnvironmentVariable, TaskRequest};
@@ -21,59 +21,71 @@ pub use error::{PlanError, PlanErrorReason};
 use render::Renderer;
 pub use worker::WorkerLaunch;
 
-/// All task requests of one event: in the order of the routes, of each route's elements, and of its tasks.
+/// All task requests of one event, in the order of the routes, then of each route's elements, then of its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The names of the routes that the event takes. One of them may launch nothing, for an empty list.
+    /// The names of the routes that take the event. A route launches nothing if its `for_each` list is empty.
     pub routes: Vec<String>,
-    /// The requests.
+    /// The launches.
     pub launches: Vec<PlannedLaunch>,
 }
 
-/// One call of RunTask that one route makes for one event.
+/// One launch that a route makes for an event, as its first RunTask call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedLaunch {
     /// The route's name.
     pub route: String,
     /// The task's name.
     pub task: String,
-    /// The element of the event's list that it is for, in a route with `for_each`.
+    /// The position of the event's element that the launch is for, in a route with `for_each`.
     pub index: Option<usize>,
-    /// Which of the calls that its copies need, from 0.
+    /// The number of this launch, from 0, among those that share the task's `count`.
     pub slice: u32,
-    /// How many calls they need: ten copies each.
+    /// How many launches share the task's `count`: each starts at most ten tasks.
     pub slices: u32,
-    /// Where the event has to be put before, as it does not fit into the request.
+    /// Where the event must be stored before the launch, if it does not fit into the request.
     pub payload_uri: Option<String>,
-    /// What the launch is called.
+    /// The launch's name in the ledger.
     pub key: LaunchKey,
-    /// The capacity that attempts try in turn; none: the call's own.
+    /// The rungs of the capacity ladder, which attempts try in turn. If empty, the request's own capacity applies.
     pub capacity: Vec<Capacity>,
     /// How long a task may run.
     pub timeout: Option<Duration>,
-    /// When a task that failed is started again.
+    /// When to start a failed task again.
     pub retry: Option<Retry>,
-    /// How many run at once.
+    /// The limit on the tasks that run at once.
     pub concurrency: Option<Concurrency>,
-    /// What orders the events of the object that it is about, if older ones are ignored.
+    /// The order of the events of one S3 object, if the route ignores older events.
     pub sequence: Option<Sequence>,
-    /// The call.
+    /// The request.
     pub request: TaskRequest,
 }
 
 impl Plan {
-    /// Matches and renders.
+    /// Matches and renders an event.
     ///
     /// # Errors
-    /// Every route whose task cannot be requested for this event. Then nothing of the event may be launched: it is wrong as
-    /// a whole, and a part of its tasks is nobody's wish.
+    /// Every route whose tasks cannot be requested for this event. Then nothing of the event may be launched: it is all
+    /// or nothing, because nobody wants half of an event's tasks.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
-        let routes = config.matches(event).map_err(|error| vec![PlanError::NoRoutes(error)])?;
+        Self::of_routes(config, event, config.matches(event))
+    }
+
+    /// Renders an event for the routes that take it.
+    ///
+    /// # Errors
+    /// The same as of [`Self::new`].
+    pub fn of_routes(
+        config: &RoutingConfig,
+        event: &Event,
+        routes: Result<Vec<&Route>, RouteError>,
+    ) -> Result<Self, Vec<PlanError>> {
+        let routes = routes.map_err(|error| vec![PlanError::NoRoutes(error)])?;
         let mut launches = Vec::new();
         let mut errors = Vec::new();
         let names = routes.iter().map(|route| route.name.clone()).collect();
         let Some(first) = routes.first() else { return Ok(Self { routes: names, launches }) };
-        // Only a firing is seen by a schedule, and it takes one route at most.
+        // Only a firing has a schedule, and at most one route takes it.
         let context = Context::new(event, first.schedule());
         for route in routes {
             match Renderer::new(config, route, event, &context).launches() {
@@ -86,7 +98,7 @@ impl Plan {
 }
 
 impl PlannedLaunch {
-    /// Tells the containers where the event is.
+    /// Sets the variable that tells the containers where the event is stored.
     fn point_to(&mut self, uri: &str) {
         self.payload_uri = Some(uri.to_owned());
         for container in &mut self.request.overrides.container_overrides {

@@ -1,4 +1,4 @@
-//! From a planned launch to the record that its first attempt starts from.
+//! Turns a planned launch into a launch record.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,8 @@ use crate::event::Event;
 use crate::launch::{EventCopy, LaunchRecord, RECORD_VERSION};
 
 impl PlannedLaunch {
-    /// The record of a launch that was never made. `event`: where the event's JSON is, if it is not to be in the record.
+    /// Returns the launch's record before its first attempt. `uri` is where the event's JSON is stored, if the record
+    /// does not contain it.
     pub fn record(&self, event: &Event, uri: Option<&str>, etag: Option<&str>, now: Timestamp) -> LaunchRecord {
         LaunchRecord {
             version: RECORD_VERSION,

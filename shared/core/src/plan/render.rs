@@ -1,4 +1,4 @@
-//! From one route and one event to the calls that the route makes.
+//! Renders one event for one route.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,28 +19,28 @@ use crate::storage::hashed_name;
 use crate::template::{Context, Template};
 use crate::text::Span;
 
-/// What rendering one event for one route needs.
+/// Renders one event for one route.
 pub(super) struct Renderer<'a> {
     config: &'a RoutingConfig,
     route: &'a Route,
     event_id: String,
     identity: Identity,
-    /// Its trace context, as environment variables.
+    /// The event's trace context, as environment variables.
     trace: Vec<(&'static str, String)>,
     /// The day of the event.
     date: String,
-    /// What orders the events of the object that it is about, if older ones are ignored.
+    /// The order of the events of one S3 object, if the route ignores older events.
     sequence: Option<Sequence>,
     context: &'a Context,
-    /// What was made of templates that are the same for every element, by their places.
+    /// The texts of templates that render the same for every element, by the templates' positions in the config.
     of_event: RefCell<HashMap<Span, String>>,
     rendered_bytes: Cell<usize>,
 }
 
-/// Why a route cannot launch its task, and for which element.
+/// Why a route cannot launch its task, with the position of the element.
 pub(super) type RouteFailure = (Option<usize>, PlanErrorReason);
 
-/// What one launch is made for.
+/// What one launch is for: an element of the route's `for_each`, or the whole event.
 struct Element {
     index: Option<usize>,
     context: Context,
@@ -65,7 +65,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// All launches of a route: for each element each task, in calls of ten copies.
+    /// Returns all launches of the route: each task for each element, at most ten copies per launch.
     pub(super) fn launches(&self) -> Result<Vec<PlannedLaunch>, RouteFailure> {
         let elements = self.elements().map_err(|reason| (None, reason))?;
         let copies = |task: &Task| u64::from(task.fixed.count.unwrap_or(1));
@@ -74,7 +74,7 @@ impl<'a> Renderer<'a> {
             return Err((None, PlanErrorReason::TooManyTasks { tasks }));
         }
         let mut launches = Vec::new();
-        // All calls point to one object, which is named by the first of them.
+        // All launches share one stored event. The first launch's token names it.
         let mut payload_uri: Option<String> = None;
         for element in &elements {
             let concurrency = self.concurrency(element).map_err(|reason| (element.index, reason))?;
@@ -107,7 +107,7 @@ impl<'a> Renderer<'a> {
         Ok(items.iter().enumerate().map(element).collect())
     }
 
-    /// A request in calls of at most ten copies, each with a client token of its own.
+    /// Splits a request into launches of at most ten copies, each with its own client token.
     fn slices(
         &self,
         task: &Task,
@@ -153,7 +153,7 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    /// Which launches are counted together with those of this element.
+    /// Returns the element's concurrency limit, with the name of the slots that it shares.
     fn concurrency(&self, element: &Element) -> Result<Option<Concurrency>, PlanErrorReason> {
         let Some(RouteConcurrency { max, key, when_full }) = &self.route.concurrency else { return Ok(None) };
         let key = key.as_ref().map(|key| self.text(key, element)).transpose()?;
@@ -177,7 +177,7 @@ impl<'a> Renderer<'a> {
         Ok(text)
     }
 
-    /// The request without its token, and whether the event must be read from S3.
+    /// Returns the request without its client token, and whether the event must be stored in S3.
     fn request(&self, task: &Task, element: &Element) -> Result<(TaskRequest, bool), PlanErrorReason> {
         let mut request = task.fixed.clone();
         for (tag, template) in request.tags.iter_mut().zip(&task.tags) {
@@ -196,7 +196,7 @@ impl<'a> Renderer<'a> {
         }
         if let Some(template) = &task.reference_id {
             let reference_id = self.text(template, element)?;
-            within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "reference_id".to_owned())?;
+            within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "`reference_id`".to_owned())?;
             request.reference_id = Some(reference_id);
         }
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
@@ -220,12 +220,12 @@ impl<'a> Renderer<'a> {
             self.container_without_event(container, templates, element)?;
             self.own_variables(element, container)?;
         }
-        // The URI, of which only the token is still to come, must fit as well.
+        // The variable with the event's URI is added later and must fit as well.
         let uris = self.config.storage.as_ref().map_or(0, |storage| storage.payload_uri(&"0".repeat(64)).len() + 50)
             * request.overrides.container_overrides.len();
         let length = length_as_json(&request) + uris;
         if length > limits::OVERRIDES_CHARACTERS_MAX {
-            let what = "the overrides as JSON, without what the event fills in".to_owned();
+            let what = "the JSON of the overrides, without the values from the event,".to_owned();
             return Err(PlanErrorReason::TooLong { what, length, max: limits::OVERRIDES_CHARACTERS_MAX });
         }
         Ok((request, true))
@@ -245,7 +245,7 @@ impl<'a> Renderer<'a> {
         container.command.iter().try_for_each(|word| without_nul(word, || "a word of the command".to_owned()))
     }
 
-    /// The container with what no event fills in: the event itself is in S3.
+    /// Renders only the values that do not use the event: the event itself is in S3.
     fn container_without_event(
         &self,
         container: &mut ContainerOverride,
@@ -274,7 +274,7 @@ impl<'a> Renderer<'a> {
         ]);
         container.environment.extend(element.index.map(|index| variable(environment::INDEX, &index.to_string())));
         for (name, value) in &self.trace {
-            // What the config says itself holds.
+            // A variable of the config takes precedence.
             if !container.environment.iter().any(|known| known.name == *name) {
                 container.environment.push(variable(name, value));
             }
@@ -306,7 +306,7 @@ fn without_nul(text: &str, what: impl FnOnce() -> String) -> Result<(), PlanErro
     Ok(())
 }
 
-/// `startedBy` of the characters that AWS takes: letters, digits, `-`, `/` and `_`.
+/// Returns a `startedBy` that AWS accepts: of letters, digits, `-`, `/` and `_`, and not too long.
 fn starter(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '/' | '_') { c } else { '-' })

@@ -1,10 +1,10 @@
-//! What an event would start. One door: [`check`].
+//! The plan of an event. Tests use [`check`] or [`check_delivery`].
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::Plan;
-use crate::event::{Delivery, Event, Message};
+use crate::event::{Delivery, Door, Event, Record};
 use crate::fixtures::{OBJECT_CREATED, event, object_created};
 use crate::routing::RoutingConfig;
 use crate::text::Source;
@@ -17,7 +17,7 @@ fn plan(config: &str, event: &str) -> Result<Plan, String> {
     Plan::new(&config, &event).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
-/// Plans an event; shows each route's request as JSON, or what is wrong.
+/// Plans an event and compares each launch's request as JSON, or the error, with `expected`.
 fn check(config: &str, event: &str, expected: Expect) {
     let shown = match plan(config, event) {
         Ok(plan) => plan
@@ -350,7 +350,7 @@ fn a_field_that_the_event_lacks_is_an_error_and_nothing_is_planned() {
         &config,
         OBJECT_CREATED,
         expect![[
-            r#"the route `csv` cannot launch its task: c.yaml:6:107: the event has no `detail.owner` in the template "{{ detail.owner }}""#
+            r#"the route `csv` cannot launch its task: c.yaml:6:107: the event has no `detail.owner` (in the template "{{ detail.owner }}")"#
         ]],
     );
 }
@@ -361,14 +361,14 @@ fn rendered_values_are_held_against_awss_limits() {
         SMALL,
         &object_created(&format!("incoming/{}", "x".repeat(8200))),
         expect![
-            "the route `csv` cannot launch its task: the overrides as JSON: 8478 characters; AWS allows 8192; with `large_payload: s3` the route puts the event into S3"
+            "the route `csv` cannot launch its task: the JSON of the overrides has 8478 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3"
         ],
     );
     check(
         SMALL,
         &object_created("incoming/\u{0}"),
         expect![
-            "the route `csv` cannot launch its task: a word of the command holds a NUL character, which no process can be given"
+            "the route `csv` cannot launch its task: a word of the command contains a NUL character, which cannot be passed to a process"
         ],
     );
     let tagged =
@@ -376,13 +376,13 @@ fn rendered_values_are_held_against_awss_limits() {
     check(
         &tagged,
         &object_created(&format!("incoming/{}", "é".repeat(256))),
-        expect!["the route `csv` cannot launch its task: the tag `key`: 265 characters; AWS allows 256"],
+        expect!["the route `csv` cannot launch its task: the tag `key` has 265 characters; AWS allows 256"],
     );
     check(
         &tagged,
         &object_created("incoming/50%"),
         expect![
-            "the route `csv` cannot launch its task: the tag `key` cannot hold `%`: letters, digits, spaces and `_ . : / = + - @` only"
+            "the route `csv` cannot launch its task: the tag `key` contains `%`; AWS allows only letters, digits, spaces and `_ . : / = + - @`"
         ],
     );
     let referenced =
@@ -390,7 +390,7 @@ fn rendered_values_are_held_against_awss_limits() {
     check(
         &referenced,
         &object_created(&format!("incoming/{}", "x".repeat(1024))),
-        expect!["the route `csv` cannot launch its task: reference_id: 1033 characters; AWS allows 1024"],
+        expect!["the route `csv` cannot launch its task: `reference_id` has 1033 characters; AWS allows 1024"],
     );
 }
 
@@ -408,7 +408,7 @@ fn client_tokens_are_as_long_as_ecs_takes_and_the_same_at_every_delivery() {
 }
 
 proptest! {
-    /// The key fills its places byte for byte, and nothing else of the request changes with it.
+    /// The request contains the key byte for byte, and no other field changes with it.
     #[test]
     fn a_key_cannot_add_remove_or_change_another_field(key in "incoming/(\\PC|[\"'{}\\[\\],:\\\\]){0,60}") {
         let mut request = plan(SMALL, &object_created(&key)).expect("valid").launches.remove(0).request;
@@ -421,16 +421,17 @@ proptest! {
 }
 
 fn events(config: &RoutingConfig, delivery: &str) -> Vec<Event> {
-    match Delivery::decode(delivery).expect("is a delivery") {
+    match Delivery::open(Door::Any, delivery).content.expect("is a delivery") {
         Delivery::Event(event) => vec![config.event(*event)],
         Delivery::Batch(records) => {
-            let events = |record| Message::decode(record).expect("is a message").events();
+            let events = |record: &Record| record.open().content.expect("is a message").events();
             records.iter().flat_map(events).collect()
         }
+        other => panic!("no tool takes {other:?}"),
     }
 }
 
-/// Plans a delivery of any source; shows each launch's command and environment, or what is wrong.
+/// Plans a delivery of any source and compares each launch's command and environment, or the error, with `expected`.
 fn check_delivery(config: &str, delivery: &str, expected: Expect) {
     let source = Source::new("c.yaml", config);
     let config = RoutingConfig::parse(source.clone())
@@ -537,7 +538,7 @@ fn a_disabled_schedule_starts_nothing_and_an_unknown_one_is_an_error() {
         SOURCES,
         &firing("renamed"),
         expect![[r#"
-        error: no route named `renamed` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike
+        error: no route named `renamed` has a schedule; delete the schedule, or give it (or its rule) the name of the route
     "#]],
     );
 }
@@ -571,7 +572,7 @@ fn a_message_is_seen_with_its_attributes_and_copies_are_started_by_tens() {
         SOURCES,
         &batch("unknown", r#"{"kind":"b"}"#, None),
         expect![[r#"
-        error: no route is on the queue `unknown`; remove the queue's event source mapping, or name the queue in a route
+        error: no route uses the queue `unknown`; delete the queue's event source mapping, or add a route for the queue
     "#]],
     );
 }
@@ -611,21 +612,21 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", r#"{"text":"t","items":{"a":1}}"#, None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: c.yaml:28:76: `body.items` is no list, but a map in the template "{{ body.items }}"
+        error: the route `elements` cannot launch its task: c.yaml:28:76: `body.items` is a map, not a list (in the template "{{ body.items }}")
     "#]],
     );
     check_delivery(
         SOURCES,
         &batch("lists", r#"{"text":"t"}"#, None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: c.yaml:28:76: the event has no `body.items` in the template "{{ body.items }}"
+        error: the route `elements` cannot launch its task: c.yaml:28:76: the event has no `body.items` (in the template "{{ body.items }}")
     "#]],
     );
     check_delivery(
         SOURCES,
         &batch("lists", r#"{"text":"t","items":[{"id":"a"},{}]}"#, None),
         expect![[r#"
-            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `item.id` in the template "{{ item.id }}"
+            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `item.id` (in the template "{{ item.id }}")
         "#]],
     );
     let many = vec![r#"{"id":"x"}"#; 10_001].join(",");
@@ -633,7 +634,7 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", &format!(r#"{{"items":[{many}]}}"#), None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: the list of `for_each` has 10001 elements; one event launches at most 10000
+        error: the route `elements` cannot launch its task: the list of `for_each` has 10001 elements; at most 10000 are allowed
     "#]],
     );
     let many = vec![r#"{"id":"x"}"#; 1000].join(",");
@@ -641,7 +642,7 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", &format!(r#"{{"items":[{many}]}}"#), None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: the event would start 26000 tasks by this route; at most 10000 are allowed
+        error: the route `elements` cannot launch its task: the route would start 26000 tasks for this event; at most 10000 are allowed
     "#]],
     );
 }
@@ -668,7 +669,7 @@ fn an_event_that_does_not_fit_is_pointed_to() {
         &SOURCES.replace(", large_payload: s3", ""),
         &batch("jobs", &large, None),
         expect![[r#"
-        error: the route `job` cannot launch its task: the overrides as JSON: 18488 characters; AWS allows 8192; with `large_payload: s3` the route puts the event into S3
+        error: the route `job` cannot launch its task: the JSON of the overrides has 18488 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3
     "#]],
     );
 }
@@ -702,7 +703,7 @@ fn every_call_of_an_event_has_a_token_of_its_own_and_the_same_at_every_delivery(
         plan.launches.into_iter().map(|launch| launch.request.client_token).collect::<Vec<_>>()
     };
     let first = tokens("1");
-    assert_eq!(first.len(), 8, "two elements, of each one call and three");
+    assert_eq!(first.len(), 8, "two elements, each with one call and three calls");
     assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 8);
     assert_eq!(first, tokens("2"));
 }

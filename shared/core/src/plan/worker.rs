@@ -1,4 +1,4 @@
-//! What workers that are tasks of their own ask of ECS.
+//! The RunTask requests that start workers of mode `run_task`.
 
 use jiff::Timestamp;
 
@@ -9,26 +9,27 @@ use crate::event::Queue;
 use crate::event::identity::{CallId, Identity, STARTED_BY_PREFIX};
 use crate::routing::{RoutingConfig, RunsAs, Worker};
 
-/// One call of RunTask for workers, on each rung of the capacity ladder.
+/// One RunTask call that starts workers, for each rung of the capacity ladder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerLaunch {
-    /// The call, on one rung after the other: the next is for when there is no capacity on the one before.
+    /// The request on each rung. The next one is used if the rung before it has no capacity.
     pub rungs: Vec<TaskRequest>,
 }
 
 impl Worker {
-    /// What its tasks record as their starter.
+    /// Returns the `startedBy` of the worker's tasks.
     pub fn started_by(&self) -> String {
         format!("{STARTED_BY_PREFIX}workers/{}", self.name)
     }
 
-    /// The calls that start `count` tasks, for a decision that was made at this time. None for workers that are a service's tasks.
+    /// Returns the calls that start `count` tasks, for a decision made at `decided_at`. Empty if the workers are tasks
+    /// of a service.
     pub fn launches(&self, config: &RoutingConfig, count: u32, decided_at: Timestamp) -> Vec<WorkerLaunch> {
         let RunsAs::Task(position) = self.runs_as else { return Vec::new() };
         let Some(task) = config.task_at(position) else { return Vec::new() };
         let mut request = task.fixed.clone();
         request.started_by = self.started_by();
-        // No template of a worker's task is filled in: each is the text that it stands for.
+        // A worker's task has no placeholders, so the source of each template is its text.
         for (tag, value) in request.tags.iter_mut().zip(&task.tags) {
             value.source().clone_into(&mut tag.value);
         }
@@ -67,7 +68,7 @@ impl Worker {
         (0..slices).map(slice).collect()
     }
 
-    /// What its containers are told.
+    /// Returns the variables of the worker's containers.
     fn variables(&self) -> impl Iterator<Item = EnvironmentVariable> {
         let queues: Vec<String> = self.queues.iter().map(Queue::to_string).collect();
         let variables = [

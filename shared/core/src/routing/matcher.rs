@@ -1,9 +1,9 @@
-//! Decides which routes an event takes, for all of them in one pass.
+//! Decides in one pass over an event which routes take it.
 
 use super::Route;
 use crate::pattern::matcher::{MatchError, Matcher};
 
-/// Routes with patterns, by their positions.
+/// A matcher of all routes with a pattern, which are known by their positions.
 #[derive(Debug, Default)]
 pub(crate) struct RouteMatcher {
     matcher: Matcher,

@@ -1,6 +1,7 @@
-//! A checked routing config: the routes, tasks and workers that the config's elements mean.
+//! A checked routing config: its routes, tasks and workers.
 //!
-//! `load` makes it from the elements. A [`RoutingConfig`] cannot be wrong in any way that is known before an event arrives.
+//! `load` builds it from the config's elements. A [`RoutingConfig`] has no error that can be found before an event
+//! arrives.
 
 mod matcher;
 mod route;
@@ -31,71 +32,90 @@ pub use worker::{RunsAs, Worker};
 /// A checked routing config.
 #[derive(Debug)]
 pub struct RoutingConfig {
-    /// The file it was read from, and those that it includes.
+    /// The file from which the config was read, and the files that it includes.
     pub source: Source,
     /// The routes, in the order of the files.
     pub routes: Vec<Route>,
     /// The workers of queues, in the order of the files.
     pub workers: Vec<Worker>,
-    /// What is odd, but works.
+    /// What works, but is probably not as meant.
     pub warnings: Vec<Diagnostic>,
-    /// How `dev` runs tasks here.
+    /// How `dev` runs tasks on this machine.
     pub local: Option<Local>,
-    /// Where large payloads go, and the ledger lies.
+    /// Where large payloads and the ledger are stored.
     pub storage: Option<Storage>,
-    /// What its stack is told.
+    /// The settings of its stack.
     pub stack: StackConfig,
-    /// Whether launches are remembered there.
+    /// Whether launches are recorded in `storage`.
     pub(crate) remembers: bool,
     /// Sample events and what they must start.
     pub tests: Vec<Spanned<TestConfig>>,
-    /// Which version of the file this is: the ETag of the object it was read from.
+    /// The version of the file: the ETag of the object from which it was read.
     pub etag: Option<String>,
     pub(crate) tasks: Vec<Task>,
-    /// Decides about events of EventBridge.
+    /// Matches events of EventBridge.
     pub(crate) events: RouteMatcher,
-    /// Decides about messages, by the queue's name.
+    /// Matches messages, by the name of the queue.
     pub(crate) messages: HashMap<String, RouteMatcher>,
     pub(crate) templates: Templates,
 }
 
-/// Why it cannot be said which routes an event takes, or why it must take one. None of these gets better by trying again.
+/// Why the routes of an event cannot be determined, or why it must have one. A retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// The event is made in bad faith.
+    /// The event cannot be matched against the patterns.
     #[error(transparent)]
     Match(#[from] MatchError),
-    /// A schedule fired that no route is on.
-    #[error(
-        "no route named `{0}` is on a schedule; remove the schedule, or name route and schedule (or the schedule's rule) alike"
-    )]
+    /// A schedule fired that belongs to no route.
+    #[error("no route named `{0}` has a schedule; delete the schedule, or give it (or its rule) the name of the route")]
     UnknownSchedule(String),
-    /// A message came from a queue that no route is on.
-    #[error("no route is on the queue `{0}`; remove the queue's event source mapping, or name the queue in a route")]
+    /// A message came from a queue that no route uses.
+    #[error("no route uses the queue `{0}`; delete the queue's event source mapping, or add a route for the queue")]
     UnknownQueue(String),
-    /// No route takes the message, and a route of its queue says that this is an error.
+    /// No route takes the message, and a route of its queue has `unmatched: fail`.
     #[error("no route takes the message, and `unmatched` of the queue `{0}` is `fail`")]
     Unmatched(String),
 }
 
+/// An event, and the routes of a config that take it.
+#[derive(Debug)]
+pub struct MatchedEvent<'a> {
+    /// The event.
+    pub event: Event,
+    /// The routes, in the order of the files; or why they cannot be known.
+    pub routes: Result<Vec<&'a Route>, RouteError>,
+}
+
+impl MatchedEvent<'_> {
+    /// Returns whether a route takes the event.
+    pub fn is_taken(&self) -> bool {
+        self.routes.as_ref().is_ok_and(|routes| !routes.is_empty())
+    }
+}
+
 impl RoutingConfig {
-    /// The routes that an event takes, in the order of the files.
+    /// Returns the routes that take an event, in the order of the files.
     ///
     /// # Errors
-    /// It cannot be said, or there must be one and is none.
+    /// The event cannot be matched, or no route takes it although one must.
     pub fn matches(&self, event: &Event) -> Result<Vec<&Route>, RouteError> {
         match &event.kind {
             EventKind::EventBridge(_) => {
                 Ok(self.events.matches(&event.text)?.into_iter().map(|position| &self.routes[position]).collect())
             }
             EventKind::Firing(firing) => match self.route_on_schedule(&firing.route) {
-                // One that was on its way when the schedule was disabled.
+                // The firing was on its way when the schedule was disabled.
                 Some(route) if route.schedule().is_some_and(|schedule| !schedule.enabled) => Ok(Vec::new()),
                 Some(route) => Ok(vec![route]),
                 None => Err(RouteError::UnknownSchedule(firing.route.clone())),
             },
             EventKind::Message(message) => self.routes_of_message(&message.queue, &event.text),
         }
+    }
+
+    /// Matches an event, and keeps the answer with it.
+    pub fn match_event(&self, event: Event) -> MatchedEvent<'_> {
+        MatchedEvent { routes: self.matches(&event), event }
     }
 
     fn routes_of_message(&self, queue: &Queue, text: &str) -> Result<Vec<&Route>, RouteError> {
@@ -121,22 +141,19 @@ impl RoutingConfig {
         Ok(routes)
     }
 
-    /// A delivered event as the event of one of our sources: a rule's "Scheduled Event" is a firing where a route on a schedule
-    /// bears the rule's name.
+    /// Returns a delivered event as an event of the config's sources: the "Scheduled Event" of a rule becomes a firing
+    /// if a route with a schedule has the rule's name.
     pub fn event(&self, event: Event) -> Event {
-        let firing = Firing::decode(&event.text).ok().filter(|firing| match &firing.kind {
-            EventKind::Firing(firing) => self.route_on_schedule(&firing.route).is_some(),
-            _ => false,
-        });
-        firing.unwrap_or(event)
+        let firing = Firing::decode(&event.node).ok().filter(|firing| self.route_on_schedule(&firing.route).is_some());
+        firing.map_or(event, Firing::into_event)
     }
 
-    /// The route of this name, if it is on a schedule.
+    /// Returns the route of this name, if it has a schedule.
     pub fn route_on_schedule(&self, name: &str) -> Option<&Route> {
         self.routes.iter().find(|route| route.name == name && route.schedule().is_some())
     }
 
-    /// A warning for each route that shares events with one before it, as far as the patterns tell.
+    /// Returns a warning for each route that shares events with an earlier route, as far as the patterns show it.
     pub fn overlaps(&self) -> Vec<Diagnostic> {
         let of_events = self.events.routes.iter().map(|position| &self.routes[*position]);
         let patterns: Vec<_> =
@@ -144,22 +161,21 @@ impl RoutingConfig {
         overlaps(&patterns)
     }
 
-    /// Where launches are remembered, if they are.
+    /// Returns where launches are recorded, if there is a ledger.
     pub fn ledger(&self) -> Option<&Storage> {
         self.storage.as_ref().filter(|_| self.remembers)
     }
 
-    /// The workers of this name.
+    /// Returns the workers of this name.
     pub fn worker(&self, name: &str) -> Option<&Worker> {
         self.workers.iter().find(|worker| worker.name == name)
     }
 
-    /// The task at a position.
     pub(crate) fn task_at(&self, position: usize) -> Option<&Task> {
         self.tasks.get(position)
     }
 
-    /// The task that is started for each worker, if it is one.
+    /// Returns the task that is started for each worker, if the workers are not a service's.
     pub fn task_of_worker(&self, worker: &Worker) -> Option<&Task> {
         match worker.runs_as {
             RunsAs::Task(position) => self.task_at(position),
@@ -167,17 +183,17 @@ impl RoutingConfig {
         }
     }
 
-    /// What a route runs.
+    /// Returns the tasks that a route runs.
     pub fn tasks<'a>(&'a self, route: &'a Route) -> impl Iterator<Item = &'a Task> {
         route.tasks.iter().map(|task| &self.tasks[*task])
     }
 
-    /// Every task, in the order of the files.
+    /// Returns every task, in the order of the files.
     pub fn all_tasks(&self) -> &[Task] {
         &self.tasks
     }
 
-    /// The names of the buckets that routes name, each once, in the order of the file.
+    /// Returns the buckets that routes name, each once, in the order of the files.
     pub fn buckets(&self) -> Vec<&str> {
         let mut buckets: Vec<&str> = Vec::new();
         let of_events = self.events.routes.iter().filter_map(|position| self.routes[*position].event_pattern());
@@ -189,20 +205,20 @@ impl RoutingConfig {
         buckets
     }
 
-    /// The queues that workers take messages of and no route does, each once, in the order of the file.
+    /// Returns the queues that workers use and no route does, each once, in the order of the files.
     pub fn worker_queues(&self) -> Vec<&Queue> {
         let of_routes = self.queues();
         let of_workers = self.workers.iter().flat_map(|worker| &worker.queues);
         distinct(of_workers.filter(|queue| !of_routes.iter().any(|of_route| of_route.is(queue))))
     }
 
-    /// The queues that routes name, each once, in the order of the file.
+    /// Returns the queues that routes use, each once, in the order of the files.
     pub fn queues(&self) -> Vec<&Queue> {
         distinct(self.routes.iter().filter_map(Route::queue))
     }
 }
 
-/// Each queue once.
+/// Returns each queue once.
 fn distinct<'a>(all: impl Iterator<Item = &'a Queue>) -> Vec<&'a Queue> {
     let mut queues: Vec<&Queue> = Vec::new();
     for queue in all {

@@ -11,19 +11,18 @@ use crate::text::{Node, Span};
 /// A route: which events launch which tasks.
 #[derive(Debug)]
 pub struct Route {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Where it stands.
+    /// The position in the config.
     pub span: Span,
-    /// The events.
+    /// The event source.
     pub on: EventSource,
-    /// Whether an event that does not fit into the overrides goes to S3.
+    /// Whether an event that does not fit into the overrides is stored in S3.
     pub large_payload: bool,
-    /// Picks a list of the event, each element of which launches the tasks.
+    /// Picks a list from the event. Each element launches the tasks.
     pub(crate) for_each: Option<Template>,
-    /// How many run at once.
     pub(crate) concurrency: Option<RouteConcurrency>,
-    /// Whether an event is ignored if a later one of the same object was launched before.
+    /// Whether an event is ignored if a later event about the same object was launched before.
     pub(crate) ignore_older: bool,
     pub(crate) tasks: Vec<usize>,
 }
@@ -32,7 +31,7 @@ pub struct Route {
 #[derive(Debug)]
 pub(crate) struct RouteConcurrency {
     pub(crate) max: u32,
-    /// Which launches are counted together.
+    /// Launches for which it renders the same text are counted together.
     pub(crate) key: Option<Template>,
     pub(crate) when_full: WhenFull,
 }
@@ -40,7 +39,7 @@ pub(crate) struct RouteConcurrency {
 /// Where a route's events come from.
 #[derive(Debug)]
 pub enum EventSource {
-    /// EventBridge, by a rule of this pattern.
+    /// EventBridge, through a rule with this pattern.
     Events(EventPattern),
     /// A schedule.
     Schedule(Schedule),
@@ -48,14 +47,14 @@ pub enum EventSource {
     Queue(MessageSource),
 }
 
-/// An event pattern, as it stands in the config and as it is read.
+/// An event pattern, as written in the config and as parsed.
 #[derive(Debug)]
 pub struct EventPattern {
-    /// The pattern's source.
+    /// The pattern as written.
     pub node: Node,
-    /// The buckets that it names, if it is about S3 in short form.
+    /// The buckets that it names, if it is the short form for S3.
     pub buckets: Vec<String>,
-    /// The pattern.
+    /// The pattern as parsed.
     pub pattern: Pattern,
 }
 
@@ -64,24 +63,24 @@ pub struct EventPattern {
 pub struct MessageSource {
     /// The queue.
     pub queue: Queue,
-    /// Which of its messages; none: all.
+    /// Which of its messages the route takes; none: all.
     pub pattern: Option<EventPattern>,
-    /// What becomes of a message that no route takes.
+    /// What happens to a message that no route takes.
     pub unmatched: Unmatched,
 }
 
 impl Route {
-    /// Whether only so many of its tasks run at once.
+    /// Returns whether the number of its tasks that run at once is limited.
     pub fn has_slots(&self) -> bool {
         self.concurrency.is_some()
     }
 
-    /// The pattern that decides about events or messages, where there is one.
+    /// Returns the pattern that selects events or messages, if there is one.
     pub fn pattern(&self) -> Option<&Pattern> {
         self.event_pattern().map(|pattern| &pattern.pattern)
     }
 
-    /// The same with its source.
+    /// Returns the pattern as written and as parsed, if there is one.
     pub fn event_pattern(&self) -> Option<&EventPattern> {
         match &self.on {
             EventSource::Events(pattern) => Some(pattern),
@@ -90,7 +89,7 @@ impl Route {
         }
     }
 
-    /// The schedule, if it is on one.
+    /// Returns the schedule, if the route has one.
     pub fn schedule(&self) -> Option<&Schedule> {
         match &self.on {
             EventSource::Schedule(schedule) => Some(schedule),
@@ -98,7 +97,7 @@ impl Route {
         }
     }
 
-    /// The queue, if it is on one.
+    /// Returns the queue, if the route has one.
     pub fn queue(&self) -> Option<&Queue> {
         match &self.on {
             EventSource::Queue(source) => Some(&source.queue),

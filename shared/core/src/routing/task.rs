@@ -4,22 +4,22 @@ use crate::ecs::{Capacity, TaskRequest};
 use crate::launch::Retry;
 use crate::template::Template;
 
-/// A task: a RunTask request with templates for leaves.
+/// A task: a RunTask request whose values may be templates.
 #[derive(Debug)]
 pub struct Task {
-    /// Its name under `tasks`.
+    /// The name under `tasks`.
     pub name: String,
-    /// What no event changes, on the first rung of the ladder.
+    /// The part of the request that no event changes, on the first rung of the ladder.
     pub(crate) fixed: TaskRequest,
-    /// The capacity ladder; none: the request's own.
+    /// The capacity ladder; empty: the request's own capacity.
     pub capacity: Vec<Capacity>,
-    /// How long it may run.
+    /// How long the task may run.
     pub(crate) timeout: Option<std::time::Duration>,
-    /// When it is started again.
+    /// After which failures it is started again.
     pub(crate) retry: Option<Retry>,
-    /// Tags' values, by position.
+    /// The values of the tags, by position.
     pub(crate) tags: Vec<Template>,
-    /// None: `ecs-trigger/ROUTE`.
+    /// `startedBy`; none: `ecs-trigger/ROUTE`.
     pub(crate) started_by: Option<Template>,
     pub(crate) reference_id: Option<Template>,
     /// By the position of the container override.
@@ -27,22 +27,22 @@ pub struct Task {
 }
 
 impl Task {
-    /// The cluster that it runs in. None: `default`.
+    /// Returns the cluster that it runs in; none: `default`.
     pub fn cluster(&self) -> Option<&str> {
         self.fixed.cluster.as_deref()
     }
 
-    /// Its task definition, as the config has it.
+    /// Returns the task definition as it is written in the config.
     pub fn task_definition(&self) -> &str {
         &self.fixed.task_definition
     }
 
-    /// What its launches ask of RunTask, as far as no event changes it; on the first rung of the ladder.
+    /// Returns the part of its RunTask requests that no event changes, on the first rung of the ladder.
     pub fn request(&self) -> &TaskRequest {
         &self.fixed
     }
 
-    /// Its templates.
+    /// Returns all of its templates.
     pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
         let containers =
             self.containers.iter().flat_map(|container| container.command.iter().chain(&container.environment));
@@ -54,6 +54,6 @@ impl Task {
 #[derive(Debug)]
 pub(crate) struct ContainerTemplates {
     pub(crate) command: Vec<Template>,
-    /// Values, by the variable's position.
+    /// The values, by the position of the variable.
     pub(crate) environment: Vec<Template>,
 }

@@ -7,30 +7,30 @@ use crate::text::Span;
 /// The workers of a queue.
 #[derive(Debug)]
 pub struct Worker {
-    /// The name by which commands and logs know it.
+    /// The name in commands, logs and metrics.
     pub name: String,
-    /// Where it stands.
+    /// The position in the config.
     pub span: Span,
-    /// The queues whose messages they take.
+    /// The queues whose messages the workers receive.
     pub queues: Vec<Queue>,
-    /// What they are.
+    /// How the workers run on ECS.
     pub runs_as: RunsAs,
-    /// How many there are.
+    /// How many workers run.
     pub policy: ScalingPolicy,
-    /// After how long without a message one ends that is no service's task.
+    /// How long a worker that is not a service's task waits for a message before it ends.
     pub idle_exit: std::time::Duration,
 }
 
-/// What workers are.
+/// How workers run on ECS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunsAs {
-    /// The tasks of a service.
+    /// As the tasks of a service.
     Service {
-        /// Its cluster. None: `default`.
+        /// The cluster; none: `default`.
         cluster: Option<String>,
-        /// Its name or ARN.
+        /// The name or ARN of the service.
         service: String,
     },
-    /// Tasks of their own, by the position of the config's task.
+    /// As tasks of their own. Holds the position of the task in the config.
     Task(usize),
 }

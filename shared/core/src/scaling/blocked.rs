@@ -1,58 +1,62 @@
-//! When more workers would not help: a message group that one message blocks, an image that does not start or breaks down, a
-//! downstream that throttles. Then a policy that only sees depth would go to its maximum and stay there.
+//! Notices when more workers would not help: one message blocks its message group, an image does not start or crashes,
+//! or a downstream system throttles. A policy that sees only queue depth would then go to its maximum and stay there.
 
 use jiff::Timestamp;
 
 use super::observation::Seen;
 use super::{Demand, Memory, Mode, ScalingPolicy};
 
-/// How many readings in a row must show idle workers beside waiting messages.
+/// This many readings in a row with idle workers beside waiting messages mean that the queue is blocked.
 const READINGS: u32 = 3;
-/// Which part of the workers' places must be taken for them not to count as idle.
+/// Workers count as idle if messages occupy less than this share of their places.
 const IDLE_BELOW: f64 = 0.5;
-/// By which part more messages must be worked on for it to be over.
+/// The queue is no longer blocked when the messages in progress have risen by this share.
 const RISE: f64 = 0.25;
-/// How many times as long as tasks take to start nothing may be worked on, at least so many seconds.
+/// If no message is processed for this many horizons (start delay plus tick), and for at least the seconds below,
+/// scaling counts as blocked.
 const STARTS: f64 = 3.0;
 const UNSERVED_SECONDS_MIN: f64 = 120.0;
-/// Which part of the places that were asked for counts as nothing.
+/// Messages in progress up to this share of the desired workers' places count as none.
 const UNSERVED_PART: f64 = 0.1;
-/// How long there is at least between two tasks that are started to see whether it is over: seconds.
+/// The least time between two tasks that are started to test whether the queue is still blocked, in seconds.
 const TRIES_EVERY_MIN: f64 = 60.0;
-/// After how long it is tried once whether more workers help nevertheless, and how many more: a part of those that run.
+/// After a queue has been blocked for this long, in seconds, more workers are tried once: the share `PROBE` of those
+/// that run.
 const PROBED_AFTER: f64 = 600.0;
 const PROBE: f64 = 0.25;
 
-/// What tells that more workers would not help.
+/// The signs that more workers would not help.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Signs {
-    /// How many readings in a row show idle workers beside waiting messages.
+    /// The number of readings in a row that showed idle workers beside waiting messages.
     readings: u32,
-    /// Since when messages wait and next to none is worked on, though workers were asked for: seconds.
+    /// Since when messages have waited and almost none have been in progress although workers were requested, in
+    /// seconds.
     unserved_since: Option<f64>,
     /// For how many workers messages waited at the last reading.
     waiting: u64,
-    /// How many workers there should be at the next reading.
+    /// How many workers the next reading should show.
     pub(super) expected: u32,
-    /// Since when it is blocked.
+    /// The state at the beginning of the block, while the queue is blocked.
     blocked: Option<Blocked>,
-    /// Which part of their places workers use at most, where they were seen not to use all, and more of them to help.
+    /// The largest share of their places that workers use, if a probe showed that more workers help although they do
+    /// not use all of their places.
     utilization: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Blocked {
-    /// Seconds.
+    /// When the queue became blocked, in seconds.
     since: f64,
-    /// Messages that were worked on.
+    /// The messages in progress then, or at the probe.
     in_flight: f64,
-    /// Workers that ran.
+    /// The workers that ran then, or at the probe.
     running: f64,
-    /// Whether more were tried.
+    /// Whether more workers were tried.
     is_probed: bool,
 }
 
-/// Whether more workers would not help, by this reading and those before.
+/// Adds a reading to the signs. Returns whether more workers would not help.
 pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, now: Timestamp) -> bool {
     let at = memory.seconds(now);
     let patience = (STARTS * memory.horizon(policy)).max(UNSERVED_SECONDS_MIN);
@@ -70,7 +74,8 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
         false => None,
     };
     let is_unserved = signs.unserved_since.is_some_and(|since| at - since >= patience);
-    // A worker of its own ends only where it finds no message for a while: not where there was one for each, and is.
+    // In mode `run_task` a worker ends only after a while without a message. Workers that are gone although there was
+    // and is a message for each of them must have crashed.
     let gone = signs.expected.saturating_sub(seen.desired);
     let waiting = seen.visible / u64::from(policy.concurrency.max(1));
     let is_for_each = waits && signs.waiting.min(waiting) >= u64::from(signs.expected);
@@ -79,7 +84,7 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
     if let Some(blocked) = signs.blocked {
         let more = f64::from(seen.running) / blocked.running.max(1.0) - 1.0;
         if blocked.is_probed && more >= PROBE / 2.0 && in_flight >= blocked.in_flight * (1.0 + more / 2.0) {
-            // More of them do more: they are only not as busy as it seemed they should be.
+            // More workers get more done. They only use fewer of their places than was assumed.
             signs.utilization = Some((in_flight / places.max(1.0)).clamp(0.01, 1.0));
             signs.readings = 0;
             signs.blocked = None;
@@ -94,7 +99,7 @@ pub(super) fn notice(memory: &mut Memory, seen: &Seen, policy: &ScalingPolicy, n
     signs.blocked.is_some()
 }
 
-/// No more workers than are busy, and one to see whether there is something to do again.
+/// Caps the demand at the busy workers plus one, which tests whether the queue is still blocked.
 pub(super) fn capped(
     demand: Demand,
     seen: &Seen,
@@ -104,7 +109,7 @@ pub(super) fn capped(
 ) -> Demand {
     let at = memory.seconds(now);
     let tried_every = memory.horizon(policy).max(TRIES_EVERY_MIN);
-    // Workers that end as soon as they start are not to be started at every tick.
+    // Workers that end as soon as they start must not be started at every tick.
     let was_tried = memory.last_order.is_some_and(|last| at - last < tried_every);
     if policy.mode == Mode::RunTask && was_tried {
         return Demand { out: demand.out.min(seen.desired), ..demand };
@@ -126,7 +131,8 @@ pub(super) fn capped(
     Demand { out: demand.out.min(cap), ..demand }
 }
 
-/// Messages that a running worker can be working on: what workers left behind that broke down is in flight as well, for a while.
+/// Returns how many messages running workers can be processing. Messages of workers that crashed are in flight too, for
+/// a while.
 fn worked_on(seen: &Seen, policy: &ScalingPolicy) -> f64 {
     let places = f64::from(policy.concurrency) * f64::from(seen.running);
     (seen.in_flight as f64).min(places)

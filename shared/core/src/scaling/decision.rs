@@ -1,4 +1,4 @@
-//! What is to be done about the number of workers, and why.
+//! The decision about the number of workers, with its reason.
 
 use std::fmt;
 
@@ -7,115 +7,115 @@ use serde::Serialize;
 use super::observation::Seen;
 use super::{Bounds, Memory, ScalingPolicy, Unknown};
 
-/// What is to be done, and why.
+/// What to do about the number of workers, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScalingDecision {
-    /// What is to be done.
+    /// What to do.
     pub action: Action,
     /// Why.
     pub reason: Reason,
-    /// The bounds that hold.
+    /// The bounds that apply.
     pub bounds: Bounds,
-    /// What it was decided by. None where nothing could be.
+    /// The numbers behind the decision. None if it was made without them.
     pub numbers: Option<Numbers>,
 }
 
-/// What is to be done.
+/// What to do about the number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing.
+    /// Change nothing.
     Hold,
-    /// The service's desired count becomes this.
+    /// Set the service's desired count to this.
     SetDesired(u32),
-    /// So many tasks are started.
+    /// Start this many tasks.
     Launch(u32),
 }
 
-/// Why.
+/// The reason for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// Something that must be known is not.
+    /// Something that a decision needs is unknown.
     Unknown(Unknown),
     /// Scaling is paused.
     Paused,
     /// More workers are needed.
     ScaleOut {
-        /// How many there are.
+        /// The current count.
         from: u32,
-        /// How many there will be.
+        /// The new count.
         to: u32,
-        /// How many were wanted, before bounds.
+        /// The wanted count, before bounds.
         wanted: u32,
     },
     /// Fewer workers are enough.
     ScaleIn {
-        /// How many there are.
+        /// The current count.
         from: u32,
-        /// How many there will be.
+        /// The new count.
         to: u32,
     },
-    /// There are enough, and not too many.
+    /// The current count is right.
     Enough {
-        /// How many.
+        /// The current count.
         workers: u32,
     },
-    /// More are wanted than there may be.
+    /// More workers are wanted than the maximum allows.
     AtMaximum {
-        /// How many are wanted.
+        /// The wanted count.
         wanted: u32,
-        /// How many there may be.
+        /// The maximum.
         max: u32,
     },
-    /// There are fewer than there must be.
+    /// There are fewer workers than the minimum.
     BelowMinimum {
-        /// How many there are.
+        /// The current count.
         from: u32,
-        /// How many there must be.
+        /// The minimum.
         min: u32,
     },
-    /// There are more than there may be.
+    /// There are more workers than the maximum.
     AboveMaximum {
-        /// How many there are.
+        /// The current count.
         from: u32,
-        /// How many there may be.
+        /// The maximum.
         max: u32,
     },
-    /// Nothing is scaled in while the service replaces its tasks.
+    /// The service is replacing its tasks, which rules out scaling in.
     Deployment,
-    /// The last scale-in was only just now.
+    /// The last scale-in was too recent.
     ScaledInJustNow,
-    /// Workers that are busy are not protected, so that a scale-in could stop them.
+    /// Some busy workers are not protected, so a scale-in could stop them.
     BusyWorkersUnprotected {
-        /// How many are protected.
+        /// How many workers are protected.
         protected: u32,
-        /// How many are busy at least.
+        /// How many workers are busy at least.
         busy: u32,
     },
-    /// Messages wait, and workers have nothing to do: more of them would not help.
+    /// Messages wait although workers are idle, so more workers would not help.
     Blocked {
-        /// Messages that wait.
+        /// How many messages wait.
         visible: u64,
-        /// Messages that are worked on.
+        /// How many messages are in flight.
         in_flight: u64,
-        /// Tasks that run.
+        /// How many workers run.
         running: u32,
     },
 }
 
-/// What it was decided by.
+/// The numbers behind a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Numbers {
-    /// Messages that would be worked on at once if none waited, in Erlang. Not every rule asks for it.
+    /// The number of messages that would be in progress at once if none waited, in Erlang. Only some rules compute it.
     pub offered_load: Option<f64>,
-    /// Seconds of work that will still wait when workers that are asked for now are ready. Not every rule asks for it.
+    /// The seconds of work that will wait at the horizon. Only some rules compute it.
     pub backlog_seconds: Option<f64>,
-    /// Seconds until workers that are asked for now are ready.
+    /// The horizon: the seconds until workers that are started now are ready, plus one tick.
     pub horizon_seconds: f64,
-    /// Seconds that a message takes, on average.
+    /// The average processing time of a message, in seconds.
     pub service_seconds: f64,
-    /// Messages that can be received.
+    /// The messages that can be received.
     pub visible: u64,
-    /// Messages that are worked on.
+    /// The messages that were received and not deleted.
     pub in_flight: u64,
 }
 
@@ -137,13 +137,14 @@ impl ScalingDecision {
         Self { action: Action::Hold, reason, bounds, numbers: None }
     }
 
-    /// Whether somebody should look: what is needed cannot be had, or cannot be seen.
+    /// Returns whether an operator should look into the decision: it holds because something is unknown, blocked, or
+    /// busy and unprotected.
     pub fn is_alarming(&self) -> bool {
         matches!(self.reason, Reason::Unknown(_) | Reason::Blocked { .. } | Reason::BusyWorkersUnprotected { .. })
     }
 }
 
-/// The reason, and the numbers behind it.
+/// Writes the reason, and the numbers behind it.
 impl fmt::Display for ScalingDecision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(formatter)?;
@@ -157,7 +158,7 @@ impl fmt::Display for ScalingDecision {
             write!(formatter, ", offered load {load:.1}")?;
         }
         if let Some(backlog) = backlog_seconds {
-            write!(formatter, ", backlog {backlog:.0} s of work in {horizon_seconds:.0} s")?;
+            write!(formatter, ", backlog in {horizon_seconds:.0} s: {backlog:.0} s of work")?;
         }
         formatter.write_str(")")
     }
@@ -166,28 +167,30 @@ impl fmt::Display for ScalingDecision {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(unknown) => write!(formatter, "hold: not known: {unknown}"),
+            Self::Unknown(unknown) => write!(formatter, "hold: unknown: {unknown}"),
             Self::Paused => formatter.write_str("hold: paused"),
             Self::ScaleOut { from, to, wanted } if to == wanted => write!(formatter, "scale out from {from} to {to}"),
             Self::ScaleOut { from, to, wanted } => {
-                write!(formatter, "scale out from {from} to {to}, of {wanted} that are wanted")
+                write!(formatter, "scale out from {from} to {to} of {wanted} wanted")
             }
             Self::ScaleIn { from, to } => write!(formatter, "scale in from {from} to {to}"),
-            Self::Enough { workers } => write!(formatter, "hold: {workers} are enough"),
-            Self::AtMaximum { wanted, max } => write!(formatter, "hold: {wanted} are wanted, {max} is the maximum"),
-            Self::BelowMinimum { from, min } => write!(formatter, "from {from} to the minimum, {min}"),
-            Self::AboveMaximum { from, max } => write!(formatter, "from {from} to the maximum, {max}"),
-            Self::Deployment => formatter.write_str("hold: fewer are enough, and a deployment is in progress"),
-            Self::ScaledInJustNow => formatter.write_str("hold: fewer are enough, and it was scaled in just now"),
+            Self::Enough { workers } => write!(formatter, "hold: {workers} is enough"),
+            Self::AtMaximum { wanted, max } => write!(formatter, "hold: at the maximum of {max}, {wanted} wanted"),
+            Self::BelowMinimum { from, min } => write!(formatter, "scale out from {from} to the minimum of {min}"),
+            Self::AboveMaximum { from, max } => write!(formatter, "scale in from {from} to the maximum of {max}"),
+            Self::Deployment => formatter.write_str("hold: fewer would be enough, but a deployment is in progress"),
+            Self::ScaledInJustNow => {
+                formatter.write_str("hold: fewer would be enough, but the last scale-in is too recent")
+            }
             Self::BusyWorkersUnprotected { protected, busy } => write!(
                 formatter,
-                "hold: fewer are enough, but at least {busy} are busy and only {protected} protected, so that busy ones could be \
-                 stopped"
+                "hold: fewer would be enough, but a scale-in could stop a busy worker: at least {busy} busy, only \
+                 {protected} protected"
             ),
             Self::Blocked { visible, in_flight, running } => write!(
                 formatter,
-                "hold: {visible} messages wait, and {running} running workers have {in_flight} in flight: more would not help; \
-                 look whether workers start, and whether a message group is blocked"
+                "hold: blocked, more workers would not help: {visible} waiting, {in_flight} in flight, {running} \
+                 running; check whether workers start, and whether a message group is blocked"
             ),
         }
     }

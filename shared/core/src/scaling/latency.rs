@@ -1,8 +1,8 @@
-//! As many workers as keep messages from waiting longer than is acceptable.
+//! The latency rule: enough workers that no message waits longer than is acceptable.
 //!
-//! Scaled out is by the work that will still wait when workers that are asked for now are ready; scaled in is to what the
-//! offered load will need then, with a margin for its noise. Both have the same threshold, half the acceptable latency, so that
-//! a scale-in never causes a scale-out while the load is constant.
+//! It scales out by the work that will still wait when workers that are started now are ready. It scales in to what the
+//! offered load will need by then, with a margin for noise. Both use the same threshold, half the acceptable latency,
+//! so a scale-in never causes a scale-out at a constant load.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use super::observation::Seen;
 use super::rule::whole;
 use super::{Demand, Memory, Mode, Numbers, ScalingPolicy};
 
-/// The windows over which the offered load is seen: a minute and five, at the usual tick.
+/// The windows over which the offered load is measured, in ticks: one minute and five, at the default tick.
 const SHORT_WINDOW_TICKS: f64 = 6.0;
 const LONG_WINDOW_TICKS: f64 = 30.0;
-/// Waiting work that is worth less than this part of what the workers do in the acceptable latency does not keep them.
+/// Waiting work below this share of what the running workers do in the acceptable latency does not prevent a scale-in.
 const NEGLIGIBLE: f64 = 0.05;
 
-/// As many workers as keep messages from waiting longer than is acceptable.
+/// Enough workers that no message waits longer than is acceptable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencyRule {
-    /// How long a message may wait. It can be kept where it is at least twice the start delay and tick together.
+    /// How long a message may wait. The rule can keep it if it is at least twice the start delay plus tick.
     pub acceptable_latency: Duration,
-    /// How long fewer workers must be enough before there are fewer.
+    /// How long fewer workers must be enough before a scale-in.
     pub scale_in_hold: Duration,
-    /// How long there is between two scale-ins, except to half or less.
+    /// The least time between two scale-ins. It does not apply to a scale-in to half or less.
     pub scale_in_every: Duration,
-    /// How many standard deviations of the load's noise are kept as a margin.
+    /// The margin for the load's noise, in standard deviations.
     pub stability: f64,
 }
 
@@ -53,7 +53,7 @@ impl LatencyRule {
     }
 }
 
-/// The quantities of the law, in messages, workers and seconds.
+/// The quantities of the rule, in messages, workers and seconds.
 struct State<'a> {
     rule: &'a LatencyRule,
     visible: f64,
@@ -61,16 +61,16 @@ struct State<'a> {
     running: f64,
     pending: f64,
     desired: f64,
-    /// Messages that one worker works on at once.
+    /// Messages that one worker processes at once.
     concurrency: f64,
     /// How long a message is in flight.
     service_time: f64,
-    /// How long until workers that are asked for now are ready, and it is decided again.
+    /// The time until workers that are started now are ready, plus one tick.
     horizon: f64,
-    /// How long what waits may take to drain.
+    /// The time in which the waiting messages must be drained.
     drain: f64,
     tick: f64,
-    /// Over how long the offered load is seen.
+    /// The windows over which the offered load is measured.
     short_window: f64,
     long_window: f64,
     mode: Mode,
@@ -96,14 +96,15 @@ impl<'a> State<'a> {
         }
     }
 
-    /// How many workers are wanted at least; with the offered load, and the seconds of work that will still wait.
+    /// Returns how many workers are needed at least, the offered load, and the seconds of work that will still wait at
+    /// the horizon.
     fn out(&self, memory: &Memory) -> (u32, f64, f64) {
         let Self { visible, in_flight, running, pending, concurrency, service_time, horizon, drain, .. } = *self;
         let messages = visible + in_flight;
         let window = self.rule.acceptable_latency.as_secs_f64().clamp(self.short_window, self.long_window);
         let seen = memory.offered_load(window, self.tick, service_time);
         let load = seen.unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
-        // Workers that start now are there for about half of the time.
+        // Workers that are starting work for about half of the time.
         let done = concurrency * (running + pending / 2.0) * horizon;
         let backlog = (visible * service_time + load * horizon - done).max(0.0);
         if messages == 0.0 {
@@ -112,7 +113,8 @@ impl<'a> State<'a> {
         let mut workers = 0;
         if backlog > drain * concurrency * (running + pending) {
             let needed = load.max(backlog / drain) / concurrency;
-            // No more workers than there are messages for, with those that come meanwhile as far as they were seen to.
+            // More workers than messages would be idle. Messages that arrive by the horizon count if their rate is
+            // known.
             let coming = if seen.is_some() { load / service_time * horizon } else { 0.0 };
             let useful = (messages + coming) / concurrency;
             workers = whole(needed).min(whole(useful));
@@ -120,7 +122,7 @@ impl<'a> State<'a> {
         (workers.max(1), load, backlog)
     }
 
-    /// How many workers are enough.
+    /// Returns how many workers are enough.
     fn kept(&self, memory: &Memory) -> u32 {
         let Self { visible, in_flight, running, desired, concurrency, service_time, horizon, drain, .. } = *self;
         if self.mode == Mode::RunTask {

@@ -1,4 +1,5 @@
-//! What a policy remembers from tick to tick. Losing it costs little: nothing is scaled in for most of a minute.
+//! What a policy remembers from tick to tick. Losing it costs little: the policy does not scale in for most of a
+//! minute.
 
 use std::collections::VecDeque;
 
@@ -8,70 +9,69 @@ use super::decision::Action;
 use super::observation::Seen;
 use super::{Minute, Observation, ScalingDecision, ScalingPolicy, StartDelay};
 
-/// How far back samples are kept: five minutes, at the usual tick.
+/// Older samples are dropped, in ticks: five minutes at the default tick.
 const SAMPLES_TICKS: f64 = 30.0;
-/// How far back "just now" is.
+/// The most messages in flight are taken from samples up to this age, in ticks.
 const RECENT_TICKS: f64 = 6.0;
-/// How many samples tell a load.
+/// With fewer samples the offered load is unknown.
 const SAMPLES_MIN: usize = 3;
-/// How long they must span: 45 seconds at the usual tick, or a part of the window.
+/// If the samples span less, the offered load is unknown: 45 seconds at the default tick, or this share of the window
+/// if that is shorter.
 const SPAN_MIN_TICKS: f64 = 4.5;
 const SPAN_SHARE: f64 = 0.7;
-/// How much of what was known about service times is left after another minute.
+/// Each new minute reduces the weight of older measurements of the processing time to this share.
 const DECAY: f64 = 0.97;
-/// How many messages' experience is never forgotten.
+/// This decay never reduces the weight below this many messages.
 const EXPERIENCE_MIN: f64 = 100.0;
-/// How many tasks' start delays are kept.
+/// The start delays of this many tasks are kept.
 const START_DELAYS_MAX: usize = 20;
-/// How many minutes tell the rate of arrivals after a cold start.
+/// After a cold start, the arrival rate is taken from at most, and at least, this many minutes of metrics.
 const ARRIVAL_MINUTES_MAX: usize = 5;
 const ARRIVAL_MINUTES_MIN: usize = 3;
-/// How old what was told of them may be: seconds.
+/// Minutes that were read longer ago than this, in seconds, are dropped.
 const ARRIVAL_MINUTES_AGE_MAX: f64 = 300.0;
-/// How many times as many messages as workers have places for may be in flight, before they count as left behind by workers that
-/// broke down.
+/// If more messages are in flight than this many times the places of the running workers, and none were deleted, they
+/// count as left behind by workers that crashed.
 const LEFT_BEHIND: f64 = 1.5;
 
 /// What a policy remembers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
-    /// What times are counted from: that of the first decision.
+    /// The time of the first decision. All other times are seconds since then.
     origin: Option<Timestamp>,
-    /// The last five minutes, the latest last.
+    /// The samples of the last five minutes, the latest last.
     samples: VecDeque<Sample>,
-    /// Seconds that messages were in flight, and how many of them were done with.
+    /// The measured processing time.
     service: Option<Experience>,
-    /// How long the last tasks took to start: seconds.
+    /// How long the last tasks took to start, in seconds.
     start_delays: VecDeque<f64>,
-    /// How many messages were sent in each of the last minutes, and when that was told: seconds.
+    /// For each of the last minutes, when it was read and how many messages were sent in it.
     sent: VecDeque<(f64, f64)>,
-    /// When it was scaled in last: seconds.
     last_scale_in: Option<f64>,
-    /// When there were messages last: seconds.
+    /// When a reading last showed messages.
     last_message: Option<f64>,
-    /// Since when nothing, reading after reading, was seen of messages: how many readings.
+    /// The number of readings in a row that showed no messages.
     zero_readings: u32,
-    /// What would have been kept at each tick of the hold.
+    /// For each tick of the hold, its time and how many workers it would have kept.
     kept: VecDeque<(f64, u32)>,
-    /// What tells that more workers would not help.
+    /// The signs that more workers would not help.
     pub(super) blocked: super::blocked::Signs,
-    /// When a worker was asked for last: seconds.
+    /// When workers were last requested.
     pub(super) last_order: Option<f64>,
-    /// When a step was made last: seconds.
+    /// When the number of workers last changed by a step.
     pub(super) last_step: Option<f64>,
 }
 
-/// One tick.
+/// The reading of one tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sample {
-    /// Seconds.
     at: f64,
-    /// All messages.
+    /// All messages, visible and in flight.
     messages: f64,
-    /// Those that are worked on.
     in_flight: f64,
 }
 
+/// The seconds that messages were in flight, and how many messages were deleted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Experience {
     seconds: f64,
@@ -79,7 +79,7 @@ struct Experience {
 }
 
 impl Memory {
-    /// This memory, or none of it if the clock was set back behind it.
+    /// Returns this memory, or an empty one if the clock was set back to before the last sample.
     pub(super) fn starting_at(self, now: Timestamp) -> Self {
         let last = self.samples.back().map_or(0.0, |sample| sample.at);
         match self.origin {
@@ -88,12 +88,12 @@ impl Memory {
         }
     }
 
-    /// Seconds since the first decision.
+    /// Returns the seconds since the first decision.
     pub(super) fn seconds(&self, now: Timestamp) -> f64 {
         self.origin.map_or(0.0, |origin| now.duration_since(origin).as_secs_f64())
     }
 
-    /// Takes in what does not concern this very moment.
+    /// Learns processing times, arrivals and start delays from an observation.
     pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy, now: Timestamp) {
         let now = self.seconds(now);
         let places = f64::from(policy.concurrency) * observation.running.map_or(f64::INFINITY, f64::from);
@@ -106,7 +106,7 @@ impl Memory {
             if !is_count(*deleted) || !is_count(*in_flight) || (*deleted == 0.0 && *in_flight == 0.0) {
                 continue;
             }
-            // What nobody works on says nothing of how long it takes.
+            // Messages that no worker processes say nothing about the processing time.
             if *deleted == 0.0 && *in_flight > LEFT_BEHIND * places {
                 continue;
             }
@@ -123,7 +123,7 @@ impl Memory {
         truncate_front(&mut self.start_delays, START_DELAYS_MAX);
     }
 
-    /// Takes in a reading.
+    /// Adds the reading of a tick.
     pub(super) fn see(&mut self, seen: &Seen, tick: f64, now: Timestamp) {
         let at = self.seconds(now);
         let (messages, in_flight) = (seen.messages() as f64, seen.in_flight as f64);
@@ -140,13 +140,13 @@ impl Memory {
         }
     }
 
-    /// How long a message is in flight, on average: seconds.
+    /// Returns how long a message is in flight on average, in seconds.
     pub fn service_time(&self, policy: &ScalingPolicy) -> f64 {
         let known = self.service.filter(|known| known.messages > 0.0 && known.seconds > 0.0);
         known.map_or(policy.msg_processing_time.seconds, |known| known.seconds / known.messages).max(1e-3)
     }
 
-    /// How long a task takes to start, on average: seconds.
+    /// Returns how long a task takes to start on average, in seconds.
     pub fn start_delay(&self, policy: &ScalingPolicy) -> f64 {
         match policy.start_delay {
             StartDelay::Fixed(seconds) => seconds,
@@ -155,16 +155,17 @@ impl Memory {
         }
     }
 
-    /// How long until workers that are asked for now are ready, and it is decided again: seconds.
+    /// Returns the horizon: the start delay plus one tick, in seconds. Workers that are started now are ready by then.
     pub(super) fn horizon(&self, policy: &ScalingPolicy) -> f64 {
         self.start_delay(policy) + policy.tick.as_secs_f64()
     }
 
-    /// How many messages are worked on at once where none wait: the offered load in Erlang, of the last `window` seconds. None
-    /// where too little was seen.
+    /// Returns the offered load of the last `window` seconds in Erlang: how many messages would be in progress at once
+    /// if none waited. Returns `None` if too little was seen.
     ///
-    /// What comes in either is worked on or adds to the queue, so that in-flight messages plus the queue's growth, weighed with
-    /// the time that a message takes, are what came in: no counter of arrivals is needed.
+    /// Every message that arrives is either processed or adds to the queue. So the arriving work is the time that
+    /// messages spent in flight, plus the growth of the number of messages times the processing time of one. No counter
+    /// of arrivals is needed.
     pub(super) fn offered_load(&self, window: f64, tick: f64, service_time: f64) -> Option<f64> {
         let last = self.samples.back()?;
         let first = self.samples.iter().position(|sample| sample.at >= last.at - window)?;
@@ -180,21 +181,22 @@ impl Memory {
         Some(((in_flight_seconds + service_time * (last.messages - first.messages)) / span).max(0.0))
     }
 
-    /// The offered load by CloudWatch's last minutes, if there are enough.
+    /// Returns the offered load by CloudWatch's last minutes, if there are enough of them.
     pub(super) fn offered_load_by_minutes(&self, service_time: f64) -> Option<f64> {
         let enough = self.sent.len() >= ARRIVAL_MINUTES_MIN;
         enough
             .then(|| self.sent.iter().map(|(_, sent)| sent).sum::<f64>() / self.sent.len() as f64 / 60.0 * service_time)
     }
 
-    /// Whether there was a message within `hold` seconds, or only one reading says that there is none: it may lag.
+    /// Returns whether there was a message within the last `hold` seconds. A single reading without messages does not
+    /// count, because it may lag.
     pub(super) fn had_messages(&self, hold: f64, tick: f64, now: Timestamp) -> bool {
         let now = self.seconds(now);
         self.zero_readings < 2 || self.last_message.is_some_and(|last| now - last <= hold + tick / 2.0)
     }
 
-    /// The most that any tick of the last `hold` seconds would have kept, this one and, as ticks are never quite on time, one a
-    /// little older among them.
+    /// Adds what this tick would keep. Returns the most that any tick of the last `hold` seconds would have kept. A
+    /// tick that is half a tick older still counts, because ticks are never exactly on time.
     pub(super) fn most_kept(&mut self, kept: u32, hold: f64, tick: f64, now: Timestamp) -> u32 {
         let now = self.seconds(now);
         self.kept.push_back((now, kept));
@@ -204,7 +206,8 @@ impl Memory {
         self.kept.iter().map(|(_, kept)| *kept).max().unwrap_or(kept)
     }
 
-    /// Whether it may be scaled in again: once in `every` seconds, or where at most half is needed.
+    /// Returns whether another scale-in is allowed: one in `every` seconds, and always if at most half the workers are
+    /// needed.
     pub(super) fn may_scale_in(&self, desired: u32, kept: u32, every: f64, now: Timestamp) -> bool {
         kept <= desired / 2 || self.last_scale_in.is_none_or(|last| self.seconds(now) - last >= every)
     }
@@ -213,7 +216,7 @@ impl Memory {
         self.last_scale_in = Some(self.seconds(now));
     }
 
-    /// The most messages in flight that were seen within some ticks.
+    /// Returns the most messages in flight that the last few ticks saw.
     pub(super) fn most_in_flight(&self, policy: &ScalingPolicy) -> f64 {
         let Some(last) = self.samples.back() else { return 0.0 };
         let recent =
@@ -221,7 +224,8 @@ impl Memory {
         recent.map(|sample| sample.in_flight).fold(0.0, f64::max)
     }
 
-    /// This memory where what was decided could not be done.
+    /// Returns this memory, corrected for a decision that could not be carried out. `before` is the memory before the
+    /// decision.
     #[must_use]
     pub fn undone(self, before: &Self) -> Self {
         let Self { last_scale_in, last_order, last_step, .. } = before;
@@ -230,7 +234,7 @@ impl Memory {
         undone
     }
 
-    /// Remembers what was decided.
+    /// Remembers a decision.
     pub(super) fn ordered(&mut self, decision: &ScalingDecision, seen: &Seen, now: Timestamp) {
         self.blocked.expected = match decision.action {
             Action::Launch(count) => seen.desired.saturating_add(count),

@@ -1,11 +1,13 @@
-//! How many workers a queue needs: a [`ScalingPolicy`] decides from an [`Observation`] and its [`Memory`], and says why.
+//! Scaling: a [`ScalingPolicy`] decides how many workers a queue needs, from an [`Observation`] and its [`Memory`], and
+//! gives the reason.
 //!
-//! - [`observation`] - what is seen at a tick; [`memory`] - what earlier ticks leave behind;
-//! - [`rule`] - how many workers are wanted: by [`latency`], by a [`target`] of backlog per task, or by [`step`]s of depth;
-//! - [`capacity`] - between which bounds, by time of day; [`blocked`] - when more workers would not help;
-//! - [`decision`] - what is to be done, the reason, and the numbers behind it.
+//! - [`observation`] is what a tick sees; [`memory`] is what the policy keeps from earlier ticks;
+//! - [`rule`] computes how many workers are wanted: by [`latency`], by a [`target`] backlog per task, or by [`step`]s
+//!   of queue depth;
+//! - [`capacity`] sets the bounds, by time of day; [`blocked`] notices when more workers would not help;
+//! - [`decision`] is what to do, with the reason and the numbers behind it.
 //!
-//! What is not known is never taken for zero: then nothing changes.
+//! Anything that cannot be read is unknown, not zero, and then nothing changes.
 
 pub mod blocked;
 pub mod capacity;
@@ -34,72 +36,72 @@ pub use target::TargetRule;
 
 use observation::Seen;
 
-/// Tasks that one tick may start: Fargate's burst of launches in an account and Region.
+/// One tick starts at most this many tasks, which is Fargate's burst of launches in an account and Region.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
 pub const LAUNCHES_PER_TICK_MAX: u32 = 100;
 
 /// How the number of workers is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// By the desired count of an ECS service, which starts tasks and stops those that are not protected.
+    /// By the desired count of an ECS service. The service starts tasks, and stops tasks that are not protected.
     Service,
-    /// By RunTask: only what is missing is started, and each worker ends by itself when it has been idle for a while.
+    /// By RunTask, for missing workers only. Each worker ends by itself when it has been idle for a while.
     RunTask,
 }
 
-/// By what rule, and between which bounds, the workers of a queue are scaled.
+/// The rule and the bounds by which the workers of a queue are scaled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScalingPolicy {
-    /// How their number is changed.
+    /// How the number of workers is changed.
     pub mode: Mode,
-    /// The bounds while no schedule says otherwise.
+    /// The bounds while no schedule sets others.
     pub bounds: Bounds,
     /// Bounds by time of day.
     pub schedules: Vec<CapacitySchedule>,
-    /// How many messages one worker works on at once.
+    /// How many messages one worker processes at once.
     pub concurrency: u32,
-    /// Whether nothing is to be changed.
+    /// Whether scaling is paused, so that nothing is changed.
     pub paused: bool,
-    /// How often it is decided.
+    /// The time between two decisions.
     pub tick: Duration,
-    /// How many workers are wanted.
+    /// The rule that computes how many workers are wanted.
     pub rule: ScalingRule,
-    /// How long a message takes, until it is known.
+    /// How long a message takes, until that is learned.
     pub msg_processing_time: ServiceTimePrior,
-    /// How long a task takes to start, until it is known.
+    /// How long a task takes to start, until that is learned.
     pub start_delay: StartDelay,
 }
 
-/// How long a message takes, as far as is known beforehand.
+/// The processing time of a message that is assumed at first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServiceTimePrior {
-    /// Seconds.
+    /// The processing time in seconds.
     pub seconds: f64,
-    /// How many messages' experience this is worth.
+    /// The weight of the assumption, as a number of measured messages.
     pub messages: f64,
 }
 
-/// How long a task takes from its launch until it works.
+/// The time from a task's launch until it works.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StartDelay {
-    /// So many seconds, whatever is seen.
+    /// Always this many seconds.
     Fixed(f64),
-    /// As the last tasks took; so many seconds until there were some.
+    /// The average of the last tasks; this many seconds until a task has been measured.
     Learned(f64),
 }
 
 impl StartDelay {
-    /// Until tasks of Fargate were seen to start: seconds.
+    /// The assumed start delay on Fargate, in seconds.
     pub const FARGATE: f64 = 45.0;
-    /// Until tasks on container instances were seen to start: seconds.
+    /// The assumed start delay on container instances, in seconds.
     pub const EC2: f64 = 10.0;
 }
 
 impl ScalingPolicy {
-    /// What is to be done about `observation`, and what to remember of it.
+    /// Decides what to do about `observation`. Returns the decision and the memory for the next one.
     ///
-    /// Without memory (`Memory::default()`) nothing is scaled in before enough was seen; what is scaled out is what the queue
-    /// holds now.
+    /// Without memory (`Memory::default()`), the policy scales out by the messages that it sees now, and does not scale
+    /// in before it has seen enough.
     pub fn decide(&self, observation: &Observation, memory: Memory, now: Timestamp) -> (ScalingDecision, Memory) {
         let mut memory = memory.starting_at(now);
         memory.learn(observation, self, now);
@@ -120,7 +122,8 @@ impl ScalingPolicy {
         }
         let mut decision = match self.mode {
             Mode::Service => self.set_desired(demand, &seen, bounds, &mut memory, now),
-            // Workers that end as soon as they start are no minimum.
+            // While blocked there is no minimum: a worker that ends as soon as it starts would be replaced at every
+            // tick.
             Mode::RunTask => self.launch(demand, &seen, if is_blocked { Bounds { min: 0, ..bounds } } else { bounds }),
         };
         if is_blocked && unblocked.out > demand.out && decision.action == Action::Hold {
@@ -133,7 +136,7 @@ impl ScalingPolicy {
         (decision, memory)
     }
 
-    /// The bounds that hold at a time.
+    /// Returns the bounds that apply at a time.
     pub fn bounds_at(&self, now: Timestamp) -> Bounds {
         capacity::bounds_at(self.bounds, &self.schedules, now)
     }
@@ -164,7 +167,7 @@ impl ScalingPolicy {
             memory.scaled_in(now);
             return set(bounds.max, Reason::AboveMaximum { from: desired, max: bounds.max });
         }
-        // Those that are protected would not be stopped, whatever a reading that lags says.
+        // ECS does not stop protected workers, even if a lagging reading shows fewer busy ones.
         let kept = demand.kept.max(seen.protected.unwrap_or(0)).clamp(bounds.min, bounds.max);
         if kept >= desired {
             let reason = match demand.out > bounds.max {

@@ -1,4 +1,4 @@
-//! What is seen of a queue and its workers at a tick.
+//! What a tick sees of a queue and its workers.
 
 use std::fmt;
 
@@ -7,31 +7,32 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Mode;
 
-/// What is seen of a queue and its workers. Each part may be unknown, which is not zero.
+/// What a tick sees of a queue and its workers. Each part may be unknown, which is not the same as zero.
 ///
-/// As JSON, the unknown is `null` or left out. SQS's numbers are approximate, and lag behind by up to about a minute.
+/// In JSON, an unknown part is `null` or left out. SQS's numbers are approximate, and lag by up to about a minute.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Messages that can be received: `ApproximateNumberOfMessages`.
+    /// The messages that can be received: `ApproximateNumberOfMessages`.
     #[serde(default, deserialize_with = "count")]
     pub visible: Option<u64>,
-    /// Messages that were received, and neither deleted nor given back: `ApproximateNumberOfMessagesNotVisible`.
+    /// The messages that were received, and neither deleted nor made visible again:
+    /// `ApproximateNumberOfMessagesNotVisible`.
     #[serde(default, deserialize_with = "count")]
     pub in_flight: Option<u64>,
-    /// Messages that cannot be received yet: `ApproximateNumberOfMessagesDelayed`. They neither scale nor keep from scaling.
+    /// The messages that cannot be received yet: `ApproximateNumberOfMessagesDelayed`. They do not influence decisions.
     #[serde(default, deserialize_with = "count")]
     pub delayed: Option<u64>,
-    /// Tasks that run.
+    /// The tasks that run.
     #[serde(default, deserialize_with = "count")]
     pub running: Option<u32>,
-    /// Tasks that start.
+    /// The tasks that are starting.
     #[serde(default, deserialize_with = "count")]
     pub pending: Option<u32>,
-    /// The service's desired count. Without meaning in mode `run_task`.
+    /// The service's desired count. Mode `run_task` ignores it.
     #[serde(default, deserialize_with = "count")]
     pub desired: Option<u32>,
-    /// Whether the service replaces its tasks.
+    /// Whether the service is replacing its tasks.
     #[serde(default)]
     pub deployment_in_progress: Option<bool>,
     /// How many tasks are protected from scale-in.
@@ -40,13 +41,14 @@ pub struct Observation {
     /// How long tasks took from `createdAt` to `startedAt`, in seconds, the latest last.
     #[serde(default, deserialize_with = "list")]
     pub start_delays: Vec<f64>,
-    /// What CloudWatch tells of minutes that have passed, the latest last.
+    /// CloudWatch's metrics of past minutes, the latest last.
     #[serde(default, deserialize_with = "list")]
     pub minutes: Vec<Minute>,
 }
 
-/// One minute of a queue's metrics. CloudWatch has it one to two minutes later.
-/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>
+/// One minute of a queue's metrics. CloudWatch shows it one to two minutes later.
+/// Source:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Minute {
     /// `NumberOfMessagesSent`, summed.
@@ -60,20 +62,20 @@ pub struct Minute {
     pub in_flight: Option<f64>,
 }
 
-/// A count, written `3` or `3.0`.
+/// Reads a count, written `3` or `3.0`.
 fn count<'a, D: Deserializer<'a>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
     let whole = (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
     let count = whole.and_then(|whole| T::try_from(whole).ok());
-    count.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is no count")))
+    count.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is not a count")))
 }
 
-/// A list, or `null` for an empty one.
+/// Reads a list, or `null` as an empty list.
 fn list<'a, D: Deserializer<'a>, T: Deserialize<'a>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// What must be known for a decision, and is not.
+/// The parts of an observation that a decision needs and that are unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown(pub Vec<&'static str>);
 
@@ -83,30 +85,30 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// An observation that tells all that a decision needs.
+/// An observation without unknown parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Messages that can be received.
+    /// The messages that can be received.
     pub visible: u64,
-    /// Messages that are being worked on.
+    /// The messages that were received and not deleted.
     pub in_flight: u64,
-    /// Tasks that run.
+    /// The tasks that run.
     pub running: u32,
-    /// Tasks that start, those that ECS was asked for and does not show yet among them.
+    /// The tasks that are starting, including requested tasks that ECS does not show yet.
     pub pending: u32,
-    /// The number of workers that is asked for now.
+    /// The desired count; in mode `run_task` the running and starting tasks.
     pub desired: u32,
-    /// Whether the service replaces its tasks.
+    /// Whether the service is replacing its tasks.
     pub deployment_in_progress: bool,
     /// How many tasks are protected from scale-in, if that is known.
     pub protected: Option<u32>,
 }
 
 impl Seen {
-    /// What is seen, or what is unknown of it.
+    /// Returns the observation if every needed part is known, otherwise the unknown parts.
     pub(super) fn of(observation: &Observation, mode: Mode) -> Result<Self, Unknown> {
         let Observation { visible, in_flight, running, pending, .. } = *observation;
-        // With RunTask, tasks are all that is asked for.
+        // In mode `run_task` there is no desired count: the tasks are the workers that were requested.
         let desired = match mode {
             Mode::Service => observation.desired,
             Mode::RunTask => running.zip(pending).map(|(running, pending)| running.saturating_add(pending)),
@@ -134,12 +136,12 @@ impl Seen {
         })
     }
 
-    /// All messages that workers have, or could have.
+    /// Returns the number of messages, visible and in flight.
     pub fn messages(&self) -> u64 {
         self.visible.saturating_add(self.in_flight)
     }
 
-    /// How many workers the messages in flight keep busy at least.
+    /// Returns how many workers the messages in flight keep busy at least.
     pub fn busy(&self, concurrency: u32) -> u32 {
         u32::try_from(self.in_flight.div_ceil(u64::from(concurrency.max(1)))).unwrap_or(u32::MAX)
     }

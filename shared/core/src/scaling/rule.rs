@@ -1,27 +1,27 @@
-//! How many workers are wanted: three ways to tell.
+//! The three rules that compute how many workers are wanted.
 
 use jiff::Timestamp;
 
 use super::observation::Seen;
 use super::{LatencyRule, Memory, Numbers, ScalingPolicy, StepRule, TargetRule};
 
-/// How many workers are wanted.
+/// The rule that computes how many workers are wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScalingRule {
-    /// As many as keep messages from waiting longer than is acceptable.
+    /// Enough workers that no message waits longer than is acceptable.
     Latency(LatencyRule),
-    /// One for so many messages that wait.
+    /// One worker for a number of waiting messages.
     Target(TargetRule),
-    /// More or fewer, by how many messages wait.
+    /// More or fewer workers, by the number of waiting messages.
     Step(StepRule),
 }
 
 /// How many workers are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// So many are started if there are fewer.
+    /// If there are fewer workers, scale out to this many.
     pub out: u32,
-    /// So many are kept if there are more.
+    /// If there are more workers, scale in to this many at the lowest.
     pub kept: u32,
 }
 
@@ -42,7 +42,7 @@ impl ScalingRule {
         (demand, numbers)
     }
 
-    /// How long there is between two scale-ins: seconds.
+    /// Returns the least time between two scale-ins, in seconds.
     pub(super) fn scale_in_every(&self) -> f64 {
         match self {
             Self::Latency(rule) => rule.scale_in_every.as_secs_f64(),
@@ -51,10 +51,10 @@ impl ScalingRule {
     }
 }
 
-/// A number of workers that is at least `workers`.
+/// Rounds a number of workers up to a whole number.
 pub(super) fn whole(workers: f64) -> u32 {
-    // What a computation left over of a whole number is no worker.
+    // Ignore floating-point dust: 3.0000000001 is 3 workers.
     let workers = (workers - 1e-9).ceil();
-    // What is no number is no reason to start anything.
+    // NaN becomes 0, so it starts nothing.
     if workers > 0.0 { workers.min(f64::from(u32::MAX)) as u32 } else { 0 }
 }

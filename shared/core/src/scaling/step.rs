@@ -1,4 +1,4 @@
-//! More or fewer workers, by how many messages wait: step scaling.
+//! The step rule: more or fewer workers, by the number of waiting messages.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use jiff::Timestamp;
 use super::observation::Seen;
 use super::{Demand, Memory, Mode, ScalingPolicy};
 
-/// More or fewer workers, by how many messages wait. Unlike a step scaling policy, one message starts a worker where there is
-/// none, and workers that are busy are kept.
+/// More or fewer workers, by the number of waiting messages. Unlike a step scaling policy, the rule starts a worker for
+/// a single message if there is none, and keeps busy workers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRule {
-    /// The adjustments. Of those whose bounds hold, the one that changes most is made.
+    /// The adjustments. If the bounds of several match, the one with the largest change applies.
     pub adjustments: Vec<StepAdjustment>,
-    /// How long there is between two adjustments.
+    /// The least time between two adjustments.
     pub cooldown: Duration,
 }
 
 /// A change of the number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepAdjustment {
-    /// Messages that wait, at least.
+    /// The adjustment applies from this many waiting messages.
     pub lower: Option<u64>,
-    /// Messages that wait, at most.
+    /// The adjustment applies up to this many waiting messages.
     pub upper: Option<u64>,
-    /// How many workers more, or if negative fewer.
+    /// How many workers to add, or to remove if negative.
     pub change: i32,
 }
 

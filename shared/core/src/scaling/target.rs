@@ -1,4 +1,4 @@
-//! One worker for so many messages that wait: the backlog per task.
+//! The target rule: one worker for a number of waiting messages, the backlog per task.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::observation::Seen;
 use super::rule::whole;
 use super::{Demand, Memory, ScalingPolicy};
 
-/// One worker for so many messages that wait. Unlike a target tracking policy, tasks that start are counted, one message always
-/// starts a worker, and workers that are busy are kept.
+/// One worker for every `backlog_per_task` waiting messages. Unlike a target tracking policy, the rule counts starting
+/// tasks, always starts a worker for a single message, and keeps busy workers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TargetRule {
-    /// Messages that wait for each worker.
+    /// The waiting messages for each worker.
     pub backlog_per_task: u32,
-    /// How long fewer workers must be enough before there are fewer.
+    /// How long fewer workers must be enough before a scale-in.
     pub scale_in_hold: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What a policy decides. One door: [`check`]; and what always holds: [`properties`].
+//! The decisions of a policy. Tests use [`check`]; [`properties`] tests what holds for every policy.
 
 mod properties;
 
@@ -9,7 +9,7 @@ use super::{Action, Memory, Observation, ScalingDecision, ScalingPolicy};
 use crate::routing::RoutingConfig;
 use crate::text::Source;
 
-/// The policy of a service's workers with these settings; of tasks of their own if they begin with `run`.
+/// Returns a policy with these settings: of mode `run_task` if they begin with `run `, otherwise of mode `service`.
 pub(super) fn policy(scaling: &str) -> ScalingPolicy {
     let (runs_as, scaling) = match scaling.strip_prefix("run ") {
         Some(scaling) => ("run: w", scaling),
@@ -22,7 +22,7 @@ pub(super) fn policy(scaling: &str) -> ScalingPolicy {
     config.workers.remove(0).policy
 }
 
-/// What is seen at a time: visible, in flight, running, pending, desired; `-` is unknown.
+/// Parses a time and an observation: visible, in flight, running, pending, desired. `-` is unknown.
 fn observation(text: &str) -> (Timestamp, Observation) {
     let mut words = text.split_whitespace();
     let t: f64 = words.next().and_then(|t| t.parse().ok()).expect("a time");
@@ -55,7 +55,7 @@ pub(super) fn decide(policy: &ScalingPolicy, lines: &[&str]) -> Vec<(Timestamp, 
         .collect()
 }
 
-/// Holds the decisions about `lines`, each after those before it, against what is expected.
+/// Compares the decisions about `lines`, one after the other, with `expected`.
 fn check(scaling: &str, lines: &[&str], expected: Expect) {
     let said = decide(&policy(scaling), lines).into_iter().map(|(now, decision)| {
         let action = match decision.action {
@@ -83,8 +83,8 @@ fn a_burst_is_met_at_once_by_as_many_as_drain_it_in_half_the_latency() {
         &["0 240 0 0 0 0", "10 240 0 0 40 40", "20 240 0 0 40 40"],
         expect![[r#"
         0: desired 40: scale out from 0 to 40
-        10: -: hold: 40 are enough
-        20: -: hold: 40 are enough"#]],
+        10: -: hold: 40 is enough
+        20: -: hold: 40 is enough"#]],
     );
 }
 
@@ -95,8 +95,8 @@ fn what_starts_is_not_started_again() {
         &["0 240 0 0 0 -", "10 240 0 0 40 -", "20 240 0 20 20 -"],
         expect![[r#"
             0: launch 40: scale out from 0 to 40
-            10: -: hold: 40 are enough
-            20: -: hold: 40 are enough"#]],
+            10: -: hold: 40 is enough
+            20: -: hold: 40 is enough"#]],
     );
 }
 
@@ -107,7 +107,7 @@ fn what_was_asked_for_and_is_not_shown_yet_counts_as_starting() {
         &["0 240 0 0 0 0", "10 240 0 0 0 40"],
         expect![[r#"
         0: desired 40: scale out from 0 to 40
-        10: -: hold: 40 are enough"#]],
+        10: -: hold: 40 is enough"#]],
     );
 }
 
@@ -117,19 +117,19 @@ fn the_unknown_is_not_zero() {
         USUAL,
         &["0 - 0 3 0 3", "10 0 - 3 0 3", "20 0 0 - 0 3", "30 0 0 3 - 3", "40 0 0 3 0 -", "50 - - - - -"],
         expect![[r#"
-            0: -: hold: not known: visible
-            10: -: hold: not known: in_flight
-            20: -: hold: not known: running
-            30: -: hold: not known: pending
-            40: -: hold: not known: desired
-            50: -: hold: not known: visible, in_flight, running, pending, desired"#]],
+            0: -: hold: unknown: visible
+            10: -: hold: unknown: in_flight
+            20: -: hold: unknown: running
+            30: -: hold: unknown: pending
+            40: -: hold: unknown: desired
+            50: -: hold: unknown: visible, in_flight, running, pending, desired"#]],
     );
     check(
         "run max: 5, acceptable_latency: 60s",
         &["0 9 0 - 0 -", "10 9 0 0 - -"],
         expect![[r#"
-        0: -: hold: not known: running
-        10: -: hold: not known: pending"#]],
+        0: -: hold: unknown: running
+        10: -: hold: unknown: pending"#]],
     );
 }
 
@@ -149,14 +149,14 @@ fn a_single_reading_of_zero_does_not_stop_the_last_worker() {
         USUAL,
         &lines,
         expect![[r#"
-        0: -: hold: 1 are enough
-        10: -: hold: 1 are enough
-        20: -: hold: 1 are enough
-        30: -: hold: 1 are enough
-        40: -: hold: 1 are enough
-        50: -: hold: 1 are enough
-        60: -: hold: 1 are enough
-        70: -: hold: 1 are enough"#]],
+        0: -: hold: 1 is enough
+        10: -: hold: 1 is enough
+        20: -: hold: 1 is enough
+        30: -: hold: 1 is enough
+        40: -: hold: 1 is enough
+        50: -: hold: 1 is enough
+        60: -: hold: 1 is enough
+        70: -: hold: 1 is enough"#]],
     );
 }
 
@@ -183,16 +183,16 @@ fn a_deployment_keeps_from_scaling_in_and_not_from_scaling_out() {
         USUAL,
         &lines,
         expect![[r#"
-            0: -: hold: 9 are enough
-            10: -: hold: 9 are enough
-            20: -: hold: 9 are enough
-            30: -: hold: 9 are enough
-            40: -: hold: 9 are enough
-            50: -: hold: 9 are enough
-            60: -: hold: fewer are enough, and a deployment is in progress
-            70: -: hold: fewer are enough, and a deployment is in progress
-            80: -: hold: fewer are enough, and a deployment is in progress
-            90: desired 50: scale out from 9 to 50, of 276 that are wanted"#]],
+            0: -: hold: 9 is enough
+            10: -: hold: 9 is enough
+            20: -: hold: 9 is enough
+            30: -: hold: 9 is enough
+            40: -: hold: 9 is enough
+            50: -: hold: 9 is enough
+            60: -: hold: fewer would be enough, but a deployment is in progress
+            70: -: hold: fewer would be enough, but a deployment is in progress
+            80: -: hold: fewer would be enough, but a deployment is in progress
+            90: desired 50: scale out from 9 to 50 of 276 wanted"#]],
     );
 }
 
@@ -206,13 +206,13 @@ fn busy_workers_without_protection_keep_from_scaling_in() {
         USUAL,
         &lines,
         expect![[r#"
-            0: -: hold: 9 are enough
-            10: -: hold: 9 are enough
-            20: -: hold: 9 are enough
-            30: -: hold: 9 are enough
-            40: -: hold: 9 are enough
-            50: -: hold: 9 are enough
-            60: -: hold: fewer are enough, but at least 2 are busy and only 1 protected, so that busy ones could be stopped
+            0: -: hold: 9 is enough
+            10: -: hold: 9 is enough
+            20: -: hold: 9 is enough
+            30: -: hold: 9 is enough
+            40: -: hold: 9 is enough
+            50: -: hold: 9 is enough
+            60: -: hold: fewer would be enough, but a scale-in could stop a busy worker: at least 2 busy, only 1 protected
             70: desired 3: scale in from 9 to 3"#]],
     );
 }
@@ -223,8 +223,8 @@ fn what_somebody_else_set_is_brought_within_bounds() {
         &format!("min: 2, {USUAL}"),
         &["0 0 0 1 0 1", "10 0 0 60 0 60"],
         expect![[r#"
-        0: desired 2: from 1 to the minimum, 2
-        10: desired 50: from 60 to the maximum, 50"#]],
+        0: desired 2: scale out from 1 to the minimum of 2
+        10: desired 50: scale in from 60 to the maximum of 50"#]],
     );
 }
 
@@ -245,8 +245,8 @@ fn no_more_tasks_start_at_once_than_fargate_takes() {
         "run max: 900, acceptable_latency: 60s, msg_processing_time: 5s",
         &["0 90000 0 0 0 -", "10 90000 0 0 100 -"],
         expect![[r#"
-            0: launch 100: scale out from 0 to 100, of 15000 that are wanted
-            10: launch 100: scale out from 100 to 200, of 14909 that are wanted"#]],
+            0: launch 100: scale out from 0 to 100 of 15000 wanted
+            10: launch 100: scale out from 100 to 200 of 14909 wanted"#]],
     );
 }
 
@@ -260,15 +260,15 @@ fn a_blocked_message_group_is_met_by_one_idle_worker_not_by_all() {
         &format!("scale_in_hold: 10s, {USUAL}"),
         &lines,
         expect![[r#"
-            0: -: hold: 6 are enough
-            10: -: hold: 6 are enough
-            20: -: hold: 6 are enough
-            30: -: hold: 6 are enough
-            40: -: hold: 904 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
-            50: -: hold: 905 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
-            60: -: hold: 906 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
-            70: -: hold: 907 messages wait, and 6 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
-            80: desired 50: scale out from 6 to 50, of 277 that are wanted"#]],
+            0: -: hold: 6 is enough
+            10: -: hold: 6 is enough
+            20: -: hold: 6 is enough
+            30: -: hold: 6 is enough
+            40: -: hold: blocked, more workers would not help: 904 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
+            50: -: hold: blocked, more workers would not help: 905 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
+            60: -: hold: blocked, more workers would not help: 906 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
+            70: -: hold: blocked, more workers would not help: 907 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
+            80: desired 50: scale out from 6 to 50 of 277 wanted"#]],
     );
 }
 
@@ -295,17 +295,17 @@ fn a_lagging_zero_stops_nobody_though_ticks_are_never_quite_on_time() {
         "max: 50, acceptable_latency: 120s, msg_processing_time: 60s",
         &lines[..],
         expect![[r#"
-        0: -: hold: 40 are enough
-        10: -: hold: 40 are enough
-        20: -: hold: 40 are enough
-        30: -: hold: 40 are enough
-        40: -: hold: 40 are enough
-        50: -: hold: 40 are enough
-        60: -: hold: 40 are enough
-        70: -: hold: 40 are enough
-        80: -: hold: 40 are enough
-        90: -: hold: 40 are enough
-        100: -: hold: 40 are enough"#]],
+        0: -: hold: 40 is enough
+        10: -: hold: 40 is enough
+        20: -: hold: 40 is enough
+        30: -: hold: 40 is enough
+        40: -: hold: 40 is enough
+        50: -: hold: 40 is enough
+        60: -: hold: 40 is enough
+        70: -: hold: 40 is enough
+        80: -: hold: 40 is enough
+        90: -: hold: 40 is enough
+        100: -: hold: 40 is enough"#]],
     );
 }
 
@@ -326,12 +326,12 @@ fn a_blocked_group_is_met_by_few_tasks_of_their_own() {
         &lines,
         expect![[r#"
         0: launch 17: scale out from 0 to 17
-        10: -: hold: 17 are enough
-        40: -: hold: 17 are enough
-        50: -: hold: 105 messages wait, and 1 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        10: -: hold: 17 is enough
+        40: -: hold: 17 is enough
+        50: -: hold: blocked, more workers would not help: 105 waiting, 1 in flight, 1 running; check whether workers start, and whether a message group is blocked
         60: launch 1: scale out from 1 to 2
-        110: -: hold: 111 messages wait, and 1 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
-        120: -: hold: 112 messages wait, and 2 running workers have 1 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        110: -: hold: blocked, more workers would not help: 111 waiting, 1 in flight, 1 running; check whether workers start, and whether a message group is blocked
+        120: -: hold: blocked, more workers would not help: 112 waiting, 1 in flight, 2 running; check whether workers start, and whether a message group is blocked
         130: launch 17: scale out from 2 to 19"#]],
     );
 }
@@ -344,8 +344,8 @@ fn a_worker_that_ended_just_as_a_message_came_is_not_missed() {
         &lines,
         expect![[r#"
         0: launch 1: scale out from 0 to 1
-        10: -: hold: 1 are enough
-        20: -: hold: 1 are enough
+        10: -: hold: 1 is enough
+        20: -: hold: 1 is enough
         30: launch 1: scale out from 0 to 1"#]],
     );
 }
@@ -369,9 +369,9 @@ fn a_target_is_met_by_one_worker_for_so_many_messages() {
         expect![[r#"
         0: desired 1: scale out from 0 to 1
         10: desired 5: scale out from 1 to 5
-        20: -: hold: 5 are enough
-        30: -: hold: 5 are enough
-        40: -: hold: 5 are enough
+        20: -: hold: 5 is enough
+        30: -: hold: 5 is enough
+        40: -: hold: 5 is enough
         50: desired 3: scale in from 5 to 3
         60: desired 3: scale in from 5 to 3
         70: desired 1: scale in from 5 to 1"#]],
@@ -396,17 +396,17 @@ fn steps_are_made_by_depth_one_in_a_cooldown() {
         expect![[r#"
         0: desired 1: scale out from 0 to 1
         10: desired 6: scale out from 1 to 6
-        20: -: hold: 6 are enough
-        30: -: hold: 600 messages wait, and 6 running workers have 0 in flight: more would not help; look whether workers start, and whether a message group is blocked
+        20: -: hold: 6 is enough
+        30: -: hold: blocked, more workers would not help: 600 waiting, 0 in flight, 6 running; check whether workers start, and whether a message group is blocked
         50: desired 8: scale in from 9 to 8
-        60: -: hold: 9 are enough
+        60: -: hold: 9 is enough
         80: desired 7: scale in from 8 to 7"#]],
     );
 }
 
 #[test]
 fn schedules_set_the_bounds() {
-    // From 08:00 in Berlin, 07:00 in UTC, for ten hours; and a wide maximum on a night.
+    // A minimum from 08:00 in Berlin (07:00 in UTC) for ten hours, and a high maximum at night.
     let scheduled = "max: 5, acceptable_latency: 60s, schedules: [{ cron: cron(0 8 * * ? *), timezone: Europe/Berlin, for: 10h, min: 2 }, { cron: 0 23 * * ? *, for: 2h, max: 50 }]";
     let policy = policy(scheduled);
     let bounds = [6, 7, 16, 17, 23, 25].map(|hour| {
@@ -414,7 +414,7 @@ fn schedules_set_the_bounds() {
         format!("{hour}: {} to {}", bounds.min, bounds.max)
     });
     expect!["6: 0 to 5, 7: 2 to 5, 16: 2 to 5, 17: 0 to 5, 23: 0 to 50, 25: 0 to 5"].assert_eq(&bounds.join(", "));
-    check(scheduled, &["28800 0 0 0 0 0"], expect!["28800: desired 2: from 0 to the minimum, 2"]);
+    check(scheduled, &["28800 0 0 0 0 0"], expect!["28800: desired 2: scale out from 0 to the minimum of 2"]);
 }
 
 #[test]
@@ -440,10 +440,10 @@ fn how_long_messages_take_and_tasks_start_is_learned() {
         said.push(decision.to_string());
     }
     expect![[r#"
-        hold: 20 are enough (0 visible and 20 in flight at 2.1 s each, offered load 20.0, backlog 0 s of work in 41 s)
-        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.0, backlog 0 s of work in 41 s)
-        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog 9 s of work in 41 s)
-        hold: 20 are enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog 6 s of work in 41 s)"#]].assert_eq(&said.join("\n"));
+        hold: 20 is enough (0 visible and 20 in flight at 2.1 s each, offered load 20.0, backlog in 41 s: 0 s of work)
+        hold: 20 is enough (0 visible and 20 in flight at 2.0 s each, offered load 20.0, backlog in 41 s: 0 s of work)
+        hold: 20 is enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog in 41 s: 9 s of work)
+        hold: 20 is enough (0 visible and 20 in flight at 2.0 s each, offered load 20.2, backlog in 41 s: 6 s of work)"#]].assert_eq(&said.join("\n"));
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn after_a_cold_start_the_minutes_tell_the_load() {
         ..Observation::default()
     };
     let (decision, _) = policy.decide(&observation, Memory::default(), Timestamp::UNIX_EPOCH);
-    expect!["scale out from 5 to 50, of 55 that are wanted (400 visible and 5 in flight at 2.0 s each, offered load 20.0, backlog 1625 s of work in 55 s)"].assert_eq(&decision.to_string());
+    expect!["scale out from 5 to 50 of 55 wanted (400 visible and 5 in flight at 2.0 s each, offered load 20.0, backlog in 55 s: 1625 s of work)"].assert_eq(&decision.to_string());
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn a_clock_that_is_set_back_begins_anew() {
         USUAL,
         &["1000 0 1 1 0 1", "10 1 0 0 0 0"],
         expect![[r#"
-        1000: -: hold: 1 are enough
+        1000: -: hold: 1 is enough
         10: desired 1: scale out from 0 to 1"#]],
     );
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::expression::{ExpressionError, Word};
 use super::instant;
 
-/// A cron expression: the times at which a clock shows one of its minutes, hours, days, months and years.
+/// A cron expression. It fires when a clock shows one of its minutes, hours, days, months and years.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     minutes: BTreeSet<i16>,
@@ -19,7 +19,7 @@ pub struct Cron {
     years: BTreeSet<i16>,
 }
 
-/// Which days of a month: said by their numbers or by their weekdays; the other field is `?`.
+/// The days of a month, given by number or by weekday; the other field is `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Days {
     OfMonth(Vec<DayOfMonth>),
@@ -53,7 +53,7 @@ struct Field {
     name: &'static str,
     min: i16,
     max: i16,
-    /// Names of its numbers, from the least on.
+    /// The names of the numbers, from `min` upwards.
     names: &'static [&'static str],
 }
 
@@ -75,19 +75,19 @@ impl Cron {
         let words: Vec<Word<'_>> = arguments.words().collect();
         let [minutes, hours, day_of_month, month, day_of_week, year] = words.as_slice() else {
             return Err(arguments.error(
-                format!("AWS's cron has six fields, found {}", words.len()),
+                format!("an AWS cron expression has six fields, found {}", words.len()),
                 "write minutes, hours, day-of-month, month, day-of-week and year, as in `cron(0 3 * * ? *)`",
             ));
         };
         if day_of_week.text.contains('#') && day_of_week.text.contains(',') {
-            let help = "make a route of its own for each";
-            return Err(day_of_week.error("with `#`, day-of-week takes no list", help));
+            let help = "write a separate route for each day";
+            return Err(day_of_week.error("day-of-week cannot be a list with `#`", help));
         }
         let days = match (day_of_month.text, day_of_week.text) {
             (_, "?") if day_of_month.text != "?" => Days::OfMonth(list(*day_of_month, DayOfMonth::parse)?),
             ("?", _) if day_of_week.text != "?" => Days::OfWeek(list(*day_of_week, DayOfWeek::parse)?),
             _ => {
-                let message = "exactly one of day-of-month and day-of-week is `?`";
+                let message = "exactly one of day-of-month and day-of-week must be `?`";
                 let help =
                     "write `?` for the one that does not matter, as in `cron(0 3 * * ? *)` or `cron(0 3 ? * MON *)`";
                 return Err(day_of_week.error(message, help));
@@ -100,14 +100,14 @@ impl Cron {
             months: MONTH.numbers(*month)?,
             years: YEAR.numbers(*year)?,
         };
-        // A February 30 never comes, nor a fifth Monday where there is none.
+        // There is no February 30, and not every month has a fifth Monday.
         if cron.dates_from(Date::constant(YEAR.min, 1, 1)).next().is_none() {
-            return Err(arguments.error("no day is ever like this", "change the day, the month or the year"));
+            return Err(arguments.error("no date matches this expression", "change the day, the month or the year"));
         }
         Ok(cron)
     }
 
-    /// The first time after `after` at which a clock in the zone shows one of the expression's times.
+    /// Returns the first time after `after` at which a clock in the zone shows one of the expression's times.
     pub(super) fn next_after(&self, after: Timestamp, timezone: &TimeZone) -> Option<Timestamp> {
         let first = timezone.to_datetime(after).date();
         let times = self.dates_from(first).flat_map(|date| self.times().map(move |time| date.to_datetime(time)));
@@ -123,7 +123,7 @@ impl Cron {
         })
     }
 
-    /// The expression's days, from `first` on.
+    /// Returns the days of the expression, starting at `first`.
     fn dates_from(&self, first: Date) -> impl Iterator<Item = Date> {
         let months = self.years.range(first.year()..).flat_map(|year| {
             self.months.iter().filter_map(|month| Date::new(*year, i8::try_from(*month).ok()?, 1).ok())
@@ -134,7 +134,7 @@ impl Cron {
 }
 
 impl Days {
-    /// The days of a month, given by its first, in order.
+    /// Returns the matching days of the month whose first day is `month`, in order.
     fn of(&self, month: Date) -> BTreeSet<Date> {
         let all = (1..=month.days_in_month()).filter_map(|day| Date::new(month.year(), month.month(), day).ok());
         match self {
@@ -183,8 +183,8 @@ impl DayOfWeek {
             let nth = nth.parse::<i8>().ok().filter(|nth| (1..=5).contains(nth));
             return nth.map(|nth| Self::Nth(number, nth)).ok_or_else(|| {
                 word.error(
-                    format!("`{}` is no weekday of a month", word.text),
-                    "write `3#2` for the second Tuesday, up to `#5`",
+                    format!("`{}` is not a valid weekday of a month", word.text),
+                    "write for example `3#2` for the second Tuesday; the last number is 1 to 5",
                 )
             });
         }
@@ -204,7 +204,7 @@ impl DayOfWeek {
     }
 }
 
-/// The weekday nearest to a day, within its month.
+/// Returns the weekday nearest to a day, within its month.
 fn nearest_weekday(day: Date) -> Date {
     let shifted = match day.weekday() {
         Weekday::Saturday if day.day() == 1 => 2,
@@ -225,7 +225,7 @@ fn nearest_weekday_before(last: Date) -> Date {
     Date::new(last.year(), last.month(), last.day() - back).unwrap_or(last)
 }
 
-/// The parts between commas.
+/// Parses the parts between commas.
 fn list<T>(word: Word<'_>, part: impl Fn(Word<'_>) -> Result<T, ExpressionError>) -> Result<Vec<T>, ExpressionError> {
     word.split(',').map(part).collect()
 }
@@ -235,7 +235,7 @@ impl Field {
         Ok(list(word, |part| self.range(part))?.into_iter().flatten().collect())
     }
 
-    /// `*`, `5`, `5-20`, and each with a step: `*/5`, `5/10`, `5-20/3`.
+    /// Parses `*`, `5` or `5-20`, each with or without a step: `*/5`, `5/10`, `5-20/3`.
     fn range(&self, word: Word<'_>) -> Result<BTreeSet<i16>, ExpressionError> {
         let mut halves = word.split('/');
         let range = halves.next().unwrap_or(word);
@@ -247,7 +247,7 @@ impl Field {
         let mut ends = range.split('-');
         let (from, to) = match (ends.next(), ends.next(), ends.next()) {
             (Some(Word { text: "*", .. }), None, _) => (self.min, self.max),
-            // From a number in steps means up to the end.
+            // A number with a step means from the number to the end.
             (Some(from), None, _) if step.is_some() => (self.number(from)?, self.max),
             (Some(only), None, _) => (self.number(only)?, self.number(only)?),
             (Some(from), Some(to), None) => (self.number(from)?, self.number(to)?),
@@ -258,21 +258,21 @@ impl Field {
             return Ok((from..=to).step_by(step).collect());
         }
         if self.max == YEAR.max {
-            return Err(word.error(format!("the years `{}` run backwards", word.text), "write the earlier one first"));
+            return Err(word.error(format!("the years `{}` run backwards", word.text), "write the earlier year first"));
         }
-        // Over the end and on from the beginning, as in `FRI-MON` or `22-2`.
+        // The range wraps around the end, as in `FRI-MON` or `22-2`.
         Ok((from..=self.max).chain(self.min..=to).step_by(step).collect())
     }
 
     fn step(&self, word: Word<'_>) -> Result<i16, ExpressionError> {
         let Some(step) = word.text.parse::<i16>().ok().filter(|step| *step > 0) else {
-            let message = format!("`{}` is no step", word.text);
-            return Err(word.error(message, "write a whole number from 1 after the `/`"));
+            let message = format!("`{}` is not a valid step", word.text);
+            return Err(word.error(message, "write a whole number of at least 1 after the `/`"));
         };
         let Self { name, min, max, .. } = self;
         if step > *max {
-            let message = format!("a step of {step} leads out of {name}, which are {min} to {max}");
-            return Err(word.error(message, "for a longer interval, write a list in the next field, or a `rate(...)`"));
+            let message = format!("a step of {step} is too large for {name}, which are {min} to {max}");
+            return Err(word.error(message, "for a longer interval, list values in the next field, or use `rate(...)`"));
         }
         Ok(step)
     }
@@ -290,19 +290,19 @@ impl Field {
     fn error(&self, word: Word<'_>) -> ExpressionError {
         let Self { name, min, max, names } = self;
         let message = match word.text {
-            "" => format!("a part of {name} is empty"),
+            "" => format!("a value of {name} is empty"),
             "?" => format!("{name} cannot be `?`"),
-            text => format!("`{text}` is no value of {name}"),
+            text => format!("`{text}` is not a valid value of {name}"),
         };
         let named = match names {
             [first, .., last] => format!(", or {first} to {last}"),
             _ => String::new(),
         };
         let more = match self.name {
-            "day-of-month" => ", `L` (the last), `15W` (the weekday nearest to it)",
+            "day-of-month" => ", `L` (the last), `15W` (the weekday nearest to the 15th)",
             "day-of-week" => ", `6L` (the last Friday), `3#2` (the second Tuesday)",
             _ => "",
         };
-        word.error(message, format!("{name} are {min} to {max}{named}{more}, with `,` `-` `*` `/`"))
+        word.error(message, format!("write {min} to {max}{named}{more}, or combine values with `,` `-` `*` `/`"))
     }
 }

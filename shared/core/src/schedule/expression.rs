@@ -11,21 +11,21 @@ use super::Cron;
 /// When a schedule fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScheduleExpression {
-    /// Every so often.
+    /// At a fixed interval.
     Rate(Rate),
-    /// When a clock in the schedule's zone shows certain times.
+    /// Whenever a clock in the schedule's zone shows one of certain times.
     Cron(Box<Cron>),
-    /// Once, when a clock in the schedule's zone shows this.
+    /// Once, when a clock in the schedule's zone shows this time.
     At(DateTime),
 }
 
-/// A fixed interval. A day is 24 hours, whatever clocks are set to.
+/// A fixed interval. A day is 24 hours, even when clocks change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     minutes: i64,
 }
 
-/// Why a text is no schedule expression.
+/// Why a text is not a schedule expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpressionError {
     /// The part of the text that is wrong, in bytes.
@@ -48,7 +48,7 @@ impl ScheduleExpression {
     /// Parses an expression.
     ///
     /// # Errors
-    /// AWS would refuse it, or it can never fire.
+    /// AWS would refuse the expression, or the expression can never fire.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let inside = |word: &str| {
             let arguments = text.strip_prefix(word)?.strip_prefix('(')?.strip_suffix(')')?;
@@ -64,7 +64,7 @@ impl ScheduleExpression {
             return at(arguments).map(Self::At);
         }
         Err(Word { at: 0, text }.error(
-            format!("`{text}` is no schedule expression"),
+            format!("`{text}` is not a valid schedule expression"),
             "write `rate(5 minutes)`, `cron(0 3 * * ? *)` (minutes hours day-of-month month day-of-week year), or \
              `at(2026-12-31T23:59:00)`",
         ))
@@ -75,14 +75,14 @@ impl ScheduleExpression {
     /// Parses the six fields of a cron expression alone.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// The same as [`Self::parse`].
     pub fn parse_cron_fields(text: &str) -> Result<Self, ExpressionError> {
         Cron::parse(Word { at: 0, text }).map(|cron| Self::Cron(Box::new(cron)))
     }
 }
 
 impl Rate {
-    /// The first multiple of the interval after `after`, counted from `anchor`, which is itself one.
+    /// Returns the first multiple of the interval after `after`, counted from `anchor`, which is itself a multiple.
     pub(super) fn next_after(self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         let interval = SignedDuration::from_mins(self.minutes);
         if after < anchor {
@@ -93,7 +93,7 @@ impl Rate {
     }
 }
 
-/// A part of an expression and where it begins.
+/// A part of an expression and the offset at which it begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
     pub(super) at: usize,
@@ -105,7 +105,7 @@ impl<'a> Word<'a> {
         ExpressionError { part: self.at..self.at + self.text.len(), message: message.into(), help: help.into() }
     }
 
-    /// The parts between separators, empty ones as well.
+    /// Returns the parts between separators, including empty ones.
     pub(super) fn split(self, separator: char) -> impl Iterator<Item = Word<'a>> {
         let mut at = self.at;
         self.text.split(separator).map(move |text| {
@@ -115,7 +115,7 @@ impl<'a> Word<'a> {
         })
     }
 
-    /// The parts between spaces.
+    /// Returns the parts between spaces.
     pub(super) fn words(self) -> impl Iterator<Item = Word<'a>> {
         self.split(' ').filter(|word| !word.text.is_empty())
     }
@@ -123,26 +123,26 @@ impl<'a> Word<'a> {
 
 fn rate(arguments: Word<'_>) -> Result<Rate, ExpressionError> {
     const HELP: &str =
-        "write a whole number from 1 and minute(s), hour(s) or day(s), as in `rate(1 minute)` or `rate(5 hours)`";
+        "write a whole number of at least 1 and a unit, as in `rate(1 minute)`, `rate(5 hours)` or `rate(2 days)`";
     let words: Vec<Word<'_>> = arguments.split(' ').collect();
     let [value, unit] = words.as_slice() else {
-        return Err(arguments.error("a rate is a number and a unit", HELP));
+        return Err(arguments.error("a rate needs a number and a unit", HELP));
     };
     let number =
         value.text.parse::<u32>().ok().filter(|number| *number > 0 && value.text.bytes().all(|b| b.is_ascii_digit()));
     let Some(number) = number else {
-        return Err(value.error(format!("`{}` is no number of a rate", value.text), HELP));
+        return Err(value.error(format!("`{}` is not a valid number for a rate", value.text), HELP));
     };
     let minutes = match unit.text {
         "minute" | "minutes" => 1,
         "hour" | "hours" => 60,
         "day" | "days" => 24 * 60,
-        other => return Err(unit.error(format!("`{other}` is no unit of a rate"), HELP)),
+        other => return Err(unit.error(format!("`{other}` is not a valid unit for a rate"), HELP)),
     };
     // "If the value is 1, use the singular": both EventBridge and its Scheduler refuse `rate(1 minutes)`.
     if (number == 1) == unit.text.ends_with('s') {
         let message = format!("AWS refuses `{number} {}`", unit.text);
-        return Err(unit.error(message, "1 goes with `minute`, `hour` and `day`; greater numbers with their plurals"));
+        return Err(unit.error(message, "use `minute`, `hour` or `day` with 1, and the plural with larger numbers"));
     }
     Ok(Rate { minutes: i64::from(number) * minutes })
 }
@@ -151,7 +151,7 @@ fn at(arguments: Word<'_>) -> Result<DateTime, ExpressionError> {
     let has_form = arguments.text.len() == "yyyy-mm-ddThh:mm:ss".len() && arguments.text.as_bytes()[10] == b'T';
     let time = arguments.text.parse::<DateTime>().ok().filter(|_| has_form);
     time.ok_or_else(|| {
-        let message = format!("`{}` is no time of a one-time schedule", arguments.text);
-        arguments.error(message, "write `at(yyyy-mm-ddThh:mm:ss)`, without an offset; `timezone` says where")
+        let message = format!("`{}` is not a valid time for a one-time schedule", arguments.text);
+        arguments.error(message, "write `at(yyyy-mm-ddThh:mm:ss)` without an offset, and set the zone with `timezone`")
     })
 }

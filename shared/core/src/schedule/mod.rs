@@ -1,4 +1,4 @@
-//! When a schedule fires: EventBridge Scheduler's expressions, evaluated offline.
+//! Schedules: evaluates EventBridge Scheduler's expressions offline.
 //!
 //! Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>
 
@@ -16,60 +16,60 @@ use crate::text::decode::choice;
 pub use cron::Cron;
 pub use expression::{ExpressionError, Rate, ScheduleExpression};
 
-/// How late a firing may be delivered, beyond its window, and be in time: Scheduler is precise to a minute, and a retry, which
-/// Lambda makes some minutes later, starts what is missing of a firing.
+/// A firing that is delivered later than this after its window is late. Until then it is in time: Scheduler is precise
+/// to a minute, and Lambda retries some minutes later to start the missing tasks of a firing.
 const GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 /// A route's schedule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// When it fires.
+    /// When the schedule fires.
     pub expression: ScheduleExpression,
-    /// The expression as it stands in the config.
+    /// The expression as written in the config.
     pub text: String,
-    /// The zone that the expression's times are in.
+    /// The time zone of the times in the expression.
     pub timezone: TimeZone,
-    /// No firing before this.
+    /// The schedule does not fire before this.
     pub start: Option<Timestamp>,
-    /// No firing after this.
+    /// The schedule does not fire after this.
     pub end: Option<Timestamp>,
-    /// How many minutes after its time a firing may come, as Scheduler chooses.
+    /// Scheduler delivers a firing up to this many minutes after its time.
     pub flexible_window_minutes: Option<u32>,
-    /// Whether it fires at all.
+    /// Whether the schedule fires at all.
     pub enabled: bool,
-    /// What templates see as `input`.
+    /// The value of `input` in templates.
     pub input: Option<Node>,
-    /// What becomes of firings that an outage kept from being delivered in time. Nothing said: each starts its tasks, however
-    /// late.
+    /// What happens to firings that an outage delays. Without this, each firing starts its tasks, however late it is
+    /// delivered.
     pub catch_up: Option<CatchUp>,
 }
 
 choice! {
-    /// What becomes of firings that an outage kept from being delivered in time.
+    /// What happens to firings that an outage delays.
     pub enum CatchUp {
-        /// None of them starts anything; each is dead-lettered with that reason.
+        /// Late firings start nothing; each is dead-lettered with this reason.
         None = "none",
-        /// The last of them starts its tasks, once; the ones before it start nothing.
+        /// The last late firing starts its tasks once; the earlier ones start nothing.
         Last = "last",
     }
 }
 
-/// Whether a firing that is delivered starts its tasks.
+/// Whether a delivered firing starts its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeliness {
-    /// It does.
+    /// The firing starts its tasks.
     Due,
-    /// It comes too late, and the schedule does not catch up.
+    /// The firing is late, and the schedule does not catch up.
     Missed,
-    /// It comes so late that this later one is due, which stands for it.
+    /// The firing is so late that this later firing is due, which replaces it.
     SupersededBy(Timestamp),
 }
 
 impl Schedule {
-    /// The first firing after `after`. A rate counts from `start`, or without one from `anchor`: on AWS from the time at which
-    /// the schedule was deployed.
+    /// Returns the first firing after `after`. A rate counts from `start` or, without a start, from `anchor`: on AWS,
+    /// the time at which the schedule was deployed.
     pub fn next_after(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
-        // What is just before the start may be followed by the start itself.
+        // `next_after` excludes its argument: from just before the start, it can return the start itself.
         let just_before = |start: Timestamp| start.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(start);
         let from = self.start.map_or(after, |start| after.max(just_before(start)));
         let next = match &self.expression {
@@ -82,9 +82,9 @@ impl Schedule {
         ends.then_some(next)
     }
 
-    /// The last firing after `after` and not after `now`.
+    /// Returns the last firing after `after` and not after `now`.
     pub fn last_in(&self, after: Timestamp, now: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
-        // From windows that grow, as there may be very many firings since `after`.
+        // Growing windows, because there may be very many firings since `after`.
         let hours = [1, 24, 24 * 32, 24 * 366].map(SignedDuration::from_hours);
         let starts = hours.into_iter().filter_map(|hours| now.checked_sub(hours).ok()).filter(|start| *start > after);
         starts.chain([after]).find_map(|start| {
@@ -93,7 +93,7 @@ impl Schedule {
         })
     }
 
-    /// Whether the firing at `scheduled_time`, delivered `now`, starts its tasks.
+    /// Decides whether the firing at `scheduled_time`, delivered `now`, starts its tasks.
     pub fn timeliness(&self, scheduled_time: Timestamp, now: Timestamp) -> Timeliness {
         let window = SignedDuration::from_mins(i64::from(self.flexible_window_minutes.unwrap_or(0)));
         let late = now.duration_since(scheduled_time) - window;
@@ -108,19 +108,19 @@ impl Schedule {
     }
 }
 
-/// The zone of this IANA name. The database is a part of the program, the same on every machine.
+/// Returns the time zone with this IANA name. The database is part of the program, the same on every machine.
 pub fn time_zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok()
 }
 
-/// The names of all zones.
+/// Returns the names of all time zones.
 pub fn time_zone_names() -> Vec<String> {
     TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect()
 }
 
-/// When a clock in the zone shows `time`: never, where clocks are set forward over it; the first time, where they are set
-/// back to it. "If a cron expression falls on a non-existent date and time, your schedule invocation is skipped. [...] When
-/// time shifts backwards in the Fall, your schedule runs only once."
+/// Returns when a clock in the zone shows `time`: never, if clocks are set forward over it; the first time, if they are
+/// set back to it. "If a cron expression falls on a non-existent date and time, your schedule invocation is skipped.
+/// [...] When time shifts backwards in the Fall, your schedule runs only once."
 fn instant(timezone: &TimeZone, time: DateTime) -> Option<Timestamp> {
     let ambiguous = timezone.to_ambiguous_timestamp(time);
     match ambiguous.offset() {

@@ -1,4 +1,5 @@
-//! When schedules fire. Two doors: [`check`] for firings, [`refused`] for what AWS would not take.
+//! When schedules fire. All tests go through [`check`] for firings, or [`refused`] for expressions that AWS would
+//! refuse.
 
 use expect_test::{Expect, expect};
 use jiff::tz::TimeZone;
@@ -25,7 +26,7 @@ fn at(time: &str) -> Timestamp {
     time.parse().expect("is a time")
 }
 
-/// The next five firings after a time, in the schedule's zone.
+/// Returns the next five firings after a time, in the schedule's zone.
 fn next(schedule: &Schedule, after: &str) -> String {
     let first = schedule.next_after(at(after), at(after));
     let firings = std::iter::successors(first, |time| schedule.next_after(*time, at(after))).take(5);
@@ -428,7 +429,7 @@ fn a_time_that_clocks_repeat_fires_once() {
         2025-10-26 04:00:00 +01:00, Sun
     "#]],
     );
-    // Asked within the repeated hour.
+    // The starting time is within the repeated hour.
     check(
         "cron(30 2 * * ? *)",
         "Europe/Berlin",
@@ -538,42 +539,42 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
             "at(é)",
         ],
         expect![[r#"
-            every day: `every day` is no schedule expression at `every day`
-            cron(0 1 * * *): AWS's cron has six fields, found 5 at `0 1 * * *`
-            cron(0 1 * * * *): exactly one of day-of-month and day-of-week is `?` at `*`
-            cron(0 1 ? * ? *): exactly one of day-of-month and day-of-week is `?` at `?`
-            cron(7 20 * * NOT *): exactly one of day-of-month and day-of-week is `?` at `NOT`
-            cron(INVALID): AWS's cron has six fields, found 1 at `INVALID`
-            cron(0 dummy ? * MON-FRI *): `dummy` is no value of hours at `dummy`
-            cron(71 8 1 * ? *): `71` is no value of minutes at `71`
-            cron(0 0 32 * ? *): `32` is no value of day-of-month at `32`
-            cron(0 0 ? * 0 *): `0` is no value of day-of-week at `0`
-            cron(0 0 ? * 8 *): `8` is no value of day-of-week at `8`
-            cron(0 0 ? * 3#6 *): `3#6` is no weekday of a month at `3#6`
-            cron(0 0 ? * 3#1,6#3 *): with `#`, day-of-week takes no list at `3#1,6#3`
-            cron(0 0 1 13 ? *): `13` is no value of month at `13`
-            cron(0 0 1 * ? 1969): `1969` is no value of year at `1969`
+            every day: `every day` is not a valid schedule expression at `every day`
+            cron(0 1 * * *): an AWS cron expression has six fields, found 5 at `0 1 * * *`
+            cron(0 1 * * * *): exactly one of day-of-month and day-of-week must be `?` at `*`
+            cron(0 1 ? * ? *): exactly one of day-of-month and day-of-week must be `?` at `?`
+            cron(7 20 * * NOT *): exactly one of day-of-month and day-of-week must be `?` at `NOT`
+            cron(INVALID): an AWS cron expression has six fields, found 1 at `INVALID`
+            cron(0 dummy ? * MON-FRI *): `dummy` is not a valid value of hours at `dummy`
+            cron(71 8 1 * ? *): `71` is not a valid value of minutes at `71`
+            cron(0 0 32 * ? *): `32` is not a valid value of day-of-month at `32`
+            cron(0 0 ? * 0 *): `0` is not a valid value of day-of-week at `0`
+            cron(0 0 ? * 8 *): `8` is not a valid value of day-of-week at `8`
+            cron(0 0 ? * 3#6 *): `3#6` is not a valid weekday of a month at `3#6`
+            cron(0 0 ? * 3#1,6#3 *): day-of-week cannot be a list with `#` at `3#1,6#3`
+            cron(0 0 1 13 ? *): `13` is not a valid value of month at `13`
+            cron(0 0 1 * ? 1969): `1969` is not a valid value of year at `1969`
             cron(0 0 1 * ? 2030-2020): the years `2030-2020` run backwards at `2030-2020`
-            cron(0/0 0 1 * ? *): `0` is no step at `0`
-            cron(1,,2 0 1 * ? *): a part of minutes is empty at ``
-            cron(1-2-3 0 1 * ? *): `1-2-3` is no value of minutes at `1-2-3`
+            cron(0/0 0 1 * ? *): `0` is not a valid step at `0`
+            cron(1,,2 0 1 * ? *): a value of minutes is empty at ``
+            cron(1-2-3 0 1 * ? *): `1-2-3` is not a valid value of minutes at `1-2-3`
             cron(? 0 1 * ? *): minutes cannot be `?` at `?`
-            cron(0 0 30 FEB ? *): no day is ever like this at `0 0 30 FEB ? *`
-            cron(): AWS's cron has six fields, found 0 at ``
-            rate(10 seconds): `seconds` is no unit of a rate at `seconds`
+            cron(0 0 30 FEB ? *): no date matches this expression at `0 0 30 FEB ? *`
+            cron(): an AWS cron expression has six fields, found 0 at ``
+            rate(10 seconds): `seconds` is not a valid unit for a rate at `seconds`
             rate(1 minutes): AWS refuses `1 minutes` at `minutes`
             rate(10 minute): AWS refuses `10 minute` at `minute`
-            rate(0 minutes): `0` is no number of a rate at `0`
-            rate(-10 minutes): `-10` is no number of a rate at `-10`
-            rate(10 MINUTES): `MINUTES` is no unit of a rate at `MINUTES`
-            rate( 10 minutes ): a rate is a number and a unit at ` 10 minutes `
-            rate(10): a rate is a number and a unit at `10`
-            rate(): a rate is a number and a unit at ``
-             rate(10 minutes): ` rate(10 minutes)` is no schedule expression at ` rate(10 minutes)`
-            at(2021-12-31T23:59:59Z): `2021-12-31T23:59:59Z` is no time of a one-time schedule at `2021-12-31T23:59:59Z`
-            at(2021-12-31): `2021-12-31` is no time of a one-time schedule at `2021-12-31`
-            at(2021-02-30T00:00:00): `2021-02-30T00:00:00` is no time of a one-time schedule at `2021-02-30T00:00:00`
-            at(é): `é` is no time of a one-time schedule at `é`
+            rate(0 minutes): `0` is not a valid number for a rate at `0`
+            rate(-10 minutes): `-10` is not a valid number for a rate at `-10`
+            rate(10 MINUTES): `MINUTES` is not a valid unit for a rate at `MINUTES`
+            rate( 10 minutes ): a rate needs a number and a unit at ` 10 minutes `
+            rate(10): a rate needs a number and a unit at `10`
+            rate(): a rate needs a number and a unit at ``
+             rate(10 minutes): ` rate(10 minutes)` is not a valid schedule expression at ` rate(10 minutes)`
+            at(2021-12-31T23:59:59Z): `2021-12-31T23:59:59Z` is not a valid time for a one-time schedule at `2021-12-31T23:59:59Z`
+            at(2021-12-31): `2021-12-31` is not a valid time for a one-time schedule at `2021-12-31`
+            at(2021-02-30T00:00:00): `2021-02-30T00:00:00` is not a valid time for a one-time schedule at `2021-02-30T00:00:00`
+            at(é): `é` is not a valid time for a one-time schedule at `é`
         "#]],
     );
 }
@@ -635,7 +636,7 @@ fn cron() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whether a field written plainly, as [`cron`] writes them, holds a number.
+/// Returns whether a plain field, as [`cron`] writes it, contains a number.
 fn holds(field: &str, number: i32, max: i32) -> bool {
     let number_of = |text: &str| text.parse::<i32>().expect("is a number");
     field.split(',').any(|part| match (part, part.split_once('/'), part.split_once('-')) {
@@ -651,7 +652,7 @@ fn holds(field: &str, number: i32, max: i32) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Against a plain search: minute by minute, is this one of the expression's?
+    /// Compares with a plain search that tests every minute.
     #[test]
     fn the_next_firing_is_the_first_minute_that_fits(text in cron(), start in 1_600_000_000i64..2_000_000_000, zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("America/New_York"), Just("Asia/Kathmandu")]) {
         let schedule = schedule(&text, zone);
@@ -674,7 +675,8 @@ proptest! {
         if plain(next, &schedule.timezone) == Some(false) {
             return Err(TestCaseError::fail(format!("{text} does not fire at {next}")));
         }
-        // Three days of minutes at most; the second pass of a repeated hour fits by its numbers but does not fire.
+        // At most three days of minutes. In the second pass of a repeated hour the numbers fit, but the schedule does
+        // not fire.
         let minutes = std::iter::successors(Some(next), |time| time.checked_sub(SignedDuration::from_mins(1)).ok()).skip(1);
         for time in minutes.take(3 * 24 * 60).take_while(|time| *time > after) {
             let is_second_pass = schedule.timezone.to_datetime(time - SignedDuration::from_hours(1)) == schedule.timezone.to_datetime(time);

@@ -1,4 +1,4 @@
-//! What a template sees of an event.
+//! The values that an event provides to a template.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,36 +8,36 @@ use crate::event::{Event, EventBridgeEvent, EventKind, Firing, MESSAGE_FIELDS};
 use crate::schedule::Schedule;
 use crate::text::{Kind, Node};
 
-/// The names that every event gives to templates.
+/// The names that every event provides to templates.
 pub const EVENT_FIELDS: &[&str] = &["event", "id"];
 
-/// The further names that EventBridge's events give, also those that a message holds.
+/// The additional names of EventBridge's events, including events inside messages.
 pub const EVENT_BRIDGE_FIELDS: &[&str] = &["source", "detail_type", "account", "time", "region", "resources", "detail"];
 
-/// The further names that S3's events give, each where the event has it.
+/// The additional names of S3's events; each is present if the event has it.
 pub const S3_FIELDS: &[&str] = &["bucket", "key", "size", "etag", "version_id", "sequencer", "reason"];
 
-/// The further names that a schedule's firings give.
+/// The additional names of a schedule's firings.
 pub const SCHEDULE_FIELDS: &[&str] = &["schedule", "scheduled_time", "scheduled", "input"];
 
-/// The further names in a route with `for_each`.
+/// The additional names in a route with `for_each`.
 pub const ELEMENT_FIELDS: &[&str] = &["item", "index"];
 
-/// Every name that some event gives.
+/// Returns every name that some event provides.
 pub(crate) fn all_fields() -> Vec<&'static str> {
     [EVENT_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, MESSAGE_FIELDS, ELEMENT_FIELDS].concat()
 }
 
-/// An event as templates see it.
+/// The values that templates see of one event.
 #[derive(Debug, Clone)]
 pub struct Context {
     fields: Vec<(&'static str, Value)>,
-    /// The fields, as every template is given them.
+    /// The same fields as one value, which every template receives.
     value: Value,
 }
 
 impl Context {
-    /// What templates see of `event`; of a firing, by the schedule that it is of.
+    /// Collects what templates see of `event`. For a firing, `schedule` is the schedule that fired.
     pub fn new(event: &Event, schedule: Option<&Schedule>) -> Self {
         let mut fields = vec![("event", value(&event.node)), ("id", Value::from(event.id()))];
         match &event.kind {
@@ -58,7 +58,7 @@ impl Context {
         Self { fields, value }
     }
 
-    /// The same, with an element of the event's list.
+    /// Returns this context with an element of the event's list added.
     pub(crate) fn with_element(&self, index: usize, item: &Value) -> Self {
         let mut fields = self.fields.clone();
         fields.extend([("index", Value::from(index)), ("item", item.clone())]);
@@ -98,12 +98,12 @@ fn firing_fields(firing: &Firing, schedule: Option<&Schedule>) -> Vec<(&'static 
         ("schedule", Value::from(firing.schedule())),
         ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
         ("scheduled", scheduled(firing.scheduled_time, timezone)),
-        // Without values it is there as well, so that a default stands for each of them.
+        // `input` is always present: without values, a `default` in a template still applies to each field of it.
         ("input", input.map_or_else(|| value(&Node::object([])), value)),
     ]
 }
 
-/// A time taken apart in a zone. Each part is a text, with the zeros that paths and dates want.
+/// Returns the parts of a time in a zone. Each part is a text, padded with zeros for paths and dates.
 fn scheduled(time: Timestamp, timezone: TimeZone) -> Value {
     let zoned = time.to_zoned(timezone);
     let parts = [

@@ -1,4 +1,4 @@
-//! The filters that templates have: minijinja's own for texts, lists and defaults, and ours for keys and encodings.
+//! The filters of templates: minijinja's own for texts, lists and defaults, and ours for keys and encodings.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use minijinja::{Environment, Error, ErrorKind, Value, filters, tests};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-/// RFC 3986's unreserved characters stay as they are.
+/// `urlencode` escapes these characters: all but RFC 3986's unreserved ones.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How a filter is made known to the engine.
+/// Adds a filter to the engine under a name.
 type Add = fn(&mut Environment<'static>, &'static str);
 
 /// Every filter, by name.
@@ -53,7 +53,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_test("ne", tests::is_ne);
 }
 
-/// Where the names of the filters stand that a template applies: after each `|` of an expression, outside its strings.
+/// Returns the positions of the filter names that a template applies: after each `|` of an expression, outside strings.
 pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
     let mut names = Vec::new();
     let mut quote = None;
@@ -63,7 +63,7 @@ pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
         let next = characters.peek().map(|(_, next)| *next);
         match (inside, quote, character) {
             (false, _, '{') if next == Some('%') && opens_raw(&template[at + 2..]) => {
-                // What a raw block holds is no expression.
+                // The content of a raw block is not an expression.
                 let end = template[at..].find("endraw").map_or(template.len(), |end| at + end);
                 while characters.next_if(|(at, _)| *at < end).is_some() {}
                 inside = true;
@@ -87,23 +87,23 @@ pub(super) fn applied(template: &str) -> Vec<Range<usize>> {
     names
 }
 
-/// Whether what follows a `{%` makes it the beginning of a raw block.
+/// Returns whether the text after a `{%` makes it the beginning of a raw block.
 fn opens_raw(statement: &str) -> bool {
     let word = statement.trim_start_matches(['-', '+']).trim_start().strip_prefix("raw");
     word.is_some_and(|rest| rest.trim_start().trim_start_matches(['-', '+']).starts_with("%}"))
 }
 
-/// The part after the last `/`.
+/// Returns the part after the last `/`.
 fn basename(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// The part before the last `/`, empty where there is none.
+/// Returns the part before the last `/`, or an empty text if there is no `/`.
 fn dirname(path: &str) -> String {
     path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned()
 }
 
-/// The basename without its last extension: `report.tar` of `in/report.tar.gz`.
+/// Returns the basename without its last extension: `report.tar` for `in/report.tar.gz`.
 fn stem(path: &str) -> String {
     let name = basename(path);
     match name.rsplit_once('.') {
@@ -112,7 +112,8 @@ fn stem(path: &str) -> String {
     }
 }
 
-/// The basename's last extension without its dot: `gz` of `in/report.tar.gz`, empty where there is none.
+/// Returns the basename's last extension without its dot: `gz` for `in/report.tar.gz`, or an empty text if there is
+/// none.
 fn extension(path: &str) -> String {
     match basename(path).rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => extension.to_owned(),
@@ -120,7 +121,7 @@ fn extension(path: &str) -> String {
     }
 }
 
-/// The parts between each occurrence of `separator`, as a list that `[0]` and `| last` can pick from.
+/// Returns the parts between the occurrences of `separator`, as a list that `[0]` and `| last` can select from.
 fn split(text: &str, separator: &str) -> Result<Vec<String>, Error> {
     if separator.is_empty() {
         return Err(Error::new(ErrorKind::InvalidOperation, "split needs a separator, as in `split('/')`"));
@@ -128,7 +129,7 @@ fn split(text: &str, separator: &str) -> Result<Vec<String>, Error> {
     Ok(text.split(separator).map(str::to_owned).collect())
 }
 
-/// The value, or the replacement where the event has no such field or has null there.
+/// Returns the value, or the replacement if the event has no such field or has null there.
 fn default(value: &Value, replacement: Rest<Value>) -> Result<Value, Error> {
     match (value.kind(), replacement.as_slice()) {
         (ValueKind::Undefined | ValueKind::None, [replacement]) => Ok(replacement.clone()),
@@ -137,7 +138,7 @@ fn default(value: &Value, replacement: Rest<Value>) -> Result<Value, Error> {
     }
 }
 
-/// Compact JSON, without the HTML escapes that minijinja's own filter makes.
+/// Returns compact JSON, without the HTML escapes of minijinja's own filter.
 fn tojson(value: &Value) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::BadSerialization, format!("tojson: {error}")))
 }

@@ -1,7 +1,7 @@
-//! Templates: parsed when the config is loaded, rendered per event into one value each.
+//! Templates: parsed when the config is loaded, and each rendered into one value per event.
 //!
-//! A template makes text for one leaf of the task request and nothing else: it is never spliced into JSON, and nothing that
-//! an event holds is itself read as a template. Rendering knows no clock and no randomness, and its work is bounded.
+//! A template produces the text of one leaf of the task request and nothing else: it is never spliced into JSON, and no
+//! content of an event is parsed as a template. Rendering uses no clock and no randomness, and its work is bounded.
 
 mod context;
 mod filters;
@@ -23,18 +23,18 @@ use crate::text::decode::list;
 use crate::text::diagnostic::{Diagnostic, hint};
 use crate::text::{Source, Span, Spanned};
 
-/// How many steps one template may take.
+/// Rendering a template that takes more steps than this fails.
 const FUEL: u64 = 100_000;
 
-/// A text of the config that may hold `{{ ... }}`.
+/// A text of the config that may contain `{{ ... }}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// Where it stands in the config.
+    /// The position in the config.
     pub span: Span,
     source: String,
-    /// The name in [`Templates`]; none where nothing has to be rendered.
+    /// The name in [`Templates`], or `None` if there is nothing to render.
     name: Option<String>,
-    /// The names of the event that it uses.
+    /// The names from the event that the template uses.
     names: Vec<String>,
 }
 
@@ -51,11 +51,11 @@ impl fmt::Debug for Templates {
 
 /// Why a template could not be rendered for an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {message} in the template {}", crate::text::json::quote(.template))]
+#[error("{place}: {message} (in the template {})", crate::text::json::quote(.template))]
 pub struct RenderError {
-    /// Where the template, or the part of it that failed, stands: `file:line:column`.
+    /// The place of the template, or of the part of it that failed: `file:line:column`.
     pub place: String,
-    /// The template.
+    /// The text of the template.
     pub template: String,
     /// What is wrong, naming the field.
     pub message: String,
@@ -69,7 +69,7 @@ impl Default for Templates {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(write_scalar);
         environment.set_debug(true);
-        // A text such as `${#1}` is no comment: what could not be written by accident begins one.
+        // A text such as `${#1}` must not begin a comment: comments get delimiters that are never written by accident.
         let syntax = SyntaxConfig::builder().comment_delimiters("\u{1}#", "#\u{1}").keep_trailing_newline(true).build();
         if let Ok(syntax) = syntax {
             environment.set_syntax(syntax);
@@ -80,7 +80,7 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// Parses a template, reporting bad syntax, unknown filters, and names that no event has.
+    /// Parses a template; reports bad syntax, unknown filters, and names that no event has.
     pub(crate) fn parse(
         &mut self,
         text: &Spanned<String>,
@@ -93,8 +93,9 @@ impl Templates {
         }
         let length = text.chars().count();
         if length > OVERRIDES_CHARACTERS_MAX {
-            let message =
-                format!("a template of {length} characters; all overrides together have {OVERRIDES_CHARACTERS_MAX}");
+            let message = format!(
+                "the template has {length} characters; all overrides together have at most {OVERRIDES_CHARACTERS_MAX}"
+            );
             problems.push(Diagnostic::error(text.span, message).help("shorten it"));
             return plain;
         }
@@ -110,7 +111,7 @@ impl Templates {
         Template { name: Some(name), names, ..plain }
     }
 
-    /// Parses a template that picks a list: one `{{ ... }}` and nothing else.
+    /// Parses a template that selects a list: one `{{ ... }}` and nothing else.
     pub(crate) fn parse_list(
         &mut self,
         text: &Spanned<String>,
@@ -121,7 +122,7 @@ impl Templates {
         let is_one =
             template.expression().is_some_and(|expression| self.environment.compile_expression(expression).is_ok());
         if template.name.is_none() || !is_one {
-            let problem = Diagnostic::error(text.span, "this must pick a list of the event");
+            let problem = Diagnostic::error(text.span, "this must be a template that selects a list from the event");
             problems.push(problem.help("write one `{{ ... }}`, as in `\"{{ body.items }}\"`"));
         }
         template
@@ -136,16 +137,16 @@ impl Templates {
 }
 
 impl Template {
-    /// The template's text.
+    /// Returns the template's text.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The text that this makes of an event.
+    /// Renders the template for an event.
     ///
     /// # Errors
-    /// A field that the event lacks (unless the template gives a `default`), a value that is no single text, or a filter
-    /// that cannot take its value.
+    /// The event lacks a field (and the template gives no `default`), a value cannot be written as one text, or a
+    /// filter does not accept its value.
     pub fn render(&self, templates: &Templates, context: &Context, source: &Source) -> Result<String, RenderError> {
         let Some(name) = &self.name else { return Ok(self.source.clone()) };
         let rendered = templates.environment.get_template(name).and_then(|template| template.render(context.value()));
@@ -155,30 +156,30 @@ impl Template {
         })
     }
 
-    /// The names of the event that it uses, each once.
+    /// Returns the names from the event that the template uses, each once.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Whether it is made for events that lack something.
+    /// Returns whether the template provides for fields that an event lacks.
     pub(crate) fn allows_for_absence(&self) -> bool {
         ["default", "defined"].iter().any(|word| self.source.contains(word))
     }
 
-    /// Whether it is the same for every element of an event's list.
+    /// Returns whether the template renders the same for every element of an event's list.
     pub(crate) fn is_of_event(&self) -> bool {
         !self.names.iter().any(|name| ELEMENT_FIELDS.contains(&name.as_str()))
     }
 
-    /// Whether an event fills in anything.
+    /// Returns whether the template has anything to fill in from an event.
     pub fn is_filled_in(&self) -> bool {
         self.name.is_some()
     }
 
-    /// The elements of the list that this picks of an event.
+    /// Returns the elements of the list that the template selects from an event.
     ///
     /// # Errors
-    /// The event lacks it, or it is no list.
+    /// The event lacks the list, or the value is not a list.
     pub(crate) fn elements(
         &self,
         templates: &Templates,
@@ -193,11 +194,11 @@ impl Template {
         match value.kind() {
             ValueKind::Seq => value.try_iter().map(Iterator::collect).map_err(|error| no_list(error.to_string())),
             ValueKind::Undefined => Err(no_list(format!("the event has no `{expression}`"))),
-            other => Err(no_list(format!("`{expression}` is no list, but a {other}"))),
+            other => Err(no_list(format!("`{expression}` is a {other}, not a list"))),
         }
     }
 
-    /// What stands in the braces, if the template is nothing but one pair of them.
+    /// Returns the text between the braces, if the template is one `{{ ... }}` and nothing else.
     fn expression(&self) -> Option<&str> {
         Some(self.source.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim())
     }
@@ -224,16 +225,16 @@ fn unknown_names(names: &[String], text: &Spanned<String>, source: &Source) -> V
             let span = source.place_within(text.span, text, part);
             let hint = hint(unknown, known.iter().copied());
             Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
-                "a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, \
-                 schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, \
-                 message_id, group_id and queue (of messages), item and index (with for_each); anything else is \
-                 `event[\"name\"]`",
+                "use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, \
+                 scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, \
+                 group_id or queue (messages), item or index (with for_each); write `event[\"name\"]` for anything \
+                 else",
             )
         })
         .collect()
 }
 
-/// Jinja looks a filter up when it is applied; we do when the config is loaded.
+/// Reports unknown filters when the config is loaded: Jinja looks up a filter only when it is applied.
 fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
     let known: Vec<&str> = filters::FILTERS.iter().map(|(name, _)| *name).collect();
     let unknown = filters::applied(text).into_iter().filter(|used| !known.contains(&&text[used.clone()]));
@@ -242,23 +243,24 @@ fn unknown_filters(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
             let (span, name) = (source.place_within(text.span, text, used.clone()), &text[used]);
             let hint = hint(name, known.iter().copied());
             Diagnostic::error(span, format!("unknown filter `{name}`{hint}"))
-                .help(format!("the filters are {}", list(&known)))
+                .help(format!("choose from {}", list(&known)))
         })
         .collect()
 }
 
-/// What differs between two deliveries would make another request of the same message.
+/// Reports attributes that differ between deliveries: with them, one message would request its task in different ways.
 fn unstable_attributes(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
     let used = UNSTABLE_ATTRIBUTES.iter().filter_map(|name| Some((name, text.find(name)?)));
     used.map(|(name, at)| {
         let span = source.place_within(text.span, text, at..at + name.len());
-        Diagnostic::error(span, format!("`{name}` is not the same at every delivery of a message"))
-            .help("a task is requested with the same values however often its message is delivered; leave it out")
+        Diagnostic::error(span, format!("`{name}` can differ between deliveries of a message"))
+            .help("remove it; every delivery of a message must request the task with the same values")
     })
     .collect()
 }
 
-/// The engine names the last step of `detail.object.key`, or the filter that got nothing; this is the whole path.
+/// Returns the range of the whole path: the engine reports only the last step of `detail.object.key`, or the filter
+/// that received nothing.
 fn whole_expression(template: &str, part: Range<usize>) -> Range<usize> {
     if filters::applied(template).contains(&part) {
         let start =
@@ -278,18 +280,18 @@ fn whole_expression(template: &str, part: Range<usize>) -> Range<usize> {
 fn syntax_problem(error: &minijinja::Error, text: &Spanned<String>, source: &Source) -> Diagnostic {
     let span = source.place_within(text.span, text, error.range().unwrap_or(0..text.len()));
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    Diagnostic::error(span, format!("the template does not parse: {detail}"))
-        .help("write literal braces as `{{ '{{' }}`; the README lists the filters")
+    Diagnostic::error(span, format!("the template has a syntax error: {detail}"))
+        .help("write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters")
 }
 
-/// Writes strings, numbers and booleans; refuses what has no one obvious text.
+/// Writes strings, numbers and booleans; refuses values without one obvious text.
 fn write_scalar(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     let problem = match value.kind() {
         ValueKind::None => "a value is null; give a default, as in `{{ value | default('-') }}`",
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
             "a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it"
         }
-        ValueKind::Bytes | ValueKind::Invalid | ValueKind::Plain => "a value has no text",
+        ValueKind::Bytes | ValueKind::Invalid | ValueKind::Plain => "a value cannot be written as text",
         ValueKind::Bool => return Ok(write!(out, "{}", value.is_true())?),
         _ => return minijinja::escape_formatter(out, state, value),
     };

@@ -1,4 +1,4 @@
-//! What a template makes of an event. One door: [`check`].
+//! What templates render for events. Most tests go through [`check`].
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::fixtures::{OBJECT_CREATED, event, object_created, s3_event};
 use crate::text::{Source, Span, Spanned};
 
-/// Renders a template for an event; shows the text, or what is wrong.
+/// Renders a template for an event and returns the text, or what is wrong.
 fn render(template: &str, event: &str) -> String {
     let source = Source::new("c.yaml", format!("command: \"{template}\""));
     let text = Spanned { span: Span::new(9, source.text.len()), value: template.to_owned() };
@@ -90,16 +90,16 @@ fn a_missing_field_is_an_error_that_names_field_template_and_line() {
     check(
         "{{ detail.object.owner }}",
         expect![[
-            r#"error: c.yaml:1:14: the event has no `detail.object.owner` in the template "{{ detail.object.owner }}""#
+            r#"error: c.yaml:1:14: the event has no `detail.object.owner` (in the template "{{ detail.object.owner }}")"#
         ]],
     );
     check(
         "x {{ detail.owner.name | upper }}",
         expect![[
-            r#"error: c.yaml:1:16: the event has no `detail.owner.name` in the template "x {{ detail.owner.name | upper }}""#
+            r#"error: c.yaml:1:16: the event has no `detail.owner.name` (in the template "x {{ detail.owner.name | upper }}")"#
         ]],
     );
-    expect![[r#"error: c.yaml:1:14: the event has no `bucket` in the template "{{ bucket }}""#]]
+    expect![[r#"error: c.yaml:1:14: the event has no `bucket` (in the template "{{ bucket }}")"#]]
         .assert_eq(&render("{{ bucket }}", &event("my.app", "x", "{}")));
 }
 
@@ -110,7 +110,7 @@ fn a_default_stands_for_a_missing_field_and_for_null() {
     check(
         "{{ key | default }}",
         expect![[
-            r#"error: c.yaml:1:14: default needs one replacement, as in `default('-')` in the template "{{ key | default }}""#
+            r#"error: c.yaml:1:14: default needs one replacement, as in `default('-')` (in the template "{{ key | default }}")"#
         ]],
     );
 }
@@ -120,16 +120,16 @@ fn a_value_without_one_obvious_text_is_an_error() {
     check(
         "{{ detail.object }}",
         expect![[
-            r#"error: c.yaml:1:14: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ detail.object }}""#
+            r#"error: c.yaml:1:14: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it (in the template "{{ detail.object }}")"#
         ]],
     );
     check(
         "{{ resources }}",
         expect![[
-            r#"error: c.yaml:1:14: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ resources }}""#
+            r#"error: c.yaml:1:14: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it (in the template "{{ resources }}")"#
         ]],
     );
-    expect![[r#"error: c.yaml:1:14: a value is null; give a default, as in `{{ value | default('-') }}` in the template "{{ detail.a }}""#]].assert_eq(&render("{{ detail.a }}", &event("my.app", "x", r#"{"a":null}"#)));
+    expect![[r#"error: c.yaml:1:14: a value is null; give a default, as in `{{ value | default('-') }}` (in the template "{{ detail.a }}")"#]].assert_eq(&render("{{ detail.a }}", &event("my.app", "x", r#"{"a":null}"#)));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn conditions_and_tests_work() {
     let deleted = r#"{"bucket":{"name":"b"},"object":{"key":"k","sequencer":"1"},"reason":"DeleteObject","deletion-type":"Permanently Deleted"}"#;
     let deleted = s3_event("Object Deleted", deleted);
     expect!["gone"].assert_eq(&render("{% if size is defined %}{{ size }}{% else %}gone{% endif %}", &deleted));
-    expect![[r#"error: c.yaml:1:14: the event has no `size` in the template "{{ size }}""#]]
+    expect![[r#"error: c.yaml:1:14: the event has no `size` (in the template "{{ size }}")"#]]
         .assert_eq(&render("{{ size }}", &deleted));
 }
 
@@ -158,31 +158,31 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ key",
         expect![
-            "c.yaml:1:14: error: the template does not parse: unexpected end of input, expected end of variable block (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+            "c.yaml:1:14: error: the template has a syntax error: unexpected end of input, expected end of variable block (write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters)"
         ],
     );
     check(
         "{{ ky }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
     check(
         "{{ key | basenme }}",
         expect![
-            "c.yaml:1:20: error: unknown filter `basenme`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:20: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
         ],
     );
     check(
         "{{ now() }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `now` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#
+            r#"c.yaml:1:14: error: no event has a field `now` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
     check(
         "{% include 'x' %}",
         expect![
-            "c.yaml:1:14: error: the template does not parse: unknown statement include (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+            "c.yaml:1:14: error: the template has a syntax error: unknown statement include (write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters)"
         ],
     );
 }
@@ -192,7 +192,7 @@ fn the_work_of_a_template_is_bounded() {
     check(
         "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
         expect![[
-            r#"error: c.yaml:1:11: too many steps in the template "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}""#
+            r#"error: c.yaml:1:11: too many steps (in the template "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}")"#
         ]],
     );
 }
@@ -221,13 +221,13 @@ fn a_missing_field_is_named_whatever_is_made_of_it() {
     check(
         "{{ detail.nope | upper | trim }} {{ key }}",
         expect![[
-            r#"error: c.yaml:1:14: the event has no `detail.nope` in the template "{{ detail.nope | upper | trim }} {{ key }}""#
+            r#"error: c.yaml:1:14: the event has no `detail.nope` (in the template "{{ detail.nope | upper | trim }} {{ key }}")"#
         ]],
     );
     check(
         "é {{ (detail.é | split('/'))[0] }}",
         expect![
-            "c.yaml:1:24: error: the template does not parse: unexpected character (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+            "c.yaml:1:24: error: the template has a syntax error: unexpected character (write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters)"
         ],
     );
     check("{{ (detail.owner | default({})).name | default('-') }}", expect!["-"]);
@@ -238,18 +238,18 @@ fn filters_are_checked_beside_raw_blocks_and_the_word_raw() {
     check(
         "{{ key | replace('raw/', '') | basenme }}",
         expect![
-            "c.yaml:1:42: error: unknown filter `basenme`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:42: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
         ],
     );
     check(
         "{%- raw -%}{{ a | b }}{% endraw %} {{ key | basenme }}",
         expect![
-            "c.yaml:1:55: error: unknown filter `basenme`; did you mean `basename`? (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:55: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
         ],
     );
     check(
         "{{ detail.raw | upper }}",
-        expect![[r#"error: c.yaml:1:14: the event has no `detail.raw` in the template "{{ detail.raw | upper }}""#]],
+        expect![[r#"error: c.yaml:1:14: the event has no `detail.raw` (in the template "{{ detail.raw | upper }}")"#]],
     );
 }
 
@@ -258,17 +258,19 @@ fn no_template_makes_the_loading_panic() {
     check(
         "{{ é",
         expect![
-            "c.yaml:1:14: error: the template does not parse: unexpected character (write literal braces as `{{ '{{' }}`; the README lists the filters)"
+            "c.yaml:1:14: error: the template has a syntax error: unexpected character (write literal braces as `{{ '{{' }}`; docs/templates.md lists the filters)"
         ],
     );
     check(
         &format!("{{{{ {} key }}}}", "not ".repeat(5000)),
-        expect!["c.yaml:1:10: error: a template of 20010 characters; all overrides together have 8192 (shorten it)"],
+        expect![
+            "c.yaml:1:10: error: the template has 20010 characters; all overrides together have at most 8192 (shorten it)"
+        ],
     );
     check(
         "{% raw %}{{ a | b }}{% endraw %}{# {{ x | nope }} #}",
         expect![[r#"
-        c.yaml:1:53: error: unknown filter `nope` (the filters are `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)
-        c.yaml:1:49: error: no event has a field `x` (a template sees bucket, key, size, etag, version_id (of S3's events), detail and the event's other fields, schedule, scheduled_time, scheduled and input (of schedules), body, attributes, message_attributes, message_id, group_id and queue (of messages), item and index (with for_each); anything else is `event["name"]`)"#]],
+        c.yaml:1:53: error: unknown filter `nope` (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)
+        c.yaml:1:49: error: no event has a field `x` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#]],
     );
 }

@@ -1,25 +1,25 @@
-//! From [`Node`]s to typed config elements, every problem reported, none only the first.
+//! Decodes [`Node`]s into typed config elements and reports every problem, not only the first.
 //!
-//! serde stops at its first error and forgets positions; this small counterpart does neither. A [`record!`] declares an
-//! element once: its fields' doc comments become the JSON Schema's descriptions, its types the checks.
+//! serde stops at its first error and loses positions; this small counterpart does neither. A [`record!`] declares an
+//! element once: the doc comments of its fields become the descriptions in the JSON Schema, and their types the checks.
 
 use super::diagnostic::{Diagnostic, did_you_mean};
 use super::{Entry, Kind, Node, Span, Spanned, json};
 
-/// A type that a config value can be read as.
+/// A type that a config value can be decoded into.
 pub(crate) trait Decode: Sized {
-    /// What the value must be, for "expected ...".
+    /// What the value must be: the end of a message "expected ...".
     const EXPECTED: &'static str;
 
-    /// The value, or `None` after reporting why not.
+    /// Returns the value, or reports what is wrong with it and returns `None`.
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self>;
 
-    /// The value of a field that is not there; `None` where the field is required.
+    /// Returns the value of a missing field, or `None` if the field is required.
     fn absent() -> Option<Self> {
         None
     }
 
-    /// What to go on with in place of a required value that is wrong or missing, once that has been reported.
+    /// Returns the value to continue with after a required value was reported as wrong or missing.
     fn fallback() -> Option<Self> {
         None
     }
@@ -35,7 +35,7 @@ impl<T: Decode> Decode for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
-        // A wrong value has been reported; going on without it finds what else is wrong.
+        // A wrong value has been reported; continuing without it finds further problems.
         Some(T::decode(node, problems))
     }
 
@@ -79,7 +79,7 @@ impl Decode for bool {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match node.kind {
             Kind::Bool(value) => Some(value),
-            // As an environment variable gives it.
+            // A boolean from an environment variable is a string.
             Kind::String(ref text) if text == "true" || text == "false" => Some(text == "true"),
             _ => wrong_type(node, problems),
         }
@@ -91,7 +91,7 @@ impl Decode for u32 {
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match &node.kind {
-            // AWS's numbers are signed: no greater one could be sent.
+            // AWS's integers are signed: a greater number could not be sent.
             Kind::Number(text) | Kind::String(text) if json::is_number(text) => {
                 text.parse().ok().filter(|number| i32::try_from(*number).is_ok()).or_else(|| {
                     let message = format!("expected a whole number from 0 to {}, found {text}", i32::MAX);
@@ -119,7 +119,7 @@ impl Decode for i32 {
     }
 }
 
-/// A value of any type, kept as it stands.
+/// A value of any type, kept as it was written.
 impl Decode for Node {
     const EXPECTED: &'static str = "a value";
 
@@ -128,14 +128,14 @@ impl Decode for Node {
     }
 }
 
-/// The entries of a record's mapping, taken field by field.
+/// The entries of a record's mapping, read field by field.
 pub(crate) struct Fields<'a> {
     span: Span,
     entries: &'a [Entry],
 }
 
 impl<'a> Fields<'a> {
-    /// The mapping's entries, after reporting those that no field is named for.
+    /// Returns the mapping's entries, after reporting the keys that are not fields.
     pub(crate) fn of<T: Decode>(
         node: &'a Node,
         known: &[&'static str],
@@ -172,11 +172,11 @@ fn unknown_key(key: &Spanned<String>, known: &[&'static str]) -> Diagnostic {
         Some(meant) => Diagnostic::error(key.span, format!("unknown key `{}`; did you mean `{meant}`?", key.value))
             .help(format!("write `{meant}`")),
         None => Diagnostic::error(key.span, format!("unknown key `{}`", key.value))
-            .help(format!("the keys here are {}", list(known))),
+            .help(format!("choose from {}", list(known))),
     }
 }
 
-/// "`a`, `b` and `c`".
+/// Returns the words as "`a`, `b` and `c`".
 pub(crate) fn list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
@@ -185,8 +185,8 @@ pub(crate) fn list(words: &[&str]) -> String {
     }
 }
 
-/// Declares a struct that is read from a mapping: unknown keys are errors, `Option` fields may be absent, and doc
-/// comments become the schema's descriptions. `as "name"` gives a key that is no Rust name.
+/// Declares a struct that is decoded from a mapping: unknown keys are errors, `Option` fields may be absent, and doc
+/// comments become the schema's descriptions. `as "name"` sets a key that is not a valid Rust name.
 macro_rules! record {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
@@ -217,7 +217,7 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Declares an enum of AWS's literal words.
+/// Declares an enum whose variants are literal words of the config, in AWS's spelling where AWS has the value.
 macro_rules! choice {
     ($(#[$meta:meta])* pub enum $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $word:literal, )* }) => {
         $(#[$meta])*
@@ -227,7 +227,7 @@ macro_rules! choice {
         }
 
         impl $name {
-            /// The word that AWS and the config use.
+            /// Returns the word as the config, and AWS if it has the value, spells it.
             pub fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $word, )* }
             }
@@ -264,5 +264,5 @@ pub(crate) fn unknown_word(span: Span, word: &str, known: &[&'static str]) -> Di
         Some(meant) => format!("unknown value `{word}`; did you mean `{meant}`?"),
         None => format!("unknown value `{word}`"),
     };
-    Diagnostic::error(span, message).help(format!("the values here are {}", list(known)))
+    Diagnostic::error(span, message).help(format!("choose from {}", list(known)))
 }

@@ -1,14 +1,14 @@
-//! JSON (RFC 8259) to [`Node`]s: exact numbers, duplicate keys kept, every byte's grammar checked.
+//! Parses JSON (RFC 8259) into [`Node`]s: keeps exact numbers and duplicate keys, and checks the grammar of every byte.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::{Entry, Kind, Node, Span, Spanned};
 
-/// How deep arrays and objects may nest.
+/// Arrays and objects that nest deeper than this many levels are a syntax error.
 pub const DEPTH_MAX: usize = 512;
 
-/// How many characters a number may have.
+/// A number with more characters than this is a syntax error.
 const NUMBER_CHARACTERS_MAX: usize = 1000;
 
 /// Why a text is not JSON, and where.
@@ -24,17 +24,17 @@ pub struct SyntaxError {
 /// Parses one JSON text; anything but white space after it is an error.
 ///
 /// # Errors
-/// The first place at which the text is not JSON.
+/// The text is not JSON; the error gives the first place at which it is not.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut parser = Parser { scanner: Scanner::new(text), depth: 0 };
     let node = parser.value().and_then(|node| parser.scanner.end().map(|()| node));
     node.map_err(|error| *error)
 }
 
-/// What scanning returns: the error is boxed, as a wide one would make every token slow.
+/// The result of scanning. The error is boxed because a large error type would slow down every token.
 pub(crate) type Scanned<T> = Result<T, Box<SyntaxError>>;
 
-/// `text` as a JSON string, quotes included.
+/// Returns `text` as a JSON string, quotes included.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -55,7 +55,7 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// The node as compact JSON.
+/// Returns the node as compact JSON.
 pub fn write(node: &Node) -> String {
     let mut out = String::new();
     write_into(&mut out, node);
@@ -93,7 +93,7 @@ fn write_into(out: &mut String, node: &Node) {
     }
 }
 
-/// Whether `text` is a number of JSON's grammar.
+/// Returns whether `text` is a number in JSON's grammar.
 pub fn is_number(text: &str) -> bool {
     let mut scanner = Scanner::new(text);
     scanner.number().is_ok() && scanner.at == text.len()
@@ -163,11 +163,11 @@ impl Parser<'_> {
     }
 }
 
-/// JSON's tokens over borrowed text: shared by the tree parser and by the event matcher, so that both accept exactly the
-/// same texts.
+/// A scanner for JSON's tokens in borrowed text. The tree parser and the event matcher share it, so both accept exactly
+/// the same texts.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
-    /// The byte to be read next.
+    /// The offset of the byte to read next.
     pub(crate) at: usize,
 }
 
@@ -201,7 +201,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether the just opened array or object closes at once with `close`.
+    /// Returns whether the array or object that was just opened is empty; if so, reads its `close`.
     #[inline]
     pub(crate) fn closes(&mut self, close: u8) -> bool {
         self.white_space();
@@ -210,7 +210,7 @@ impl<'a> Scanner<'a> {
         closes
     }
 
-    /// After an element: `false` past a comma, `true` past `close`.
+    /// Reads what follows an element: returns `false` for a comma and `true` for `close`.
     #[inline]
     pub(crate) fn separator(&mut self, close: u8) -> Scanned<bool> {
         self.white_space();
@@ -250,7 +250,7 @@ impl<'a> Scanner<'a> {
         Err(self.unexpected("a value"))
     }
 
-    /// A string's text between its quotes, escapes still encoded but checked.
+    /// Reads a string. Its escapes are checked, but not decoded yet.
     #[inline]
     pub(crate) fn string(&mut self) -> Scanned<StringToken<'a>> {
         if self.peek() != Some(b'"') {
@@ -289,7 +289,7 @@ impl<'a> Scanner<'a> {
                 self.at += 6;
                 Ok(())
             }
-            _ => Err(self.error("an unknown escape sequence in a string")),
+            _ => Err(self.error("unknown escape sequence in a string")),
         }
     }
 
@@ -318,7 +318,7 @@ impl<'a> Scanner<'a> {
             self.some_digits()?;
         }
         if self.at - start > NUMBER_CHARACTERS_MAX {
-            return Err(self.error(format!("a number of more than {NUMBER_CHARACTERS_MAX} characters")));
+            return Err(self.error(format!("a number has more than {NUMBER_CHARACTERS_MAX} characters")));
         }
         Ok(&self.text[start..self.at])
     }
@@ -338,17 +338,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// A checked string.
+/// A string whose escapes have been checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StringToken<'a> {
     /// The text between the quotes.
     text: &'a str,
-    /// Whether the text has escapes.
     is_escaped: bool,
 }
 
 impl<'a> StringToken<'a> {
-    /// The text, its escapes decoded.
+    /// Returns the text with its escapes decoded.
     #[inline]
     pub(crate) fn decode(self) -> Cow<'a, str> {
         match self.is_escaped {
@@ -358,8 +357,8 @@ impl<'a> StringToken<'a> {
     }
 }
 
-/// How many bytes of a string come before the first that is a quote, a backslash or a control character. Eight bytes are
-/// looked at together; a carry can make only later bytes look special, never an earlier one.
+/// Returns how many bytes of a string come before the first quote, backslash or control character. Eight bytes are
+/// tested together; a carry can make only later bytes look special, never an earlier one.
 #[inline]
 fn plain_bytes(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -379,8 +378,8 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     special.map_or(bytes.len(), |at| rest + at)
 }
 
-/// Decodes the escapes of a checked string. Half of a surrogate pair, which is no character, becomes U+FFFD: one such text
-/// somewhere in an event must not keep its tasks from being started.
+/// Decodes the escapes of a checked string. Half of a surrogate pair is not a character and becomes U+FFFD: one such
+/// text somewhere in an event must not prevent its tasks from starting.
 fn unescape(token: &str) -> String {
     let mut out = String::with_capacity(token.len());
     let mut at = 0;
@@ -403,7 +402,8 @@ fn unescape(token: &str) -> String {
     out
 }
 
-/// The character of the `\uXXXX` (or pair of them) that `text` starts with, and its length in bytes.
+/// Returns the character of the `\uXXXX` (or pair of them) at the start of `text`, and the length of the escape in
+/// bytes.
 fn escaped_character(text: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u32::from_str_radix(text.get(at + 2..at + 6)?, 16).ok();
     let first = unit(0)?;

@@ -1,8 +1,9 @@
-//! A JSON or YAML text as a tree that keeps the position of every value, and what is wrong with it.
+//! JSON and YAML texts as trees that keep the position of every value, and the diagnostics about them.
 //!
 //! - [`Source`] holds the text and turns a [`Span`] into a line and column;
 //! - [`json`] and [`yaml`] parse it into [`Node`]s;
-//! - `decode` turns nodes into typed values and reports every problem as a [`diagnostic::Diagnostic`]; [`values`] are the leaves.
+//! - `decode` turns nodes into typed values and reports every problem as a [`diagnostic::Diagnostic`];
+//! - [`values`] holds the types of a config's leaves.
 
 pub(crate) mod decode;
 pub mod diagnostic;

@@ -1,26 +1,26 @@
-//! A value of a text, and where it stands.
+//! A value of a text and its position.
 //!
 //! Numbers keep their spelling and objects keep duplicate keys: event patterns compare both exactly.
 
 use super::{Span, Spanned};
 
-/// One value of the text, with the place where it stands.
+/// A value of a text, with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where the value stands, quotes and brackets included.
+    /// The position of the value, quotes and brackets included.
     pub span: Span,
-    /// What stands there.
+    /// The value itself.
     pub kind: Kind,
 }
 
-/// What a [`Node`] is.
+/// The value of a [`Node`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as it was spelled; always of JSON's grammar.
+    /// A number as it was spelled, always in JSON's grammar.
     Number(String),
     /// A string, escapes decoded.
     String(String),
@@ -40,24 +40,24 @@ pub struct Entry {
 }
 
 impl Node {
-    /// A string that stands nowhere.
+    /// Creates a string without a position.
     pub(crate) fn string(text: &str) -> Self {
         Self { span: Span::default(), kind: Kind::String(text.to_owned()) }
     }
 
-    /// A list that stands nowhere.
+    /// Creates a list without a position.
     pub(crate) fn array(elements: impl IntoIterator<Item = Self>) -> Self {
         Self { span: Span::default(), kind: Kind::Array(elements.into_iter().collect()) }
     }
 
-    /// An object that stands nowhere.
+    /// Creates an object without a position.
     pub(crate) fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let entry =
             |(key, value): (&str, Self)| Entry { key: Spanned { span: Span::default(), value: key.to_owned() }, value };
         Self { span: Span::default(), kind: Kind::Object(entries.into_iter().map(entry).collect()) }
     }
 
-    /// The value of the last entry named `key`, if this is an object that has one.
+    /// Returns the value of the last entry named `key`, if this is an object that has one.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
             Kind::Object(entries) => {
@@ -67,7 +67,7 @@ impl Node {
         }
     }
 
-    /// The string, if this is one.
+    /// Returns the string, if this is one.
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::String(text) => Some(text),
@@ -75,7 +75,7 @@ impl Node {
         }
     }
 
-    /// What this is, in words for a message: "a string", "an object".
+    /// Returns what kind of value this is, in words for a message: "a string", "a mapping".
     pub fn description(&self) -> &'static str {
         match self.kind {
             Kind::Null => "null",

@@ -1,4 +1,4 @@
-//! A named text, and places in it.
+//! A named text and positions in it.
 
 use std::borrow::Cow;
 use std::ops::{Deref, Range};
@@ -15,7 +15,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The range `start..end`.
+    /// Creates the range `start..end`.
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end }
     }
@@ -24,7 +24,7 @@ impl Span {
 /// A value with the place it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
-    /// Where it stood.
+    /// Where the value was read.
     pub span: Span,
     /// The value.
     pub value: T,
@@ -56,53 +56,52 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
     }
 }
 
-/// A text and the name that messages give it: a path, `-` for standard input, an S3 URI. Further texts may be included in it:
-/// they follow one after the other, so that every byte of them all has one offset.
+/// A text and the name that messages use for it: a path, `-` for standard input, or an S3 URI. Included texts are
+/// appended to it, and one offset identifies each byte of all of them.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The name of the first text.
     pub name: String,
-    /// All texts.
+    /// The first text and all included texts, separated by newlines.
     pub text: String,
-    /// The included texts: their names, and where they begin.
+    /// The name and the start offset of each included text.
     included: Vec<(String, usize)>,
 }
 
 /// One of the texts of a [`Source`].
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
-    /// Its name.
+    /// The name of this text.
     pub name: &'a str,
     /// The text.
     pub text: &'a str,
-    /// Where it begins in the source.
+    /// The offset in the source at which the text begins.
     pub start: usize,
 }
 
-/// A place for people: both count from 1, columns in characters.
+/// A position as people count it: both start at 1, and columns count characters.
+#[expect(missing_docs, reason = "the names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineColumn {
-    /// The line.
     pub line: usize,
-    /// The column, in characters.
     pub column: usize,
 }
 
 impl Source {
-    /// `text`, called `name`.
+    /// Creates a source of one text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into(), included: Vec::new() }
     }
 
     /// Adds an included text.
     pub fn include(&mut self, name: impl Into<String>, text: &str) {
-        // A byte between them, so that the end of one is not the start of the next.
+        // A separating byte: without it, the end offset of one text would be the start offset of the next.
         self.text.push('\n');
         self.included.push((name.into(), self.text.len()));
         self.text.push_str(text);
     }
 
-    /// The texts: the first, and those that were included.
+    /// Returns the first text and the included texts, in order.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let names = std::iter::once(self.name.as_str()).chain(self.included.iter().map(|(name, _)| name.as_str()));
         let starts = std::iter::once(0).chain(self.included.iter().map(|(_, start)| *start));
@@ -110,13 +109,13 @@ impl Source {
         names.zip(starts.zip(ends)).map(|(name, (start, end))| Part { name, text: &self.text[start..end], start })
     }
 
-    /// The text that a byte offset lies in.
+    /// Returns the text that contains a byte offset.
     pub fn part_at(&self, offset: usize) -> Part<'_> {
         let whole = Part { name: &self.name, text: &self.text, start: 0 };
         self.parts().take_while(|part| part.start <= offset).last().unwrap_or(whole)
     }
 
-    /// The line and column of a byte offset, in its text.
+    /// Returns the line and column of a byte offset, within the text that contains it.
     pub fn line_column(&self, offset: usize) -> LineColumn {
         let part = self.part_at(offset);
         let before = part.text.get(..offset - part.start).unwrap_or(part.text);
@@ -124,14 +123,14 @@ impl Source {
         LineColumn { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 
-    /// `name:line:column` of the span's start.
+    /// Returns `name:line:column` of the span's start.
     pub fn place(&self, span: Span) -> String {
         let LineColumn { line, column } = self.line_column(span.start);
         format!("{}:{line}:{column}", self.part_at(span.start).name)
     }
 
-    /// The place of `part` of the string that stands at `scalar`: exact where the string is written on one line without
-    /// escapes, else the whole scalar.
+    /// Returns the place of `part` of the string at `scalar`: exact if the string is written on one line without
+    /// escapes, otherwise the whole scalar.
     pub fn place_within(&self, scalar: Span, string: &str, part: Range<usize>) -> Span {
         let written = self.text.get(scalar.start..scalar.end).unwrap_or_default();
         match written.find(string) {

@@ -1,4 +1,4 @@
-//! Texts as trees.
+//! JSON and YAML texts parsed into trees.
 
 use proptest::prelude::*;
 
@@ -68,10 +68,10 @@ fn spans_are_bytes_and_places_count_characters() {
         Kind::Array(elements) => elements[0].get("c"),
         _ => None,
     });
-    let span = c.expect("stands there").span;
+    let span = c.expect("is present").span;
     assert_eq!(&text[span.start..span.end], "d");
     assert_eq!(source.place(span), "f:3:9");
-    let first = node.get("é").expect("stands there").span;
+    let first = node.get("é").expect("is present").span;
     assert_eq!(&text[first.start..first.end], "\"ü\"");
     assert_eq!(source.place(first), "f:1:4");
 }
@@ -103,7 +103,7 @@ proptest! {
         prop_assert_eq!(json::write(&read), text);
     }
 
-    /// The same texts are JSON to us and to serde_json, numbers beyond a double's range and depth aside.
+    /// This parser and serde_json accept the same texts, except for numbers beyond a double's range and for depth.
     #[test]
     fn the_grammar_is_serde_jsons(text in "[\\[\\]{}:,\"\\\\0-9eE+\\-. tfn]{0,12}") {
         let ours = json::parse(&text).is_ok();

@@ -1,4 +1,4 @@
-//! The leaves of a config: texts, mappings of them, and lists that may be a single value.
+//! The leaves of a config: strings, mappings of them, and lists that may be a single value.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::decode::{Decode, wrong_type};
 use super::diagnostic::Diagnostic;
 use super::{Kind, Node, Spanned};
 
-/// A string, a number or a boolean, taken as the text it was written as. The only leaf that may be a template.
+/// A string, a number or a boolean, kept as text. The only leaf that may be a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(pub String);
 
@@ -31,13 +31,13 @@ impl JsonSchema for Text {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A text; `{{ ... }}` in it is filled in from the event where the key allows templates.",
+            "description": "A string. Where the key allows templates, `{{ ... }}` is filled in from the event.",
             "type": ["string", "number", "boolean"],
         })
     }
 }
 
-/// A string that is no template: what an event must never choose.
+/// A string that cannot be a template: an event must never choose its value.
 impl Decode for String {
     const EXPECTED: &'static str = "a string";
 
@@ -45,14 +45,14 @@ impl Decode for String {
         match &node.kind {
             Kind::String(text) if ["{{", "{%"].iter().any(|opening| text.contains(opening)) => {
                 problems.push(Diagnostic::error(node.span, "this key cannot be a template").help(
-                    "an event's content may fill a value, but never choose a cluster, task definition, role or container; \
-                     write the text itself",
+                    "write the value itself; an event's content may fill in values, but must not choose a cluster, \
+                     task definition, role or container",
                 ));
                 None
             }
             Kind::String(text) if text.is_empty() => {
                 problems
-                    .push(Diagnostic::error(node.span, "an empty text").help("write something, or leave the key out"));
+                    .push(Diagnostic::error(node.span, "this value is empty").help("write a value, or remove the key"));
                 None
             }
             Kind::String(text) => Some(text.clone()),
@@ -92,12 +92,25 @@ impl JsonSchema for Anything {
     }
 }
 
-/// A length of time: `90s`, `15m`, `2h`, `1h 30m`.
+/// A duration: `90s`, `15m`, `2h`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duration(pub std::time::Duration);
 
+impl Duration {
+    pub(crate) const fn from_secs(seconds: u64) -> Self {
+        Self(std::time::Duration::from_secs(seconds))
+    }
+}
+
+/// Its seconds, as the config writes them: `90s`.
+impl std::fmt::Display for Duration {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}s", self.0.as_secs_f64())
+    }
+}
+
 impl Decode for Duration {
-    const EXPECTED: &'static str = "a length of time such as `90s`, `15m` or `2h`";
+    const EXPECTED: &'static str = "a duration such as `90s`, `15m` or `2h`";
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let parsed = node.as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
@@ -133,26 +146,25 @@ impl<T> Default for Mapping<T> {
 }
 
 impl<T> Mapping<T> {
-    /// The value named `name`.
+    /// Returns the value named `name`.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
     }
 
-    /// The names.
+    /// Returns the names in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 }
 
 impl<T> Mapping<T> {
-    /// Appends the entries of `other`.
     pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 }
 
 impl<T: Clone> Mapping<T> {
-    /// These entries and those of `under` that this does not have.
+    /// Returns these entries and those entries of `under` whose key is missing here.
     pub(crate) fn over(self, under: &Self) -> Self {
         let mut entries = under.0.clone();
         for (key, value) in self.0 {
@@ -203,7 +215,7 @@ impl<T: Decode> Decode for OneOrMany<T> {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         match &node.kind {
             Kind::Array(elements) if elements.is_empty() => {
-                problems.push(Diagnostic::error(node.span, "an empty list matches nothing").help("name at least one"));
+                problems.push(Diagnostic::error(node.span, "the list is empty").help("list at least one value"));
                 None
             }
             Kind::Array(_) => Vec::decode(node, problems).map(Self),

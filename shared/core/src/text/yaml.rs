@@ -1,7 +1,7 @@
-//! YAML 1.2 to [`Node`]s, through `saphyr-parser`'s events.
+//! Parses YAML 1.2 into [`Node`]s, from `saphyr-parser`'s events.
 //!
-//! Plain scalars resolve as JSON's values do: `null`, `~` and nothing are null, `true` and `false` are booleans, JSON's
-//! numbers are numbers; everything else is a string.
+//! Plain scalars resolve to JSON's values: `null`, `~` and an empty scalar are null, `true` and `false` are booleans,
+//! and numbers in JSON's grammar are numbers; everything else is a string.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,18 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
 use super::diagnostic::Diagnostic;
 use super::{Entry, Kind, Node, Span, Spanned, json};
 
-/// How deep mappings and sequences may nest.
+/// Mappings and sequences that nest deeper than this many levels are an error.
 const DEPTH_MAX: usize = 100;
-/// How many values a file may hold, aliases expanded: a bound on "billion laughs".
+/// A file with more values than this, aliases expanded, is an error: a bound on "billion laughs".
 const NODES_MAX: usize = 2_000_000;
 
-/// Parses a file of one YAML document. The problems are every duplicate key, and the first place at which the text is not
-/// YAML; after that there is no tree.
+/// Parses a file of one YAML document. The problems are every duplicate key, and the first other error; with such an
+/// error there is no tree.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     parse_at(0, text)
 }
 
-/// Parses a text that begins at an offset of its source.
+/// Parses a text that begins at offset `start` of its source.
 pub fn parse_at(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
@@ -36,7 +36,7 @@ pub fn parse_at(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
 
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    /// The byte of each character: the parser counts characters.
+    /// The byte offset of each character: the parser counts characters.
     byte_offsets: Vec<usize>,
     anchors: HashMap<usize, Node>,
     problems: Vec<Diagnostic>,
@@ -59,7 +59,9 @@ impl<'a> Reader<'a> {
         }
         match self.next()? {
             (Event::StreamEnd, _) => Ok(node),
-            (_, span) => Err(Diagnostic::error(span, "a second YAML document").help("keep one document in a file")),
+            (_, span) => {
+                Err(Diagnostic::error(span, "the file has a second YAML document").help("keep one document per file"))
+            }
         }
     }
 
@@ -69,11 +71,11 @@ impl<'a> Reader<'a> {
             Some(Err(error)) => {
                 let at = self.byte(error.marker().index());
                 let end = self.byte(error.marker().index() + 1);
-                Err(Diagnostic::error(Span::new(at, end), format!("not YAML: {}", error.info())))
+                Err(Diagnostic::error(Span::new(at, end), format!("invalid YAML: {}", error.info())))
             }
             None => {
                 let end = self.byte(usize::MAX);
-                Err(Diagnostic::error(Span::new(end, end), "not YAML: the file ends too early"))
+                Err(Diagnostic::error(Span::new(end, end), "invalid YAML: the file ends too early"))
             }
         }
     }
@@ -95,7 +97,7 @@ impl<'a> Reader<'a> {
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
                 let node =
-                    node.ok_or_else(|| Diagnostic::error(span, "an alias of an anchor that is not closed yet"))?;
+                    node.ok_or_else(|| Diagnostic::error(span, "an alias must refer to a complete value before it"))?;
                 self.count(size(&node), span)?;
                 (Node { span, ..node }, 0)
             }
@@ -118,7 +120,10 @@ impl<'a> Reader<'a> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes += nodes;
         if self.nodes > NODES_MAX {
-            return Err(Diagnostic::error(span, format!("more than {NODES_MAX} values, aliases expanded")));
+            return Err(Diagnostic::error(
+                span,
+                format!("the file has more than {NODES_MAX} values, aliases expanded"),
+            ));
         }
         Ok(())
     }
@@ -147,8 +152,8 @@ impl<'a> Reader<'a> {
             }
             let key = self.key(event, span)?;
             if seen.insert(key.value.clone(), ()).is_some() {
-                let message = format!("the key `{}` stands twice in this mapping", key.value);
-                self.problems.push(Diagnostic::error(span, message).help("remove one of the two"));
+                let message = format!("duplicate key `{}` in this mapping", key.value);
+                self.problems.push(Diagnostic::error(span, message).help("remove one of them"));
             }
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
@@ -164,12 +169,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The end of a collection: its closing bracket, or in block style its last value (whose end event lies further down).
+/// Returns the end of a collection: its closing bracket or, in block style, its last value (the end event comes later).
 fn end_of(end: Span, last: Option<&Node>) -> usize {
     match last {
         Some(last) if end.start == end.end => last.span.end,
         _ if end.start == end.end => end.end,
-        // The parser's own end lies behind what follows the bracket: blanks and a comment.
+        // The parser's own end includes what follows the bracket: blanks and a comment.
         _ => end.start + 1,
     }
 }

@@ -6,7 +6,8 @@ use trigger_core::event::{Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
-use super::{MessageOutcome, Times, handle_batch};
+use super::{MessageOutcome, handle_batch};
+use crate::handle::Times;
 use crate::scripted::{Scripted, refused, started};
 
 /// Launches every task, but those whose reference is `refused`.
@@ -95,7 +96,7 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
             m-0: done, launches: 1
             m-1: goes back: the message's body is not JSON: expected a string, found `b` at byte 1
             m-2: done, launches: 1
-            m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it in the template "{{ body.job }}"
+            m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it (in the template "{{ body.job }}")
             m-4: goes back: event m-4: the route `jobs`: ClientException: no
             m-5: done, launches: 0
             m-6: done, launches: 0

@@ -4,26 +4,39 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
-use trigger_core::event::{DecodeError, Event, Firing};
+use trigger_core::event::{DecodeError, Delivery, Door, Event, Firing, Opened};
 use trigger_core::launch::Reply;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
-use super::{Delivered, EventError, LaunchReport, handle};
+use super::{Delivered, EventError, LaunchReport, Times, handle, redrive};
 use crate::scripted::{Scripted, no_memory, refused, started};
 
 fn parse(config: impl Into<String>) -> RoutingConfig {
     RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid")
 }
 
-async fn deliver(
+/// Delivers a text as EventBridge does.
+async fn deliver(config: &RoutingConfig, world: &Scripted, text: &str) -> Result<LaunchReport, EventError> {
+    let Opened { text, content } = Delivery::open(Door::EventBridge, text);
+    let event = match content {
+        Ok(Delivery::Event(event)) => Ok(*event),
+        Ok(Delivery::Redrive(launch)) => return redrive(&launch, config, world, None).await,
+        Ok(other) => panic!("EventBridge does not deliver {other:?}"),
+        Err(error) => Err(error),
+    };
+    handle_at(config, world, &text, event, Timestamp::UNIX_EPOCH).await
+}
+
+async fn handle_at(
     config: &RoutingConfig,
     world: &Scripted,
     text: &str,
     event: Result<Event, DecodeError>,
     now: Timestamp,
 ) -> Result<LaunchReport, EventError> {
-    handle(Delivered { text, event, now, deadline: None }, config, world).await
+    let event = event.map(|event| config.match_event(event));
+    handle(Delivered { text, event, times: Times { now, deadline: None } }, config, world).await
 }
 
 const CONFIG: &str = r#"
@@ -54,7 +67,7 @@ async fn check(event: &str, world: Scripted, expected: Expect) {
 
 async fn check_with(config: &RoutingConfig, event: &str, world: &Scripted, expected: Expect) {
     let before = world.asked.lock().expect("not poisoned").len();
-    let shown = match deliver(config, world, event, Event::decode(event), Timestamp::UNIX_EPOCH).await {
+    let shown = match deliver(config, world, event).await {
         Ok(report) => {
             report.launches.iter().map(|launch| format!("{}: {:?}\n", launch.route, launch.outcome)).collect()
         }
@@ -112,7 +125,7 @@ async fn a_failed_launch_does_not_keep_the_other_routes_from_theirs_and_is_raise
         &event(r#"{"both":true,"reference":"x"}"#),
         answers,
         expect![[r#"
-            LaunchError: event e-1: the route `first`: ECS could not start every task: RESOURCE:MEMORY on i-1 (2 GiB free)
+            LaunchError: event e-1: the route `first`: ECS could not start all tasks: RESOURCE:MEMORY on i-1 (2 GiB free)
             asked for: a, b"#]],
     )
     .await;
@@ -134,7 +147,7 @@ async fn a_launch_without_a_reply_is_raised() {
 #[tokio::test]
 async fn a_missing_field_is_raised_and_nothing_is_launched() {
     check(&event(r#"{"both":true}"#), Scripted::that_starts(), expect![[r#"
-        PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` in the template "{{ detail.reference }}"
+        PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` (in the template "{{ detail.reference }}")
         asked for: "#]]).await;
 }
 
@@ -158,7 +171,7 @@ async fn fired(catch_up: &str, now: &str) -> String {
     let (config, world) = (parse(config), Scripted::that_starts());
     let time = "2026-01-01T10:00:00Z".parse().expect("is a time");
     let event = Firing::local("r", time).into_event();
-    match deliver(&config, &world, "", Ok(event), now.parse().expect("is a time")).await {
+    match handle_at(&config, &world, "", Ok(event), now.parse().expect("is a time")).await {
         Ok(report) => match report.superseded_by {
             Some(next) => format!("superseded by {next}"),
             None => format!("{} launched", report.launches.len()),
@@ -187,7 +200,7 @@ tasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app
 routes: [{ name: r, on: { event_pattern: { source: [app] } }, run: t, large_payload: s3 }]
 "#;
     let text = event(&format!(r#"{{"text":"{}"}}"#, "x".repeat(9000)));
-    let outcome = match deliver(&parse(config), &world, &text, Event::decode(&text), Timestamp::UNIX_EPOCH).await {
+    let outcome = match deliver(&parse(config), &world, &text).await {
         Ok(_) => "done".to_owned(),
         Err(error) => error.to_string().split("payloads/").next().expect("has a start").to_owned(),
     };
@@ -247,7 +260,7 @@ async fn a_launch_in_the_ledger_is_not_made_again_however_late_the_event_comes_a
 async fn without_capacity_the_next_rung_is_tried_and_after_the_last_the_launch_waits_in_the_ledger() {
     let (config, world) = (parse(WITH_LEDGER), Scripted::new(|_, _| no_memory()));
     check_with(&config, &event("{}"), &world, expect![[r#"
-        r: Deferred { until: 2026-01-01T10:01:00Z, reason: "ECS could not start every task: RESOURCE:MEMORY on i-1 (2 GiB free)" }
+        r: Deferred { until: 2026-01-01T10:01:00Z, reason: "ECS could not start all tasks: RESOURCE:MEMORY on i-1 (2 GiB free)" }
         asked for: t, t"#]]).await;
     let asked = world.asked.into_inner().expect("not poisoned");
     assert_eq!(asked[0].capacity_provider_strategy[0].capacity_provider, "FARGATE_SPOT");
@@ -309,7 +322,7 @@ async fn without_a_dead_letter_queue_it_is_raised() {
 async fn an_event_that_cannot_be_planned_is_dead_lettered_as_it_came() {
     let world = Scripted { takes_letters: true, ..Scripted::that_starts() };
     check_with(&parse(CONFIG), &event(r#"{"both":true}"#), &world, expect![[r#"
-        PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` in the template "{{ detail.reference }}" (dead-lettered)
+        PlanError: event e-1: the route `second` cannot launch its task: c.yaml:5:46: the event has no `detail.reference` (in the template "{{ detail.reference }}") (dead-lettered)
         asked for: "#]]).await;
     check_with(
         &parse(CONFIG),
@@ -333,7 +346,7 @@ async fn an_event_whose_launch_cannot_be_recorded_is_raised_and_nothing_is_launc
         &event("{}"),
         &world,
         expect![[r#"
-        LaunchError: event e-1: the route `r`: the ledger does not answer: SlowDown
+        LaunchError: event e-1: the route `r`: the ledger request failed: SlowDown
         asked for: "#]],
     )
     .await;
@@ -494,7 +507,8 @@ async fn without_time_for_a_call_the_launch_is_recorded_for_the_sweep() {
     let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
     let now = "2026-01-01T10:00:00Z".parse().expect("is a time");
     let text = event("{}");
-    let delivered = Delivered { text: &text, event: Event::decode(&text), now, deadline: Some(now) };
+    let event = Event::decode(&text).map(|event| config.match_event(event));
+    let delivered = Delivered { text: &text, event, times: Times { now, deadline: Some(now) } };
     let report = handle(delivered, &config, &world).await.expect("the ledger has it");
     expect![[
         r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "the invocation ends before the launch could be recorded" }"#

@@ -1,4 +1,4 @@
-//! What comes after a launch, in a world that answers as told.
+//! State changes and sweeps against scripted ports.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
 use super::{StateChangeOutcome, handle_state_change, sweep};
-use crate::handle::{Delivered, handle};
+use crate::handle::{Delivered, Times, handle};
 use crate::ports::{Expected, Ledger};
 use crate::scripted::Scripted;
 
@@ -32,12 +32,13 @@ async fn deliver(config: &RoutingConfig, world: &Scripted, source: &str, id: &st
     let text = format!(
         r#"{{"id":"{id}","source":"{source}","detail-type":"t","account":"1","time":"2026-01-01T10:00:00Z","region":"r","detail":{{}}}}"#
     );
-    let event = Event::decode(&text);
-    let delivered = Delivered { text: &text, event, now: Timestamp::UNIX_EPOCH, deadline: None };
+    let event = Event::decode(&text).map(|event| config.match_event(event));
+    let times = Times { now: Timestamp::UNIX_EPOCH, deadline: None };
+    let delivered = Delivered { text: &text, event, times };
     handle(delivered, config, world).await.expect("is handled");
 }
 
-/// The state change of the task of the call of this number.
+/// Returns the state change of a task that the call of this number started.
 fn stopped(world: &Scripted, call: usize, arn: &str) -> TaskStateChange {
     let started_by = world.asked.lock().expect("not poisoned")[call].started_by.clone();
     TaskStateChange { task_arn: arn.to_owned(), started_by: Some(started_by), stopped: Some(done()) }
@@ -58,23 +59,23 @@ async fn state_change(config: &RoutingConfig, world: &Scripted, change: &TaskSta
     }
 }
 
-/// Sweeps; returns what was looked at and what could not be.
+/// Sweeps. Returns how many launches were continued and how many entries failed.
 async fn swept(config: &RoutingConfig, world: &Scripted) -> (usize, usize) {
     let report = sweep(config.ledger().expect("has a ledger"), world, None).await.expect("sweeps");
     (report.launches.len(), report.failed.len())
 }
 
-/// The README's figures.
+/// The numbers of requests in docs/costs.md.
 #[tokio::test]
 async fn a_launch_costs_four_writes_and_a_read() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "plain", "e").await;
-    assert_eq!(world.take_requests(), "write write write", "when it is due, the attempt, its reply");
+    assert_eq!(world.take_requests(), "write write write", "the due entry, the attempt, its reply");
     let outcome = state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
     assert_eq!(outcome, Some(Outcome::Succeeded));
     assert_eq!(world.take_requests(), "read write delete");
     swept(&config, &world).await;
-    assert_eq!(world.take_requests(), "list", "nothing is left to look at");
+    assert_eq!(world.take_requests(), "list", "nothing is due");
 }
 
 #[tokio::test]
@@ -116,7 +117,7 @@ async fn whoever_gives_slots_back_starts_the_next_in_line() {
     state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
     let change = stopped(&world, 1, "arn:2");
     state_change(&config, &world, &change).await;
-    // The same once more, as EventBridge may deliver it.
+    // EventBridge may deliver the same state change twice.
     state_change(&config, &world, &change).await;
     assert_eq!(world.asked.lock().expect("not poisoned").len(), 3);
 }
@@ -152,7 +153,7 @@ async fn slots_of_a_launch_that_has_ended_are_taken_back() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "single", "a").await;
     deliver(&config, &world, "single", "b").await;
-    // Somebody ended it, and did not live to give its slots back.
+    // A process ended the launch and crashed before it released the slots.
     let uri = {
         let ledger = world.ledger.lock().expect("not poisoned");
         let (uri, (text, _)) = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
@@ -171,5 +172,5 @@ async fn slots_of_a_launch_that_has_ended_are_taken_back() {
     world.write(&uri.0, &uri.1, &Expected::Anything).await.expect("is written");
     world.pass(Duration::from_secs(16 * 60));
     swept(&config, &world).await;
-    assert_eq!(world.asked.lock().expect("not poisoned").len(), 2, "the one in line has its turn");
+    assert_eq!(world.asked.lock().expect("not poisoned").len(), 2, "the waiting launch has started");
 }

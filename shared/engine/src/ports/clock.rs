@@ -1,16 +1,16 @@
-//! The port that tells the time.
+//! The clock.
 
 use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Tells the time, and lets it pass.
+/// Tells the time, and waits.
 pub trait Clock: Sync {
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Lets time pass.
+    /// Waits for this long.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 

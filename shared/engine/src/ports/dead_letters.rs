@@ -1,19 +1,19 @@
-//! The port that takes events whose tasks cannot be started.
+//! The port that takes dead letters.
 
 use std::future::Future;
 
 use trigger_core::launch::DeadLetter;
 
-/// Takes events whose tasks cannot be started: a queue, or a folder of this machine.
+/// Takes dead letters: into a queue, or into a local folder.
 pub trait DeadLetters: Sync {
-    /// Sends one. Sent again, it may be there twice.
+    /// Sends a dead letter. A letter that is sent again may be there twice.
     ///
     /// # Errors
-    /// It was not sent, as far as is known.
+    /// The letter was not sent, as far as is known.
     fn send(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), NotSent>> + Send;
 }
 
-/// Why a dead letter could not be sent: in words.
+/// Why a dead letter could not be sent, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the dead-letter queue does not answer: {0}")]
+#[error("the dead letter could not be sent: {0}")]
 pub struct NotSent(pub String);

@@ -5,15 +5,15 @@ use std::future::Future;
 use trigger_core::ecs::TaskRequest;
 use trigger_core::launch::{Reply, SeenTask};
 
-/// Starts, stops and looks up tasks: on ECS, or on this machine as processes.
+/// Starts, stops and looks up tasks: on ECS, or as local processes.
 pub trait Launcher: Sync {
-    /// Starts what `request` asks for, once for its client token.
+    /// Starts the tasks of `request`. A repeated call with the same client token starts nothing more.
     fn run_task(&self, request: &TaskRequest) -> impl Future<Output = Reply> + Send;
 
-    /// Asks for a task to be stopped. One that has stopped, or is not known, is no error.
+    /// Asks ECS to stop a task. Stopping an already stopped or unknown task succeeds.
     ///
     /// # Errors
-    /// It may not have been asked for.
+    /// The request may not have reached ECS.
     fn stop_task(
         &self,
         cluster: Option<&str>,
@@ -21,20 +21,20 @@ pub trait Launcher: Sync {
         reason: &str,
     ) -> impl Future<Output = Result<(), Unanswered>> + Send;
 
-    /// How tasks are, at most 100 of them.
+    /// Returns the status of at most 100 tasks.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// ECS did not answer.
     fn describe_tasks(
         &self,
         cluster: Option<&str>,
         task_arns: &[String],
     ) -> impl Future<Output = Result<Vec<SeenTask>, Unanswered>> + Send;
 
-    /// The tasks that run, or will, with this starter.
+    /// Returns the tasks that run, or will run, with this `startedBy`.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// ECS did not answer.
     fn find_tasks(
         &self,
         cluster: Option<&str>,
@@ -42,7 +42,7 @@ pub trait Launcher: Sync {
     ) -> impl Future<Output = Result<Vec<String>, Unanswered>> + Send;
 }
 
-/// Why a question has no answer: in words.
+/// Why a request has no answer, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ECS does not answer: {0}")]
+#[error("the ECS request failed: {0}")]
 pub struct Unanswered(pub String);

@@ -1,21 +1,22 @@
-//! The port that remembers.
+//! The port that stores launches.
 
 use std::future::Future;
 
-/// Remembers small texts by their `s3://` URIs: in S3, or in a folder of this machine. Writes are conditional, so that of two who
-/// write at once one learns that the other was there.
+/// Stores small texts by their `s3://` URIs: in S3, or in a local folder. Writes are conditional: of two concurrent
+/// writers one is refused.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 pub trait Ledger: Sync {
-    /// The text at a URI, if there is one.
+    /// Reads the text at a URI, if there is one.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// The ledger did not answer.
     fn read(&self, uri: &str) -> impl Future<Output = Result<Option<Entry>, LedgerError>> + Send;
 
-    /// Writes a text, if what is there is as `expected`; returns its version.
+    /// Writes a text if the current one is as `expected`. Returns the version of the written text.
     ///
     /// # Errors
-    /// It is not as expected, and nothing was written; or it cannot be said whether it was.
+    /// The current text is not as expected, so nothing was written. Or the ledger did not answer, and whether the text
+    /// was written is unknown.
     fn write(
         &self,
         uri: &str,
@@ -23,16 +24,17 @@ pub trait Ledger: Sync {
         expected: &Expected,
     ) -> impl Future<Output = Result<String, LedgerError>> + Send;
 
-    /// Removes what is at a URI, if there is something.
+    /// Deletes the text at a URI, if there is one.
     ///
     /// # Errors
-    /// It cannot be said whether it was removed.
+    /// The ledger did not answer, and whether the text was deleted is unknown.
     fn delete(&self, uri: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// The URIs that begin with `prefix`, sort behind `after` and not behind `until`: the first thousand, in order.
+    /// Returns the URIs that begin with `prefix` and sort after `after` and not after `until`: the first thousand, in
+    /// order.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// The ledger did not answer.
     fn list(
         &self,
         prefix: &str,
@@ -41,33 +43,33 @@ pub trait Ledger: Sync {
     ) -> impl Future<Output = Result<Vec<String>, LedgerError>> + Send;
 }
 
-/// A text that was remembered.
+/// A stored text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The text.
     pub text: String,
-    /// Its version: S3's ETag.
+    /// The text's version: S3's ETag.
     pub version: String,
 }
 
-/// What must be at a URI for something to be written there.
+/// The condition of a write: what the URI must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// Anything.
+    /// Anything or nothing: the write has no condition.
     Anything,
     /// Nothing.
     Nothing,
-    /// This version.
+    /// A text of this version.
     Version(String),
 }
 
-/// Why something was not written, or cannot be read.
+/// Why a ledger request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// What is there is not as expected.
-    #[error("somebody else wrote it meanwhile")]
+    /// The current text is not as expected.
+    #[error("another process changed the ledger entry in the meantime")]
     Changed,
-    /// The ledger does not answer, or refuses.
-    #[error("the ledger does not answer: {0}")]
+    /// The ledger did not answer, or refused the request.
+    #[error("the ledger request failed: {0}")]
     Unavailable(String),
 }

@@ -1,4 +1,4 @@
-//! What the engine asks of the world. AWS, this machine and the simulation each implement it.
+//! The ports: the traits through which the engine does I/O. AWS, the local machine and the simulation implement them.
 
 mod clock;
 mod dead_letters;
@@ -17,18 +17,18 @@ pub use payloads::{PayloadError, Payloads};
 pub use scaling::{Depth, Queues, ServiceCounts, TasksOf, WorkerTask, Workers};
 use trigger_core::launch::Pace;
 
-/// All ports of one world.
+/// The ports that handling events needs.
 pub trait Ports: Sync {
-    /// Starts, stops and looks up tasks.
+    /// Returns the port that starts, stops and looks up tasks.
     fn launcher(&self) -> &impl Launcher;
-    /// Keeps events that do not fit into a launch.
+    /// Returns the port that stores events which do not fit into a launch.
     fn payloads(&self) -> &impl Payloads;
-    /// Remembers launches.
+    /// Returns the port that stores launches.
     fn ledger(&self) -> &impl Ledger;
-    /// Where events end whose tasks cannot be started, if there is such a place.
+    /// Returns the port that takes dead letters, if there is a dead-letter queue.
     fn dead_letters(&self) -> Option<&impl DeadLetters>;
-    /// What time it is.
+    /// Returns the clock.
     fn clock(&self) -> &impl Clock;
-    /// How fast launches go on.
+    /// Returns the rate limit of RunTask calls.
     fn pace(&self) -> &Mutex<Pace>;
 }

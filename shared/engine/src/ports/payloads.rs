@@ -1,17 +1,17 @@
-//! The port that keeps events that do not fit into a launch.
+//! The port that stores events which do not fit into a launch.
 
 use std::future::Future;
 
-/// Keeps an event where its tasks can read it: in S3, or in a folder of this machine.
+/// Stores an event where its tasks can read it: in S3, or in a local folder.
 pub trait Payloads: Sync {
-    /// Puts an event's JSON at an `s3://` URI. Putting the same again changes nothing.
+    /// Stores an event's JSON at an `s3://` URI. Storing the same event again changes nothing.
     ///
     /// # Errors
-    /// It could not be put, as far as is known.
+    /// The event was not stored, as far as is known.
     fn put(&self, uri: &str, event: &str) -> impl Future<Output = Result<(), PayloadError>> + Send;
 }
 
-/// Why an event could not be put: in words.
+/// Why an event could not be stored, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PayloadError(pub String);

@@ -1,4 +1,4 @@
-//! The ports that scaling needs besides the launcher.
+//! The ports that scaling needs in addition to the launcher.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use trigger_core::scaling::Minute;
 
 use super::Unanswered;
 
-/// Sees queues.
+/// Observes queues.
 pub trait Queues: Sync {
-    /// How many messages a queue has.
+    /// Returns how many messages a queue has.
     ///
     /// # Errors
-    /// It cannot be said: which is not zero.
+    /// The queue cannot be read. That is not the same as zero messages.
     fn depth(&self, queue: &Queue) -> impl Future<Output = Result<Depth, Unanswered>> + Send;
 
-    /// The queues' minutes that CloudWatch has, of several queues added up: those that ended after `after`, the latest last; and
-    /// when the last of them ended. Where metrics are not read there are none.
+    /// Returns CloudWatch's minutes that ended after `after`, the latest last, and when the last of them ended. The
+    /// numbers of several queues are added up. A port that reads no metrics returns no minutes.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// The metrics cannot be read.
     fn minutes(
         &self,
         queues: &[Queue],
@@ -33,20 +33,20 @@ pub trait Queues: Sync {
 /// How many messages a queue has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages that can be received.
+    /// The messages that can be received.
     pub visible: u64,
-    /// Messages that were received, and neither deleted nor given back.
+    /// The messages that were received, and neither deleted nor made visible again.
     pub in_flight: u64,
-    /// Messages that cannot be received yet.
+    /// The messages that cannot be received yet.
     pub delayed: u64,
 }
 
-/// Sees and changes workers.
+/// Observes and changes workers.
 pub trait Workers: Sync {
-    /// How services of a cluster are: one answer for each name, in their order.
+    /// Returns the task counts of services of a cluster: one answer for each name, in the order of `names`.
     ///
     /// # Errors
-    /// It cannot be said of any.
+    /// None of the services can be read.
     fn services(
         &self,
         cluster: Option<&str>,
@@ -56,7 +56,7 @@ pub trait Workers: Sync {
     /// Sets a service's desired count.
     ///
     /// # Errors
-    /// It may not have been set.
+    /// The count may not have been set.
     fn set_desired(
         &self,
         cluster: Option<&str>,
@@ -64,16 +64,16 @@ pub trait Workers: Sync {
         count: u32,
     ) -> impl Future<Output = Result<(), Unanswered>> + Send;
 
-    /// How many of a service's tasks are protected from scale-in.
+    /// Returns how many of a service's tasks are protected from scale-in.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// The protection cannot be read.
     fn protected(&self, cluster: Option<&str>, service: &str) -> impl Future<Output = Result<u32, Unanswered>> + Send;
 
-    /// Tasks that start or run.
+    /// Returns the tasks that are starting or running.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// The tasks cannot be listed.
     fn tasks(
         &self,
         cluster: Option<&str>,
@@ -81,35 +81,35 @@ pub trait Workers: Sync {
     ) -> impl Future<Output = Result<Vec<WorkerTask>, Unanswered>> + Send;
 }
 
-/// Whose tasks.
+/// Which tasks to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TasksOf<'a> {
-    /// A service's.
+    /// The tasks of this service.
     Service(&'a str),
-    /// Those that have this starter.
+    /// The tasks with this `startedBy`.
     StartedBy(&'a str),
 }
 
-/// How a service is.
+/// The task counts of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceCounts {
-    /// Tasks that run.
+    /// The tasks that run.
     pub running: u32,
-    /// Tasks that start.
+    /// The tasks that are starting.
     pub pending: u32,
-    /// Tasks that there should be.
+    /// The desired count.
     pub desired: u32,
-    /// Whether its tasks are being replaced.
+    /// Whether the service is replacing its tasks.
     pub deployment_in_progress: bool,
 }
 
-/// A task that works on a queue, or will.
+/// A worker: a task that processes a queue's messages, or is starting to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerTask {
-    /// Its ARN.
+    /// The task's ARN.
     pub arn: String,
-    /// Whether it runs; else it starts.
+    /// Whether the task runs. Otherwise it is starting.
     pub is_running: bool,
-    /// How long it took to start, if it runs.
+    /// How long the task took to start, if it runs.
     pub start_delay: Option<Duration>,
 }

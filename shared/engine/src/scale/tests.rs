@@ -1,4 +1,4 @@
-//! What is asked and done for workers, in a world that answers as the test says. One door: [`check`].
+//! Scaling against a scripted world. All tests use [`check`].
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,18 +16,18 @@ use trigger_core::text::Source;
 use super::{Scaler, ScalingPorts};
 use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unanswered, WorkerTask, Workers};
 
-/// Queues, services and tasks, and what was asked of them.
+/// Queues, services and tasks, and a log of the calls to them.
 #[derive(Default)]
 struct World {
     queues: BTreeMap<&'static str, Depth>,
     services: BTreeMap<&'static str, ServiceCounts>,
     tasks: Mutex<Vec<WorkerTask>>,
     protected: Option<u32>,
-    /// Calls that are refused, by their names.
+    /// The names of calls that are refused.
     refuses: Vec<&'static str>,
-    /// What RunTask answers, one after the other; then it starts everything.
+    /// RunTask's replies, one after the other. When they are used up, it starts every task.
     replies: Mutex<Vec<Reply>>,
-    /// Whether started tasks are listed at once.
+    /// Whether started tasks are not listed at first.
     lists_late: bool,
     hangs: bool,
     asked: Mutex<Vec<String>>,
@@ -73,7 +73,7 @@ impl Clock for World {
     }
 
     async fn sleep(&self, duration: Duration) {
-        // A limit that nothing reaches is not waited for.
+        // A timeout ends only in a world that hangs.
         if duration < super::LOOK_MAX || self.hangs {
             return;
         }
@@ -178,7 +178,7 @@ workers:
   - { run: w, queue: q, scaling: { max: 25, acceptable_latency: 60s, msg_processing_time: 5s } }
 ";
 
-/// Ticks so often, ten seconds apart, and holds what was asked and told against what is expected.
+/// Ticks `ticks` times, ten seconds apart, and compares the calls and the reports with `expected`.
 async fn check(config: &str, mut world: World, ticks: usize, expected: Expect) {
     let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
     let mut scaler = Scaler::default();
@@ -240,9 +240,9 @@ async fn what_cannot_be_read_changes_nothing_for_that_worker_alone() {
             metrics of 480 s
             metrics of 480 s
               a: scale out from 0 to 5
-              b: hold: not known: visible, in_flight
+              b: hold: unknown: visible, in_flight
               ! no queue p
-              c: hold: not known: running, pending, desired
+              c: hold: unknown: running, pending, desired
               ! no service c"#]],
     )
     .await;
@@ -265,9 +265,9 @@ async fn a_queue_that_does_not_answer_keeps_nobody_waiting() {
         expect![[r#"
         services a b of default
         metrics of 480 s
-          a: hold: 0 are enough
-          b: hold: not known: visible, in_flight, running, pending, desired
-          ! nothing was told within 8 s"#]],
+          a: hold: 0 is enough
+          b: hold: unknown: visible, in_flight, running, pending, desired
+          ! the worker could not be observed in 8 s"#]],
     )
     .await;
 }
@@ -288,17 +288,17 @@ async fn before_a_scale_in_it_is_asked_who_is_protected() {
         services a of default
         tasks of Service("a")
         metrics of 480 s
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
         tasks of Service("a")
         metrics of 60 s
@@ -311,22 +311,22 @@ async fn before_a_scale_in_it_is_asked_who_is_protected() {
         services a of default
         tasks of Service("a")
         metrics of 480 s
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
-          a: hold: 9 are enough
+          a: hold: 9 is enough
         services a of default
         tasks of Service("a")
         metrics of 60 s
         protection of a
-          a: hold: fewer are enough, but at least 2 are busy and only 1 protected, so that busy ones could be stopped"#]]).await;
+          a: hold: fewer would be enough, but a scale-in could stop a busy worker: at least 2 busy, only 1 protected"#]]).await;
     check(
         SERVICE,
         world(None),
@@ -335,22 +335,22 @@ async fn before_a_scale_in_it_is_asked_who_is_protected() {
             services a of default
             tasks of Service("a")
             metrics of 480 s
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
             tasks of Service("a")
             metrics of 60 s
             protection of a
-              a: hold: not known: protected
+              a: hold: unknown: protected
               ! protection: refused"#]],
     )
     .await;
@@ -373,17 +373,17 @@ async fn what_could_not_be_set_is_set_at_the_next_tick() {
             services a of default
             tasks of Service("a")
             metrics of 480 s
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
-              a: hold: 9 are enough
+              a: hold: 9 is enough
             services a of default
             tasks of Service("a")
             metrics of 60 s
@@ -415,7 +415,7 @@ async fn tasks_are_started_ten_by_ten_and_not_again_before_they_are_listed() {
         run 5 on FARGATE_SPOT
           w: scale out from 0 to 25
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 25 are enough"#]],
+          w: hold: 25 is enough"#]],
     )
     .await;
     let world = World { queues: [("q", depth(150, 0))].into(), lists_late: true, ..World::default() };
@@ -431,7 +431,7 @@ async fn tasks_are_started_ten_by_ten_and_not_again_before_they_are_listed() {
         run 5 on FARGATE_SPOT
           w: scale out from 0 to 25
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 25 are enough"#]],
+          w: hold: 25 is enough"#]],
     )
     .await;
 }
@@ -451,7 +451,7 @@ async fn without_capacity_the_next_rung_is_tried() {
         run 5 on FARGATE_SPOT
         run 5 on FARGATE
           w: scale out from 0 to 5
-          ! ECS could not start every task: Capacity is unavailable at this time"#]],
+          ! ECS could not start all tasks: Capacity is unavailable at this time"#]],
     )
     .await;
 }
@@ -467,15 +467,15 @@ async fn a_lost_reply_counts_as_started_for_a_while() {
           w: scale out from 0 to 5
           ! no reply: connection reset
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 5 are enough
+          w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 5 are enough
+          w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 5 are enough
+          w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 5 are enough
+          w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 30 messages wait, and 0 running workers have 0 in flight: more would not help; look whether workers start, and whether a message group is blocked
+          w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked
         tasks of StartedBy("ecs-trigger/workers/w")
         metrics of 60 s
         run 1 on FARGATE_SPOT

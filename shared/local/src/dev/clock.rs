@@ -1,35 +1,35 @@
-//! The time of `dev`: as it is, or from another time on, or faster.
+//! The clock of `dev`: real, or started at another time, or faster.
 
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long is waited at most before the clock is looked at again: a machine that sleeps lets no time pass for waiting.
+/// The clock is read again after at most this long, because a wait does not advance while the machine sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// What time it is.
+/// A clock that schedules fire by.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     /// The machine's time.
     Real,
-    /// A time that began at `origin` and runs `speed` times as fast as time passes.
+    /// A clock that started at `origin` and runs `speed` times as fast as real time.
     Pretended {
-        /// What the clock showed at first.
+        /// The time that the clock showed at its start.
         origin: Timestamp,
-        /// When that was.
+        /// When the clock started.
         began: Instant,
-        /// How fast it runs.
+        /// How many times as fast as real time the clock runs.
         speed: f64,
     },
 }
 
 impl Clock {
-    /// A clock that begins now, at `origin`.
+    /// Creates a clock that starts now and shows `origin`.
     pub fn pretended(origin: Timestamp, speed: f64) -> Self {
         Self::Pretended { origin, began: Instant::now(), speed }
     }
 
-    /// What it shows.
+    /// Returns the time that the clock shows.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Real => Timestamp::now(),
@@ -40,7 +40,7 @@ impl Clock {
         }
     }
 
-    /// How long to wait for it to show `time`; less, where that is long.
+    /// Returns how long to wait until the clock shows `time`, at most 30 seconds.
     pub fn until(&self, time: Timestamp) -> Duration {
         let speed = match self {
             Self::Real => 1.0,

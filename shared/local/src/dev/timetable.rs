@@ -1,4 +1,4 @@
-//! Which schedules fire when, while `dev` runs.
+//! When each schedule fires while `dev` runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,19 +14,19 @@ use crate::payloads::STATE_FOLDER;
 /// A firing that is due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
-    /// When.
+    /// The scheduled time.
     pub time: Timestamp,
     /// The route's name.
     pub route: String,
 }
 
-/// The coming firings of a config's schedules.
+/// The future firings of a config's schedules.
 #[derive(Debug)]
 pub struct Timetable {
-    /// The time that it begins at, and that rates count from.
+    /// The start of the timetable, which rates count from.
     pub began: Timestamp,
     entries: Vec<Entry>,
-    /// What has fired is remembered here, for schedules that catch up.
+    /// The file that records what has fired, for schedules that catch up.
     memory: Option<PathBuf>,
 }
 
@@ -38,9 +38,9 @@ struct Entry {
 }
 
 impl Timetable {
-    /// The schedules that are enabled, from `now` on. A time that is only pretended is not remembered.
+    /// Creates a timetable of the enabled schedules from `now` on. With a pretended clock, firings are not recorded.
     pub fn new(config: &RoutingConfig, project: &Path, now: Timestamp, pretended: bool) -> Self {
-        // A firing at this very time is still to come.
+        // A firing at exactly `now` must be included.
         let just_before = now.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(now);
         let entry = |route: &trigger_core::routing::Route| {
             let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
@@ -53,17 +53,17 @@ impl Timetable {
         }
     }
 
-    /// Each schedule's route and its next firing.
+    /// Returns each schedule's route and next firing.
     pub fn coming(&self) -> impl Iterator<Item = (&str, Option<Timestamp>)> {
         self.entries.iter().map(|entry| (entry.route.as_str(), entry.next))
     }
 
-    /// When the next of all firings is.
+    /// Returns the time of the next firing of all schedules.
     pub fn next(&self) -> Option<Timestamp> {
         self.entries.iter().filter_map(|entry| entry.next).min()
     }
 
-    /// The firings that are due, in their order; they are not due again.
+    /// Returns the firings that are due, in order, and removes them.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Due> {
         let began = self.began;
         let mut due = Vec::new();
@@ -77,7 +77,7 @@ impl Timetable {
         due
     }
 
-    /// The last firings that were missed since this project last ran, of schedules that catch up.
+    /// Returns the last firing that each schedule that catches up has missed since `dev` last ran for this project.
     pub fn missed(&self) -> Vec<Due> {
         let Some(memory) = &self.memory else { return Vec::new() };
         let remembered = read(memory);
@@ -90,10 +90,10 @@ impl Timetable {
         missed.collect()
     }
 
-    /// Remembers that everything up to `now` has fired.
+    /// Records that everything up to `now` has fired.
     ///
     /// # Errors
-    /// It cannot be written down.
+    /// The file cannot be written.
     pub fn remember(&self, now: Timestamp) -> io::Result<()> {
         let Some(memory) = self.memory.as_ref().filter(|_| self.catching_up().next().is_some()) else { return Ok(()) };
         let times: BTreeMap<&str, String> =
@@ -107,7 +107,7 @@ impl Timetable {
     }
 }
 
-/// What was remembered; nothing where it cannot be read.
+/// Reads the recorded times. Returns nothing if the file is missing or invalid.
 fn read(memory: &Path) -> BTreeMap<String, Timestamp> {
     let text = fs::read_to_string(memory).unwrap_or_default();
     let times: BTreeMap<String, String> = serde_json::from_str(&text).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A folder that stands for a bucket.
+//! A folder as a bucket.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -15,59 +15,45 @@ pub const ACCOUNT: &str = "000000000000";
 /// The Region that events on this machine come from.
 pub const REGION: &str = "us-east-1";
 
-/// A bucket, and the folder that stands for it.
+/// A bucket, and the folder that takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
     /// The bucket's name.
     pub name: String,
-    /// The folder, canonical.
+    /// The folder's canonical path.
     pub folder: PathBuf,
 }
 
-/// Why a path is no object of a bucket.
+/// The reason why a path is not an object of a bucket.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum NotAnObject {
-    /// A link leads out of the folder.
-    #[error("{} leads out of the bucket's folder {}", path.display(), folder.display())]
-    Escapes {
-        /// The path.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// S3's keys are UTF-8.
-    #[error("{} is not UTF-8, as an object's key must be", .0.display())]
+    #[error("{} points outside the bucket's folder {}", path.display(), folder.display())]
+    Escapes { path: PathBuf, folder: PathBuf },
+    #[error("{} cannot be an object: a key must be UTF-8", .0.display())]
     NotUtf8(PathBuf),
-    /// S3's keys hold at most 1024 bytes.
-    #[error("{} makes a key of more than 1024 bytes", .0.display())]
+    #[error("{} cannot be an object: a key has at most 1024 bytes", .0.display())]
     TooLong(PathBuf),
-    /// It is gone, or cannot be read.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A folder, a socket, a device.
-    #[error("{} is no file", .0.display())]
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
 }
 
 impl Bucket {
-    /// The bucket `name`, its folder created where it is missing.
+    /// Opens the bucket `name`; creates its folder if it is missing.
     ///
     /// # Errors
-    /// The folder cannot be made or read.
+    /// The folder cannot be created or read.
     pub fn open(name: &str, folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self { name: name.to_owned(), folder: folder.canonicalize()? })
     }
 
-    /// The key of a path in the folder, raw.
+    /// Returns the raw key of a path in the folder.
     ///
     /// # Errors
-    /// The path is no possible key.
+    /// The path is outside the folder, not UTF-8 or too long for a key.
     pub fn key(&self, path: &Path) -> Result<String, NotAnObject> {
         let escapes = || NotAnObject::Escapes { path: path.to_owned(), folder: self.folder.clone() };
         let relative = path.strip_prefix(&self.folder).map_err(|_| escapes())?;
@@ -78,12 +64,12 @@ impl Bucket {
         Ok(key.replace(std::path::MAIN_SEPARATOR, "/"))
     }
 
-    /// The `Object Created` event that S3 would send to EventBridge for the file.
+    /// Returns the `Object Created` event that S3 would send to EventBridge for the file.
     ///
-    /// Its id and sequencer come from the file itself, so that an unchanged file makes the same event again.
+    /// The event's id and sequencer come from the file itself, so an unchanged file makes the same event again.
     ///
     /// # Errors
-    /// The path is no file of this bucket, or cannot be read.
+    /// The path is not a regular file of this bucket, or cannot be read.
     pub fn object_created(&self, path: &Path) -> Result<String, NotAnObject> {
         let unreadable = |error| NotAnObject::Unreadable { path: path.to_owned(), error };
         let key = self.key(path)?;
@@ -91,7 +77,7 @@ impl Bucket {
         if !real.starts_with(&self.folder) {
             return Err(NotAnObject::Escapes { path: path.to_owned(), folder: self.folder.clone() });
         }
-        // Asked before it is opened: opening a named pipe would wait for its writer.
+        // Checked before the file is opened: opening a named pipe would wait for its writer.
         let metadata = fs::metadata(&real).map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(NotAnObject::NotAFile(path.to_owned()));
@@ -116,10 +102,10 @@ impl Bucket {
         Ok(self.event("Object Created", &key, &sequencer, time, detail))
     }
 
-    /// The `Object Deleted` event that S3 would send to EventBridge for a file that is gone.
+    /// Returns the `Object Deleted` event that S3 would send to EventBridge for a removed file.
     ///
     /// # Errors
-    /// The path is no possible key.
+    /// As for [`Self::key`].
     pub fn object_deleted(&self, path: &Path, time: Timestamp) -> Result<String, NotAnObject> {
         let key = self.key(path)?;
         let sequencer = format!("{:016X}", time.as_nanosecond());
@@ -151,13 +137,13 @@ impl Bucket {
         .to_string()
     }
 
-    /// Every file of the folder, in order of its path. Links are not followed into other folders.
+    /// Returns every file in the folder, ordered by path. Links to other folders are not followed.
     pub fn files(&self) -> Vec<PathBuf> {
         files_below(&self.folder)
     }
 }
 
-/// Every file below `folder`, in order of its path.
+/// Returns every file below `folder`, ordered by path. Links to other folders are not followed.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -174,15 +160,16 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// When a file was last written or put here.
+/// Returns when a file was last written or put at its path.
 ///
 /// # Errors
-/// It is gone, or cannot be looked at.
+/// The file is gone, or its metadata cannot be read.
 pub(crate) fn changed_at(path: &Path) -> io::Result<Timestamp> {
     Ok(changed(&fs::metadata(path)?))
 }
 
-/// When a file was written here: unlike the time of its content, this is new when a file is moved or copied here again.
+/// Returns the time of the inode's last change. Unlike the content's modification time, it is new when a file is moved
+/// or copied to its path again.
 fn changed(metadata: &Metadata) -> Timestamp {
     let nanoseconds = i32::try_from(metadata.ctime_nsec()).unwrap_or(0);
     Timestamp::new(metadata.ctime(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -199,7 +186,7 @@ fn md5_of(file: &mut File) -> io::Result<String> {
     }
 }
 
-/// An id in a UUID's form, the same for the same parts.
+/// Returns an id in the form of a UUID; the same parts give the same id.
 pub(crate) fn event_id(parts: &[&str]) -> String {
     let hash = format!("{:x}", Sha256::digest(parts.join("\0")));
     format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])

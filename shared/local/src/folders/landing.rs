@@ -1,54 +1,57 @@
-//! When a file becomes an object: once nobody writes it any more.
+//! When a file becomes an object: once its writer is done.
 //!
-//! Where the system tells that a writer has closed a file (Linux), that is the moment. A file whose writing was not seen, or
-//! on a system that does not tell, has landed when it stayed the same for [`SETTLE`]. Pure: time is an argument.
+//! On Linux the system notifies when a writer closes a file: then the file has landed. On other systems, and if the
+//! writing was not seen, a file has landed when it has not changed for [`SETTLE`].
+//!
+//! [`Landing`] is pure: changes and the time are arguments. [`is_complete`] reads a file's metadata and the clock;
+//! [`files_being_written`] reads `/proc`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a file must stay the same where nothing else tells that it is complete.
+/// Where no notification shows that a file is complete, it counts as complete when it has not changed for this long.
 pub const SETTLE: Duration = Duration::from_secs(2);
 
-/// What happened to a file.
+/// A change of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is there; who wrote it, and whether it is complete, is not known.
+    /// The file was found; whether it is complete is not known.
     Found,
-    /// Someone writes it.
+    /// The file was written to.
     Written,
-    /// A writer has closed it, or it was moved here whole.
+    /// A writer closed the file, or the file was moved here whole.
     Closed,
-    /// It is gone.
+    /// The file was removed.
     Removed,
 }
 
-/// What a file has become.
+/// An object that was created or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Landed {
-    /// It is complete: an object was created.
+    /// The file at this path is complete.
     Created(PathBuf),
-    /// It is gone: an object was deleted.
+    /// The file at this path was removed.
     Deleted(PathBuf),
 }
 
-/// The files of which something is still to come.
+/// The files that have changed but not landed yet.
 #[derive(Debug)]
 pub struct Landing {
-    /// Whether the system tells when a writer closes a file.
+    /// Whether the system notifies when a writer closes a file.
     close_is_told: bool,
-    /// When a file has landed if nothing more happens to it; `None`: not before its writer closes it.
+    /// When a file lands if it does not change again; `None` if it lands only when its writer closes it.
     due: BTreeMap<PathBuf, Option<Instant>>,
 }
 
 impl Landing {
-    /// No file yet.
+    /// Creates an empty set. `close_is_told`: the system notifies when a writer closes a file.
     pub fn new(close_is_told: bool) -> Self {
         Self { close_is_told, due: BTreeMap::new() }
     }
 
-    /// Takes note of a change; returns what a file became by it.
+    /// Records a change. Returns the object that it created or deleted, if any.
     pub fn change(&mut self, path: &Path, change: Change, now: Instant) -> Option<Landed> {
         match change {
             Change::Found => {
@@ -65,34 +68,35 @@ impl Landing {
                 Some(Landed::Created(path.to_owned()))
             }
             Change::Removed => {
-                // A file that never was an object is not deleted as one.
+                // A file that never landed was never an object, so no object is deleted.
                 let unborn = self.due.remove(path).is_some();
                 (!unborn).then(|| Landed::Deleted(path.to_owned()))
             }
         }
     }
 
-    /// The files that have landed by now, because nothing more happened to them.
+    /// Returns the files that have landed by now because they did not change again.
     pub fn settled(&mut self, now: Instant) -> Vec<PathBuf> {
         let settled = self.due.extract_if(.., |_, due| due.is_some_and(|due| due <= now));
         settled.map(|(path, _)| path).collect()
     }
 
-    /// When [`settled`](Self::settled) will next have something.
+    /// Returns when [`settled`](Self::settled) has a file next.
     pub fn next_due(&self) -> Option<Instant> {
         self.due.values().flatten().min().copied()
     }
 }
 
-/// Whether a file that was found lying there is complete: nobody is known to write it, and it stayed the same for a while.
+/// Returns whether a file that was found is complete: no process is known to write it, and it has not changed for
+/// [`SETTLE`].
 pub fn is_complete(path: &Path, being_written: &HashSet<PathBuf>) -> bool {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    // What is gone or in the future will not become more complete by waiting.
+    // Waiting does not help for a file that is gone or was modified in the future.
     let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
     age.is_none_or(|age| age >= SETTLE) && !being_written.contains(path)
 }
 
-/// The files that processes of this user have open for writing, as far as the system tells: Linux does, by `/proc`.
+/// Returns the files that processes of this user have open for writing. Only Linux lists them, in `/proc`.
 pub fn files_being_written() -> HashSet<PathBuf> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let descriptors =
@@ -103,7 +107,8 @@ pub fn files_being_written() -> HashSet<PathBuf> {
         .collect()
 }
 
-/// Whether a descriptor, such as `/proc/1/fd/3`, is for writing: its flags are octal, the last digit the access mode.
+/// Returns whether a descriptor such as `/proc/1/fd/3` is open for writing. Its flags are octal; the last digit is the
+/// access mode.
 fn is_for_writing(descriptor: &Path) -> bool {
     let (Some(process), Some(number)) = (descriptor.parent().and_then(Path::parent), descriptor.file_name()) else {
         return false;

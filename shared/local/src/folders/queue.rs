@@ -1,4 +1,4 @@
-//! A folder that stands for a queue: each file in it is a message.
+//! A folder as a queue: each file in it is a message.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -15,37 +15,37 @@ use trigger_engine::ports::Depth;
 use crate::folders::bucket::{changed_at, event_id};
 use crate::folders::landing::{files_being_written, is_complete};
 
-/// How long a message is invisible after it was received, unless the config says otherwise.
+/// A received message is invisible for this long, unless the config sets `visibility_timeout`.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a message is received, unless the config says otherwise.
+/// A message is received at most this many times, unless the config sets `max_receive_count`.
 const MAX_RECEIVE_COUNT: u32 = 3;
-/// How many messages are received at once.
+/// One batch has at most this many messages.
 const BATCH: usize = 10;
-/// SQS's limit on a body.
+/// SQS rejects a message whose body has more bytes than this.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const BODY_BYTES_MAX: usize = 1 << 20;
-/// How large a file may be that holds a message with its attributes, its body written as JSON.
+/// A larger file, in bytes, is not read. A message file is larger than its body: it is JSON and holds the attributes.
 const FILE_BYTES_MAX: u64 = 8 << 20;
-/// What the names of files end in that hold a message with its attributes, as [`FolderQueue::send`] writes them.
+/// The ending of the names of files that [`FolderQueue::send`] writes: a message with its attributes.
 const MESSAGE_FILE: &str = ".message.json";
 
-/// A queue, and the folder that stands for it.
+/// A queue, and the folder that takes its place.
 #[derive(Debug)]
 pub struct FolderQueue {
     /// The queue.
     pub queue: Queue,
     /// The folder.
     pub folder: PathBuf,
-    /// Where messages go that were received too often.
+    /// The folder for messages that were received too often.
     pub dead_letter_folder: PathBuf,
     visibility_timeout: Duration,
     max_receive_count: u32,
     received: HashMap<PathBuf, Receipt>,
-    /// Files that cannot be messages; they are told once.
+    /// Files that cannot be messages; each is reported once.
     refused: HashSet<PathBuf>,
 }
 
-/// What is remembered of a message that was received.
+/// What the queue remembers of a received message.
 #[derive(Debug, Clone)]
 struct Receipt {
     count: u32,
@@ -56,7 +56,7 @@ struct Receipt {
 /// A message that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// Its file.
+    /// The message's file.
     pub path: PathBuf,
     /// The message.
     pub record: Record,
@@ -67,34 +67,34 @@ pub struct Received {
 pub struct Outgoing {
     /// The body.
     pub body: String,
-    /// The message group, of a FIFO queue.
+    /// The message group, in a FIFO queue.
     pub group: Option<String>,
     /// The sender's attributes.
     pub attributes: Vec<(String, String)>,
 }
 
-/// What a look into the folder finds.
+/// What one look into the folder found.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// The messages that are received: at most ten.
+    /// The messages that were received.
     pub received: Vec<Received>,
-    /// Messages that went to the dead-letter folder, by their files there.
+    /// The messages that went to the dead-letter folder: their files there.
     pub dead_lettered: Vec<PathBuf>,
     /// Files that cannot be messages, and why.
     pub refused: Vec<(PathBuf, String)>,
 }
 
 impl FolderQueue {
-    /// The queue as the config says; nothing is made on disk.
+    /// Creates the queue with the config's settings. Creates nothing on disk.
     pub fn new(queue: &Queue, local: Option<&Local>, project: &Path) -> Self {
         let settings = local.and_then(|local| local.queues.as_ref()?.get(&queue.name));
         let named = settings.and_then(|settings: &LocalQueue| settings.folder.as_ref());
         let folder =
             project.join(named.map_or_else(|| format!("queues/{}", queue.name), |folder| folder.value.clone()));
-        // Without a slash at its end.
+        // Removes a trailing slash.
         let folder: PathBuf = folder.components().collect();
         let mut dead_letter_folder = folder.clone().into_os_string();
-        dead_letter_folder.push("-dead-letter");
+        dead_letter_folder.push("-dead-letters");
         let timeout = settings.and_then(|settings| settings.visibility_timeout);
         let count = settings.and_then(|settings| settings.max_receive_count.as_ref().map(|count| count.value));
         Self {
@@ -127,7 +127,7 @@ impl FolderQueue {
             text["group"] = group.as_str().into();
         }
         fs::create_dir_all(&self.folder)?;
-        // Hidden until it is whole. Names are in the order of sending.
+        // The file is hidden until it is whole. Names sort in the order of sending.
         let name = format!("{nanoseconds:020}-{}{MESSAGE_FILE}", &message_id[..8]);
         let hidden = self.folder.join(format!(".{name}"));
         fs::write(&hidden, format!("{text:#}\n"))?;
@@ -135,11 +135,11 @@ impl FolderQueue {
         Ok(message_id)
     }
 
-    /// The files that lie in the folder as messages, in the order of their coming.
+    /// Returns the files in the folder that are messages, in the order in which they arrived.
     pub fn files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        // A link is no message: it may lead anywhere.
+        // A link is not a message: it may point anywhere.
         let entries = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
         let paths = entries.map(|entry| entry.path()).filter(|path| !hidden(path));
         let mut files: Vec<(Timestamp, PathBuf)> =
@@ -148,13 +148,13 @@ impl FolderQueue {
         files.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// Receives messages that are visible, as many as a batch has, and moves those that were received too often.
+    /// Receives a batch of visible messages; moves those that were received too often to the dead-letter folder.
     pub fn look(&mut self, now: Instant) -> Look {
         self.receive(BATCH, None, now)
     }
 
-    /// Receives at most `most` messages that are visible, which stay invisible for `visibility_timeout` or else the queue's own; and
-    /// moves those that were received too often.
+    /// Receives at most `most` visible messages; moves those that were received too often to the dead-letter folder. A
+    /// received message is invisible for `visibility_timeout`, or else for the queue's own timeout.
     pub fn receive(&mut self, most: usize, visibility_timeout: Option<Duration>, now: Instant) -> Look {
         let files = self.files();
         let there: HashSet<&PathBuf> = files.iter().collect();
@@ -169,7 +169,7 @@ impl FolderQueue {
             }
             let receipt = self.received.get(path).cloned();
             if let Some(receipt) = receipt.as_ref().filter(|receipt| receipt.visible_at > now) {
-                // A group waits for its first message.
+                // The rest of a group waits for the message in flight.
                 blocked.extend(receipt.group.clone());
                 continue;
             }
@@ -178,7 +178,11 @@ impl FolderQueue {
                     Ok(moved) => look.dead_lettered.push(moved),
                     Err(error) => {
                         let folder = self.dead_letter_folder.display();
-                        self.refuse(path, format!("it cannot be moved to {folder}: {error}"), &mut look);
+                        self.refuse(
+                            path,
+                            format!("it was received too often and cannot be moved to {folder}: {error}"),
+                            &mut look,
+                        );
                     }
                 }
                 continue;
@@ -204,20 +208,20 @@ impl FolderQueue {
         look
     }
 
-    /// The message of a receipt handle, if it was not received again since.
+    /// Returns the file of the message with this receipt handle, unless the message was received again since.
     pub fn received_by(&self, handle: &str) -> Option<PathBuf> {
         let named = self.received.iter().find(|(path, receipt)| receipt_handle(path, receipt.count) == handle);
         named.map(|(path, _)| path.clone())
     }
 
-    /// Lets a message that was received become visible after `timeout`.
+    /// Makes a received message visible again after `timeout`.
     pub fn change_visibility(&mut self, path: &Path, timeout: Duration, now: Instant) {
         if let Some(receipt) = self.received.get_mut(path) {
             receipt.visible_at = now + timeout;
         }
     }
 
-    /// How many messages can be received, and how many were and are not done with.
+    /// Returns how many messages can be received, and how many are in flight.
     pub fn depth(&self, now: Instant) -> Depth {
         let mut depth = Depth::default();
         for path in self.files().iter().filter(|path| !self.refused.contains(*path)) {
@@ -229,15 +233,15 @@ impl FolderQueue {
         depth
     }
 
-    /// Whether a message lies there that was never received.
+    /// Returns whether the folder has a message that was never received.
     pub fn has_unseen(&self) -> bool {
         self.files().iter().any(|path| !self.received.contains_key(path) && !self.refused.contains(path))
     }
 
-    /// Removes a message that is done with.
+    /// Deletes a message.
     ///
     /// # Errors
-    /// Its file cannot be removed.
+    /// The message's file cannot be removed.
     pub fn delete(&mut self, path: &Path) -> io::Result<()> {
         self.received.remove(path);
         fs::remove_file(path)
@@ -250,7 +254,7 @@ impl FolderQueue {
 
     fn dead_letter(&mut self, path: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dead_letter_folder)?;
-        // One of the same name may lie there.
+        // The dead-letter folder may already have a file of this name.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let names = std::iter::once(name.to_string()).chain((2..).map(|number| format!("{number}-{name}")));
         let mut free = names.map(|name| self.dead_letter_folder.join(name)).filter(|path| !path.exists());
@@ -280,7 +284,7 @@ impl FolderQueue {
             ("ApproximateReceiveCount".to_owned(), count.to_string()),
             ("SentTimestamp".to_owned(), sent.as_millisecond().to_string()),
         ];
-        // Files that are only put there are one group, in their order.
+        // Files that `send` did not write form one group, in the order in which they arrived.
         let group = field("group").or_else(|| self.queue.is_fifo().then(|| "files".to_owned()));
         attributes.extend(group.map(|group| ("MessageGroupId".to_owned(), group)));
         let pairs = file.as_ref().and_then(|file| file["message_attributes"].as_object());
@@ -300,16 +304,16 @@ impl FolderQueue {
     }
 }
 
-/// What a message is called after it was received so often.
+/// Returns the receipt handle of a message after it was received `count` times.
 pub fn receipt_handle(path: &Path, count: u32) -> String {
     format!("{}#{count}", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn too_large(size: u64) -> String {
-    format!("{size} bytes; SQS takes messages of at most {BODY_BYTES_MAX}")
+    format!("it has {size} bytes; SQS accepts at most {BODY_BYTES_MAX}")
 }
 
-/// Whether a file was written by [`FolderQueue::send`]: at once, and with the message's attributes.
+/// Returns whether [`FolderQueue::send`] wrote the file. Such a file appears whole and holds the message's attributes.
 fn is_message_file(path: &Path) -> bool {
     path.to_string_lossy().ends_with(MESSAGE_FILE)
 }

@@ -1,7 +1,7 @@
-//! What the buckets' folders do, by the system's own notifications.
+//! Changes in the buckets' folders, from the operating system's notifications.
 //!
-//! Notifications can miss something: what appears in a new folder before it is watched itself, and whatever the system drops
-//! when too much happens at once. Then the folder is looked through again, and what is not known yet is announced.
+//! Notifications can miss files: those that appear in a new folder before it is watched, and those that the system
+//! drops when too much happens at once. In both cases the folder is scanned again, and unknown files are announced.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,36 +17,36 @@ use tokio::time::sleep_until;
 use crate::folders::bucket::files_below;
 use crate::folders::landing::{Change, Landed, Landing, SETTLE};
 
-/// Whether notifications tell when a writer closes a file.
+/// Whether the system notifies when a writer closes a file.
 const CLOSE_IS_TOLD: bool = cfg!(target_os = "linux");
 
-/// Watches folders.
+/// A watch on folders.
 pub struct Watch {
     notifications: UnboundedReceiver<notify::Result<Event>>,
     landing: Landing,
     landed: Vec<Landed>,
     folders: Vec<PathBuf>,
-    /// The objects: the files that lay there before or were announced, each with the time of its last change.
+    /// The objects: the files that were there before or were announced, each with the time of its last change.
     known: BTreeMap<PathBuf, Changed>,
-    /// When the watch began: what did not change since is not announced.
+    /// When the watch began. A file that has not changed since is not announced.
     started: Changed,
-    /// Folders to look through again, and when.
+    /// Folders to scan again, and when.
     looks: Vec<(Instant, PathBuf)>,
     _watcher: RecommendedWatcher,
 }
 
-/// When a file changed last: seconds and nanoseconds.
+/// The time of a file's last change: seconds and nanoseconds.
 type Changed = (i64, i64);
 
 impl Watch {
-    /// Watches `folders` and everything below them from now on.
+    /// Starts to watch `folders` and everything below them.
     ///
     /// # Errors
-    /// The system refuses, as when its number of watches is used up.
+    /// The system refuses, for example because its limit of watches is reached.
     pub fn start<'a>(folders: impl IntoIterator<Item = &'a Path>) -> notify::Result<Self> {
         let (sender, notifications) = unbounded_channel();
         let mut watcher = notify::recommended_watcher(move |notification| {
-            // The receiver is gone only when the watch itself is.
+            // Sending fails only when the watch itself has been dropped.
             let _ = sender.send(notification);
         })?;
         let folders: Vec<PathBuf> = folders.into_iter().map(Path::to_owned).collect();
@@ -68,10 +68,10 @@ impl Watch {
         })
     }
 
-    /// Waits for the next file that lands or goes.
+    /// Waits for the next file that lands or is removed.
     ///
     /// # Errors
-    /// The system no longer notifies.
+    /// The system stopped sending notifications.
     pub async fn next(&mut self) -> notify::Result<Landed> {
         loop {
             if let Some(landed) = self.landed.pop() {
@@ -88,7 +88,7 @@ impl Watch {
             tokio::select! {
                 notification = self.notifications.recv() => match notification {
                     Some(notification) => self.note(&notification?),
-                    None => return Err(notify::Error::generic("the system no longer notifies of changes")),
+                    None => return Err(notify::Error::generic("the operating system no longer reports changes")),
                 },
                 () = wait => self.look(Instant::now()),
             }
@@ -119,12 +119,12 @@ impl Watch {
         self.landed.reverse();
     }
 
-    /// A path that is gone may have been a folder: then each of its files is.
+    /// Records that a path is gone. If it was a folder, each of its files is gone.
     fn removed(&mut self, path: &Path, now: Instant) {
         let below = self.known.range(path.to_owned()..).map(|(file, _)| file).take_while(|file| file.starts_with(path));
         let mut gone: Vec<PathBuf> = below.cloned().collect();
         if gone.is_empty() {
-            // Nothing that was announced; perhaps something that would have been.
+            // Nothing at this path was announced; a file there may have been about to land.
             self.landing.change(path, Change::Removed, now);
         }
         for file in gone.drain(..) {
@@ -132,7 +132,7 @@ impl Watch {
         }
     }
 
-    /// What is due: files that have settled, and folders to look through again.
+    /// Does what is due: takes the files that have settled and scans folders again.
     fn look(&mut self, now: Instant) {
         let settled = self.landing.settled(now);
         self.landed.extend(settled.into_iter().rev().map(Landed::Created));
@@ -153,7 +153,7 @@ fn changed(file: &Path) -> Option<Changed> {
     fs::metadata(file).ok().map(|metadata| (metadata.ctime(), metadata.ctime_nsec()))
 }
 
-/// A notification in our words. A folder that appears may hold files that appeared before it was watched: they are found.
+/// Converts a notification. A new folder may hold files that appeared before it was watched; they count as found.
 fn changes(event: &Event) -> Vec<(PathBuf, Change)> {
     let all = |change| event.paths.iter().flat_map(move |path| of_path(path, change)).collect();
     match event.kind {
@@ -171,7 +171,7 @@ fn changes(event: &Event) -> Vec<(PathBuf, Change)> {
     }
 }
 
-/// The change of a file, or of every file in a folder.
+/// Returns the change of a file, or of every file in a folder.
 fn of_path(path: &Path, change: Change) -> Vec<(PathBuf, Change)> {
     if path.is_dir() {
         let change = if change == Change::Written { Change::Found } else { change };

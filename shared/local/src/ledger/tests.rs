@@ -1,4 +1,4 @@
-//! The folder keeps S3's promises.
+//! The folder behaves as S3 does.
 
 use tempfile::tempdir;
 use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};

@@ -1,5 +1,5 @@
-//! What workers on this machine talk to: SQS's JSON protocol over the folders that stand for queues, and the ECS agent's endpoint
-//! for task protection. So a worker runs here with the very program that it runs with on AWS.
+//! The endpoint for workers on this machine: SQS's JSON protocol on the folders of queues, and the ECS agent's endpoint
+//! for task protection. With it, a worker runs the same program here as on AWS.
 //!
 //! Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
@@ -28,11 +28,11 @@ use crate::folders::bucket::ACCOUNT;
 use crate::folders::queue::{FolderQueue, Outgoing, receipt_handle};
 use crate::happening::Happening;
 
-/// How often a queue is looked into while somebody waits for a message.
+/// A queue is checked at this interval while a worker waits for a message.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// The longest wait for a message that SQS has.
+/// SQS waits at most this many seconds for a message.
 const WAIT_MAX: u64 = 20;
-/// How large a request may be.
+/// A larger request, in bytes, is read as empty.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
 /// The queues of workers, and which tasks are protected.
@@ -44,19 +44,19 @@ pub struct WorkerState {
     pub protected: HashSet<String>,
 }
 
-/// The endpoint. It answers as long as the runtime lives that it was started in.
+/// The endpoint. It answers as long as the runtime that it was started in.
 #[derive(Debug, Clone)]
 pub struct WorkerEndpoint {
-    /// Where it answers.
+    /// The endpoint's URL.
     pub url: String,
     state: Arc<Mutex<WorkerState>>,
 }
 
 impl WorkerEndpoint {
-    /// Answers on a free port of this machine.
+    /// Starts the endpoint on a free port of this machine.
     ///
     /// # Errors
-    /// There is none.
+    /// No port is free.
     pub async fn start(queues: Vec<FolderQueue>, happenings: Sender<Happening>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -75,7 +75,7 @@ impl WorkerEndpoint {
         Ok(Self { url, state })
     }
 
-    /// The queues, and which tasks are protected.
+    /// Locks the queues and the set of protected tasks.
     pub fn state(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +88,7 @@ struct Server {
     happenings: Sender<Happening>,
 }
 
-/// What is refused: SQS's code, and why.
+/// A refused request: SQS's error code, and the reason.
 struct Refusal(&'static str, String);
 
 impl Server {
@@ -149,13 +149,13 @@ impl Server {
                     "ApproximateNumberOfMessagesDelayed": "0",
                 } }))
             }
-            other => Err(Refusal("UnsupportedOperation", format!("`{other}` is not to be had on this machine"))),
+            other => Err(Refusal("UnsupportedOperation", format!("`dev` does not support the operation `{other}`"))),
         }
     }
 
     fn position(&self, name: &str) -> Result<usize, Refusal> {
         let position = self.state().queues.iter().position(|queue| queue.queue.name == name);
-        position.ok_or_else(|| Refusal("QueueDoesNotExist", format!("no worker is on a queue `{name}`")))
+        position.ok_or_else(|| Refusal("QueueDoesNotExist", format!("no worker has a queue `{name}`")))
     }
 
     async fn receive(&self, queue: usize, body: &Value) -> Value {
@@ -173,7 +173,7 @@ impl Server {
                 self.tell(Happening::DeadLettered { queue: name.clone(), file }).await;
             }
             for (path, reason) in look.refused {
-                self.tell(Happening::Refused { reason: format!("{} is no message: {reason}", path.display()) }).await;
+                self.tell(Happening::Refused { reason: format!("cannot receive {}: {reason}", path.display()) }).await;
             }
             let messages: Vec<Value> =
                 look.received.iter().map(|received| message(&received.record, &received.path)).collect();
@@ -190,7 +190,7 @@ impl Server {
     fn delete(&self, queue: usize, body: &Value) -> Result<(), Refusal> {
         let mut state = self.state();
         let queue = &mut state.queues[queue];
-        // As SQS has it, one that is gone is deleted.
+        // As in SQS, deleting a message that is gone succeeds.
         let Some(path) = queue.received_by(body["ReceiptHandle"].as_str().unwrap_or_default()) else { return Ok(()) };
         queue.delete(&path).map_err(|error| Refusal("InternalError", error.to_string()))
     }
@@ -219,7 +219,7 @@ impl Server {
     }
 
     async fn tell(&self, happening: Happening) {
-        // Nobody listens any more only when `dev` itself is ending.
+        // Sending fails only when `dev` itself is ending.
         let _ = self.happenings.send(happening).await;
     }
 }
@@ -245,7 +245,7 @@ fn message(record: &Record, path: &std::path::Path) -> Value {
     message
 }
 
-/// Does something for each entry of a batch.
+/// Runs an operation for each entry of a batch.
 fn batch(body: &Value, each: impl Fn(&Value) -> Result<(), Refusal>) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for entry in body["Entries"].as_array().into_iter().flatten() {

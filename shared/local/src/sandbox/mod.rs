@@ -1,7 +1,7 @@
-//! What runs a task's containers as processes.
+//! A task's containers as processes.
 //!
-//! - [`process`] - a container as a process; [`supervise`] - what keeps a process from outliving its task;
-//! - [`endpoint`] - SQS and the ECS agent, as workers talk to them.
+//! - [`process`] - a container as a process; [`supervise`] - keeps a process from outliving its task;
+//! - [`endpoint`] - SQS and the ECS agent for workers.
 
 pub mod endpoint;
 pub mod process;

@@ -1,4 +1,4 @@
-//! What of a task request runs on this machine: its containers as commands.
+//! A task request as commands of this machine, one for each container.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,51 +14,41 @@ use crate::folders::bucket::Bucket;
 pub struct ContainerProcess {
     /// The container's name.
     pub name: String,
-    /// The program and its words. No shell reads them.
+    /// The program and its arguments. No shell interprets them.
     pub command: Vec<String>,
-    /// The environment.
+    /// The environment variables.
     pub environment: BTreeMap<String, String>,
-    /// The folder it runs in.
+    /// The working directory.
     pub folder: PathBuf,
-    /// Whether the task ends when it ends.
+    /// Whether the task ends when this container ends.
     pub essential: bool,
-    /// The name of the Docker container, if it is one.
+    /// The name of the Docker container, if the container runs an image.
     pub container: Option<String>,
 }
 
-/// Why a task cannot run on this machine.
+/// The reason why a task cannot run on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CannotRun {
-    /// The config does not say how.
-    #[error("the config does not say how `{0}` runs here; add it under `local: task_definitions:`")]
+    #[error("no local containers are set for the task definition `{0}`; add it under `local: task_definitions:`")]
     UnknownTaskDefinition(String),
-    /// An override names a container that the task definition does not have.
     #[error("`{task_definition}` has no container `{container}` to override; its containers are {known}")]
-    UnknownContainer {
-        /// The task definition's family.
-        task_definition: String,
-        /// The name.
-        container: String,
-        /// The names there are.
-        known: String,
-    },
-    /// A container has neither a command nor an image.
-    #[error("the container `{0}` has no `entry_point`, `command` or `image` to run")]
+    UnknownContainer { task_definition: String, container: String, known: String },
+    #[error("the container `{0}` has nothing to run; give it an `entry_point`, a `command` or an `image`")]
     NothingToRun(String),
-    /// A container's image needs an engine.
     #[error(
-        "the container `{0}` is an image, and no Docker engine answers; give it an `entry_point` to run without one"
+        "the container `{0}` has an `image`, but no Docker engine answers; start one, or replace `image` with `command`"
     )]
     NoDockerEngine(String),
 }
 
-/// Variables that a process gets from `dev`'s own environment: what programs need to be found and to write, nothing more.
+/// A process inherits only these variables from `dev`: what programs need to be found and to write output.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER"];
 
-/// Variables by which a Docker client finds its engine.
+/// The variables by which a Docker client finds its engine.
 const OF_DOCKER: [&str; 5] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR"];
 
-/// What all containers share.
+/// What all containers of a project share.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
     /// The config's folder.
@@ -69,10 +59,11 @@ pub struct Surroundings<'a> {
     pub docker: bool,
 }
 
-/// The containers of one task of `request`, overrides applied. `task_id` tells the task's Docker containers apart.
+/// Returns the containers of one task of `request`, with overrides applied. `task_id` makes the names of the task's
+/// Docker containers unique.
 ///
 /// # Errors
-/// The task cannot run here; ECS would refuse most of these as well.
+/// The task cannot run on this machine. ECS would refuse most of these requests as well.
 pub fn containers(
     local: Option<&Local>,
     family: &str,
@@ -156,8 +147,8 @@ fn process(
     })
 }
 
-/// `docker run`, each bucket's folder at `/buckets/NAME`. Variables are passed by name, their values through the client's
-/// own environment, so that no list of processes shows them.
+/// Returns the `docker run` command, with each bucket's folder mounted at `/buckets/NAME`. Variables are passed by name
+/// and their values in the client's own environment, so no process list shows them.
 fn docker_run(
     name: &str,
     image: &str,

@@ -1,8 +1,8 @@
-//! What keeps a task's processes from outliving it.
+//! The supervisor, which keeps a task's processes from outliving the task.
 //!
-//! A container's process is not started by `dev` itself but by a supervisor: a small process of its own, whose standard
-//! input is a pipe from `dev`. When the pipe closes - because the task is to stop, or because `dev` is gone, however it
-//! ended - the supervisor ends the process and everything that it started.
+//! `dev` starts a container's process through a supervisor: a small process whose standard input is a pipe from `dev`.
+//! The pipe closes when the task must stop and when `dev` ends, however it ends. The supervisor then stops the process
+//! and everything that the process started.
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long a process has from SIGTERM to SIGKILL.
+/// A process that still runs this long after SIGTERM gets SIGKILL.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The exit code of a process that could not be started, as a shell has it.
+/// The exit code of a process that cannot be started, as in a shell.
 pub const CANNOT_START: u8 = 127;
 
 /// Runs `command` until it ends or standard input closes; returns its exit code, 128 + n for signal n.
 ///
-/// With `container`, the process is a client of a Docker engine, and the container of that name is removed at the end.
+/// With `container`, the process is a Docker client, and the container of that name is removed at the end.
 pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
     adopt_orphans();
     let Some((program, arguments)) = command.split_first() else { return CANNOT_START };
@@ -36,7 +36,7 @@ pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
         let remove =
             Command::new("docker").args(["rm", "--force", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if let Err(error) = remove {
-            eprintln!("the container {name} may still run: {error}");
+            eprintln!("cannot remove the container `{name}`, which may still be running: {error}");
         }
     }
     code
@@ -45,14 +45,14 @@ pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
 fn wait(mut child: Child) -> u8 {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     thread::spawn(move || {
-        // Whatever ends the pipe, an error included, ends the process.
+        // Any end of the pipe, an error included, stops the process.
         let _ = io::stdin().read_to_end(&mut Vec::new());
         signal(group, Signal::TERM);
         thread::sleep(STOP_TIMEOUT);
         signal(group, Signal::KILL);
     });
     let status = child.wait();
-    // What the process started and left behind belongs to the task as well.
+    // What the process started and left behind belongs to the task too.
     signal(group, Signal::KILL);
     end_orphans();
     status.map_or(CANNOT_START, exit_code)
@@ -60,19 +60,19 @@ fn wait(mut child: Child) -> u8 {
 
 fn signal(group: Option<Pid>, signal: Signal) {
     if let Some(group) = group {
-        // Fails only when nothing of the group is left.
+        // Fails only when no process of the group is left.
         let _ = kill_process_group(group, signal);
     }
 }
 
-/// Makes every process that the task starts end up as a child of ours when its own parent ends, whatever group or session
-/// it has moved to. Linux has this.
+/// Makes each process that the task starts a child of this one when its own parent ends, whatever group or session it
+/// has moved to. Only Linux supports this.
 fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Ends the children that were adopted, and those that their ends bring along.
+/// Kills the adopted children, and those that are adopted when they end.
 fn end_orphans() {
     #[cfg(target_os = "linux")]
     while let Some(orphan) = adopted() {
@@ -81,7 +81,7 @@ fn end_orphans() {
     }
 }
 
-/// A child of this process.
+/// Returns a child of this process.
 #[cfg(target_os = "linux")]
 fn adopted() -> Option<Pid> {
     let own = std::process::id().to_string();
@@ -89,7 +89,7 @@ fn adopted() -> Option<Pid> {
     let mut ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
     let child = ids.find(|id| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        // After the name in parentheses come state and parent.
+        // The name in parentheses is followed by the state and the parent's id.
         stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
     });
     child.and_then(Pid::from_raw)

@@ -1,5 +1,8 @@
-//! CDK's `QueueProcessingFargateService` as it comes: step scaling on visible messages over five minutes, and target tracking on
-//! 50 % CPU. Source: <https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecs_patterns.QueueProcessingFargateService.html>
+//! CDK's `QueueProcessingFargateService` with its defaults: step scaling on visible messages over five minutes, and
+//! target tracking on 50 % CPU.
+//!
+//! Source:
+//! <https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecs_patterns.QueueProcessingFargateService.html>
 
 use std::collections::VecDeque;
 
@@ -12,7 +15,7 @@ const CPU_TARGET: f64 = 0.5;
 const CPU_OUT_POINTS: usize = 3;
 const CPU_IN_POINTS: usize = 15;
 
-/// Steps on depth, and target tracking on CPU.
+/// A scaler with step scaling on depth and target tracking on CPU.
 #[derive(Debug, Clone)]
 pub struct Cdk {
     setting: PeerSetting,
@@ -22,7 +25,7 @@ pub struct Cdk {
 }
 
 impl Cdk {
-    /// As it comes.
+    /// Creates the scaler with CDK's defaults.
     pub fn new(setting: PeerSetting) -> Self {
         Self { setting, visible: Vec::new(), cpu: VecDeque::new(), last: f64::NEG_INFINITY }
     }
@@ -68,7 +71,7 @@ impl Scaler for Cdk {
         if view.now - self.last < COOLDOWN {
             return Order::Hold;
         }
-        // Of several policies the one that wants most is followed.
+        // Application Auto Scaling follows the policy that wants the most tasks.
         let Some(wanted) = by_steps.into_iter().chain(self.by_cpu(view.desired)).max() else { return Order::Hold };
         let count = self.setting.clamp(wanted as f64, 1);
         if count == view.desired {

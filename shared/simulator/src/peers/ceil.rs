@@ -1,16 +1,16 @@
-//! The plain rule: at every look as many workers as messages divided by the backlog per task.
+//! The plain rule: at every look, the number of workers is the messages divided by the backlog per task.
 
 use super::PeerSetting;
 use crate::scaler::{Order, Scaler, View};
 
-/// As many workers as there are messages for.
+/// A scaler with the plain rule.
 #[derive(Debug, Clone)]
 pub struct Ceil {
     setting: PeerSetting,
 }
 
 impl Ceil {
-    /// With these settings.
+    /// Creates the scaler with these settings.
     pub fn new(setting: PeerSetting) -> Self {
         Self { setting }
     }

@@ -1,7 +1,9 @@
 //! AWS Copilot's worker service: target tracking on the backlog per task.
 //!
-//! Its Lambda puts `ceil(visible / max(1, running))` once a minute; Application Auto Scaling's alarms take 3 minutes above the
-//! target and 15 below 0.9 of it. Sources: <https://aws.github.io/copilot-cli/docs/manifest/worker-service/>,
+//! Copilot's Lambda function puts the metric `ceil(visible / max(1, running))` once a minute. Application Auto
+//! Scaling's alarms need 3 minutes above the target to scale out, and 15 minutes below 0.9 of it to scale in.
+//!
+//! Sources: <https://aws.github.io/copilot-cli/docs/manifest/worker-service/>,
 //! <https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html>
 
 use std::collections::VecDeque;
@@ -15,25 +17,26 @@ const IN_BELOW: f64 = 0.9;
 const OUT_COOLDOWN: f64 = 60.0;
 const IN_COOLDOWN: f64 = 120.0;
 
-/// Target tracking on the backlog per task.
+/// A scaler with target tracking on the backlog per task.
 #[derive(Debug, Clone)]
 pub struct Copilot {
     setting: PeerSetting,
-    /// Whether tasks that start are counted and no point comes late, so that the count is not multiplied again and again.
+    /// Whether the metric counts starting tasks and is never late. Otherwise the scaler multiplies the count several
+    /// times over.
     ideal: bool,
     points: VecDeque<f64>,
-    /// The point that is not shown yet.
+    /// The point that CloudWatch does not show yet.
     unseen: Option<f64>,
     last: f64,
 }
 
 impl Copilot {
-    /// As it is.
+    /// Creates the scaler as Copilot deploys it.
     pub fn new(setting: PeerSetting) -> Self {
         Self { setting, ideal: false, points: VecDeque::new(), unseen: None, last: f64::NEG_INFINITY }
     }
 
-    /// At its best: with a metric that counts tasks which start, and is there at once.
+    /// Creates an ideal variant, whose metric counts starting tasks and is available at once.
     pub fn ideal(setting: PeerSetting) -> Self {
         Self { ideal: true, ..Self::new(setting) }
     }
@@ -44,7 +47,7 @@ impl Scaler for Copilot {
         60.0
     }
 
-    // With none, a single message would not reach the target, and never start one.
+    // From zero tasks, a single message would not reach the target and would never start one.
     fn initial(&self) -> u32 {
         self.setting.min.max(1)
     }
@@ -52,7 +55,7 @@ impl Scaler for Copilot {
     fn look(&mut self, view: &View) -> Order {
         let tasks = if self.ideal { view.desired } else { view.running };
         let metric = (view.visible as f64 / f64::from(tasks.max(1))).ceil();
-        // CloudWatch shows a minute's point when the next is over.
+        // CloudWatch shows a minute's point when the next minute is over.
         let shown = if self.ideal { metric } else { self.unseen.replace(metric).unwrap_or(metric) };
         self.points.push_back(shown);
         let metric = shown;

@@ -1,4 +1,4 @@
-//! KEDA's ScaledObject on an SQS queue, with Kubernetes' horizontal pod autoscaler as it comes.
+//! KEDA's ScaledObject on an SQS queue, with the defaults of Kubernetes' horizontal pod autoscaler.
 //!
 //! Sources: <https://keda.sh/docs/latest/scalers/aws-sqs/>,
 //! <https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/>
@@ -14,7 +14,7 @@ const PODS_MAX: u32 = 4;
 const STABILIZATION: f64 = 300.0;
 const COOLDOWN: f64 = 300.0;
 
-/// Messages per pod.
+/// A scaler that keeps a number of messages per pod.
 #[derive(Debug, Clone)]
 pub struct Keda {
     setting: PeerSetting,
@@ -24,7 +24,7 @@ pub struct Keda {
 }
 
 impl Keda {
-    /// As it comes.
+    /// Creates the scaler with KEDA's defaults.
     pub fn new(setting: PeerSetting) -> Self {
         Self { setting, looks: 0, recommended: VecDeque::new(), last_active: f64::NEG_INFINITY }
     }
@@ -46,7 +46,7 @@ impl Scaler for Keda {
             self.last_active = view.now;
         }
         if view.desired == 0 {
-            // From zero KEDA itself scales, which looks every 30 seconds.
+            // KEDA itself scales from zero, and looks only every 30 seconds.
             return if messages > 0 && self.looks.is_multiple_of(2) { Order::Desired(1) } else { Order::Hold };
         }
         if messages == 0 && view.now - self.last_active >= COOLDOWN && self.setting.min == 0 {

@@ -1,4 +1,4 @@
-//! What others scale by, modelled after their documents and sources.
+//! The policies of other scalers, modeled on their documentation and source code.
 
 mod cdk;
 mod ceil;
@@ -10,23 +10,23 @@ pub use ceil::Ceil;
 pub use copilot::Copilot;
 pub use keda::Keda;
 
-/// What a peer is set to.
+/// The settings of a peer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeerSetting {
-    /// The least workers.
+    /// The minimum number of workers.
     pub min: u32,
-    /// The most workers.
+    /// The maximum number of workers.
     pub max: u32,
-    /// How long messages may wait: seconds.
+    /// How long messages may wait, in seconds.
     pub acceptable_latency: f64,
-    /// How long a worker works on a message: seconds.
+    /// How long a worker takes to handle a message, in seconds.
     pub msg_processing_time: f64,
-    /// How many messages it works on at once.
+    /// How many messages a worker handles at once.
     pub concurrency: u32,
 }
 
 impl PeerSetting {
-    /// How many messages may wait for each worker.
+    /// Returns how many messages may wait for each worker.
     fn backlog_per_task(&self) -> f64 {
         (self.acceptable_latency / self.msg_processing_time * f64::from(self.concurrency)).max(1.0)
     }

@@ -1,4 +1,4 @@
-//! Manifests and what becomes of them. One door: [`check`].
+//! Tests of the conversion of manifests; all but the last go through [`check`].
 
 use expect_test::{Expect, expect};
 use trigger_core::routing::RoutingConfig;
@@ -6,7 +6,8 @@ use trigger_core::text::{Source, json, yaml};
 
 use super::{Names, import, schedule};
 
-/// Imports a manifest for the environment `prod`, shows the config and the notes' keys, and holds the config to be valid.
+/// Imports a manifest for the environment `prod`, compares the config and the keys of the notes, and checks that the config
+/// is valid.
 fn check(manifest: &str, expect: &Expect) {
     let node = yaml::parse(manifest).0.expect("is YAML");
     let manifest = serde_json::from_str(&json::write(&node)).expect("is JSON");
@@ -202,7 +203,7 @@ fn other_services_have_no_counterpart() {
     check(
         "{ name: w, type: Load Balanced Web Service }",
         &expect![[r#"
-        error: its type is `Load Balanced Web Service`: only a `Scheduled Job` or a `Worker Service` has a counterpart
+        error: the manifest's type is `Load Balanced Web Service`; only a `Scheduled Job` or a `Worker Service` can be converted
     "#]],
     );
     check(
@@ -244,7 +245,7 @@ fn schedules_become_eventbridges() {
         @yearly -> cron(0 0 1 1 ? *)
         @every 1h30m -> rate(90 minutes)
         @every 1m -> rate(1 minute)
-        @every 90s: `@every 90s` is no whole number of minutes
+        @every 90s: `@every 90s` is not a whole number of minutes; write for example `@every 5m`
         rate(1 hour) -> rate(1 hour)
         cron(0 3 * * ? *) -> cron(0 3 * * ? *)
         */15 * * * * -> cron(*/15 * * * ? *)
@@ -253,8 +254,8 @@ fn schedules_become_eventbridges() {
         0 9 * * SUN,3 -> cron(0 9 ? * SUN,4 *)
         0 9 1,15 * * -> cron(0 9 1,15 * ? *)
         0 9 */2 * * -> cron(0 9 */2 * ? *)
-        0 9 1 * 1: `0 9 1 * 1` says both day of month and day of week: EventBridge knows one of them
-        0 9 * * 7: 7 is no day of the week: 0 is Sunday, 6 Saturday
-        0 9 * *: `on.schedule` is `0 9 * *`, which is no schedule: five fields, `@daily`, `@every 1h`, `rate(...)` or `cron(...)`
+        0 9 1 * 1: `0 9 1 * 1` sets both day of month and day of week, but EventBridge accepts only one; write `*` for the other
+        0 9 * * 7: `7` is not a day of the week; write 0 for Sunday to 6 for Saturday
+        0 9 * *: `0 9 * *` is not a valid `on.schedule`; write five cron fields, or for example `@daily`, `@every 1h` or `rate(1 hour)`
     "#]].assert_eq(&texts.map(line).concat());
 }

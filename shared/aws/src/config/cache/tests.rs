@@ -1,4 +1,4 @@
-//! Which version of a config is in force. One door: [`check`].
+//! Which version of a config is in force. Most tests use [`check`].
 
 use std::fs;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use expect_test::{Expect, expect};
 use super::ConfigCache;
 use crate::config::ConfigSource;
 
-/// A client that nothing may be asked through.
+/// A client that no test may call.
 fn no_s3() -> Client {
     let config = Config::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
     Client::from_conf(config.http_client(crate::clients::https()).endpoint_url("http://127.0.0.1:9").build())
@@ -23,7 +23,7 @@ fn config(route: &str) -> String {
     )
 }
 
-/// The routes in force after the cache has looked after its config once more.
+/// Lets the cache check its config once more; returns the routes in force.
 async fn look(cache: &Arc<ConfigCache>) -> String {
     let _ = cache.current();
     while cache.state().looking.is_some() {
@@ -32,7 +32,7 @@ async fn look(cache: &Arc<ConfigCache>) -> String {
     cache.state().in_force.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes versions of a config and of what it includes, one after the other; shows the routes in force after each.
+/// Writes versions of a config and its included files, one after the other; compares the routes in force after each.
 async fn check(versions: &[&[(&str, &str)]], expected: Expect) {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |files: &[(&str, &str)]| {

@@ -2,12 +2,14 @@
 
 use expect_test::{Expect, expect};
 
-use super::{Firing, SCHEDULER_INPUT};
+use super::SCHEDULER_INPUT;
+use crate::event::{Delivery, Door};
 use crate::fixtures::event;
 
 fn check(text: &str, expected: Expect) {
-    let shown = match Firing::decode(text) {
-        Ok(event) => format!("{}\n{}\n{}", event.text, event.id(), event.identity()),
+    let shown = match Delivery::open(Door::Schedule, text).content {
+        Ok(Delivery::Event(event)) => format!("{}\n{}\n{}", event.text, event.id(), event.identity()),
+        Ok(other) => format!("not an event: {other:?}"),
         Err(error) => format!("error: {error}"),
     };
     expected.assert_eq(&shown);
@@ -34,7 +36,8 @@ fn two_deliveries_of_a_firing_are_one_event() {
         nightly/2022-03-22T18:59:43Z
         schedule/arn:aws:scheduler:us-east-1:111122223333:schedule/ecs-trigger/nightly/2022-03-22T18:59:43Z"#]],
     );
-    assert_eq!(Firing::decode(&filled_in("1")), Firing::decode(&filled_in("2")));
+    let firing = |attempt| Delivery::open(Door::Schedule, &filled_in(attempt)).content;
+    assert_eq!(firing("1"), firing("2"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
-use super::{Decoded, Message, Queue, Record};
-use crate::event::Delivery;
+use super::{Decoded, Queue, Record};
+use crate::event::{Delivery, Door};
 use crate::fixtures::{OBJECT_CREATED, event};
 use crate::text::json;
 
@@ -22,9 +22,10 @@ fn record(body: &str) -> Record {
 
 /// Decodes a body; shows each event's text, id and identity, or the error.
 fn check(body: &str, expected: Expect) {
-    let shown = match Message::decode(&record(body)) {
+    let shown = match record(body).open().content {
         Err(error) => format!("error: {error}"),
         Ok(Decoded::TestEvent) => "test event".to_owned(),
+        Ok(Decoded::Redrive(launch)) => format!("the dead letter of {launch}"),
         Ok(Decoded::Events(events)) => {
             events.iter().map(|event| format!("{}\n  {}\n  {}\n", event.text, event.id(), event.identity())).collect()
         }
@@ -105,7 +106,7 @@ fn what_begins_with_a_brace_must_be_json() {
     );
     let nested = |levels| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     check(&nested(505), expect!["error: the event's `body` is nested deeper than 504 levels"]);
-    assert!(Message::decode(&record(&nested(504))).is_ok());
+    assert!(record(&nested(504)).open().content.is_ok());
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn what_begins_with_a_bracket_is_json_or_text() {
           message/jobs/m-1
     "#]],
     );
-    assert!(Message::decode(&record(&"[".repeat(1 << 20))).is_ok());
+    assert!(record(&"[".repeat(1 << 20)).open().content.is_ok());
 }
 
 fn s3_record(name: &str, key: &str, more: &str) -> String {
@@ -303,8 +304,11 @@ fn queues_have_names_arns_and_urls() {
 
 /// Decodes what Lambda delivers; shows the records, or the error.
 fn batch(text: &str, expected: Expect) {
-    let shown = match Delivery::batch(text) {
-        Ok(records) => records.iter().map(|record| format!("{record:?} group {:?}\n", record.group())).collect(),
+    let shown = match Delivery::open(Door::Queue, text).content {
+        Ok(Delivery::Batch(records)) => {
+            records.iter().map(|record| format!("{record:?} group {:?}\n", record.group())).collect()
+        }
+        Ok(other) => format!("not a batch: {other:?}"),
         Err(error) => format!("error: {error}"),
     };
     expected.assert_eq(&shown);
@@ -351,12 +355,12 @@ fn what_is_no_batch_is_an_error_that_names_the_place() {
 proptest! {
     #[test]
     fn no_body_makes_the_decoder_panic(body in "[\\{\\[\"]?\\PC{0,60}") {
-        let _ = Message::decode(&record(&body));
+        let _ = record(&body).open().content;
     }
 
     #[test]
     fn a_text_is_the_same_text_in_the_event(body in "[a-zé0-9]\\PC{0,60}") {
-        let Ok(Decoded::Events(events)) = Message::decode(&record(&body)) else { panic!("a text is always decoded") };
+        let Ok(Decoded::Events(events)) = record(&body).open().content else { panic!("a text is always decoded") };
         prop_assert_eq!(events[0].node.get("body").and_then(|node| node.as_str()), Some(body.as_str()));
         prop_assert_eq!(&json::parse(&events[0].text).expect("is JSON").get("body").and_then(|node| node.as_str().map(str::to_owned)), &Some(body));
     }

@@ -1,10 +1,10 @@
-//! What a stopped task came to. One door: [`check`].
+//! How a task ended. Tests of single tasks use [`check`].
 
 use super::{Fate, StopReason};
 use crate::ecs::{ContainerExit, StoppedTask};
 use crate::launch::RetryOn;
 
-/// A task of the containers `app` and `sidecar`, of which `app` is judged.
+/// Checks the fate of a task with the containers `app` and `sidecar`, of which `app` decides.
 #[track_caller]
 fn check(stop_code: &str, exit_codes: [Option<i32>; 2], stop: Option<StopReason>, expected: Fate) {
     let exit =

@@ -1,4 +1,4 @@
-//! The steps of a launch. One door: [`Story`]. (What happens under crashes and duplicates is the simulation's.)
+//! The steps of a launch. All tests use [`Story`]; the simulation covers crashes and duplicates.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,7 +17,7 @@ struct Story {
 }
 
 impl Story {
-    /// The launch of a task with these settings by a route with these.
+    /// Plans a launch: `task` and `route` are further settings of its task and its route.
     fn of(task: &str, route: &str) -> Self {
         let config = format!(
             "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: t, {task} }} }}\nroutes: [{{ name: r, on: {{ event_pattern: {{ source: [app] }} }}, run: t, {route} }}]\n"
@@ -30,7 +30,7 @@ impl Story {
         Self { protocol: Protocol::begin(planned.record(&event, None, None, now)), now }
     }
 
-    /// The next step, after every write.
+    /// Returns the next step after all writes.
     fn next(&mut self) -> String {
         loop {
             match self.protocol.next(self.now) {
@@ -49,7 +49,7 @@ impl Story {
         }
     }
 
-    /// Which attempt has this token.
+    /// Names the attempt that has this token.
     fn number(&self, token: &str) -> String {
         let attempts = &self.protocol.record().attempts;
         let number = attempts.iter().position(|attempt| attempt.client_token == token);
@@ -98,7 +98,7 @@ fn a_task_is_started_runs_and_is_done() {
     assert_eq!(story.replied(1, 0), "wait PT20M");
     assert_eq!(story.stopped("arn:0", EXITED, 0), "Done");
     assert_eq!(story.outcome(), Some(Outcome::Succeeded));
-    assert_eq!(story.stopped("arn:0", EXITED, 1), "Done", "what has ended stays so");
+    assert_eq!(story.stopped("arn:0", EXITED, 1), "Done", "an ended launch does not change");
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn only_what_is_missing_is_asked_for_again_on_the_next_rung() {
     let mut story = Story::of(ladder, "");
     assert_eq!(story.next(), "RunTask x5 as attempt 0");
     assert_eq!(story.replied(3, 2), "RunTask x2 as attempt 1");
-    assert_eq!(story.replied(1, 1), "wait PT1M", "after the last rung it waits");
+    assert_eq!(story.replied(1, 1), "wait PT1M", "it waits after the last rung");
     assert_eq!(story.pass(1), "RunTask x1 as attempt 2");
-    assert_eq!(story.protocol.record().attempts[2].rung, 0, "and begins anew");
+    assert_eq!(story.protocol.record().attempts[2].rung, 0, "it starts over with the first rung");
     assert_eq!(story.replied(1, 0), "wait PT20M");
 }
 
@@ -120,7 +120,7 @@ fn capacity_is_waited_for_a_day() {
     for _ in 0..200 {
         let step = story.replied(0, 1);
         if step.starts_with("dead letter") {
-            assert!(step.starts_with("dead letter: there was no capacity since 2026-01-01T00:00:00Z"), "{step}");
+            assert!(step.starts_with("dead letter: ECS has had no capacity since 2026-01-01T00:00:00Z"), "{step}");
             assert!(story.now >= "2026-01-02T00:00:00Z".parse().expect("is a time"));
             return;
         }
@@ -137,7 +137,7 @@ fn a_token_in_doubt_is_not_used_when_ecs_may_have_forgotten_it() {
     assert_eq!(story.hear(nothing()), "wait PT1S");
     assert_eq!(story.pass(30), "RunTask x1 as attempt 0");
     assert_eq!(story.hear(nothing()), "wait PT2S");
-    assert_eq!(story.pass(11), "wait PT4M", "what the last call started must have got about");
+    assert_eq!(story.pass(11), "wait PT4M", "ECS must list what the last call started");
     assert!(story.pass(4).starts_with("FindTasks"));
     let found = Answer::Found { attempt: 0, task_arns: vec!["arn:0".to_owned()] };
     assert_eq!(story.hear(found), "wait PT20M");
@@ -149,7 +149,7 @@ fn what_stays_in_doubt_is_dead_lettered() {
     story.next();
     story.pass(45);
     let step = story.hear(Answer::Found { attempt: 0, task_arns: Vec::new() });
-    assert!(step.starts_with("dead letter: nobody knows whether the tasks of attempt 0"), "{step}");
+    assert!(step.starts_with("dead letter: it is unknown whether attempt 0"), "{step}");
     assert_eq!(story.hear(Answer::DeadLettered), "Done");
 }
 
@@ -230,9 +230,9 @@ fn a_task_that_ecs_knows_no_more_is_never_started_again() {
     story.now += SignedDuration::from_mins(5);
     let missing =
         || Answer::Seen(vec![SeenTask { arn: "arn:0".to_owned(), attempt: None, status: TaskStatus::Missing }]);
-    assert_eq!(story.hear(missing()), "wait PT20M", "at first it may only not have got about");
+    assert_eq!(story.hear(missing()), "wait PT20M", "ECS may not list it yet");
     story.now += SignedDuration::from_mins(60);
-    assert!(story.hear(missing()).starts_with("dead letter: the task arn:0: ECS knows it no more"));
+    assert!(story.hear(missing()).starts_with("dead letter: the task arn:0: ECS no longer knows the task"));
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn a_dead_letter_that_is_sent_again_has_a_day_for_capacity_and_all_its_retries()
     again.now += SignedDuration::from_hours(48);
     again.protocol.reopen();
     assert_eq!(again.next(), "RunTask x1 as attempt 2");
-    assert_eq!(again.replied(0, 1), "wait PT1M", "capacity is waited for anew");
+    assert_eq!(again.replied(0, 1), "wait PT1M", "the wait for capacity starts over");
     assert_eq!(again.pass(1), "RunTask x1 as attempt 3");
     again.replied(1, 0);
-    assert_eq!(again.stopped("arn:2", EXITED, 1), "wait PT1M", "and retried anew");
+    assert_eq!(again.stopped("arn:2", EXITED, 1), "wait PT1M", "the retries start over");
 }

@@ -1,8 +1,8 @@
-//! What a reply means. One door: [`check`].
+//! What a reply means. All tests use [`check`].
 
 use super::{Failure, Reply, Verdict};
 
-/// A reply with this many tasks, and failures of these reasons.
+/// Returns a reply with `count` tasks and these failures.
 fn tasks(count: usize, failures: &[&str]) -> Reply {
     let failure = |reason: &&str| Failure { arn: None, reason: (*reason).to_owned(), detail: None };
     Reply::Tasks {
@@ -29,7 +29,7 @@ fn all_tasks_are_launched_and_fewer_are_asked_for_again_on_the_next_rung() {
     check(&tasks(2, &[]), &Verdict::Launched);
     check(&tasks(1, &["RESOURCE:MEMORY"]), &Verdict::NextRung);
     check(&tasks(1, &[]), &Verdict::NextRung);
-    // A reply that says nothing at all proves nothing.
+    // An empty reply proves nothing.
     check(&tasks(0, &[]), &IN_DOUBT);
 }
 
@@ -81,7 +81,7 @@ fn errors_by_their_names_and_what_they_say() {
         ("ThrottlingException", "Rate exceeded", SLOWER),
         ("RequestLimitExceeded", "m", SLOWER),
         ("InvalidParameterException", "Override for container named throttler is not a container", Verdict::Permanent),
-        // As Amazon EC2's own limits reach us.
+        // Amazon EC2's throttling, as ECS passes it on.
         ("InvalidParameterException", "... Rate exceeded (Service: AmazonEC2; ErrorCode: Throttling)", SLOWER),
         ("ClientException", "You've reached the limit on the number of tasks you can run concurrently", FULL),
         ("ClientException", "The cluster has too many tasks in PROVISIONING", FULL),

@@ -1,4 +1,4 @@
-//! Who may run at once. One door: [`Line`].
+//! Which launches may run at once. All tests use [`Line`].
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn key(name: &str) -> LaunchKey {
     LaunchKey { route: "r".to_owned(), date: "2026-01-01".to_owned(), id: name.to_owned() }
 }
 
-/// Slots, and a limit.
+/// Slots with their limit.
 struct Line {
     slots: Slots,
     concurrency: Concurrency,
@@ -39,7 +39,7 @@ fn waiting(stop: &[&str]) -> Taken {
 fn who_comes_when_all_are_taken_is_skipped() {
     let mut line = Line::of(2, WhenFull::Skip);
     assert_eq!([line.take("a", 1), line.take("b", 1), line.take("c", 1)], [Taken::Held, Taken::Held, Taken::Full]);
-    assert_eq!(line.take("a", 1), Taken::Held, "asked again, it keeps what it has");
+    assert_eq!(line.take("a", 1), Taken::Held, "a holder that asks again keeps its slots");
     line.release("a");
     assert_eq!(line.take("d", 1), Taken::Held);
 }
@@ -48,7 +48,7 @@ fn who_comes_when_all_are_taken_is_skipped() {
 fn who_stands_in_line_comes_in_the_order_of_arrival_and_nobody_overtakes() {
     let mut line = Line::of(3, WhenFull::Queue);
     assert_eq!([line.take("a", 3), line.take("b", 2), line.take("c", 1)], [Taken::Held, waiting(&[]), waiting(&[])]);
-    assert_eq!(line.take("b", 2), waiting(&[]), "asked again, it keeps its place");
+    assert_eq!(line.take("b", 2), waiting(&[]), "a waiter that asks again keeps its place");
     assert_eq!(line.release("a"), ["b", "c"]);
     assert_eq!(line.take("d", 1), waiting(&[]));
     assert_eq!(line.release("c"), ["d"]);
@@ -66,7 +66,7 @@ fn a_later_one_replaces_the_oldest_and_those_that_still_wait() {
 }
 
 proptest! {
-    /// Whatever is taken and given back in whatever order, no more run than may, and nobody is forgotten.
+    /// In any order of taking and releasing, never more than `max` slots are taken, and no launch is left behind.
     #[test]
     fn never_more_than_max(
         steps in prop::collection::vec((0..8_usize, any::<bool>(), 1..=3_u32), 1..60),

@@ -1,4 +1,4 @@
-//! Why a pattern matches, or how near it comes. One door: [`check`].
+//! Explanations of matches and near misses. All tests go through [`check`].
 
 use expect_test::{Expect, expect};
 
@@ -142,7 +142,7 @@ fn what_is_wanted_is_shown_as_the_pattern_has_it() {
         {"anything-but":{"suffix":["b"]}}
         {"exists":false}"#]]
     .assert_eq(&shown.join("\n"));
-    // What is shown is a pattern itself, and means the same.
+    // The text shown is itself a pattern with the same meaning.
     let again = Pattern::parse(&json::parse(&format!(r#"{{"a":[{}]}}"#, shown.join(","))).expect("is JSON"));
     let again = again.expect("is a pattern");
     assert_eq!(again.alternatives[0].fields[0].operators, parsed.alternatives[0].fields[0].operators);

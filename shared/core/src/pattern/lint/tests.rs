@@ -1,4 +1,4 @@
-//! What is odd about patterns. Two doors: [`check`], and [`overlap`].
+//! Warnings about patterns. All tests go through [`check`] or [`overlap`].
 
 use expect_test::{Expect, expect};
 
@@ -27,14 +27,14 @@ fn an_unknown_top_level_field_is_probably_misspelled() {
     check(
         r#"{"deatil":{"a":[1]}}"#,
         expect![
-            "p:1:2: warning: no event has a field `deatil`; did you mean `detail`? (an event's own fields stand below `detail`)"
+            "p:1:2: warning: no event has a field `deatil`; did you mean `detail`? (put the event's own fields below `detail`)"
         ],
     );
     check(
         r#"{"$or":[{"soruce":["x"]},{"bucket":["y"]}]}"#,
         expect![[r#"
-        p:1:10: warning: no event has a field `soruce`; did you mean `source`? (an event's own fields stand below `detail`)
-        p:1:27: warning: no event has a field `bucket` (an event's own fields stand below `detail`)"#]],
+        p:1:10: warning: no event has a field `soruce`; did you mean `source`? (put the event's own fields below `detail`)
+        p:1:27: warning: no event has a field `bucket` (put the event's own fields below `detail`)"#]],
     );
 }
 
@@ -43,19 +43,19 @@ fn a_path_given_twice_counts_once() {
     check(
         r#"{"source":["a"],"source":["b"]}"#,
         expect![
-            "p:1:17: warning: `source` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"
+            "p:1:17: warning: `source` appears twice in this pattern, and only the last one counts (remove one, or merge both lists into one, of which any value matches)"
         ],
     );
     check(
         r#"{"detail":{"a":{"b":["x"]},"a.b":["y"]}}"#,
         expect![
-            "p:1:28: warning: `detail.a.b` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"
+            "p:1:28: warning: `detail.a.b` appears twice in this pattern, and only the last one counts (remove one, or merge both lists into one, of which any value matches)"
         ],
     );
     check(
         r#"{"detail":{"$or":[{"a":["x"]},{"b":["y"]}],"a":["z"]}}"#,
         expect![
-            "p:1:44: warning: `detail.a` stands twice in this pattern, and only the last counts (put both lists into one (that means or), or remove one)"
+            "p:1:44: warning: `detail.a` appears twice in this pattern, and only the last one counts (remove one, or merge both lists into one, of which any value matches)"
         ],
     );
 }
@@ -65,7 +65,7 @@ fn prefix_beside_suffix_means_or() {
     check(
         r#"{"detail":{"key":[{"prefix":"in/"},{"suffix":".csv"}]}}"#,
         expect![[
-            r#"p:1:12: warning: prefix or suffix: a value of `detail.key` matches if either fits (to ask for both, write one wildcard, as in {"wildcard": "prefix*suffix"}, or in short form `key: { prefix: ..., suffix: ... }`)"#
+            r#"p:1:12: warning: a value of `detail.key` matches if either the prefix or the suffix fits (to require both, write one wildcard, as in {"wildcard": "prefix*suffix"}, or in short form `key: { prefix: ..., suffix: ... }`)"#
         ]],
     );
 }
@@ -75,7 +75,7 @@ fn two_anything_but_match_everything() {
     check(
         r#"{"detail":{"a":[{"anything-but":"x"},{"anything-but":{"prefix":"y"}}]}}"#,
         expect![[
-            r#"p:1:12: warning: two anything-but: a value of `detail.a` matches if either allows it (to exclude several values, list them in one, as in {"anything-but": ["a", "b"]}; different kinds of exclusion cannot be combined for one field)"#
+            r#"p:1:12: warning: a value of `detail.a` matches if any one of its anything-but operators allows it (to exclude several values, list them in one operator, as in {"anything-but": ["a", "b"]}; different kinds of exclusion cannot be combined for one field)"#
         ]],
     );
 }
@@ -85,27 +85,31 @@ fn some_patterns_match_nothing() {
     check(
         r#"{"account":[123456789012]}"#,
         expect![
-            "p:1:2: warning: nothing matches this: `account` (this field of every event is a text, never a number, true, false, null or absent)"
+            "p:1:2: warning: no event matches this condition on `account` (match a string; this field is never a number, true, false, null or absent)"
         ],
     );
     check(
         r#"{"source":[{"exists":false}]}"#,
         expect![
-            "p:1:2: warning: nothing matches this: `source` (this field of every event is a text, never a number, true, false, null or absent)"
+            "p:1:2: warning: no event matches this condition on `source` (match a string; this field is never a number, true, false, null or absent)"
         ],
     );
     check(
         r#"{"resources":[{"numeric":[">",1]}]}"#,
-        expect!["p:1:2: warning: nothing matches this: `resources` (`resources` is a list of texts)"],
+        expect![
+            "p:1:2: warning: no event matches this condition on `resources` (match a string; `resources` is a list of strings)"
+        ],
     );
     check(
         r#"{"detail":["x"]}"#,
-        expect!["p:1:2: warning: nothing matches this: `detail` (`detail` is an object: name a field below it)"],
+        expect![
+            "p:1:2: warning: no event matches this condition on `detail` (name a field below `detail`, which is an object)"
+        ],
     );
     check(
         r#"{"source":{"name":["x"]}}"#,
         expect![
-            "p:1:12: warning: nothing matches this: `source.name` (this field of every event is a text and has nothing below it)"
+            "p:1:12: warning: no event matches this condition on `source.name` (match the top-level field itself, which has no fields below it)"
         ],
     );
 }
@@ -116,12 +120,12 @@ fn a_long_pattern_could_not_become_a_rule() {
     check(
         &format!(r#"{{"detail":{{"key":[{}]}}}}"#, keys.join(",")),
         expect![
-            "p:1:1: warning: a pattern of 2910 characters could not become an EventBridge rule (EventBridge allows 2048 unless the account's quota is raised; split the route)"
+            "p:1:1: warning: the pattern has 2910 characters, too many for an EventBridge rule (split the route; EventBridge allows 2048 unless the account's quota is raised)"
         ],
     );
 }
 
-/// Whether the two patterns may match the same event; the order makes no difference.
+/// Returns whether the two patterns may match the same event, in either order.
 fn overlap(one: &str, other: &str) -> bool {
     let pattern = |key: &str| parse(&format!(r#"{{"source":["aws.s3"],"detail":{{"key":[{key}]}}}}"#));
     let (one, other) = (pattern(one), pattern(other));

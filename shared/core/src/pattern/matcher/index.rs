@@ -1,9 +1,9 @@
-//! From an event's values to the alternatives that may match it.
+//! Finds, from an event's values, the alternatives that may match it.
 //!
-//! Each alternative stands under one field, its access field: one whose every operator can be found from a value - by the
-//! value itself, by its beginning, by its end, or by its size. Of several such fields the one with the rarest keys is
-//! taken, so that an event leads to few candidates however many patterns there are. An alternative without such a field is
-//! a candidate always.
+//! Each alternative is filed under one field, its access field: a field whose operators can all be found from a value,
+//! by the value itself, its beginning, its end, or its size. Among several such fields the one with the rarest keys is
+//! used: an event leads to few candidates however many patterns there are. An alternative without such a field is
+//! always a candidate.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,16 +13,16 @@ use super::{CompiledAlternative, CompiledField};
 use crate::pattern::number::ComparableNumber;
 use crate::pattern::operator::{Literal, NumericRange, Operator, Scalar, parse_address};
 
-/// Alternatives by access key. Alternatives are known by number.
+/// Alternatives by access key. A number identifies each alternative.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By the path's number.
+    /// The access keys, by the path's number.
     by_path: Vec<PathIndex>,
-    /// Those without an access field.
+    /// The alternatives without an access field.
     always: Vec<u32>,
 }
 
-/// A way from a value to an operator that may match it.
+/// An access key: it leads from a value to an operator that may match it.
 #[derive(Debug, Clone, PartialEq)]
 enum Key<'p> {
     Text(&'p str),
@@ -45,7 +45,7 @@ struct PathIndex {
     spellings: HashMap<Box<str>, Vec<u32>>,
     literals: [Vec<u32>; 3],
     prefixes: Affixes,
-    /// The suffixes, each backwards.
+    /// The suffixes, each reversed.
     suffixes: Affixes,
     ranges: Ranges,
 }
@@ -82,13 +82,13 @@ impl Index {
         Self { by_path, always: Vec::new() }
     }
 
-    /// The alternatives that may match, each once, in ascending order.
+    /// Returns the alternatives that may match, each once, in ascending order.
     pub(super) fn candidates(&self, found: &Found<'_>) -> Vec<u32> {
         let mut candidates = self.always.clone();
         let mut settled = candidates.len();
         for value in found.distinct_values() {
             self.by_path[value.path as usize].lookup(value, &mut candidates);
-            // An array's elements may lead to the same alternatives again and again.
+            // The elements of an array may lead to the same alternatives repeatedly.
             if candidates.len() > 2 * settled + REPEATED_MAX {
                 unify(&mut candidates);
                 settled = candidates.len();
@@ -99,7 +99,7 @@ impl Index {
     }
 }
 
-/// How many candidates may be named repeatedly before they are unified.
+/// Duplicates are removed when there are this many more candidates than twice those after the last removal.
 const REPEATED_MAX: usize = 1000;
 
 fn unify(candidates: &mut Vec<u32>) {
@@ -107,7 +107,7 @@ fn unify(candidates: &mut Vec<u32>) {
     candidates.dedup();
 }
 
-/// The ways to every operator of a field; `None` where one of them cannot be found from a value.
+/// Returns the keys of all operators of a field, or `None` if one of the operators cannot be found from a value.
 fn keys(field: &CompiledField) -> Option<Vec<Key<'_>>> {
     field.operators.iter().map(key).collect()
 }
@@ -150,7 +150,7 @@ impl PathIndex {
         self.ranges.finish();
     }
 
-    /// About how many candidates a value brings along that this key leads to.
+    /// Estimates how many candidates a value leads to if this key is among its keys.
     fn frequency(&self, key: &Key<'_>) -> usize {
         let mut numbers = Vec::new();
         match key {
@@ -207,7 +207,7 @@ impl PathIndex {
     }
 }
 
-/// Texts, to find those that a longer text begins with.
+/// A set of texts, to find those that a longer text begins with.
 #[derive(Debug, Default)]
 struct Affixes {
     /// In ascending order once finished, each text once.
@@ -218,7 +218,7 @@ struct Affixes {
 struct Affix {
     text: Box<[u8]>,
     numbers: Vec<u32>,
-    /// The longest other text here that this one begins with.
+    /// The longest other text in the set that this one begins with.
     shorter: Option<u32>,
 }
 
@@ -236,7 +236,7 @@ impl Affixes {
             }
             same
         });
-        // In ascending order, a text follows its beginnings: those still open are on the stack.
+        // In ascending order, a text comes after its prefixes: the stack holds the prefixes of the current text.
         let mut open: Vec<u32> = Vec::new();
         for at in 0..self.sorted.len() {
             while open.last().is_some_and(|last| !self.sorted[at].text.starts_with(&self.sorted[*last as usize].text)) {
@@ -247,7 +247,7 @@ impl Affixes {
         }
     }
 
-    /// Everything that `text` begins with is the greatest text not above it, or one of that text's own beginnings.
+    /// Finds all texts that `text` begins with: each is the greatest text not above it, or a prefix of that text.
     fn lookup(&self, text: &[u8], numbers: &mut Vec<u32>) {
         let above = self.sorted.partition_point(|affix| *affix.text <= *text);
         let mut at = above.checked_sub(1);
@@ -260,14 +260,14 @@ impl Affixes {
     }
 }
 
-/// Ranges, to find those that a number may lie in: a segment tree over their ends.
+/// A set of ranges, to find those that may contain a number: a segment tree over their ends.
 #[derive(Debug, Default)]
 struct Ranges {
     entries: Vec<(Option<ComparableNumber>, Option<ComparableNumber>, u32)>,
-    /// All ends in ascending order. They cut the numbers into points and gaps: point i is leaf 2i + 1, the gap before it
-    /// leaf 2i.
+    /// All ends in ascending order. They divide the numbers into points and gaps: point i is leaf 2i + 1, and the gap
+    /// before it is leaf 2i.
     ends: Vec<ComparableNumber>,
-    /// The tree's nodes; the leaves are the last half.
+    /// The nodes of the tree; the leaves are the second half.
     nodes: Vec<Vec<u32>>,
 }
 

@@ -1,9 +1,9 @@
-//! Many patterns against one event, in one pass over its text.
+//! Matches many patterns against one event, in one pass over its text.
 //!
-//! When it is built, every alternative of every pattern is put under one access key ([`index`]): the rarest of its fields
-//! whose operators all lead somewhere from a value alone. For an event, one pass over the text ([`scan`]) checks its grammar
-//! and collects the values at the paths that any pattern uses; the values lead to candidates; and each candidate is decided
-//! ([`solve`]). What the operators mean is [`super::operator`]'s.
+//! A new matcher files every alternative of every pattern under one access field ([`index`]): the rarest of the fields
+//! whose operators can all be found from a value alone. For an event, one pass over the text ([`scan`]) checks its
+//! grammar and collects the values at the paths that any pattern uses. The values lead to candidates, and each
+//! candidate is decided ([`solve`]). [`super::operator`] defines what the operators mean.
 
 mod index;
 mod paths;
@@ -18,24 +18,25 @@ use paths::Paths;
 use scan::Found;
 use solve::Steps;
 
-/// How many values the search for one alternative may look at in any event.
+/// If the search for one alternative looks at more values than this, plus [`STEPS_PER_VALUE`] for each value of the
+/// event, the event is refused as [`MatchError::TooAmbiguous`].
 const STEPS_MIN: usize = 100_000;
-/// How many more it may look at for each value of the event. (Without keys that stand twice in one object, a few suffice.)
+/// How many more values the search may look at for each value of the event. (Without duplicate keys, a few are enough.)
 const STEPS_PER_VALUE: usize = 100;
 
-/// Why an event cannot be matched. Neither gets better by trying again.
+/// Why an event cannot be matched. Retrying does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MatchError {
-    /// It is not one JSON object.
+    /// The event is not one JSON object.
     #[error("the event is not a JSON object: {0}")]
     NotJson(#[from] SyntaxError),
-    /// Its arrays, under keys that stand in it more than once, have so many combinations that no answer can be found in
+    /// The event repeats keys, and the arrays under these keys have so many combinations that no answer can be found in
     /// reasonable time. No sender makes such an event by accident.
-    #[error("the event's arrays, under keys that stand in it more than once, have too many combinations")]
+    #[error("the event repeats keys, and the arrays under these keys have too many combinations to match")]
     TooAmbiguous,
 }
 
-/// Patterns, ready to be matched all at once.
+/// A set of patterns, compiled to be matched all at once.
 #[derive(Debug, Default)]
 pub struct Matcher {
     paths: Paths,
@@ -48,7 +49,7 @@ pub struct Matcher {
 struct CompiledAlternative {
     /// The pattern's position.
     pattern: usize,
-    /// In order of the paths' texts.
+    /// The fields, in order of the paths' texts.
     fields: Vec<CompiledField>,
 }
 
@@ -63,7 +64,7 @@ struct CompiledField {
 }
 
 impl Matcher {
-    /// A matcher of these patterns, which are known by their positions.
+    /// Compiles these patterns; the matcher identifies them by their positions.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a Pattern>) -> Self {
         let mut paths = Paths::default();
         let mut alternatives = Vec::new();
@@ -82,10 +83,10 @@ impl Matcher {
         Self { paths, alternatives, index }
     }
 
-    /// The positions of the patterns that match the event, in ascending order.
+    /// Returns the positions of the patterns that match the event, in ascending order.
     ///
     /// # Errors
-    /// The event is not one JSON object, or it is one in bad faith.
+    /// The event is not one JSON object, or its arrays have too many combinations.
     pub fn matches(&self, event: &str) -> Result<Vec<usize>, MatchError> {
         let found = scan::scan(event, &self.paths).map_err(|error| *error)?;
         let max = STEPS_MIN + STEPS_PER_VALUE * found.values.len();
@@ -94,13 +95,13 @@ impl Matcher {
         if steps.are_used_up() { Err(MatchError::TooAmbiguous) } else { Ok(matching) }
     }
 
-    /// The patterns that match; none that counts once the steps of one alternative are used up.
+    /// Returns the patterns that match. Once the steps of one alternative are used up, the result is invalid.
     fn decide(&self, found: &Found<'_>, steps: &mut Steps) -> Vec<usize> {
         let candidates = self.index.candidates(found).into_iter().map(|number| &self.alternatives[number as usize]);
         let matching = candidates.filter(|candidate| {
             let mut own = Steps { taken: 0, max: steps.max };
             let matches = solve::matches(candidate, found, &mut own);
-            // The dearest alternative tells what the event costs.
+            // The most expensive alternative determines the cost of the event.
             steps.taken = steps.taken.max(own.taken);
             matches
         });

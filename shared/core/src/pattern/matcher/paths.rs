@@ -2,28 +2,28 @@
 
 use std::collections::HashMap;
 
-/// The tree's root.
 pub(super) const ROOT: u32 = 0;
 
-/// A step with more children than this is looked up by hash; with fewer, by comparing.
+/// A step with more children than this finds a child by hash; other steps compare the names.
 const COMPARED_CHILDREN_MAX: usize = 8;
 
-/// Paths, each with a number.
+/// A set of numbered paths.
 #[derive(Debug)]
 pub(super) struct Paths {
     steps: Vec<Step>,
     count: u32,
 }
 
-/// A place in the tree.
+/// A node of the tree.
 #[derive(Debug, Default)]
 struct Step {
     /// The number of the path that ends here.
     path: Option<u32>,
     children: Vec<(Box<str>, u32)>,
-    /// A bit for each byte (of its last six bits) that a child begins with: most keys of an event lead nowhere, and this tells.
+    /// A bit for the first byte of each child, by the byte's last six bits. Most keys of an event lead nowhere, and
+    /// this rejects them quickly.
     first_bytes: u64,
-    /// The children again, where there are many.
+    /// The same children by name; empty unless there are many.
     by_hash: HashMap<Box<str>, u32>,
 }
 
@@ -38,12 +38,12 @@ impl Default for Paths {
 }
 
 impl Paths {
-    /// How many paths there are; their numbers are below.
+    /// Returns how many paths there are. Every path's number is below this.
     pub(super) fn count(&self) -> usize {
         self.count as usize
     }
 
-    /// The number of a path, its steps joined with `.`.
+    /// Returns the number of a path, its steps joined with `.`, and adds the path if it is new.
     pub(super) fn number(&mut self, path: &str) -> u32 {
         let mut at = ROOT;
         for segment in path.split('.') {
@@ -79,7 +79,7 @@ impl Paths {
         step.by_hash.get(segment).copied()
     }
 
-    /// Where a key of an event leads from `at`, if any path goes on there. A key with dots in it is several steps.
+    /// Returns where a key of an event leads from `at`, if any path continues there. A key with dots is several steps.
     #[inline]
     pub(super) fn step(&self, at: u32, key: &str) -> Option<u32> {
         // A key that begins with a dot begins with an empty step.
@@ -92,7 +92,7 @@ impl Paths {
         key.split('.').try_fold(at, |at, segment| self.child(at, segment))
     }
 
-    /// The number of the path that ends at a place.
+    /// Returns the number of the path that ends at a node.
     #[inline]
     pub(super) fn path_at(&self, at: u32) -> Option<u32> {
         self.steps[at as usize].path

@@ -1,4 +1,4 @@
-//! One pass over an event's text: its grammar is checked whole, its values are kept where a path is used.
+//! One pass over an event's text: checks the grammar of the whole text, and keeps the values at the paths in use.
 
 use std::collections::HashSet;
 
@@ -6,53 +6,53 @@ use super::paths::{Paths, ROOT};
 use crate::pattern::operator::{Literal, Scalar};
 use crate::text::json::{DEPTH_MAX, Scanned, Scanner};
 
-/// A path with more values than this is rid of repetitions.
+/// Duplicates are removed from the values of a path with more values than this.
 const COMPARED_VALUES_MAX: usize = 16;
 
-/// What a pass has found.
+/// The result of a scan.
 #[derive(Debug)]
 pub(super) struct Found<'e> {
-    /// The values, in order of their paths' numbers, and for one path in order of the text.
+    /// The values, in order of their paths' numbers; for one path, in order of the text.
     pub(super) values: Vec<Value<'e>>,
-    /// The elements of arrays that hold values, in order of the text.
+    /// The elements of arrays that may hold values, in order of the text.
     pub(super) elements: Vec<Element>,
 }
 
-/// A value at a used path.
+/// A value at a path in use.
 #[derive(Debug)]
 pub(super) struct Value<'e> {
     /// The path's number.
     pub(super) path: u32,
-    /// Counts the values in order of the text.
+    /// The position of this value among all values, in order of the text.
     pub(super) sequence: u32,
-    /// The innermost element that it lies in, and through [`Element::parent`] all others.
+    /// The innermost element that contains the value; [`Element::parent`] leads to the others.
     pub(super) element: Option<u32>,
-    /// The value.
     pub(super) scalar: Scalar<'e>,
 }
 
-/// An object or array that is an element of an array. (A scalar element lies in none of its own array's elements.)
+/// An object or array that is an element of an array. (A scalar that is itself an element is not inside any element of
+/// its own array.)
 #[derive(Debug)]
 pub(super) struct Element {
     /// The array's number.
     pub(super) array: u32,
-    /// The element that the array itself lies in.
+    /// The element that contains the array.
     pub(super) parent: Option<u32>,
-    /// The sequence of the first value inside.
+    /// The [`Value::sequence`] of the first value inside.
     pub(super) start: u32,
-    /// The sequence after the last value inside.
+    /// The [`Value::sequence`] after the last value inside.
     pub(super) end: u32,
 }
 
 impl<'e> Found<'e> {
-    /// The values of a path.
+    /// Returns the values of a path.
     pub(super) fn of_path(&self, path: u32) -> &[Value<'e>] {
         let start = self.values.partition_point(|value| value.path < path);
         let end = start + self.values[start..].partition_point(|value| value.path == path);
         &self.values[start..end]
     }
 
-    /// The values, without repetitions in longer lists of a path's values.
+    /// Returns the values. If a path has many values, its duplicates are left out.
     pub(super) fn distinct_values(&self) -> impl Iterator<Item = &Value<'e>> {
         let lists = self.values.chunk_by(|one, other| one.path == other.path);
         lists.flat_map(|values| {
@@ -61,7 +61,7 @@ impl<'e> Found<'e> {
         })
     }
 
-    /// The elements that a value lies in, from the innermost outwards.
+    /// Returns the elements that contain a value, from the innermost outwards.
     pub(super) fn around(&self, innermost: Option<u32>) -> impl Iterator<Item = u32> {
         std::iter::successors(innermost, |element| self.elements[*element as usize].parent)
     }
@@ -70,13 +70,13 @@ impl<'e> Found<'e> {
 /// Scans an event.
 ///
 /// # Errors
-/// It is not one JSON object.
+/// The event is not one JSON object.
 pub(super) fn scan<'e>(event: &'e str, paths: &Paths) -> Scanned<Found<'e>> {
     let found = Found { values: Vec::with_capacity(16), elements: Vec::new() };
     let mut scan = Scan { scanner: Scanner::new(event), paths, found, element: None, arrays: 0, depth: 0 };
     scan.scanner.white_space();
     if scan.scanner.peek() != Some(b'{') {
-        return Err(scan.scanner.error("an event is a JSON object"));
+        return Err(scan.scanner.error("expected an object"));
     }
     scan.object(ROOT)?;
     scan.scanner.end()?;
@@ -89,7 +89,7 @@ struct Scan<'e, 'p> {
     scanner: Scanner<'e>,
     paths: &'p Paths,
     found: Found<'e>,
-    /// The innermost element here.
+    /// The innermost element at the current position.
     element: Option<u32>,
     arrays: u32,
     depth: usize,
@@ -165,7 +165,7 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    /// Passes a value that no path leads into, its grammar checked all the same.
+    /// Skips a value that no path leads into, but checks its grammar.
     fn skip(&mut self) -> Scanned<()> {
         self.scanner.white_space();
         match self.scanner.peek() {

@@ -1,33 +1,33 @@
-//! Whether one alternative matches the values found.
+//! Decides whether one alternative matches the values found.
 //!
-//! Values that lie in the same array must lie in the same element of it. Fields are settled in order of their paths, for
-//! `{"exists": false}` is judged among the values consistent with what was chosen before it. Three things keep the search
-//! small, whatever an event holds: fields that share no array with undecided element are settled apart from each other;
-//! choices that look the same to all other fields are tried once; and a choice narrows the other fields' values to the
-//! element's own by binary search.
+//! Values in the same array must be in the same element of it. Fields are settled in order of their paths, because
+//! `{"exists": false}` is judged among the values that are consistent with the earlier choices. Three things keep the
+//! search small for any event: fields that share no array with an undecided element are settled separately; choices
+//! that look the same to all other fields are tried once; and a choice narrows the other fields' values to those in its
+//! element by binary search.
 
 use std::borrow::Cow;
 
 use super::scan::{Found, Value};
 use super::{CompiledAlternative, CompiledField};
 
-/// How many values a search has looked at: what an event makes it cost.
+/// The cost of a search: how many values it has looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Steps {
-    /// So many so far.
+    /// The number of values so far.
     pub(super) taken: usize,
-    /// A search that has taken more ends, as if nothing matched; it is then no answer.
+    /// A search that takes more than this stops as if nothing matched; its result is then invalid.
     pub(super) max: usize,
 }
 
 impl Steps {
-    /// Whether the search must end.
+    /// Returns whether the search must stop.
     pub(super) fn are_used_up(self) -> bool {
         self.taken > self.max
     }
 }
 
-/// Whether the alternative matches.
+/// Returns whether the alternative matches.
 pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>, steps: &mut Steps) -> bool {
     if alternative.fields.iter().any(|field| !field.may_be_absent && found.of_path(field.path).is_empty()) {
         return false;
@@ -36,7 +36,7 @@ pub(super) fn matches(alternative: &CompiledAlternative, found: &Found<'_>, step
     for field in &alternative.fields {
         let values = found.of_path(field.path);
         steps.taken += values.len();
-        // Where no value lies in an array, no choice of one field touches another.
+        // If no value is in an array, the choice for this field does not affect other fields.
         if values.iter().all(|value| value.element.is_none()) {
             if !(field.may_be_absent && values.is_empty() || values.iter().any(|value| field.matches(value))) {
                 return false;
@@ -54,19 +54,19 @@ impl CompiledField {
     }
 }
 
-/// A value, as far as the search needs it.
+/// The part of a value that the search needs.
 #[derive(Debug, Clone, Copy)]
 struct Choice {
     sequence: u32,
     element: Option<u32>,
 }
 
-/// A field that is still open, with the values that are consistent with what was chosen so far.
+/// A field that is not settled yet, with the values that are consistent with the choices so far.
 #[derive(Debug, Clone)]
 struct Open<'a> {
-    /// The values that match.
+    /// The values that match the field.
     matching: Values<'a>,
-    /// All values, where the field may be absent.
+    /// All values, if the field may be absent.
     present: Option<Values<'a>>,
 }
 
@@ -74,7 +74,7 @@ struct Open<'a> {
 #[derive(Debug, Clone)]
 struct Values<'a> {
     choices: Cow<'a, [Choice]>,
-    /// The arrays that every one of them lies in.
+    /// The arrays that contain every one of the values.
     common_arrays: Cow<'a, [u32]>,
 }
 
@@ -86,7 +86,7 @@ impl Open<'_> {
         Self { matching: Values::new(matching, found), present: present.map(|present| Values::new(present, found)) }
     }
 
-    /// The undecided arrays that this field's values lie in.
+    /// Returns the undecided arrays that contain values of this field.
     fn arrays(&self, decided: &[u32], found: &Found<'_>) -> Vec<u32> {
         let values = self.present.as_ref().unwrap_or(&self.matching);
         let elements = values.choices.iter().flat_map(|choice| found.around(choice.element));
@@ -97,7 +97,7 @@ impl Open<'_> {
         arrays
     }
 
-    /// The values that are consistent with these elements as well.
+    /// Returns the field with only the values that are consistent with these elements as well.
     fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>, steps: &mut Steps) -> Open<'a> {
         Open {
             matching: self.matching.narrowed(elements, found, steps),
@@ -122,7 +122,7 @@ impl Values<'_> {
         Self { choices: Cow::Owned(choices), common_arrays: Cow::Owned(common) }
     }
 
-    /// Those that lie in each of these elements, or not in its array at all.
+    /// Returns the values that, for each of these elements, are in the element or not in its array at all.
     fn narrowed<'a>(&'a self, elements: &[u32], found: &Found<'_>, steps: &mut Steps) -> Values<'a> {
         let mut choices = Cow::Borrowed(self.choices.as_ref());
         for element in elements {
@@ -152,7 +152,7 @@ fn consistent(choices: &[Choice], element: u32, found: &Found<'_>) -> Vec<Choice
     choices.iter().filter(keeps).copied().collect()
 }
 
-/// Whether all fields can be settled, given the arrays whose element is decided.
+/// Returns whether all fields can be settled, given the arrays whose element is decided.
 fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>, steps: &mut Steps) -> bool {
     if fields.iter().any(|field| field.matching.choices.is_empty() && field.present.is_none()) {
         return false;
@@ -163,7 +163,7 @@ fn settle(fields: &[Open<'_>], decided: &[u32], found: &Found<'_>, steps: &mut S
     groups(&arrays).iter().all(|group| settle_group(group, fields, &arrays, decided, found, steps))
 }
 
-/// The fields, by position, in groups that share no array with each other.
+/// Returns the positions of the fields in groups that share no array with each other.
 fn groups(arrays: &[Vec<u32>]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(Vec<usize>, Vec<u32>)> = Vec::new();
     for (field, own) in arrays.iter().enumerate() {
@@ -181,7 +181,7 @@ fn groups(arrays: &[Vec<u32>]) -> Vec<Vec<usize>> {
     groups.into_iter().map(|(fields, _)| fields).collect()
 }
 
-/// Whether two ascending lists have a number in common.
+/// Returns whether two ascending lists have a number in common.
 fn overlap(one: &[u32], other: &[u32]) -> bool {
     let (shorter, longer) = if one.len() < other.len() { (one, other) } else { (other, one) };
     shorter.iter().any(|number| longer.binary_search(number).is_ok())
@@ -210,11 +210,11 @@ fn settle_group(
         if steps.are_used_up() {
             return false;
         }
-        // What the others see of this choice: the undecided elements of arrays that they lie in as well.
+        // What the other fields see of this choice: its elements of undecided arrays that contain their values as well.
         let array_of = |element: &u32| found.elements[*element as usize].array;
         let is_seen = |array: u32| rest.iter().any(|other| arrays[*other].binary_search(&array).is_ok());
         let seen: Vec<u32> = found.around(choice.element).filter(|element| is_seen(array_of(element))).collect();
-        // In order of the text, choices that look the same follow each other.
+        // In order of the text, choices that look the same are adjacent.
         if last_tried.as_ref() == Some(&seen) {
             continue;
         }

@@ -1,5 +1,5 @@
-//! The matcher decides what the plain evaluation decides, and explanations agree; whatever an event holds, its work is
-//! bounded.
+//! The matcher and the explanations agree with the plain evaluation, and the matcher's work is bounded, whatever an
+//! event holds.
 
 use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ fn values_lead_to_their_patterns_by_each_kind_of_key() {
     assert_eq!(matches(r#"{"n":3000}"#), [0_usize; 0]);
 }
 
-/// How many values the search for a pattern looks at in an event, which must not match.
+/// Returns how many values the search for a pattern looks at in an event that must not match.
 fn steps(pattern_text: &str, event: &str) -> usize {
     let matcher = Matcher::new(&[pattern(pattern_text)]);
     let found = scan(event, &matcher.paths).expect("is an event");
@@ -81,14 +81,14 @@ fn steps(pattern_text: &str, event: &str) -> usize {
     steps.taken
 }
 
-/// A list of objects, each with one of these fields in turn.
+/// Returns a list of objects, each with one of these fields in turn.
 fn list(fields: &[&str], length: usize) -> String {
     let elements = (0..length).map(|number| format!(r#"{{"{}":{number}}}"#, fields[number % fields.len()]));
     format!("[{}]", elements.collect::<Vec<_>>().join(","))
 }
 
-/// The attacks: arrays in which each field alone matches everywhere, and all together nowhere. The work must grow with the
-/// event, not with a power of it.
+/// The attacks: arrays in which each field alone matches everywhere, but all fields together match nowhere. The work
+/// must grow in proportion to the event, not to a power of its size.
 #[test]
 fn arrays_are_settled_in_proportion_to_the_event() {
     let apart = |length| {
@@ -121,7 +121,7 @@ fn arrays_are_settled_in_proportion_to_the_event() {
     }
 }
 
-/// Keys that stand twice make of each array a choice of its own, so that an event can pose any puzzle. Its work is bounded.
+/// Duplicate keys make every array a separate choice: an event can pose any puzzle. The work is bounded.
 #[test]
 fn an_event_that_is_a_puzzle_is_given_up() {
     let pattern = pattern(r#"{"l":{"a":[1],"b":[1],"c":[1],"d":[1],"e":[1]}}"#);

@@ -1,4 +1,4 @@
-//! What holds of every policy, whatever is seen.
+//! Properties of every policy, for any observations.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::{Action, Memory, Mode, Observation, ScalingDecision, ScalingPolicy};
 use super::policy;
 
-/// Something to see: sometimes unknown, sometimes odd.
+/// Observations, some with unknown parts, some contradictory.
 fn observation() -> impl Strategy<Value = Observation> {
     let count = |most: u64| prop::option::weighted(0.95, 0..most);
     let tasks = |most: u32| prop::option::weighted(0.95, 0..most);
@@ -103,7 +103,7 @@ proptest! {
             desired: Some(0),
             ..Observation::default()
         };
-        // A step's cooldown and a broken image's pause are over after a while.
+        // By then, a step's cooldown and the pause after a crashed worker are over.
         let (decision, _) = policy.decide(&alone, memory, at(1000));
         prop_assert!(decision.action != Action::Hold, "{}", decision);
     }
@@ -116,7 +116,8 @@ proptest! {
         more in 1u64..3000,
         tasks in (0u32..30, 0u32..30),
     ) {
-        // Workers of their own that are gone though many messages wait are broken: then more messages are no reason for more.
+        // In mode `run_task`, workers that are gone although many messages wait have crashed, so more messages do not
+        // mean more workers.
         let seen = if policy.mode == Mode::RunTask { Vec::new() } else { seen };
         let (_, memory) = decide_all(&policy, &seen);
         let now = at(i64::try_from(seen.len()).unwrap_or(0));
@@ -155,8 +156,8 @@ proptest! {
         prop_assert!(decisions.iter().all(|decision| decision.action == Action::Hold));
     }
 
-    /// A fluid of messages, without noise but for its being read in whole messages every ten seconds. (What is missing for that
-    /// reason is noticed much later.)
+    /// Models messages as a fluid. The only noise is that counts are read as whole messages every ten seconds; workers
+    /// that are missing for that reason are noticed much later.
     #[test]
     fn at_a_constant_load_no_scale_in_causes_a_scale_out(
         load in 8.0f64..60.0,

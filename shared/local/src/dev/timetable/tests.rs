@@ -1,4 +1,4 @@
-//! What fires while `dev` runs, and what it catches up with.
+//! Which firings happen while `dev` runs, and which it catches up with.
 
 use std::path::Path;
 

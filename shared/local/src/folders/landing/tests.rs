@@ -1,4 +1,4 @@
-//! When a file has landed. One door: [`check`].
+//! When a file has landed. Most tests use [`check`].
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use Step::{Changes, Waits};
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1999);
 
-/// Takes the steps one after the other; the file must have become `expected`, in this order.
+/// Takes the steps one after the other; compares what the file became, in this order.
 fn check(close_is_told: bool, steps: &[Step], expected: &[&str]) {
     let mut landing = Landing::new(close_is_told);
     let mut now = Instant::now();

@@ -43,7 +43,7 @@ fn a_message_is_received_until_it_is_deleted_or_dead_lettered() {
     let last = queue.look(now + Duration::from_secs(120));
     assert_eq!(bodies(&last), [""; 0]);
     assert_eq!(last.dead_lettered.len(), 1);
-    assert!(last.dead_lettered[0].starts_with(project.path().join("queues/jobs-dead-letter")));
+    assert!(last.dead_lettered[0].starts_with(project.path().join("queues/jobs-dead-letters")));
     assert_eq!(queue.files(), [""; 0].map(std::path::PathBuf::from));
 }
 
@@ -103,7 +103,7 @@ fn any_file_is_a_message_and_what_cannot_be_one_is_told_once() {
     let mut refused: Vec<&str> = look.refused.iter().map(|(_, reason)| reason.as_str()).collect();
     refused.sort_unstable();
     expect![[r#"
-        1048577 bytes; SQS takes messages of at most 1048576
+        it has 1048577 bytes; SQS accepts at most 1048576
         stream did not contain valid UTF-8"#]]
     .assert_eq(&refused.join("\n"));
     assert_eq!(queue.look(Instant::now()).refused, []);

@@ -1,4 +1,4 @@
-//! What of a task request runs here.
+//! Which commands run for a task request.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use trigger_core::text::Source;
 use super::{Surroundings, containers};
 use crate::folders::bucket::Bucket;
 
-/// Plans an event for the one task, with these overrides and these local containers; shows what would run.
+/// Plans an event for a task with these overrides and these local containers; compares what would run.
 fn check(overrides: &str, local: &str, docker: bool, expected: Expect) {
     let config = format!(
         "version: 1\ntasks: {{ t: {{ task_definition: \"fam:3\", overrides: {{ container_overrides: {overrides} }} }} }}\n\
@@ -95,7 +95,7 @@ fn an_image_needs_an_engine() {
         local,
         false,
         expect![
-            "the container `app` is an image, and no Docker engine answers; give it an `entry_point` to run without one"
+            "the container `app` has an `image`, but no Docker engine answers; start one, or replace `image` with `command`"
         ],
     );
     check(
@@ -114,7 +114,7 @@ fn what_cannot_run_is_said_with_the_remedy() {
         "[]",
         "{ other: { container_definitions: {} } }",
         false,
-        expect!["the config does not say how `fam` runs here; add it under `local: task_definitions:`"],
+        expect!["no local containers are set for the task definition `fam`; add it under `local: task_definitions:`"],
     );
     check(
         "[{ name: ap }]",
@@ -126,6 +126,6 @@ fn what_cannot_run_is_said_with_the_remedy() {
         "[]",
         "{ fam: { container_definitions: { app: {} } } }",
         false,
-        expect!["the container `app` has no `entry_point`, `command` or `image` to run"],
+        expect!["the container `app` has nothing to run; give it an `entry_point`, a `command` or an `image`"],
     );
 }

@@ -1,0 +1,18 @@
+//! Stories: the real binaries against a real emulator of AWS.
+
+#![expect(clippy::expect_used, reason = "a story that cannot go on has failed")]
+
+mod cli;
+mod config;
+mod dependencies;
+mod deploy;
+mod dev;
+mod docs;
+mod least_privilege;
+mod object_created;
+mod promise;
+mod queues;
+mod schedules;
+mod simulation;
+mod templates;
+mod workers;
