@@ -15,7 +15,7 @@ Exit codes:
   2    the command line is wrong; the pattern or the event is invalid (pattern match); an observation is invalid
        (scaling decide)
   3    the config has errors
-  4    the input is not a recognised event
+  4    the input is not a recognized event
   5    the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded
   6    a file cannot be read or written
   7    AWS refused a request, or cannot be reached; a deployment failed

@@ -25,7 +25,21 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failed> {
     }
 }
 
-/// Escapes the control characters of untrusted text, which could otherwise steer the terminal.
+/// Escapes what could steer the terminal in untrusted text: control characters, and characters that reverse the direction of text.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn text_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\u{202e}gpj.exe\u{9b}é"), "a\\u{1b}[31m\\u{202e}gpj.exe\\u{9b}é");
+    }
 }

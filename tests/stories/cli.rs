@@ -959,7 +959,7 @@ fn each_message_of_a_batch_is_planned_separately() {
     expect![[r#"
         exit Some(4)
         error: message m-3: the route `jobs` cannot launch its task: ecs-trigger.yaml:4:111: the event has no `body.kind` (in the template "{{ body.kind }}")
-        error: message m-2: the message's body is not JSON: expected a string, found `b` at byte 1
+        error: message m-2: the message's body begins with `{` but is not JSON: expected a string, found `b` at byte 1
         error: message m-4: the event's `Records[3].eventSourceARN` is missing
     "#]].assert_eq(&format!("exit {:?}\n{}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
 }

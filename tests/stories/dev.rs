@@ -431,7 +431,7 @@ fn a_message_that_fails_comes_back_and_is_finally_dead_lettered() {
     fs::write(project.path().join("queues/jobs/bad.json"), "{not JSON").expect("is written");
     assert_eq!(waiting.until("message")["receive_count"], 1);
     let reason = waiting.until("refused")["reason"].as_str().expect("has a reason").to_owned();
-    assert!(reason.contains("the message's body is not JSON"), "{reason}");
+    assert!(reason.contains("the message's body begins with `{` but is not JSON"), "{reason}");
     assert_eq!(waiting.until("message")["receive_count"], 2);
     let file = waiting.until("dead_lettered")["file"].as_str().expect("is a file").to_owned();
     assert_eq!(fs::read_to_string(file).expect("lies there"), "{not JSON");

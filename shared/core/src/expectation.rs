@@ -58,12 +58,12 @@ pub enum SampleError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The test has no sample, or several.
-    #[error("a test must have exactly one of `event`, `message` and `firing`")]
+    #[error("a test needs exactly one of `event`, `message` and `firing`; write one of them")]
     NotOne,
-    /// The message's queue is not a queue.
-    #[error("`{0}` is not a queue; write a queue's name, ARN or URL")]
+    /// The message's queue is not a valid queue name, ARN or URL.
+    #[error("`{0}` is not a valid queue name, ARN or URL; write for example `jobs`")]
     Queue(String),
-    /// The firing's time is not a time.
+    /// The firing's time is not a valid time.
     #[error("`{0}` is not a valid time; write for example `2026-01-31T03:00:00Z`")]
     Time(String),
 }

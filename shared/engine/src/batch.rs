@@ -1,31 +1,31 @@
-//! A batch of messages, each from its delivery to its report.
+//! Handles a batch of messages: each from its delivery to its report.
 
 use futures_util::{StreamExt, stream};
 use trigger_core::event::{Decoded, Opened, Record, rows};
-use trigger_core::routing::RoutingConfig;
+use trigger_core::routing::{Route, RoutingConfig};
 
 use crate::handle::{Delivered, EventError, LaunchReport, Times, handle, redrive};
 use crate::ports::Ports;
 
-/// How many messages are worked off at once.
+/// At most this many messages are processed at once.
 const MESSAGES_AT_ONCE: usize = 10;
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageOutcome {
-    /// It is done with: what became of each of its events.
+    /// The message is done, with a report for each of its events.
     Done(Vec<LaunchReport>),
-    /// S3 tried out a notification configuration.
+    /// S3 tested a new notification configuration.
     TestEvent,
-    /// Not all of its tasks were started: what became of each of its events. Unless all that is missing is in the dead-letter
-    /// queue, it must be delivered again.
+    /// At least one of the message's events failed, with the result of each. The message must be delivered again,
+    /// unless every event that failed is in the dead-letter queue.
     Failed(Vec<Result<LaunchReport, EventError>>),
-    /// It must be delivered again, after an earlier message of its group that failed.
+    /// An earlier message of its group failed, so this one must be delivered again after it.
     HeldBack,
 }
 
 impl MessageOutcome {
-    /// Whether the message has to stay in its queue.
+    /// Returns whether the message goes back to its queue.
     pub fn goes_back(&self) -> bool {
         match self {
             Self::Failed(results) => {
@@ -37,9 +37,10 @@ impl MessageOutcome {
     }
 }
 
-/// Decodes, matches, renders, launches and reports each message of a batch: several at once, the messages of a FIFO group one
-/// after the other, and none of a group after one that failed. Each outcome is told as soon as it is known; all of them are
-/// returned in the order of the records.
+/// Decodes, matches, renders, launches and reports each message of a batch. Several messages are handled at once; those
+/// of a FIFO group one after the other, up to the first that goes back to the queue.
+///
+/// Calls `tell` with each outcome as soon as it is known. Returns all outcomes in the order of the records.
 pub async fn handle_batch(
     records: &[Record],
     config: &RoutingConfig,
@@ -72,8 +73,18 @@ async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Po
     let mut reports = Vec::new();
     match content {
         Ok(Decoded::TestEvent) => return MessageOutcome::TestEvent,
-        // Continues whatever the routes of this queue are.
-        Ok(Decoded::Redrive(key)) => reports.push(redrive(&key, config, ports, times.deadline).await),
+        Ok(Decoded::Redrive(launch)) => {
+            // A message of one queue must not reach another queue's launches.
+            let is_its =
+                config.route(&launch.route).and_then(Route::queue).is_some_and(|queue| queue.is(&record.queue));
+            reports.push(match is_its {
+                true => redrive(&launch, config, ports, times.deadline).await,
+                false => {
+                    let reason = format!("its route does not take messages of the queue `{}`", record.queue.name);
+                    Err(EventError::Redrive { launch, reason })
+                }
+            });
+        }
         Ok(Decoded::Events(events)) => {
             for event in events {
                 reports.push(handle(delivered(Ok(config.match_event(event))), config, ports).await);

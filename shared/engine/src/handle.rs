@@ -1,4 +1,4 @@
-//! One event from its delivery to its report.
+//! Handles one event: from its delivery to its report.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -15,17 +15,18 @@ use trigger_core::schedule::Timeliness;
 use crate::drive::{Driven, Driver, Rest};
 use crate::ports::{Clock, DeadLetters, Payloads, Ports};
 
-/// How many launches of one event are driven at once.
+/// At most this many launches of one event are driven at once.
 const LAUNCHES_AT_ONCE: usize = 4;
-/// How many bytes the copies of an event in the records of its launches may have; over that, one copy lies beside them.
+/// If the copies of an event in its launch records would have more bytes than this, the records share one copy, which
+/// is stored beside them.
 const COPIES_BYTES_MAX: usize = 1 << 20;
 
 /// An event as it was delivered, and the routes that take it.
 #[derive(Debug)]
 pub struct Delivered<'a> {
-    /// The text, which a dead letter holds if its tasks cannot be started.
+    /// The delivered text. The dead letter contains it if the event cannot be handled.
     pub text: &'a str,
-    /// The event that the text is.
+    /// The decoded event with its routes, or why the text is not an event.
     pub event: Result<MatchedEvent<'a>, DecodeError>,
     /// The times of the invocation.
     pub times: Times,
@@ -34,50 +35,50 @@ pub struct Delivered<'a> {
 /// The times of an invocation.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// The time that decides whether a firing comes too late.
+    /// The time at which the event is handled. It decides whether a firing is too late.
     pub now: Timestamp,
     /// When the invocation ends.
     pub deadline: Option<Timestamp>,
 }
 
-/// What became of an event: one outcome for each launch of the routes that it took.
+/// The outcomes of an event: one for each launch of the routes that take it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchReport {
     /// The event's id.
     pub event_id: String,
-    /// What a repeated delivery of the event shares.
+    /// What every delivery of the event shares.
     pub identity: String,
-    /// When it happened, if it tells.
+    /// When the event happened, if it contains a time.
     pub event_time: Option<Timestamp>,
     /// The version of the config that decided.
     pub config_etag: Option<String>,
-    /// The names of the routes that the event took; without any, it is ignored.
+    /// The names of the routes that take the event. An event without a route is ignored.
     pub routes: Vec<String>,
-    /// What became of each launch. A route launches nothing for an empty list.
+    /// The outcome of each launch. A route launches nothing for an empty list.
     pub launches: Vec<LaunchOutcome>,
-    /// For a firing that came so late that this later one stands for it: it started nothing.
+    /// The later firing that replaces this one, which was so late that it started nothing.
     pub superseded_by: Option<Timestamp>,
 }
 
 impl LaunchReport {
-    /// Whether a launch failed, so that the event must be delivered again.
+    /// Returns whether a launch failed. The event must then be delivered again.
     fn has_failed(&self) -> bool {
         self.launches.iter().any(|launch| matches!(launch.outcome, Outcome::Failed { .. }))
     }
 }
 
-/// What became of one launch.
+/// One launch and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchOutcome {
     /// The route's name.
     pub route: String,
     /// The task's name.
     pub task: String,
-    /// The element of the event's list that it was for.
+    /// The position of its element in the event's list, if the route launches one task for each element.
     pub index: Option<usize>,
     /// RunTask's idempotency key.
     pub client_token: String,
-    /// How many more tasks may start where it took its slots.
+    /// How many slots are free after the launch took its own.
     pub open_slots: Option<u32>,
     /// The outcome.
     pub outcome: Outcome,
@@ -91,64 +92,64 @@ pub enum Outcome {
         /// Their ARNs.
         task_arns: Vec<String>,
     },
-    /// An earlier delivery had started them, or had come to an end with them.
+    /// An earlier delivery had started the tasks, or had ended the launch.
     Duplicate {
         /// Their ARNs.
         task_arns: Vec<String>,
     },
-    /// Nothing is started, as the route wants it.
+    /// Nothing is started, because of a setting of the route.
     Skipped(Skipped),
-    /// It is in the ledger, and goes on from there.
+    /// The launch is in the ledger and continues later.
     Deferred {
-        /// When.
+        /// When it continues.
         until: Timestamp,
-        /// What it waits for.
+        /// Why it waits.
         reason: String,
     },
     /// The event is in the dead-letter queue.
     DeadLettered {
-        /// Why.
+        /// Why the event was dead-lettered.
         reason: String,
     },
-    /// They were not all started, or nobody knows; the event must be delivered again.
+    /// Some tasks were not started, or it is unknown whether they were. The event must be delivered again.
     Failed {
-        /// Why.
+        /// Why the launch failed.
         reason: String,
     },
 }
 
-/// Why an event has to be delivered again, and in the end dead-lettered.
+/// Why an event must be delivered again, or was dead-lettered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventError {
-    /// It is no event.
+    /// The text is not an event.
     Decode(DecodeError),
-    /// Its tasks cannot be requested; nothing was started.
+    /// The event's tasks cannot be requested. Nothing was started.
     Plan {
         /// The event's id.
         event_id: String,
         /// Every reason.
         errors: Vec<PlanError>,
     },
-    /// It is a firing that came too late, and its schedule does not catch up; nothing was started.
+    /// The event is a firing that is too late for its schedule's `catch_up: none`. Nothing was started.
     Missed {
         /// The event's id.
         event_id: String,
     },
-    /// Not all of its tasks were started.
+    /// Some of the event's tasks were not started.
     Launch(LaunchReport),
-    /// It is the dead letter of a launch that cannot be continued.
+    /// The text is the dead letter of a launch that cannot be continued.
     Redrive {
         /// The launch.
         launch: LaunchKey,
-        /// Why.
+        /// Why it cannot be continued.
         reason: String,
     },
-    /// It is in the dead-letter queue, for this reason, and done with.
+    /// The event is in the dead-letter queue for this reason, and needs no further delivery.
     DeadLettered(Box<EventError>),
 }
 
 impl EventError {
-    /// The error's name, by which logs and metrics count it.
+    /// Returns the error's name, by which logs and metrics count it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Decode(_) => "DecodeError",
@@ -159,7 +160,7 @@ impl EventError {
         }
     }
 
-    /// Whether the event is in the dead-letter queue, and need not be delivered again.
+    /// Returns whether the event is in the dead-letter queue and needs no further delivery.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::DeadLettered(_))
     }
@@ -193,7 +194,7 @@ impl fmt::Display for EventError {
                 write!(formatter, "event {event_id}: {}", reasons.join("; "))
             }
             Self::Missed { event_id } => {
-                write!(formatter, "event {event_id}: the firing comes too late, and its schedule does not catch up")
+                write!(formatter, "event {event_id}: the firing is too late for `catch_up: none` of its schedule")
             }
             Self::Launch(report) => {
                 let failed = report.launches.iter().filter_map(|launch| match &launch.outcome {
@@ -210,12 +211,12 @@ impl fmt::Display for EventError {
 
 /// Renders, launches and reports one matched event.
 ///
-/// One failed launch does not stop the event's other launches: delivered again, the event repeats every client token, so that only
-/// what is missing starts. A launch in the ledger is never raised: it goes on from the ledger.
+/// One failed launch does not stop the event's other launches: the next delivery repeats every client token, so only
+/// the missing tasks start. A launch in the ledger is not an error: it continues from the ledger.
 ///
 /// # Errors
-/// At least one task was not started, as far as is known, so the event must be delivered again. Or the event is in the dead-letter
-/// queue, because another delivery would change nothing: [`EventError::is_settled`].
+/// It is not certain that all tasks were started, so the event must be delivered again. Or the event is in the
+/// dead-letter queue, because another delivery would change nothing: [`EventError::is_settled`].
 pub async fn handle(
     delivered: Delivered<'_>,
     config: &RoutingConfig,
@@ -237,7 +238,7 @@ pub async fn handle(
         tasks: Vec::new(),
         event: EventCopy::Text(text.to_owned()),
     };
-    // A letter without room for the event would lose it.
+    // A letter that has no room for the event would lose it.
     if !letter.holds_event() {
         return Err(error);
     }
@@ -250,7 +251,7 @@ pub async fn handle(
 /// Continues a launch whose dead letter was delivered again.
 ///
 /// # Errors
-/// The launch is not in the ledger, or did not start its tasks: the letter must be delivered again.
+/// The launch is not in the ledger, or its tasks were not started. The dead letter must be delivered again.
 pub async fn redrive(
     key: &LaunchKey,
     config: &RoutingConfig,
@@ -261,7 +262,9 @@ pub async fn redrive(
     let refused = |reason: String| EventError::Redrive { launch: key.clone(), reason };
     let (record, version) = match driver.read(key).await {
         Ok(Some(read)) => read,
-        Ok(None) => return Err(refused("it is not in the ledger; deliver its event instead".to_owned())),
+        Ok(None) => {
+            return Err(refused("it is not in the ledger; deliver the `event` of its dead letter instead".to_owned()));
+        }
         Err(error) => return Err(refused(error.to_string())),
     };
     let mut driven = Driven::resume(record, version);
@@ -333,7 +336,7 @@ async fn launch_all(
     if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
 }
 
-/// Drives a launch until it rests, and says what that means for its event.
+/// Drives a launch as far as possible now. Returns the outcome for the event.
 async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome {
     let rest = driver.drive(driven).await;
     let record = driven.protocol.record();
@@ -363,20 +366,20 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
     }
 }
 
-/// What a launch waits for.
+/// Returns why a launch waits.
 fn waiting_for(record: &LaunchRecord, rest: Rest) -> String {
     if rest == Rest::OutOfTime {
-        return "the invocation ends before the launch could be recorded".to_owned();
+        return "the invocation has no time left for the RunTask call".to_owned();
     }
     if record.slot == Some(launch::Slot::Waiting) {
-        return "as many tasks of the route run as may".to_owned();
+        return "the route already runs as many tasks as its `concurrency` allows".to_owned();
     }
     let last = record.attempts.last();
     let reply = last.and_then(|last| last.reply.as_ref().or(last.undecided.as_ref().map(|undecided| &undecided.reply)));
-    reply.map_or_else(|| "it is being launched".to_owned(), ToString::to_string)
+    reply.map_or_else(|| "the launch is in progress".to_owned(), ToString::to_string)
 }
 
-/// Whether the event starts its tasks, if it is a firing.
+/// Returns whether a firing still starts its tasks. Every other event does.
 fn timeliness(event: &Event, config: &RoutingConfig, now: Timestamp) -> Timeliness {
     let EventKind::Firing(firing) = &event.kind else { return Timeliness::Due };
     let schedule =
@@ -384,15 +387,15 @@ fn timeliness(event: &Event, config: &RoutingConfig, now: Timestamp) -> Timeline
     schedule.map_or(Timeliness::Due, |schedule| schedule.timeliness(firing.scheduled_time, now))
 }
 
-/// Where a copy of the event lies that is too large to lie in the record of each launch.
+/// Returns the URI of the shared copy of an event that is too large for a copy in each launch record.
 fn copy_uri(plan: &Plan, event: &Event, config: &RoutingConfig) -> Option<String> {
     let first = plan.launches.first()?;
     let is_large = plan.launches.len().saturating_mul(event.text.len()) > COPIES_BYTES_MAX;
     config.ledger().filter(|_| is_large).map(|storage| storage.payload_uri(&first.request.client_token))
 }
 
-/// Puts the event where its tasks are told to read it, before they are started; returns the places where it could not be put, and
-/// why.
+/// Stores the event at the URIs where its tasks and launch records expect it, before the tasks are started. Returns the
+/// URIs where it could not be stored, with the reasons.
 async fn store_payloads(
     plan: &Plan,
     copy: Option<&str>,
@@ -404,7 +407,7 @@ async fn store_payloads(
     let mut refused = HashMap::new();
     for uri in uris {
         if let Err(error) = payloads.put(uri, &event.text).await {
-            refused.insert(uri.to_owned(), format!("the event could not be put at {uri}: {error}"));
+            refused.insert(uri.to_owned(), format!("cannot store the event at {uri}: {error}"));
         }
     }
     refused

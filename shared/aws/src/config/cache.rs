@@ -15,6 +15,8 @@ use crate::telemetry::metrics;
 
 /// A config older than this is checked for changes, unless [`environment::CONFIG_MAX_AGE`] sets another age.
 const MAX_AGE: Duration = Duration::from_secs(30);
+/// A longer [`environment::CONFIG_MAX_AGE`] counts as this.
+const MAX_AGE_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The config in force. A new valid version replaces it without a restart; an invalid one does not.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl ConfigCache {
     pub async fn load(s3: Client) -> Result<Arc<Self>, ConfigSourceError> {
         let source = ConfigSource::from_environment()?;
         let seconds = env::var(environment::CONFIG_MAX_AGE).ok().and_then(|seconds| seconds.parse().ok());
-        Self::read(source, s3, seconds.map_or(MAX_AGE, Duration::from_secs)).await
+        let max_age = seconds.map_or(MAX_AGE, Duration::from_secs).min(MAX_AGE_LIMIT);
+        Self::read(source, s3, max_age).await
     }
 
     /// Reads the config from `source`. It is checked for changes once its last check is `max_age` old.

@@ -1,4 +1,4 @@
-//! What every function does around the engine: the config in force, the ports, the log.
+//! What the functions have in common around the engine: the config in force, the ports and the log.
 
 mod scaler;
 
@@ -21,7 +21,7 @@ use crate::config::ConfigSourceError;
 use crate::{Aws, ConfigCache, telemetry};
 pub use scaler::ScalerFunction;
 
-/// A function.
+/// A function that handles deliveries, with its configs and its connections to AWS.
 #[derive(Debug)]
 pub struct Function {
     configs: Arc<ConfigCache>,
@@ -31,10 +31,10 @@ pub struct Function {
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no config to go on with.
+    /// The config cannot be loaded.
     #[error(transparent)]
     Config(#[from] ConfigSourceError),
-    /// The config has a ledger, and the environment no dead-letter queue.
+    /// The config has a ledger, but the environment names no dead-letter queue.
     #[error(
         "the config has a ledger, which ends what cannot be launched in a dead-letter queue: set {DEAD_LETTER_QUEUE} to \
          the queue's URL, or write `ledger: off` in the config"
@@ -43,10 +43,10 @@ pub enum StartError {
 }
 
 impl Function {
-    /// Reads the config that the environment names, and makes the clients.
+    /// Loads the config that the environment names, and creates the AWS clients.
     ///
     /// # Errors
-    /// There is no config to go on with, or what it needs is not there.
+    /// The config cannot be loaded, or it needs a dead-letter queue that the environment does not name.
     pub async fn start() -> Result<Self, StartError> {
         let (ports, s3) = Aws::new().await;
         let configs = ConfigCache::load(s3).await?;
@@ -56,11 +56,11 @@ impl Function {
         Ok(Self { configs, ports })
     }
 
-    /// Handles what the function was invoked with, and logs what became of it. Returns the ids of the messages that go back to their
-    /// queue.
+    /// Handles what the function was invoked with, and logs the outcome. Returns the ids of the messages that go back
+    /// to their queue.
     ///
     /// # Errors
-    /// All of it must be delivered again: raised, the error makes Lambda do that, and in the end dead-letter it.
+    /// The whole delivery must be made again. The returned error makes Lambda repeat it and finally dead-letter it.
     pub async fn invoke(&self, door: Door, text: &str, deadline: Timestamp) -> Result<Vec<String>, InvokeError> {
         let started = Instant::now();
         let Opened { text, content } = Delivery::open(door, text);

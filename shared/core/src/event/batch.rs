@@ -1,11 +1,12 @@
-//! Batches of messages: what may go on at once, and what goes back to the queue.
+//! The order in which the messages of a batch may be processed.
 
 use std::collections::HashMap;
 
 use crate::event::Record;
 
-/// The positions of a batch's records, in the order in which each row must be worked off: the messages of a FIFO group one
-/// after the other, every other message alone.
+/// Returns the positions of a batch's records, grouped in rows. The records of a row must be processed one after the
+/// other, different rows may be processed at once. The messages of a FIFO group make one row; every other message is a
+/// row of its own.
 pub fn rows(records: &[Record]) -> Vec<Vec<usize>> {
     let mut rows: Vec<Vec<usize>> = Vec::new();
     let mut groups: HashMap<(&str, &str), usize> = HashMap::new();

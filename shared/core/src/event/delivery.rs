@@ -1,4 +1,4 @@
-//! The one door of deliveries: what a function was invoked with is decided here, once.
+//! Deliveries: decides once, here, what a function was invoked with.
 
 use std::borrow::Cow;
 
@@ -8,47 +8,47 @@ use super::message::{self, Record};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing, TaskStateChange};
 use crate::text::{Kind, Node, json};
 
-/// What invokes a function, and so which deliveries it takes.
+/// What invokes a function. It determines which deliveries the function accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// A rule of EventBridge: one event.
+    /// An EventBridge rule: one event.
     EventBridge,
     /// EventBridge Scheduler, or a rule with a schedule: one firing.
     Schedule,
     /// An event source mapping of SQS: a batch of messages.
     Queue,
-    /// A rule for stopped tasks, and a schedule: a state change, or the sweep.
+    /// The rule for stopped tasks, or the sweep's schedule: a state change, or the sweep.
     TaskLifecycle,
-    /// A tool: the source follows from the shape.
+    /// A tool: the shape of the text decides.
     Any,
 }
 
-/// A delivery.
+/// What a function was invoked with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {
-    /// One event: of EventBridge, or of a schedule.
+    /// One event, from EventBridge or from a schedule.
     Event(Box<Event>),
     /// A batch of messages.
     Batch(Vec<Record>),
-    /// The dead letter of a launch in the ledger, delivered again: the launch goes on.
+    /// The dead letter of a launch in the ledger, delivered again: the launch continues.
     Redrive(LaunchKey),
-    /// A task's state changed.
+    /// A change of a task's state.
     StateChange(TaskStateChange),
-    /// Time to look at everything that is due.
+    /// The sweep, which resumes what is due.
     Sweep,
 }
 
-/// What was delivered, taken out of the dead letter that it may have come in.
+/// A decoded text. If the text was the dead letter of an event, the event in that letter is decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened<'a, T> {
-    /// The text: the delivered one, or the one inside the dead letter.
+    /// The decoded text: the delivered one, or the one inside the dead letter.
     pub text: Cow<'a, str>,
-    /// What the text is.
+    /// The result of decoding it.
     pub content: Result<T, DecodeError>,
 }
 
 impl<'a, T> Opened<'a, T> {
-    /// Decodes a text. If it is a dead letter of an event, decodes the event instead.
+    /// Decodes a text. If it is the dead letter of an event, decodes the event in that letter instead.
     pub(super) fn new(
         text: &'a str,
         of_launch: impl Fn(LaunchKey) -> T,
@@ -67,7 +67,7 @@ impl<'a, T> Opened<'a, T> {
     }
 }
 
-/// How many dead letters may be around each other. More are decoded as they are, which fails.
+/// An event inside more nested dead letters than this is not unwrapped completely: decoding it fails.
 const LETTERS_MAX: u32 = 4;
 
 impl Delivery {
@@ -89,8 +89,8 @@ impl Delivery {
     }
 }
 
-/// Decodes a delivery by its shape. A rule's "Scheduled Event" is an event of EventBridge: only a config knows whether a route is on
-/// its schedule.
+/// Decodes a delivery by its shape. A rule's "Scheduled Event" counts as an EventBridge event, because only a config
+/// says whether a route has its schedule.
 fn by_shape(node: Node, text: &str) -> Result<Delivery, DecodeError> {
     if !matches!(node.kind, Kind::Object(_)) {
         return Err(DecodeError::NotAnObject { found: node.description() });
@@ -101,7 +101,7 @@ fn by_shape(node: Node, text: &str) -> Result<Delivery, DecodeError> {
     if node.get("schedule_arn").is_some() {
         return firing(&node);
     }
-    // What is nearly an event gets an error that names what it lacks.
+    // An incomplete event gets an error that names the missing field.
     match ["detail-type", "detail", "source"].iter().any(|field| node.get(field).is_some()) {
         true => event(node, text),
         false => Err(DecodeError::UnknownDelivery),
@@ -117,7 +117,7 @@ fn firing(node: &Node) -> Result<Delivery, DecodeError> {
     Ok(Delivery::Event(Box::new(Firing::decode(node)?.into_event())))
 }
 
-/// Returns whether the text is the input of the sweep's schedule, or the event of a rule with a schedule.
+/// Returns whether this is the input of the sweep's schedule, or the event of a rule with a schedule.
 fn is_sweep(node: &Node) -> bool {
     node.get("sweep").is_some() || node.get("detail-type").and_then(Node::as_str) == Some("Scheduled Event")
 }

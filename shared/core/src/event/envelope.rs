@@ -1,4 +1,4 @@
-//! What EventBridge puts around every event.
+//! The envelope that EventBridge puts around every event's detail.
 
 use super::DecodeError;
 use super::fields::Fields;
@@ -7,19 +7,19 @@ use super::fields::Fields;
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// The event's id, a UUID made by EventBridge.
+    /// The event's id, a UUID that EventBridge generates.
     pub id: String,
     /// Who sent it, such as `aws.s3`.
     pub source: String,
     /// What happened, such as `Object Created`.
     pub detail_type: String,
-    /// The account it comes from.
+    /// The id of the account that the event comes from.
     pub account: String,
-    /// When it happened, RFC 3339 in UTC.
+    /// When it happened, as an RFC 3339 time in UTC.
     pub time: String,
-    /// The Region it comes from.
+    /// The Region that the event comes from.
     pub region: String,
-    /// The ARNs of what it is about.
+    /// The ARNs of the resources that the event is about.
     pub resources: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Envelope {
     }
 }
 
-/// Whether `text` has the form `YYYY-MM-DDThh:mm:ss`, perhaps a fraction, and `Z` or an offset.
+/// Returns whether `text` has the form `YYYY-MM-DDThh:mm:ss`, an optional fraction, and `Z` or an offset.
 fn is_timestamp(text: &str) -> bool {
     const FORM: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     let (Some(start), Some(rest)) = (text.as_bytes().get(..FORM.len()), text.get(FORM.len()..)) else { return false };

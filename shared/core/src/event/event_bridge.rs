@@ -1,4 +1,4 @@
-//! Events in EventBridge's form.
+//! Events in EventBridge's format.
 
 use jiff::Timestamp;
 
@@ -10,9 +10,9 @@ use crate::text::Node;
 /// An event as EventBridge delivers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventBridgeEvent {
-    /// What every event has.
+    /// The fields that every event has.
     pub envelope: Envelope,
-    /// What is in the detail of Amazon S3's own events about an object.
+    /// The content of `detail`, if the event is one of Amazon S3's own events about an object.
     pub s3: Option<S3Event>,
 }
 

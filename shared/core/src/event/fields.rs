@@ -1,9 +1,9 @@
-//! Typed access to a JSON object's fields, with errors that name the path.
+//! Typed access to the fields of a JSON object, with errors that name a field's path.
 
 use super::DecodeError;
 use crate::text::{Entry, Kind, Node};
 
-/// A JSON object and the path to it.
+/// A JSON object and its path.
 pub(super) struct Fields<'a> {
     path: String,
     node: &'a Node,
@@ -29,7 +29,7 @@ impl<'a> Fields<'a> {
         self.node
     }
 
-    /// The elements of a list of objects.
+    /// Returns the elements of a list of objects.
     pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>, DecodeError> {
         let node = self.required(name)?;
         let Kind::Array(elements) = &node.kind else { return Err(self.wrong(name, "a list", node)) };
@@ -40,7 +40,7 @@ impl<'a> Fields<'a> {
         elements.iter().enumerate().map(object).collect()
     }
 
-    /// The entries of an object that may be missing.
+    /// Returns the entries of an object that may be missing.
     pub(super) fn optional_entries(&self, name: &str) -> Result<Option<&'a [Entry]>, DecodeError> {
         match self.node.get(name) {
             None | Some(Node { kind: Kind::Null, .. }) => Ok(None),
@@ -65,9 +65,19 @@ impl<'a> Fields<'a> {
         let node = self.required(name)?;
         match &node.kind {
             Kind::Number(text) => {
-                text.parse().map_err(|_| self.error(name, format!("must be a whole number, found {text}")))
+                text.parse().map_err(|_| self.error(name, format!("must be a non-negative integer, found {text}")))
             }
-            _ => Err(self.wrong(name, "a whole number", node)),
+            _ => Err(self.wrong(name, "a non-negative integer", node)),
+        }
+    }
+
+    pub(super) fn signed_integer(&self, name: &str) -> Result<i64, DecodeError> {
+        let node = self.required(name)?;
+        match &node.kind {
+            Kind::Number(text) => {
+                text.parse().map_err(|_| self.error(name, format!("must be an integer, found {text}")))
+            }
+            _ => Err(self.wrong(name, "an integer", node)),
         }
     }
 
@@ -75,7 +85,7 @@ impl<'a> Fields<'a> {
         let Some(node) = self.node.get(name) else { return Ok(Vec::new()) };
         let Kind::Array(elements) = &node.kind else { return Err(self.wrong(name, "a list of strings", node)) };
         let strings = elements.iter().map(|element| element.as_str().map(str::to_owned));
-        strings.collect::<Option<_>>().ok_or_else(|| self.wrong(name, "a list of strings", node))
+        strings.collect::<Option<_>>().ok_or_else(|| self.error(name, "must contain only strings".into()))
     }
 
     fn required(&self, name: &str) -> Result<&'a Node, DecodeError> {
@@ -91,7 +101,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// How much of a text that a sender wrote stands in an error: errors are logged.
+/// An error contains at most this many characters of a sender's text, because errors are logged.
 const CHARACTERS_MAX: usize = 160;
 
 fn cut(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! A schedule fired: EventBridge Scheduler's delivery, or that of a rule with a schedule.
+//! Firings of schedules, delivered by EventBridge Scheduler or by a rule with a schedule.
 
 use std::fmt;
 
@@ -9,7 +9,8 @@ use super::{DecodeError, Envelope, Event, EventKind};
 use crate::event::identity::Identity;
 use crate::text::{Node, json};
 
-/// What a schedule's target must give as its input: Scheduler fills in the context attributes, and `ROUTE` is the route's name.
+/// The input that a schedule's target must have. `ROUTE` stands for the route's name; Scheduler fills in the context
+/// attributes.
 /// Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
 pub const SCHEDULER_INPUT: &str = concat!(
     r#"{"route":"ROUTE","schedule_arn":"<aws.scheduler.schedule-arn>","scheduled_time":"<aws.scheduler.scheduled-time>","#,
@@ -19,42 +20,43 @@ pub const SCHEDULER_INPUT: &str = concat!(
 /// One firing of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firing {
-    /// The name of the route that it is for.
+    /// The name of the route whose tasks it starts.
     pub route: String,
     /// The ARN of the schedule, or of the rule with the schedule.
     pub schedule_arn: String,
-    /// The time that it was due, to the second.
+    /// The time for which it was scheduled, rounded to the second.
     pub scheduled_time: Timestamp,
 }
 
 impl Firing {
-    /// Decodes what a schedule delivers: the input that we give EventBridge Scheduler ([`SCHEDULER_INPUT`]), or the "Scheduled Event" of
-    /// a rule that has the route's name.
+    /// Decodes what a schedule delivers: the input that we give EventBridge Scheduler ([`SCHEDULER_INPUT`]), or a
+    /// "Scheduled Event", whose rule or schedule must have the route's name.
     ///
     /// # Errors
-    /// The text is neither, or lacks a field.
+    /// The delivery is neither of these, or a field is missing or not valid.
     pub fn decode(node: &Node) -> Result<Self, DecodeError> {
         let fields = Fields::root(node)?;
         if node.get("detail-type").is_some() { Self::of_rule(&fields) } else { Self::of_scheduler(&fields) }
     }
 
-    /// The firing of a route's schedule where none is deployed: on this machine, of an account of zeros.
+    /// Returns a firing of a route's schedule that is not deployed but runs locally, in an account of zeros.
     pub fn local(route: &str, scheduled_time: Timestamp) -> Self {
         let schedule_arn = format!("arn:aws:scheduler:us-east-1:000000000000:schedule/ecs-trigger/{route}");
         Self { route: route.to_owned(), schedule_arn, scheduled_time }
     }
 
-    /// The schedule's name: the last part of its ARN.
+    /// Returns the schedule's name: the last part of its ARN.
     pub fn schedule(&self) -> &str {
         self.schedule_arn.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Schedule and time: Scheduler delivers a firing at least once, each time with an execution id of its own.
+    /// Returns the schedule and the time. Scheduler can deliver a firing more than once, each time with a new execution
+    /// id.
     pub(super) fn identity(&self) -> Identity {
         Identity::new(["schedule", &self.schedule_arn, &self.scheduled_time.to_string()])
     }
 
-    /// The event of this firing. It holds nothing that differs between two deliveries.
+    /// Converts the firing to an event, which contains nothing that differs between two deliveries.
     pub fn into_event(self) -> Event {
         let node = Node::object([
             ("route", Node::string(&self.route)),
@@ -82,7 +84,7 @@ impl Firing {
         }
         let named = |arn: &&String| arn.contains(":rule/") || arn.contains(":schedule/");
         let Some(schedule_arn) = resources.into_iter().find(|arn| named(&arn)) else {
-            return Err(event.error("resources", "must name the rule of the schedule by its ARN".to_owned()));
+            return Err(event.error("resources", "must contain the ARN of the rule or the schedule".to_owned()));
         };
         let scheduled_time = time(event, "time", &scheduled_time)?;
         let firing = Self { route: String::new(), schedule_arn, scheduled_time };
@@ -105,7 +107,7 @@ fn time(fields: &Fields<'_>, name: &str, text: &str) -> Result<Timestamp, Decode
 }
 
 fn not_filled_in(fields: &Fields<'_>, name: &str, text: &str) -> DecodeError {
-    fields.error(name, format!("is `{text}`, which EventBridge Scheduler should have filled in"))
+    fields.error(name, format!("is the placeholder `{text}`; let EventBridge Scheduler fill it in, or write a value"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! A message of an SQS queue, whatever its body holds.
+//! Messages of SQS queues: their records, their bodies, and the events in them.
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
@@ -9,47 +11,49 @@ use super::notification::{self, Content};
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
 use crate::text::{Kind, Node, json};
 
-/// Attributes that differ between two deliveries of one message. No template sees them: a request that is made of them would
-/// not be the same request at the next delivery.
+/// Attributes that differ between two deliveries of one message. Templates do not see them, because the next delivery
+/// would then make a different request.
 pub const UNSTABLE_ATTRIBUTES: [&str; 2] = ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"];
 
-/// The fields of a message that is decoded, each where the message has it: what patterns match, and what templates see.
+/// The fields of a decoded message that patterns match and templates see. A message lacks the ones that it has no value
+/// for.
 pub const MESSAGE_FIELDS: &[&str] = &["body", "queue", "message_id", "group_id", "attributes", "message_attributes"];
 
-/// A message as SQS delivers it, before its body is read.
+/// A record of a batch: a message as SQS delivers it, before its body is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// SQS's id, the same at every delivery.
+    /// SQS's message id, the same at every delivery.
     pub message_id: String,
     /// The queue.
     pub queue: Queue,
     /// The body.
     pub body: String,
-    /// SQS's attributes of the message, such as `SentTimestamp` and `MessageGroupId`.
+    /// The attributes that SQS sets, such as `SentTimestamp` and `MessageGroupId`.
     pub attributes: Vec<(String, String)>,
-    /// The sender's attributes, each with its text; binary ones as base64.
+    /// The attributes that the sender set, each with its value as a text. Binary values are in base64.
     pub message_attributes: Vec<(String, String)>,
-    /// What is wrong with the record itself.
+    /// What is wrong with the record, if it cannot be read.
     pub unreadable: Option<DecodeError>,
 }
 
 impl Record {
-    /// Decodes the message, taken out of the dead letter that its body may be.
+    /// Decodes the message. If its body is a dead letter, decodes the event in that letter instead.
     pub fn open(&self) -> Opened<'_, Decoded> {
         Opened::new(&self.body, Decoded::Redrive, |body| Message::decode(self, body))
     }
 
-    /// The message group of a FIFO queue, within which order is kept. (On a standard queue a group orders nothing.)
+    /// Returns the message group of a FIFO queue, within which messages keep their order. (A group does not order the
+    /// messages of a standard queue.)
     pub fn group(&self) -> Option<&str> {
         self.attribute("MessageGroupId").filter(|_| self.queue.is_fifo())
     }
 
-    /// How often the message was received, this time included.
+    /// Returns how often the message was received, including this time.
     pub fn receive_count(&self) -> u32 {
         self.attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
     }
 
-    /// When it was sent: the same at every delivery.
+    /// Returns when the message was sent, the same at every delivery.
     pub fn sent(&self) -> Option<Timestamp> {
         self.attribute("SentTimestamp").and_then(|sent| Timestamp::from_millisecond(sent.parse().ok()?).ok())
     }
@@ -59,36 +63,37 @@ impl Record {
     }
 }
 
-/// A message, read.
+/// A decoded message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The queue.
     pub queue: Queue,
-    /// SQS's id of the message.
+    /// SQS's message id.
     pub message_id: String,
-    /// Its message group.
+    /// The message group, if the message has one.
     pub group_id: Option<String>,
-    /// SNS's topic and message id, where SNS wrapped it: the same even if SNS sends it to the queue twice.
+    /// The topic's ARN and SNS's message id, if SNS wrapped the message. They are the same even if SNS sends the
+    /// message to the queue twice.
     pub sns: Option<(String, String)>,
-    /// When it was sent.
+    /// When the message was sent, or published if SNS wrapped it.
     pub sent: Option<Timestamp>,
-    /// The event that the body holds: EventBridge's, or one record of an S3 notification.
+    /// The event in the body: EventBridge's, or one record of an S3 notification.
     pub event: Option<EventBridgeEvent>,
 }
 
-/// What a message comes to.
+/// The result of decoding a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
-    /// Its events: one, or one for each record of an S3 notification.
+    /// The message's events: one, or one for each record of an S3 notification.
     Events(Vec<Event>),
-    /// S3 tests a new notification configuration: nothing has happened.
+    /// S3's test of a new notification configuration. Nothing has happened.
     TestEvent,
-    /// The dead letter of a launch in the ledger, sent again: the launch goes on.
+    /// The dead letter of a launch in the ledger, delivered again: the launch continues.
     Redrive(LaunchKey),
 }
 
 impl Decoded {
-    /// Returns the events: none for a test event or a dead letter.
+    /// Returns the events. A test event and a dead letter have none.
     pub fn events(self) -> Vec<Event> {
         match self {
             Self::Events(events) => events,
@@ -98,13 +103,14 @@ impl Decoded {
 }
 
 impl Message {
-    /// Reads a message: plain text, JSON, an event of EventBridge, a notification of S3, each also in an envelope of SNS.
+    /// Decodes a message: plain text, JSON, an EventBridge event or an S3 notification, each also in an SNS envelope.
     ///
-    /// A body that begins with `{` must be JSON; one that begins with `[` or `"` is JSON if it can be read as such. An S3
-    /// notification makes an event of EventBridge's form of each of its records, the keys decoded.
+    /// A body that begins with `{` must be JSON. One that begins with `[` or `"` is JSON if it can be parsed as such,
+    /// and text otherwise. Each record of an S3 notification becomes an event in EventBridge's format, with its key
+    /// decoded.
     ///
     /// # Errors
-    /// The body is not what it seems to be.
+    /// The record cannot be read, or its body begins with `{` but is not JSON, or the event in the body is not valid.
     fn decode(record: &Record, text: &str) -> Result<Decoded, DecodeError> {
         if let Some(error) = &record.unreadable {
             return Err(error.clone());
@@ -121,6 +127,7 @@ impl Message {
         let mut body = body(text)?;
         if let Some(envelope) = notification::sns(&body)? {
             message.sns = Some((envelope.topic_arn, envelope.message_id));
+            message.sent = envelope.published.or(message.sent);
             attributes.extend(envelope.attributes);
             body = self::body(&envelope.message)?;
         }
@@ -157,8 +164,9 @@ impl Message {
         self.event.as_ref().map_or(&self.message_id, |event| &event.envelope.id)
     }
 
-    /// That of S3's or EventBridge's event in it; else SNS's id of the message, or SQS's. (Two messages of the same content
-    /// are two. What only looks like an event, with an id that EventBridge does not make, is a message like others.)
+    /// Returns the identity of the S3 or EventBridge event in the message. A message without one is identified by SNS's
+    /// message id, or by SQS's, so two messages with the same content are two events. An event whose id does not have
+    /// the form of EventBridge's ids was not sent by EventBridge: its identity contains the message's.
     pub(super) fn identity(&self) -> Identity {
         let event = match &self.event {
             Some(event) if event.s3.is_some() || is_uuid(&event.envelope.id) => return event.identity(),
@@ -173,17 +181,22 @@ impl Message {
     }
 }
 
-/// A body as a value: JSON where it begins like it, else text. Numbers and words stay the texts they are.
+/// Parses a body: JSON if it begins like JSON, otherwise text. Bare numbers and words, such as `007`, stay texts.
 fn body(text: &str) -> Result<Node, DecodeError> {
     let body = match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
         Some(b'{') => json::parse(text).map_err(DecodeError::BodyNotJson)?,
-        // Other texts begin so as well: `[INFO] ...`, `"Quoted" ...`.
+        // Plain texts can begin like this too: `[INFO] ...`, `"Quoted" ...`.
         Some(b'[' | b'"') => {
             let parsed = json::parse(text).ok().filter(|body| depth(body) <= BODY_DEPTH_MAX);
             parsed.unwrap_or_else(|| Node::string(text))
         }
         _ => Node::string(text),
     };
+    // A pattern and a template could see different values.
+    if let Some(key) = repeated_key(&body) {
+        let problem = format!("has the key `{key}` twice; send each key once");
+        return Err(DecodeError::Field { field: "body".to_owned(), problem });
+    }
     if depth(&body) > BODY_DEPTH_MAX {
         let field = "body".to_owned();
         return Err(DecodeError::Field { field, problem: format!("is nested deeper than {BODY_DEPTH_MAX} levels") });
@@ -191,7 +204,8 @@ fn body(text: &str) -> Result<Node, DecodeError> {
     Ok(body)
 }
 
-/// How deep a body may nest: around it, the event has some levels of its own.
+/// A body that is nested deeper is refused, or is taken as text if it does not begin with `{`. The event adds some
+/// levels around it.
 const BODY_DEPTH_MAX: usize = json::DEPTH_MAX - 8;
 
 fn depth(node: &Node) -> usize {
@@ -202,24 +216,36 @@ fn depth(node: &Node) -> usize {
     }
 }
 
-/// Whether an id has the form of those that EventBridge makes.
+/// Returns a key that an object in the body has twice, if there is one.
+fn repeated_key(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Array(elements) => elements.iter().find_map(repeated_key),
+        Kind::Object(entries) => {
+            let mut seen = HashSet::with_capacity(entries.len());
+            let repeated = entries.iter().map(|entry| entry.key.value.as_str()).find(|key| !seen.insert(*key));
+            repeated.or_else(|| entries.iter().find_map(|entry| repeated_key(&entry.value)))
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => None,
+    }
+}
+
+/// Returns whether an id has the form of EventBridge's ids.
 fn is_uuid(id: &str) -> bool {
     let lengths: Vec<usize> = id.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// Reads a batch as Lambda delivers it: `{"Records": [...]}`.
+/// Decodes a batch as Lambda delivers it: `{"Records": [...]}`.
 pub(super) fn records(node: &Node) -> Result<Vec<Record>, DecodeError> {
     Fields::root(node)?.objects("Records")?.iter().map(record).collect()
 }
 
-/// A record of which nothing but its id has to be right: what else is wrong is told when it is decoded, so that it goes back
-/// alone.
+/// Reads a record. A wrong source or message id is an error of the whole batch. Any other problem is kept in the record
+/// and returned when the record is decoded, so only this message goes back to the queue.
 fn record(fields: &Fields<'_>) -> Result<Record, DecodeError> {
     let source = fields.optional_string("eventSource")?;
     if let Some(source) = source.filter(|source| source != "aws:sqs") {
-        let problem =
-            format!("is `{source}`; this takes messages of SQS (S3's events come by EventBridge or by a queue)");
+        let problem = format!("must be `aws:sqs`, found `{source}`; send S3 events to EventBridge or to an SQS queue");
         return Err(fields.error("eventSource", problem));
     }
     let message_id = fields.string("messageId")?;
@@ -235,7 +261,7 @@ fn record(fields: &Fields<'_>) -> Result<Record, DecodeError> {
 
 fn queue_of(fields: &Fields<'_>) -> Result<Queue, DecodeError> {
     let arn = fields.string("eventSourceARN")?;
-    let error = || fields.error("eventSourceARN", format!("must be the ARN of a queue, found `{arn}`"));
+    let error = || fields.error("eventSourceARN", format!("must be the ARN of an SQS queue, found `{arn}`"));
     Queue::parse(&arn).ok_or_else(error)
 }
 
@@ -244,14 +270,16 @@ fn or_note<T>(result: Result<T, DecodeError>, unreadable: &mut Option<DecodeErro
 }
 
 impl Fields<'_> {
-    /// An object's entries, each with the text that `text` finds in its value.
+    /// Returns the entries of an object, each with the text that `text` finds in its value.
     fn texts(&self, name: &str, text: impl Fn(&Node) -> Option<String>) -> Result<Vec<(String, String)>, DecodeError> {
         let Some(entries) = self.optional_entries(name)? else { return Ok(Vec::new()) };
         let pair = |entry: &crate::text::Entry| match (text(&entry.value), &entry.value.kind) {
             (Some(text), _) => Some(Ok((entry.key.value.clone(), text))),
-            // An attribute without a value, as lists are delivered.
+            // An attribute without a string or binary value, such as a list, is left out.
             (None, Kind::Object(_) | Kind::Null) => None,
-            (None, _) => Some(Err(self.error(&format!("{name}.{}", entry.key.value), "must be a text".to_owned()))),
+            (None, _) => {
+                Some(Err(self.error(&format!("{name}.{}", entry.key.value), "has no string value".to_owned())))
+            }
         };
         entries.iter().filter_map(pair).collect()
     }

@@ -1,4 +1,4 @@
-//! Decode: from a delivered text to one of the events we know, checked once, here.
+//! The *decode* step: turns a delivered text into an event and checks it, once, here.
 
 mod batch;
 mod dead_letter;
@@ -33,70 +33,74 @@ pub use trace::TRACE_VARIABLES;
 use crate::text::{Node, json};
 use identity::Identity;
 
-/// One event, from whatever source.
+/// An event, whatever its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Where it comes from, and what only that source tells.
+    /// The source, with the data that only this source has.
     pub kind: EventKind,
-    /// The whole event as a tree: what event patterns match, and what templates see as `event`.
+    /// The whole event as a tree. Event patterns match it, and templates see it as `event`.
     pub node: Node,
-    /// The same as JSON.
+    /// The whole event as JSON.
     pub text: Arc<str>,
 }
 
-/// The closed list of sources.
+/// The kinds of events, one for each kind of event source.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
-    /// EventBridge delivered it, by a rule.
+    /// An event that an EventBridge rule delivered.
     EventBridge(EventBridgeEvent),
-    /// A schedule fired.
+    /// A firing of a schedule.
     Firing(Firing),
     /// A message of a queue.
     Message(Message),
 }
 
-/// Why a text is not an event. None of these gets better by trying again.
+/// Why a text is not an event. A retry never helps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The text is not JSON.
     #[error("the event is not JSON: {0}")]
     NotJson(#[from] json::SyntaxError),
-    /// A message's body begins as JSON does, and is not.
-    #[error("the message's body is not JSON: {0}")]
+    /// A message's body begins with `{` but is not JSON.
+    #[error("the message's body begins with `{{` but is not JSON: {0}")]
     BodyNotJson(json::SyntaxError),
-    /// The text is JSON, but no object.
-    #[error("an event is a JSON object, found {found}")]
+    /// The text is JSON, but not an object.
+    #[error("the event must be a JSON object, found {found}")]
     NotAnObject {
-        /// What was found.
+        /// The type that was found, such as `a list`.
         found: &'static str,
     },
-    /// A field that every event of its kind has is not there, or is of another type.
+    /// A field is missing, or its value is not valid.
     #[error("the event's `{field}` {problem}")]
     Field {
         /// The field's path, as in `detail.object.key`.
         field: String,
-        /// What is wrong with it.
+        /// What is wrong with it, such as `is missing`.
         problem: String,
     },
-    /// It is none of the deliveries that the functions know.
-    #[error("this is neither an EventBridge event, nor a firing of a schedule, nor a batch of SQS messages")]
+    /// The text is a JSON object, but none of the deliveries that a function accepts.
+    #[error(
+        "the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages; an EventBridge event \
+         has `source`, `detail-type` and `detail`"
+    )]
     UnknownDelivery,
 }
 
 impl Event {
-    /// Decodes an event that EventBridge delivers by a rule.
+    /// Decodes an event that an EventBridge rule delivered.
     ///
-    /// Values are taken as they are: EventBridge carries object keys raw, and decoding them would corrupt `+` and `%`.
+    /// Values are taken unchanged: EventBridge does not encode object keys, so decoding them would corrupt `+` and `%`.
     ///
     /// # Errors
-    /// The text is not JSON, or lacks what an event of its kind always has.
+    /// The text is not JSON, or it lacks a field that every event of its kind has.
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
         let node = json::parse(text)?;
         let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
         Ok(Self { kind, node, text: text.into() })
     }
 
-    /// Returns the event that S3 sends when an object is created; what S3 chooses, such as the time, is made up.
+    /// Returns an event like the one that S3 sends when an object is created. Values that S3 would choose, such as the
+    /// time, are made up.
     pub(crate) fn object_created(bucket: &str, key: &str) -> Result<Self, DecodeError> {
         let event = serde_json::json!({
             "version": "0", "id": "00000000-0000-0000-0000-000000000000", "detail-type": "Object Created", "source": "aws.s3",
@@ -110,7 +114,7 @@ impl Event {
         Self::decode(&event.to_string())
     }
 
-    /// The event's id, for people: EventBridge's, or SQS's message id, or schedule and time.
+    /// Returns the event's id for people: EventBridge's event id, SQS's message id, or the schedule and the time.
     pub fn id(&self) -> String {
         match &self.kind {
             EventKind::EventBridge(event) => event.envelope.id.clone(),
@@ -119,7 +123,7 @@ impl Event {
         }
     }
 
-    /// What a repeated delivery of the same event shares.
+    /// Returns what every delivery of the same event shares.
     pub fn identity(&self) -> Identity {
         match &self.kind {
             EventKind::EventBridge(event) => event.identity(),
@@ -128,15 +132,16 @@ impl Event {
         }
     }
 
-    /// The day on which it happened, in UTC: `2026-01-31`. A repeated delivery shares it.
+    /// Returns the day on which the event happened, in UTC: `2026-01-31`. Every delivery of the event has the same day.
     ///
-    /// [?] S3 does not say that a notification which it sends twice bears one time. Only if it bore two, on both sides of midnight,
-    /// and came after the client token's life, would the ledger take it for another event.
+    /// [?] S3 does not document that a notification has the same time when it is sent twice. The ledger would take the
+    /// second one for another event if the two times were on different days and the second came after the client
+    /// token's lifetime.
     pub fn date(&self) -> String {
         self.time().unwrap_or_default().strftime("%Y-%m-%d").to_string()
     }
 
-    /// When it happened, if it tells.
+    /// Returns when the event happened, if the event contains a valid time.
     pub fn time(&self) -> Option<Timestamp> {
         match &self.kind {
             EventKind::EventBridge(event) => event.time(),
@@ -145,12 +150,12 @@ impl Event {
         }
     }
 
-    /// S3's own event about an object, if it is one.
+    /// Returns S3's own data about an object, if S3 sent the event.
     pub fn s3(&self) -> Option<&S3Event> {
         self.event_bridge().and_then(|event| event.s3.as_ref())
     }
 
-    /// The event of EventBridge's form that this is or that a message holds.
+    /// Returns the event in EventBridge's format: this event itself, or the one in the message's body.
     pub fn event_bridge(&self) -> Option<&EventBridgeEvent> {
         match &self.kind {
             EventKind::EventBridge(event) => Some(event),

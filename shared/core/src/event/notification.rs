@@ -1,27 +1,28 @@
-//! What other services put into a message's body: S3's notifications, SNS's envelopes, EventBridge's events.
+//! The formats of other AWS services in a message's body: S3 notifications, SNS envelopes, EventBridge events.
 
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::fields::Fields;
 use super::{DecodeError, EventBridgeEvent, S3_EVENT_SOURCE, S3DetailType};
 use crate::text::{Kind, Node};
 
-/// What a body holds.
+/// The content of a message's body.
 pub(super) enum Content {
-    /// What its sender made of it.
+    /// The sender's own text or JSON.
     Plain,
     /// An event that EventBridge sent to the queue.
     Event(Box<EventBridgeEvent>),
-    /// The records of an S3 notification, as events of EventBridge's form.
+    /// The records of an S3 notification, each as an event in EventBridge's format.
     S3Records(Vec<(EventBridgeEvent, Node)>),
-    /// S3's test of a notification configuration.
+    /// S3's test of a new notification configuration.
     TestEvent,
 }
 
-/// The fields that make a body an event of EventBridge: all of them.
+/// A body that has all of these fields is an EventBridge event.
 const EVENT_BRIDGE_FIELDS: [&str; 7] = ["id", "source", "detail-type", "account", "time", "region", "detail"];
 
-/// Reads a body. `id` is the message's, for events that name none of their own.
+/// Reads a body. `id` is the message's id, for S3 records without a request id.
 pub(super) fn content(body: &Node, id: &str) -> Result<Content, DecodeError> {
     if EVENT_BRIDGE_FIELDS.iter().all(|field| body.get(field).is_some()) {
         return Ok(Content::Event(Box::new(EventBridgeEvent::decode(body)?)));
@@ -42,8 +43,8 @@ pub(super) fn content(body: &Node, id: &str) -> Result<Content, DecodeError> {
     Ok(Content::S3Records(events))
 }
 
-/// A record of an S3 notification, as EventBridge would deliver it; only the account is not known, and the id is S3's id of the
-/// request.
+/// Returns the event that EventBridge would deliver for a record of an S3 notification, except that the account is
+/// unknown and the id is S3's request id.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), DecodeError> {
     let event_name = record.string("eventName")?;
@@ -64,7 +65,7 @@ fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), 
     detail.extend(request_id.map(|id| ("request-id", Node::string(id))));
     let id = match (request_id.unwrap_or(id), detail_type) {
         (id, Some(_)) => id.to_owned(),
-        // EventBridge has no such event; the id alone tells it from the request's others.
+        // EventBridge has no such event, so only the id distinguishes it from the request's other events.
         (id, None) => format!("{id}/{event_name}/{bucket_name}/{key}"),
     };
     let node = Node::object([
@@ -78,13 +79,16 @@ fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), 
         ("detail", Node::object(detail)),
     ]);
     let event = EventBridgeEvent::decode(&node).map_err(|error| match error {
-        DecodeError::Field { field, problem } => record.error("s3", format!("is incomplete: {field} {problem}")),
+        DecodeError::Field { field, problem } => {
+            record.error("s3", format!("cannot become an EventBridge event: `{field}` {problem}"))
+        }
         other => other,
     })?;
     Ok((event, node))
 }
 
-/// Where a record holds what is in the detail of EventBridge's events.
+/// Values that a record and the `detail` of an EventBridge event have in different places: the path in the record, and
+/// the name in `detail`.
 const ELSEWHERE: [(&[&str], &str); 4] = [
     (&["glacierEventData", "restoreEventData", "lifecycleRestorationExpiryTime"], "restore-expiry-time"),
     (&["glacierEventData", "restoreEventData", "lifecycleRestoreStorageClass"], "source-storage-class"),
@@ -92,11 +96,12 @@ const ELSEWHERE: [(&[&str], &str); 4] = [
     (&["intelligentTieringEventData", "destinationAccessTier"], "destination-access-tier"),
 ];
 
-/// EventBridge's name of what a notification reports, and what else EventBridge says of it.
+/// Returns EventBridge's detail-type for the name of an S3 notification event, and the fields that EventBridge adds to
+/// `detail` for it.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html>
 fn detail_type(event_name: &str) -> (Option<S3DetailType>, &'static [(&'static str, &'static str)]) {
     use S3DetailType as Type;
-    // In messages the names come without the prefix that configurations give them.
+    // Notification configurations write the names with the prefix `s3:`, messages without it.
     let (detail_type, reasons): (_, &[_]) = match event_name.strip_prefix("s3:").unwrap_or(event_name) {
         "ObjectCreated:Put" => (Type::ObjectCreated, &[("reason", "PutObject")]),
         "ObjectCreated:Post" => (Type::ObjectCreated, &[("reason", "POST Object")]),
@@ -127,22 +132,24 @@ fn detail_type(event_name: &str) -> (Option<S3DetailType>, &'static [(&'static s
     (Some(detail_type), reasons)
 }
 
-/// Notifications carry keys as forms encode them: `red+flower%2B.jpg` is `red flower+.jpg`.
+/// Decodes a key. Notifications URL-encode keys as HTML forms do: `red+flower%2B.jpg` is `red flower+.jpg`.
 fn decode_key(object: &Fields<'_>, key: &str) -> Result<String, DecodeError> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(String::from).map_err(|_| object.error("key", format!("is not UTF-8 once decoded: `{key}`")))
+    decoded.map(String::from).map_err(|_| object.error("key", format!("is not UTF-8 after URL decoding: `{key}`")))
 }
 
-/// What SNS wraps a message in, unless raw delivery is switched on.
+/// The envelope in which SNS wraps a message, unless raw message delivery is on.
 pub(super) struct SnsEnvelope {
     pub(super) topic_arn: String,
     pub(super) message_id: String,
     pub(super) message: String,
+    /// When SNS received the message. It is the same even if SNS sends the message twice.
+    pub(super) published: Option<Timestamp>,
     pub(super) attributes: Vec<(String, String)>,
 }
 
-/// The envelope of SNS that a body is, if it is one.
+/// Returns the SNS envelope that a body is, if it is one.
 /// Source: <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
 pub(super) fn sns(body: &Node) -> Result<Option<SnsEnvelope>, DecodeError> {
     let is_envelope = body.get("Type").and_then(Node::as_str) == Some("Notification")
@@ -158,6 +165,7 @@ pub(super) fn sns(body: &Node) -> Result<Option<SnsEnvelope>, DecodeError> {
         topic_arn: fields.string("TopicArn")?,
         message_id: fields.string("MessageId")?,
         message: fields.string("Message")?,
+        published: fields.optional_string("Timestamp")?.and_then(|time| time.parse().ok()),
         attributes: attributes.iter().filter_map(attribute).collect(),
     }))
 }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-/// How long a function may run that takes messages, in seconds.
+/// The timeout of the function that handles messages, in seconds.
 pub const SQS_TRIGGER_TIMEOUT_SECONDS: u32 = 60;
-/// How often a message must be received at least before it is dead-lettered, so that throttling does not do it.
+/// A queue with a smaller `maxReceiveCount` dead-letters messages merely because Lambda is throttled.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 pub const RECEIVES_MIN: u32 = 5;
 
-/// How long a message must be hidden at least that a function has received, in seconds: six times as long as the function may run, and the
-/// batch's window. Source: as above.
+/// Returns the shortest visibility timeout that AWS recommends for a queue, in seconds: six times the function's
+/// timeout, plus the batch window. Source: as above.
 pub fn visibility_timeout_min(batch_window: u32) -> u32 {
     6 * SQS_TRIGGER_TIMEOUT_SECONDS + batch_window
 }
 
-/// A queue, by its name and, where they are known, Region and account.
+/// An SQS queue: its name and, if they are known, its Region and account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Queue {
-    /// The name; that of a FIFO queue ends in `.fifo`.
+    /// The name. A FIFO queue's name ends in `.fifo`.
     pub name: String,
     /// The Region.
     pub region: Option<String>,
@@ -26,7 +26,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue of this name, ARN (`arn:aws:sqs:eu-west-1:111122223333:jobs`) or URL
+    /// Parses a queue's name, ARN (`arn:aws:sqs:eu-west-1:111122223333:jobs`) or URL
     /// (`https://sqs.eu-west-1.amazonaws.com/111122223333/jobs`).
     pub fn parse(text: &str) -> Option<Self> {
         let queue = if let Some(arn) = text.strip_prefix("arn:") {
@@ -54,7 +54,7 @@ impl Queue {
         Self { name: name.to_owned(), region: known(region), account: known(account) }
     }
 
-    /// Whether Region and account, where they are given, have the form of AWS's.
+    /// Returns whether the Region and the account, if they are known, have the form that AWS uses.
     pub fn has_legal_place(&self) -> bool {
         let region = |region: &String| region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         let account = |account: &String| account.len() == 12 && account.chars().all(|c| c.is_ascii_digit());
@@ -67,19 +67,19 @@ impl Queue {
         !stem.is_empty() && self.name.len() <= 80 && stem.chars().all(legal)
     }
 
-    /// Whether messages of a group keep their order.
+    /// Returns whether the messages of a group keep their order.
     pub fn is_fifo(&self) -> bool {
         self.name.ends_with(".fifo")
     }
 
-    /// Whether both can be the same queue: what one of them does not tell is no difference.
+    /// Returns whether both can be the same queue. A Region or account that is unknown on one side does not matter.
     pub fn is(&self, other: &Self) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
         self.name == other.name && same(&self.region, &other.region) && same(&self.account, &other.account)
     }
 }
 
-/// Its ARN, as far as the place is known; else its name.
+/// Writes the ARN if the Region and the account are known, otherwise the name.
 impl fmt::Display for Queue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.region, &self.account) {

@@ -21,7 +21,7 @@ choice! {
         ObjectRestoreInitiated = "Object Restore Initiated",
         /// A restored copy can be read.
         ObjectRestoreCompleted = "Object Restore Completed",
-        /// A restored copy is gone again.
+        /// A restored copy has expired.
         ObjectRestoreExpired = "Object Restore Expired",
         /// Moved to another storage class by a lifecycle rule.
         ObjectStorageClassChanged = "Object Storage Class Changed",
@@ -29,7 +29,7 @@ choice! {
         ObjectAccessTierChanged = "Object Access Tier Changed",
         /// Its access control list was written.
         ObjectAclUpdated = "Object ACL Updated",
-        /// Tags were put on it.
+        /// Its tags were written.
         ObjectTagsAdded = "Object Tags Added",
         /// Its tags were removed.
         ObjectTagsDeleted = "Object Tags Deleted",
@@ -51,7 +51,7 @@ impl S3DetailType {
         Self::ObjectTagsDeleted,
     ];
 
-    /// The S3 detail-type of an event, if S3 itself sent it. (CloudTrail's events bear the same source.)
+    /// Returns the detail-type of an event if S3 itself sent it. (CloudTrail's events about S3 have the same source.)
     pub(super) fn of(envelope: &Envelope) -> Option<Self> {
         if envelope.source != S3_EVENT_SOURCE {
             return None;
@@ -60,14 +60,14 @@ impl S3DetailType {
     }
 }
 
-/// Something happened to an object.
+/// An event about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Event {
     /// The bucket's name.
     pub bucket: String,
     /// The object.
     pub object: S3Object,
-    /// The id of the request that caused it, the same in a repeated delivery.
+    /// The id of the request that caused the event, the same at every delivery.
     pub request_id: Option<String>,
     /// What happened.
     pub change: S3Change,
@@ -76,20 +76,20 @@ pub struct S3Event {
 /// The object that an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Object {
-    /// The key, raw.
+    /// The key, not encoded.
     pub key: String,
-    /// The entity tag; a delete marker has none.
+    /// The entity tag. A delete marker has none.
     pub etag: Option<String>,
-    /// The version, in a versioned bucket.
+    /// The version id, in a versioned bucket.
     pub version_id: Option<String>,
 }
 
-/// What happened to the object, with what only that can tell.
+/// What happened to an object, with the data that only this kind of change has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum S3Change {
     /// It was written.
     Created {
-        /// Its size in bytes.
+        /// The size in bytes.
         size: u64,
         /// Orders the creations and deletions of one key.
         sequencer: String,
@@ -107,31 +107,31 @@ pub enum S3Change {
     },
     /// A restore has begun.
     RestoreInitiated {
-        /// The archive it is restored from.
+        /// The storage class from which it is restored.
         source_storage_class: Option<String>,
     },
     /// A restored copy can be read.
     RestoreCompleted {
-        /// Until when.
+        /// When the restored copy expires.
         restore_expiry_time: Option<String>,
-        /// The archive it was restored from.
+        /// The storage class from which it was restored.
         source_storage_class: Option<String>,
     },
-    /// A restored copy is gone again.
+    /// A restored copy has expired.
     RestoreExpired,
     /// It moved to another storage class.
     StorageClassChanged {
-        /// The class it is in now.
+        /// The new storage class.
         destination_storage_class: Option<String>,
     },
     /// It moved to another access tier.
     AccessTierChanged {
-        /// The tier it is in now.
+        /// The new access tier.
         destination_access_tier: Option<String>,
     },
     /// Its access control list was written.
     AclUpdated,
-    /// Tags were put on it.
+    /// Its tags were written.
     TagsAdded,
     /// Its tags were removed.
     TagsDeleted,
@@ -152,7 +152,7 @@ impl S3Event {
         })
     }
 
-    /// What orders the creations and deletions of one key.
+    /// Returns the sequencer, which orders the creations and deletions of one key.
     pub fn sequencer(&self) -> Option<&str> {
         match &self.change {
             S3Change::Created { sequencer, .. } | S3Change::Deleted { sequencer, .. } => Some(sequencer),
@@ -160,8 +160,8 @@ impl S3Event {
         }
     }
 
-    /// Bucket, key, version (or entity tag) and sequencer: a repeated notification shares them, but is not promised the
-    /// same event id. Changes without a sequencer are told apart by S3's request id.
+    /// Returns bucket, key, version (or entity tag) and sequencer. All deliveries of a notification share these, while
+    /// AWS does not promise that they share the event id. S3's request id distinguishes changes without a sequencer.
     pub(super) fn identity(&self, envelope: &Envelope) -> Identity {
         let object = &self.object;
         let version = object.version_id.as_deref().or(object.etag.as_deref()).unwrap_or_default();

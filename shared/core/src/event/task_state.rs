@@ -1,4 +1,4 @@
-//! What comes after a launch: "ECS Task State Change", and the minute's sweep.
+//! The deliveries after a launch: "ECS Task State Change" events, and the sweep every minute.
 
 use super::fields::Fields;
 use super::{DecodeError, Envelope};
@@ -6,18 +6,19 @@ use crate::ecs::{ContainerExit, StoppedTask};
 use crate::event::identity::LaunchKey;
 use crate::text::{Kind, Node};
 
-/// What the schedule of the sweep gives as its input.
+/// The input that the sweep's schedule sends.
 pub const SWEEP_INPUT: &str = r#"{"sweep":true}"#;
 
-/// A task's state changed. Delivered more than once, and in any order; but what has stopped stays so.
+/// A change of a task's state. The events can be delivered more than once and in any order, but a stopped task stays
+/// stopped.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStateChange {
-    /// The task.
+    /// The ARN of the task.
     pub task_arn: String,
-    /// What it records as its starter.
+    /// The task's `startedBy`.
     pub started_by: Option<String>,
-    /// How it stopped, if it has.
+    /// How the task stopped, if it has stopped.
     pub stopped: Option<StoppedTask>,
 }
 
@@ -38,7 +39,7 @@ impl TaskStateChange {
         })
     }
 
-    /// The launch that started the task, and its attempt, if it is in the ledger.
+    /// Returns the launch that started the task, and the attempt, if `startedBy` names a launch in the ledger.
     pub fn launch(&self) -> Option<(LaunchKey, u32)> {
         self.started_by.as_deref().and_then(LaunchKey::of_started_by)
     }
@@ -60,7 +61,33 @@ fn stopped(detail: &Fields<'_>) -> Result<StoppedTask, DecodeError> {
 fn container(fields: &Fields<'_>) -> Result<ContainerExit, DecodeError> {
     let exit_code = match fields.node().get("exitCode") {
         None | Some(Node { kind: Kind::Null, .. }) => None,
-        Some(_) => i32::try_from(fields.integer("exitCode")?).ok(),
+        Some(_) => Some(exit_code(fields.signed_integer("exitCode")?)),
     };
     Ok(ContainerExit { name: fields.string("name")?, exit_code, reason: fields.optional_string("reason")? })
+}
+
+/// Returns an exit code as a signed 32-bit number. Windows reports an NTSTATUS as an unsigned one: 3221225786 is
+/// -1073741510. A number that does not fit becomes `i32::MIN`, a failure that no `exit_code` in a config names.
+fn exit_code(code: i64) -> i32 {
+    let unsigned = || u32::try_from(code).map(u32::cast_signed);
+    i32::try_from(code).or_else(|_| unsigned()).unwrap_or(i32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exit_code;
+
+    #[test]
+    fn an_exit_code_is_a_signed_number_of_32_bits_however_it_is_written() {
+        let codes = [
+            (0, 0),
+            (137, 137),
+            (-1_073_741_510, -1_073_741_510),
+            (3_221_225_786, -1_073_741_510),
+            (1 << 40, i32::MIN),
+        ];
+        for (written, code) in codes {
+            assert_eq!(exit_code(written), code, "{written}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! What a delivered text is decoded to. One door: [`check`].
+//! The events that delivered texts are decoded to. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
 
 use super::Event;
 use crate::fixtures::{OBJECT_CREATED, event, s3_event};
 
-/// Decodes a text and shows its kind and identity, or the error.
+/// Decodes a text; shows the event and its identity, or the error.
 fn check(text: &str, expected: Expect) {
     let shown = match Event::decode(text) {
         Err(error) => format!("error: {error}"),
@@ -20,7 +20,7 @@ fn check(text: &str, expected: Expect) {
     expected.assert_eq(&shown);
 }
 
-/// The detail of an S3 event about `in/a`, with these further fields.
+/// Returns the detail of an S3 event about `in/a`, with further fields of the object and of the detail.
 fn detail(object: &str, more: &str) -> String {
     format!(
         r#"{{"version":"0","bucket":{{"name":"b"}},"object":{{"key":"in/a"{object}}},"request-id":"R1","requester":"me"{more}}}"#
@@ -150,7 +150,7 @@ fn any_other_event_is_kept_as_a_checked_envelope() {
 #[test]
 fn what_is_no_event_is_an_error_that_names_the_field() {
     check("", expect!["error: the event is not JSON: expected a value, found the end of the text at byte 0"]);
-    check("[]", expect!["error: an event is a JSON object, found a list"]);
+    check("[]", expect!["error: the event must be a JSON object, found a list"]);
     check(
         &OBJECT_CREATED[..200],
         expect!["error: the event is not JSON: expected a value, found the end of the text at byte 200"],
@@ -166,11 +166,11 @@ fn what_is_no_event_is_an_error_that_names_the_field() {
     );
     check(
         &OBJECT_CREATED.replace("\"size\": 5", "\"size\": \"5\""),
-        expect!["error: the event's `detail.object.size` must be a whole number, found a string"],
+        expect!["error: the event's `detail.object.size` must be a non-negative integer, found a string"],
     );
     check(
         &OBJECT_CREATED.replace("\"size\": 5", "\"size\": -5"),
-        expect!["error: the event's `detail.object.size` must be a whole number, found -5"],
+        expect!["error: the event's `detail.object.size` must be a non-negative integer, found -5"],
     );
     check(
         &OBJECT_CREATED.replace("\"sequencer\"", "\"seq\""),
@@ -178,7 +178,7 @@ fn what_is_no_event_is_an_error_that_names_the_field() {
     );
     check(
         &OBJECT_CREATED.replace("[\"arn:aws:s3:::uploads\"]", "[1]"),
-        expect!["error: the event's `resources` must be a list of strings, found a list"],
+        expect!["error: the event's `resources` must contain only strings"],
     );
     check(&event("my.app", "x", "[]"), expect!["error: the event's `detail` must be an object, found a list"]);
 }
@@ -196,7 +196,7 @@ fn nesting_is_bounded() {
 fn an_identity_is_shared_by_repeated_deliveries_and_by_nothing_else() {
     let identity = |text: &str| Event::decode(text).map(|event| event.identity());
     let first = identity(OBJECT_CREATED);
-    // A repeated notification is not promised the same event id.
+    // AWS does not promise that a repeated notification has the same event id.
     assert_eq!(first, identity(&OBJECT_CREATED.replace("17793124", "99999999")));
     for other in ["617f08299329d189", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e", "uploads", "incoming/", "Object Created"] {
         let changed = OBJECT_CREATED.replace(other, "Object Tags Added");

@@ -1,19 +1,21 @@
-//! Trace context: which trace an event belongs to, for the task that it starts to go on with.
+//! Trace context: the trace that an event belongs to and that its tasks continue.
 
 use super::{Event, EventKind};
 use crate::text::Node;
 
-/// The environment variables of W3C's trace context, as OpenTelemetry reads them, and of X-Ray's, as its SDKs do.
+/// The environment variables of W3C trace context, which OpenTelemetry reads, and of X-Ray, which its SDKs read.
 /// Source: <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>
 pub const TRACE_VARIABLES: [&str; 3] = ["TRACEPARENT", "TRACESTATE", "_X_AMZN_TRACE_ID"];
 
-/// X-Ray's header is not longer than this, nor is a list of trace states. Source: <https://www.w3.org/TR/trace-context/#tracestate-limits>
+/// A longer X-Ray header or list of trace states, in bytes, is left out.
+/// Source: <https://www.w3.org/TR/trace-context/#tracestate-limits>
 const CHARACTERS_MAX: usize = 512;
 
 impl Event {
-    /// The trace context that the event itself carries, as environment variables: of a message by its attributes `traceparent`,
-    /// `tracestate` and `AWSTraceHeader`, of another event by the same fields of `detail`. It is the event's own, and not the
-    /// delivery's, so that a repeated delivery makes the same request. What is not of the form is left out.
+    /// Returns the trace context that the event itself carries, as environment variables. A message carries it in its
+    /// attributes `traceparent`, `tracestate` and `AWSTraceHeader`, any other event in the fields of `detail` with
+    /// these names. The trace of the delivery is not used, because a repeated delivery must make the same request.
+    /// Values that are not valid are left out.
     pub fn trace(&self) -> Vec<(&'static str, String)> {
         let of_message = matches!(self.kind, EventKind::Message(_));
         let (own, of_sqs) = match of_message {
@@ -30,7 +32,8 @@ impl Event {
     }
 }
 
-/// Whether a text is `VERSION-TRACE-PARENT-FLAGS`. Source: <https://www.w3.org/TR/trace-context/#traceparent-header>
+/// Returns whether a text has the form `VERSION-TRACE-PARENT-FLAGS`.
+/// Source: <https://www.w3.org/TR/trace-context/#traceparent-header>
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let is_hex = |part: &&str| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

@@ -169,9 +169,9 @@ fn a_sample_that_is_no_event_is_an_error() {
   - { name: no schedule, firing: { route: upload, time: 2026-01-31T18:00:00Z } }
 "#,
         expect![[r#"
-            bad body: error: the message's body is not JSON: expected a string, found `x` at byte 1
+            bad body: error: the message's body begins with `{` but is not JSON: expected a string, found `x` at byte 1
             bad event: error: the event's `detail.object` is missing
-            unknown delivery: error: this is neither an EventBridge event, nor a firing of a schedule, nor a batch of SQS messages
+            unknown delivery: error: the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages; an EventBridge event has `source`, `detail-type` and `detail`
             no schedule:
               expect: { error: "no route named `upload` has a schedule; delete the schedule, or give it (or its rule) the name of the route" }
         "#]],

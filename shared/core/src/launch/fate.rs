@@ -38,6 +38,13 @@ pub enum RetryOn {
     Any,
 }
 
+impl Retry {
+    /// Returns what applies to a task without `retry`: a task that never started is started again a few times.
+    pub(super) fn if_never_started() -> Self {
+        Self { attempts: 5, on: vec![RetryOn::FailedToStart], backoff_seconds: 10 }
+    }
+}
+
 /// The failures that the config names by a word. Exit codes are written `{ exit_code: [...] }`.
 const WORDS: [(&str, RetryOn); 4] = [
     ("spot_interruption", RetryOn::SpotInterruption),
@@ -153,15 +160,39 @@ impl StoppedTask {
         }
     }
 
+    /// Returns whether the task did not start because there was too little capacity: another rung may have some.
+    /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
+    pub(super) fn lacks_capacity(&self) -> bool {
+        let reasons = ["EMPTY CAPACITY PROVIDER", "RESOURCE:", "AGENT", "Capacity is unavailable"];
+        self.did_not_start_because(&reasons)
+    }
+
+    /// Returns whether every further start would fail in the same way: the image does not exist.
+    /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html>
+    pub(super) fn never_heals(&self) -> bool {
+        self.did_not_start_because(&["CannotPull"])
+            && self.did_not_start_because(&["not found", "manifest unknown", "does not exist", "no matching manifest"])
+    }
+
+    fn did_not_start_because(&self, reasons: &[&str]) -> bool {
+        self.stop_code.as_deref() == Some("TaskFailedToStart")
+            && self.stopped_reason.as_ref().is_some_and(|said| reasons.iter().any(|reason| said.contains(reason)))
+    }
+
     fn by_exit_codes(&self, judged: &[&str]) -> Fate {
-        let counts = |container: &&ContainerExit| judged.contains(&container.name.as_str());
-        let mut containers: Vec<&ContainerExit> = self.containers.iter().filter(counts).collect();
-        if containers.is_empty() {
-            containers = self.containers.iter().collect();
-        }
-        match containers.iter().filter_map(|container| container.exit_code).find(|code| *code != 0) {
+        let named: Vec<&ContainerExit> =
+            self.containers.iter().filter(|container| judged.contains(&container.name.as_str())).collect();
+        // Where no container is named, one without a code and without a reason is a sidecar that the main one did not wait for.
+        let has_failed = |container: &&ContainerExit| match named.is_empty() {
+            true => container.exit_code.is_none() && container.reason.is_some(),
+            false => container.exit_code.is_none(),
+        };
+        let deciding: Vec<&ContainerExit> =
+            if named.is_empty() { self.containers.iter().collect() } else { named.clone() };
+        match deciding.iter().filter_map(|container| container.exit_code).find(|code| *code != 0) {
             Some(code) => Fate::ExitCode(code),
-            None if containers.iter().any(|container| container.exit_code == Some(0)) => Fate::Succeeded,
+            None if deciding.iter().any(has_failed) => Fate::Failed,
+            None if deciding.iter().any(|container| container.exit_code == Some(0)) => Fate::Succeeded,
             None => Fate::Failed,
         }
     }

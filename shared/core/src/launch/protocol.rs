@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::dead_letter::DeadLetter;
-use super::fate::{Fate, StopReason};
+use super::fate::{Fate, Retry, StopReason};
 use super::record::{
     Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Skipped, Slot, Undecided, WhenFull,
 };
@@ -377,7 +377,7 @@ impl Protocol {
         let record = &mut self.record;
         let before = record.reopened.unwrap_or_default().attempts;
         let rung = match record.attempts.iter().skip(before).last() {
-            Some(last) if is_short(last) => (last.rung + 1) % record.capacity.len().max(1),
+            Some(last) if is_short(last) || has_starved(record) => (last.rung + 1) % record.capacity.len().max(1),
             _ => 0,
         };
         let client_token = record.client_token(u32::try_from(record.attempts.len()).unwrap_or(u32::MAX));
@@ -597,6 +597,11 @@ impl Protocol {
         }
         let rungs = record.capacity.len().max(1);
         let last_rung = record.attempts.last().is_some_and(|last| last.rung + 1 >= rungs);
+        let never_heals = |attempt: &Attempt| attempt.reply.as_ref().is_some_and(Reply::never_heals);
+        if last_rung && record.attempts.iter().rev().take(rungs).all(never_heals) {
+            let remedy = "waiting does not help: change the placement constraints, or add an instance that meets them";
+            return self.give_up(GivenUp::Failed(format!("{reply}; {remedy}")));
+        }
         if last_rung {
             let rounds = u32::try_from(short.count().div_ceil(rungs)).unwrap_or(u32::MAX);
             let wait = backoff(SignedDuration::from_mins(1), rounds, SignedDuration::from_mins(15));
@@ -627,17 +632,22 @@ impl Protocol {
         self.retry(&arn, now);
     }
 
-    /// Marks a failed task to be replaced by another one, if its `retry` covers the failure.
+    /// Marks a failed task to be replaced by another one, if its `retry` covers the failure. Without `retry`, a task that never started
+    /// is replaced: nothing ran.
     fn retry(&mut self, arn: &str, now: Timestamp) {
         let record = &mut self.record;
         let count = record.count();
-        let Some(retry) = record.retry.as_ref().filter(|_| record.given_up.is_none()) else { return };
+        if record.given_up.is_some() {
+            return;
+        }
+        let retry = record.retry.clone().unwrap_or_else(Retry::if_never_started);
         let retried = record.retried().saturating_sub(record.reopened.unwrap_or_default().retried);
         if retried >= count.saturating_mul(retry.attempts.saturating_sub(1)) || record.attempts.len() >= ATTEMPTS_MAX {
             return;
         }
         let Some(position) = record.tasks.iter().position(|task| task.arn == arn) else { return };
-        if record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
+        let heals = record.tasks[position].stopped.as_ref().is_some_and(|stopped| !stopped.never_heals());
+        if heals && record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
             record.tasks[position].retried = true;
             let starts = retried / count.max(1) + 1;
             let wait = backoff(SignedDuration::from_secs(retry.backoff_seconds), starts, SignedDuration::from_hours(1));
@@ -708,6 +718,13 @@ fn in_doubt(number: u32, attempt: &Attempt) -> String {
         "{IN_DOUBT} attempt {number}, opened at {opened}, started its tasks, and another call could start them twice; \
          check in ECS before you redrive this letter; {why}"
     )
+}
+
+/// Returns whether a task of the last attempt stopped because there was too little capacity to start it.
+fn has_starved(record: &LaunchRecord) -> bool {
+    let last = record.attempts.len().checked_sub(1);
+    let mut of_last = record.tasks.iter().filter(|task| Some(task.attempt as usize) == last);
+    of_last.any(|task| task.stopped.as_ref().is_some_and(StoppedTask::lacks_capacity))
 }
 
 /// Returns whether an attempt ended because ECS had too little capacity.

@@ -111,18 +111,24 @@ const PERMANENT: [&str; 11] = [
     "ValidationException",
 ];
 
-/// Parts of an error's message that mean throttling. Amazon EC2's throttling arrives as an `InvalidParameterException`,
-/// so the error's name is not enough.
-const THROTTLED: [&str; 3] = ["rate exceeded", "errorcode: throttling", "too many requests"];
+/// Phrases of an error's message that mean throttling.
+const THROTTLED: [&str; 3] = ["rate exceeded", "request limit exceeded", "too many requests"];
 
 /// Parts of an error's name that mean throttling.
 const THROTTLING: [&str; 3] = ["throttl", "toomanyrequests", "requestlimitexceeded"];
 
-/// Parts of a `ClientException`'s message that mean that a quota is used up. Tasks that use it end, so waiting helps.
-const QUOTA: [&str; 4] = ["quota", "limit", "exceeded", "provisioning"];
+/// Parts of a wrapped error's name that mean that another service failed for the moment.
+const PASSING: [&str; 4] = ["unavailable", "internalerror", "internalfailure", "serviceexception"];
 
-/// Parts of an error's message that mean that there is no capacity at the moment.
+/// Phrases of a `ClientException`'s message that mean that a quota is used up. Tasks that use it end, so waiting helps.
+const QUOTA: [&str; 4] = ["reached the limit", "limit exceeded", "quota", "tasks in provisioning"];
+
+/// Phrases of an error's message that mean that there is no capacity at the moment.
 const CAPACITY: [&str; 2] = ["capacity is unavailable", "no container instances were found"];
+
+/// A phrase of the error of an account in which ECS's own role is just being made: it passes by itself.
+/// Source: <https://github.com/aws/containers-roadmap/issues/2614>
+const ROLE_NOT_READY: &str = "unable to assume the service linked role";
 
 impl Reply {
     /// Returns what the reply means for a call that asked for `asked` tasks.
@@ -147,6 +153,15 @@ impl Reply {
         matches!(self, Self::Tasks { .. }) || !self.task_arns().is_empty()
     }
 
+    /// Returns whether waiting cannot help: no container instance meets the task's constraints.
+    /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
+    pub(super) fn never_heals(&self) -> bool {
+        let is_unmet = |failure: &Failure| {
+            failure.reason == "ATTRIBUTE" || failure.reason.to_lowercase().contains("placement constraint unsatisfied")
+        };
+        matches!(self, Self::Tasks { failures, .. } if !failures.is_empty() && failures.iter().all(is_unmet))
+    }
+
     /// Returns the started tasks that the reply names.
     pub fn task_arns(&self) -> &[String] {
         match self {
@@ -158,19 +173,45 @@ impl Reply {
 }
 
 fn of_error(code: &str, message: &str) -> Verdict {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    let named = code.to_lowercase();
-    if says(&THROTTLED) || THROTTLING.iter().any(|word| named.contains(word)) {
+    let phrases = without_names(message);
+    let says = |words: &[&str]| words.iter().any(|word| phrases.contains(word));
+    let is_named = |name: &str, words: &[&str]| words.iter().any(|word| name.to_lowercase().contains(word));
+    let wrapped = wrapped_code(message);
+    let is_wrapped = |words: &[&str]| wrapped.is_some_and(|name| is_named(name, words));
+    if says(&THROTTLED) || is_named(code, &THROTTLING) || is_wrapped(&THROTTLING) {
         Verdict::Busy { throttled: true }
     } else if says(&CAPACITY) {
         Verdict::NextRung
-    } else if code == "ClientException" && says(&QUOTA) {
+    } else if is_wrapped(&PASSING) || says(&[ROLE_NOT_READY]) || (code == "ClientException" && says(&QUOTA)) {
         Verdict::Busy { throttled: false }
     } else if PERMANENT.contains(&code) {
         Verdict::Permanent
     } else {
         Verdict::InDoubt
     }
+}
+
+/// Returns the error of another service that ECS passes on: `(ErrorCode: X)` or `; ErrorCode: X)`.
+fn wrapped_code(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("errorcode: ")?;
+    rest.split([')', ';', ' ']).next()
+}
+
+/// Returns the message without what a user named: text in quotes or brackets, and ARNs. A role named `rate-limiter` is no throttle.
+fn without_names(message: &str) -> String {
+    let (mut outside, mut closing, mut before) = (String::new(), None, ' ');
+    for character in message.chars() {
+        match (closing, character) {
+            (Some(close), _) if character == close => closing = None,
+            (Some(_), _) => {}
+            // Within a word it is an apostrophe.
+            (None, '\'' | '"' | '`') if !before.is_alphanumeric() => closing = Some(character),
+            (None, '[') => closing = Some(']'),
+            (None, _) => outside.push(character),
+        }
+        before = character;
+    }
+    outside.split_whitespace().filter(|word| !word.starts_with("arn:")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub use crate::config::interpolate::Variables;
 use crate::config::interpolate::interpolate;
 use crate::config::route::RouteConfig;
 use crate::ecs::limits::TASKS_MAX;
+use crate::event::identity::is_name;
 use crate::routing::{EventSource, Route, RouteMatcher, RoutingConfig};
 use crate::template::{Template, Templates};
 use crate::text::decode::{self, Decode};
@@ -231,7 +232,7 @@ impl Loader<'_> {
 
     fn check_name(&mut self, route: &RouteConfig, seen: &[&str]) {
         let name = &route.name;
-        if !is_legal_name(name) {
+        if !is_name(name) {
             let problem = Diagnostic::error(name.span, format!("`{}` is not a valid route name", name.value));
             self.problems.push(problem.help("use 1 to 64 letters, digits, `-` and `_`"));
         }
@@ -240,12 +241,6 @@ impl Loader<'_> {
             self.problems.push(problem.help("give each route a unique name: launches are identified by it"));
         }
     }
-}
-
-/// Returns whether a route or worker can have this name.
-fn is_legal_name(name: &str) -> bool {
-    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    !name.is_empty() && name.len() <= 64 && name.chars().all(is_legal)
 }
 
 fn unknown_task(run: &Spanned<String>, names: &[&str]) -> Diagnostic {

@@ -1208,7 +1208,7 @@ fn workers_are_scaled_by_one_rule_within_bounds() {
         expect![[r#"
             c.yaml:3:79: error: `tick` must be at most 60s (write 1s to 60s, for example `10s`)
             c.yaml:3:96: error: `concurrency` must be 1 to 1000 (write a number in that range)
-            c.yaml:3:120: error: `msg_processing_time` must be longer than 0 (write for example `5s`, or remove the key)
+            c.yaml:3:120: error: `msg_processing_time` must be at least 1ms (write for example `5s`, or remove the key)
             c.yaml:3:135: error: `idle_exit` is only valid with `run` (remove `idle_exit`)"#]],
     );
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Loader, is_legal_name, unknown_task};
+use super::{Loader, unknown_task};
 use crate::config::file::ConfigFile;
 use crate::config::workers::{self, CapacityScheduleConfig, ScalingConfig, StepConfig, WorkerConfig};
 use crate::ecs::fargate::OnFargate;
 use crate::event::Queue;
+use crate::event::identity::is_name;
 use crate::routing::{Route, RunsAs, Task, Worker};
 use crate::scaling::{
     Bounds, CapacitySchedule, LatencyRule, Mode, ScalingPolicy, ScalingRule, ServiceTimePrior, StartDelay,
@@ -56,7 +57,7 @@ impl Loader<'_> {
             // The last part of an ARN is the service's name.
             None => Spanned { span: own_name.span, value: own_name.rsplit('/').next().unwrap_or_default().to_owned() },
         };
-        if !is_legal_name(&name) {
+        if !is_name(&name) {
             let problem = Diagnostic::error(name.span, format!("`{}` is not a valid worker name", name.value));
             self.problems.push(
                 problem
@@ -203,8 +204,8 @@ impl Loader<'_> {
             self.problems.push(Diagnostic::error(odd.span, message).help("write a number in that range"));
         }
         let msg_processing_time = match &config.msg_processing_time {
-            Some(time) if time.value.0.is_zero() => {
-                let problem = Diagnostic::error(time.span, "`msg_processing_time` must be longer than 0");
+            Some(time) if time.value.0 < Duration::from_millis(1) => {
+                let problem = Diagnostic::error(time.span, "`msg_processing_time` must be at least 1ms");
                 self.problems.push(problem.help("write for example `5s`, or remove the key"));
                 return None;
             }

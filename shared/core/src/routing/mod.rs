@@ -113,6 +113,11 @@ impl RoutingConfig {
         }
     }
 
+    /// Returns the route of this name.
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+
     /// Matches an event, and keeps the answer with it.
     pub fn match_event(&self, event: Event) -> MatchedEvent<'_> {
         MatchedEvent { routes: self.matches(&event), event }

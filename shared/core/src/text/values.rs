@@ -96,6 +96,9 @@ impl JsonSchema for Anything {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duration(pub std::time::Duration);
 
+/// A longer duration is an error: no setting means more, and sums of shorter ones cannot overflow.
+const DURATION_MAX: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 3600);
+
 impl Duration {
     pub(crate) const fn from_secs(seconds: u64) -> Self {
         Self(std::time::Duration::from_secs(seconds))
@@ -115,6 +118,11 @@ impl Decode for Duration {
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let parsed = node.as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
         match parsed.and_then(|duration| std::time::Duration::try_from(duration).ok()) {
+            Some(duration) if duration > DURATION_MAX => {
+                let problem = Diagnostic::error(node.span, "the duration is longer than a year");
+                problems.push(problem.help("write at most `8784h`"));
+                None
+            }
             Some(duration) => Some(Self(duration)),
             None => wrong_type(node, problems),
         }

@@ -1,4 +1,4 @@
-//! What becomes of a batch. One door: [`check`].
+//! The outcomes of batches. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use super::{MessageOutcome, handle_batch};
 use crate::handle::Times;
 use crate::scripted::{Scripted, refused, started};
 
-/// Launches every task, but those whose reference is `refused`.
+/// Starts every task except those with the reference `refused`.
 fn ecs() -> Scripted {
     let ecs = Scripted::new(|request, before| match request.reference_id.as_deref() {
         Some("refused") => refused("ClientException", "no"),
@@ -37,7 +37,7 @@ routes:
   - { name: objects, on: { queue: jobs, s3: { bucket: uploads } }, run: u }
 "#;
 
-/// Handles messages, each written as `queue[/group] body`; shows each one's outcome, and what was launched in which order.
+/// Handles messages, each written as `queue[/group] body`; shows the outcome of each, and the launches in their order.
 async fn check(messages: &[&str], expected: Expect) {
     let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
     let record = |(index, message): (usize, &&str)| {
@@ -94,7 +94,7 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
         ],
         expect![[r#"
             m-0: done, launches: 1
-            m-1: goes back: the message's body is not JSON: expected a string, found `b` at byte 1
+            m-1: goes back: the message's body begins with `{` but is not JSON: expected a string, found `b` at byte 1
             m-2: done, launches: 1
             m-3: goes back: event m-3: the route `jobs` cannot launch its task: c.yaml:3:53: a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it (in the template "{{ body.job }}")
             m-4: goes back: event m-4: the route `jobs`: ClientException: no
@@ -164,7 +164,7 @@ async fn a_message_of_several_records_is_done_when_all_are() {
     .await;
 }
 
-/// How many launches go on at once for these messages.
+/// Handles messages; returns how many launches were in progress at once.
 async fn at_once(messages: usize, body: &str) -> usize {
     let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
     let record = |index: usize| Record {

@@ -1,4 +1,4 @@
-//! What becomes of an event. One door: [`check`].
+//! The outcomes of events. Most tests use [`check`] or [`check_with`].
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn parse(config: impl Into<String>) -> RoutingConfig {
     RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid")
 }
 
-/// Delivers a text as EventBridge does.
+/// Handles a text that EventBridge delivers.
 async fn deliver(config: &RoutingConfig, world: &Scripted, text: &str) -> Result<LaunchReport, EventError> {
     let Opened { text, content } = Delivery::open(Door::EventBridge, text);
     let event = match content {
@@ -55,12 +55,12 @@ fn event(detail: &str) -> String {
     )
 }
 
-/// Replies in turn.
+/// Gives these replies, one after the other.
 fn replies(replies: Vec<Reply>) -> Scripted {
     Scripted::new(move |_, before| replies[before].clone())
 }
 
-/// Handles an event in a world; shows what was asked for and what came of it.
+/// Handles an event; shows its outcomes and the tasks that were asked for.
 async fn check(event: &str, world: Scripted, expected: Expect) {
     check_with(&parse(CONFIG), event, &world, expected).await;
 }
@@ -163,7 +163,7 @@ async fn what_is_no_event_is_raised() {
     .await;
 }
 
-/// Handles a firing at a time; shows what came of it.
+/// Handles a firing at a time; shows the outcome.
 async fn fired(catch_up: &str, now: &str) -> String {
     let config = format!(
         "version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes: [{{ name: r, on: {{ schedule: rate(1 hour), catch_up: {catch_up} }}, run: t }}]\n"
@@ -186,11 +186,11 @@ async fn a_firing_that_comes_late_is_launched_unless_the_schedule_says_otherwise
     assert_eq!(fired("last", "2026-01-01T10:59:00Z").await, "1 launched");
     assert_eq!(fired("last", "2026-01-01T11:00:00Z").await, "superseded by 2026-01-01T11:00:00Z");
     let missed =
-        "MissedFiring: event r/2026-01-01T10:00:00Z: the firing comes too late, and its schedule does not catch up";
+        "MissedFiring: event r/2026-01-01T10:00:00Z: the firing is too late for `catch_up: none` of its schedule";
     assert_eq!(fired("none", "2026-01-01T10:11:00Z").await, missed);
 }
 
-/// Handles an event of 9,000 characters; shows what was put, what was launched, and the outcome.
+/// Handles an event of 9,000 characters; shows what was stored, what was launched, and the outcome.
 async fn large(world: Scripted) -> String {
     let config = r#"
 version: 1
@@ -212,7 +212,7 @@ routes: [{ name: r, on: { event_pattern: { source: [app] } }, run: t, large_payl
 async fn an_event_that_does_not_fit_is_put_before_its_task_is_launched() {
     expect![[r#"put ["9123 characters at s3://state/ecs-trigger"], 1 launched: done"#]]
         .assert_eq(&large(Scripted::that_starts()).await);
-    expect!["put [], 0 launched: event e-1: the route `r`: the event could not be put at s3://state/ecs-trigger/"]
+    expect!["put [], 0 launched: event e-1: the route `r`: cannot store the event at s3://state/ecs-trigger/"]
         .assert_eq(&large(Scripted { refuses_payloads: true, ..Scripted::that_starts() }).await);
 }
 
@@ -438,7 +438,7 @@ async fn a_dead_letter_that_is_sent_again_has_its_launch_made() {
     )
     .await;
     let letter = world.letters.lock().expect("not poisoned")[0].message();
-    // The event alone is only delivered twice.
+    // The event alone counts as a repeated delivery.
     check_with(
         &config,
         &event("{}"),
@@ -511,10 +511,10 @@ async fn without_time_for_a_call_the_launch_is_recorded_for_the_sweep() {
     let delivered = Delivered { text: &text, event, times: Times { now, deadline: Some(now) } };
     let report = handle(delivered, &config, &world).await.expect("the ledger has it");
     expect![[
-        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "the invocation ends before the launch could be recorded" }"#
+        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "the invocation has no time left for the RunTask call" }"#
     ]]
     .assert_eq(&format!("{:?}", report.launches[0].outcome));
     let ledger = world.ledger.lock().expect("not poisoned");
     let record = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
-    assert!(record.1.0.contains(r#""attempts":[]"#), "nobody has called: {}", record.1.0);
+    assert!(record.1.0.contains(r#""attempts":[]"#), "no call was made: {}", record.1.0);
 }

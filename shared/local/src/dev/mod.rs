@@ -1,6 +1,6 @@
 //! `ecs-trigger dev`: watches folders, turns files into events and messages, fires schedules, and starts processes.
 //!
-//! - `sources` - files, messages and schedules; `scaling` - workers; `report` - what the user is told of the outcomes;
+//! - `sources` - files, messages and schedules; `scaling` - workers; `report` - what `dev` shows of the outcomes;
 //! - [`timetable`] - when schedules fire; [`clock`] - the time that they fire by.
 
 pub mod clock;
@@ -278,7 +278,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             let DueFor::Launch(key) = due.what else { continue };
             let entry = self.ports.ledger.read(&storage.launch_uri(&key)).await.ok().flatten();
             let record = entry.and_then(|entry| LaunchRecord::parse(&entry.text).ok());
-            // The entry of a launch that has ended is no reason to wait.
+            // A launch that has ended still has an entry, but `dev` does not wait for it.
             if record.is_some_and(|record| record.ended.is_none()) {
                 return true;
             }

@@ -1,4 +1,4 @@
-//! What the user is told: outcomes as happenings, and their totals.
+//! What `dev` shows: outcomes as happenings, and their totals.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! What a schedule's delivery is decoded to. One door: [`check`].
+//! The events that schedules' deliveries are decoded to. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
 
@@ -17,7 +17,7 @@ fn check(text: &str, expected: Expect) {
 
 const ARN: &str = "arn:aws:scheduler:us-east-1:111122223333:schedule/ecs-trigger/nightly";
 
-/// Our input, as Scheduler fills it in.
+/// Returns [`SCHEDULER_INPUT`] as Scheduler fills it in.
 fn filled_in(attempt: &str) -> String {
     SCHEDULER_INPUT
         .replace("ROUTE", "nightly")
@@ -73,11 +73,11 @@ fn what_is_no_firing_is_an_error_that_names_the_field() {
     check(
         SCHEDULER_INPUT,
         expect![
-            "error: the event's `scheduled_time` is `<aws.scheduler.scheduled-time>`, which EventBridge Scheduler should have filled in"
+            "error: the event's `scheduled_time` is the placeholder `<aws.scheduler.scheduled-time>`; let EventBridge Scheduler fill it in, or write a value"
         ],
     );
     check("{}", expect!["error: the event's `scheduled_time` is missing"]);
-    check("[]", expect!["error: an event is a JSON object, found a list"]);
+    check("[]", expect!["error: the event must be a JSON object, found a list"]);
     check("nothing", expect!["error: the event is not JSON: expected a value, found `n` at byte 0"]);
     check(
         r#"{"route":"r","schedule_arn":"a","scheduled_time":"tomorrow"}"#,
@@ -93,6 +93,6 @@ fn what_is_no_firing_is_an_error_that_names_the_field() {
     );
     check(
         &event("aws.events", "Scheduled Event", "{}"),
-        expect!["error: the event's `resources` must name the rule of the schedule by its ARN"],
+        expect!["error: the event's `resources` must contain the ARN of the rule or the schedule"],
     );
 }

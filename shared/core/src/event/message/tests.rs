@@ -1,4 +1,4 @@
-//! What a message is decoded to. One door: [`check`].
+//! The events that messages are decoded to. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -99,10 +99,15 @@ fn anything_else_is_text_as_it_stands() {
 
 #[test]
 fn what_begins_with_a_brace_must_be_json() {
-    check("{not json", expect!["error: the message's body is not JSON: expected a string, found `n` at byte 1"]);
+    check(
+        "{not json",
+        expect!["error: the message's body begins with `{` but is not JSON: expected a string, found `n` at byte 1"],
+    );
     check(
         &"{\"a\":".repeat(100_000),
-        expect!["error: the message's body is not JSON: nested deeper than 512 levels at byte 2560"],
+        expect![
+            "error: the message's body begins with `{` but is not JSON: nested deeper than 512 levels at byte 2560"
+        ],
     );
     let nested = |levels| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     check(&nested(505), expect!["error: the event's `body` is nested deeper than 504 levels"]);
@@ -182,12 +187,14 @@ fn a_broken_s3_notification_is_an_error_that_names_the_record() {
     let without_size = s3_record("ObjectCreated:Put", "b", r#","sequencer":"1""#);
     check(
         &format!(r#"{{"Records":[{good},{without_size}]}}"#),
-        expect!["error: the event's `Records[1].s3` is incomplete: detail.object.size is missing"],
+        expect![
+            "error: the event's `Records[1].s3` cannot become an EventBridge event: `detail.object.size` is missing"
+        ],
     );
     let not_utf8 = s3_record("ObjectCreated:Put", "%FF", r#","size":1,"sequencer":"1""#);
     check(
         &format!(r#"{{"Records":[{not_utf8}]}}"#),
-        expect!["error: the event's `Records[0].s3.object.key` is not UTF-8 once decoded: `%FF`"],
+        expect!["error: the event's `Records[0].s3.object.key` is not UTF-8 after URL decoding: `%FF`"],
     );
     check(
         &format!(r#"{{"Records":[{good},7]}}"#),
@@ -238,7 +245,10 @@ fn an_envelope_of_sns_is_taken_off() {
           s3/Object Created/uploads/a b/e/1
     "#]],
     );
-    check(&sns("{broken"), expect!["error: the message's body is not JSON: expected a string, found `b` at byte 1"]);
+    check(
+        &sns("{broken"),
+        expect!["error: the message's body begins with `{` but is not JSON: expected a string, found `b` at byte 1"],
+    );
 }
 
 #[test]
@@ -302,7 +312,7 @@ fn queues_have_names_arns_and_urls() {
     assert!(!queue("arn:aws:sqs:us-east-1:111122223333:jobs").is(&queue("arn:aws:sqs:eu-west-1:111122223333:jobs")));
 }
 
-/// Decodes what Lambda delivers; shows the records, or the error.
+/// Decodes a batch as Lambda delivers it; shows the records, or the error.
 fn batch(text: &str, expected: Expect) {
     let shown = match Delivery::open(Door::Queue, text).content {
         Ok(Delivery::Batch(records)) => {
@@ -347,7 +357,7 @@ fn what_is_no_batch_is_an_error_that_names_the_place() {
     batch(
         r#"{"Records":[{"messageId":"a","body":"b","eventSourceARN":"arn:aws:sqs:r:1:q","attributes":{"a":1}}]}"#,
         expect![[r#"
-            Record { message_id: "a", queue: Queue { name: "q", region: Some("r"), account: Some("1") }, body: "b", attributes: [], message_attributes: [], unreadable: Some(Field { field: "Records[0].attributes.a", problem: "must be a text" }) } group None
+            Record { message_id: "a", queue: Queue { name: "q", region: Some("r"), account: Some("1") }, body: "b", attributes: [], message_attributes: [], unreadable: Some(Field { field: "Records[0].attributes.a", problem: "has no string value" }) } group None
         "#]],
     );
 }

@@ -32,6 +32,33 @@ fn stop_codes_and_exit_codes_decide() {
     check("SomethingNew", [Some(0), Some(0)], None, Fate::Succeeded);
 }
 
+/// Returns the fate of a task whose main container exited, judged by the containers with these names.
+fn fate_of(containers: &[(&str, Option<i32>, Option<&str>)], judged: &[&str]) -> Fate {
+    let exit = |(name, exit_code, reason): &(&str, Option<i32>, Option<&str>)| ContainerExit {
+        name: (*name).to_owned(),
+        exit_code: *exit_code,
+        reason: reason.map(str::to_owned),
+    };
+    let stopped = StoppedTask {
+        stop_code: Some("EssentialContainerExited".to_owned()),
+        containers: containers.iter().map(exit).collect(),
+        ..StoppedTask::default()
+    };
+    stopped.fate(None, judged)
+}
+
+/// Source: <https://github.com/treasure-data/digdag/issues/1724>, <https://github.com/aws/amazon-ecs-agent/issues/2940>
+#[test]
+fn a_container_without_an_exit_code_did_not_succeed() {
+    let timed_out = Some("DockerTimeoutError: Could not transition to started; timed out after waiting 3m0s");
+    assert_eq!(fate_of(&[("app", None, timed_out), ("log", Some(0), None)], &[]), Fate::Failed);
+    assert_eq!(fate_of(&[("app", None, timed_out), ("helper", Some(0), None)], &["app", "helper"]), Fate::Failed);
+    assert_eq!(fate_of(&[("app", None, None), ("helper", Some(0), None)], &["app", "helper"]), Fate::Failed);
+    assert_eq!(fate_of(&[("app", None, timed_out), ("helper", Some(3), None)], &["app", "helper"]), Fate::ExitCode(3));
+    assert_eq!(fate_of(&[("app", Some(0), None), ("sidecar", None, None)], &[]), Fate::Succeeded, "it never started");
+    assert_eq!(fate_of(&[("app", Some(0), None), ("log", None, timed_out)], &["app"]), Fate::Succeeded, "not judged");
+}
+
 #[test]
 fn a_sidecar_that_is_killed_with_its_task_is_no_failure() {
     check("EssentialContainerExited", [Some(0), Some(143)], None, Fate::Succeeded);

@@ -267,3 +267,65 @@ fn a_dead_letter_that_is_sent_again_has_a_day_for_capacity_and_all_its_retries()
     again.replied(1, 0);
     assert_eq!(again.stopped("arn:2", EXITED, 1), "wait PT1M", "the retries start over");
 }
+
+impl Story {
+    /// The task of an attempt did not start, for this reason.
+    fn never_started(&mut self, arn: &str, attempt: u32, reason: &str) -> String {
+        let stopped = StoppedTask {
+            stop_code: Some("TaskFailedToStart".to_owned()),
+            stopped_reason: Some(reason.to_owned()),
+            ..StoppedTask::default()
+        };
+        let seen = SeenTask { arn: arn.to_owned(), attempt: Some(attempt), status: TaskStatus::Stopped(stopped) };
+        self.hear(Answer::Seen(vec![seen]))
+    }
+}
+
+#[test]
+fn a_task_that_never_started_is_started_again_a_few_times_without_a_retry() {
+    let mut story = Story::of("", "");
+    story.next();
+    story.replied(1, 0);
+    for number in 0..4 {
+        let step =
+            story.never_started(&format!("arn:{number}"), number, "Timeout waiting for network interface provisioning");
+        assert!(step.starts_with("wait"), "{step}");
+        assert_eq!(story.pass(60), format!("RunTask x1 as attempt {}", number + 1));
+        story.replied(1, 0);
+    }
+    let step = story.never_started("arn:4", 4, "Timeout waiting for network interface provisioning");
+    assert!(step.starts_with("dead letter: the task arn:4: TaskFailedToStart"), "{step}");
+}
+
+#[test]
+fn an_image_that_does_not_exist_is_dead_lettered_at_once() {
+    let mut story = Story::of("", "");
+    story.next();
+    story.replied(1, 0);
+    let reason = "CannotPullContainerError: failed to resolve ref registry.example/app:nope: not found";
+    let step = story.never_started("arn:0", 0, reason);
+    assert!(step.starts_with("dead letter: the task arn:0: TaskFailedToStart"), "{step}");
+}
+
+#[test]
+fn a_task_that_stopped_for_lack_of_capacity_is_started_on_the_next_rung() {
+    let ladder = "network: { subnets: [s] }, capacity: [{ launch_type: FARGATE }, { launch_type: EC2 }]";
+    for reason in ["TaskFailedToStart: EMPTY CAPACITY PROVIDER", "RESOURCE:MEMORY", "AGENT"] {
+        let mut story = Story::of(ladder, "");
+        story.next();
+        story.replied(1, 0);
+        story.never_started("arn:0", 0, reason);
+        assert_eq!(story.pass(1), "RunTask x1 as attempt 1");
+        assert_eq!(story.protocol.record().attempts[1].rung, 1, "{reason}");
+    }
+}
+
+#[test]
+fn constraints_that_no_instance_meets_end_with_their_remedy_after_the_last_rung() {
+    let mut story = Story::of("", "");
+    story.next();
+    let failure = crate::launch::Failure { arn: None, reason: "ATTRIBUTE".to_owned(), detail: None };
+    let reply = Reply::Tasks { task_arns: Vec::new(), failures: vec![failure] };
+    let step = story.hear(Answer::Replied { attempt: 0, reply });
+    assert!(step.starts_with("dead letter: ECS could not start all tasks: ATTRIBUTE; waiting does not help"), "{step}");
+}

@@ -87,6 +87,45 @@ fn errors_by_their_names_and_what_they_say() {
         ("ClientException", "The cluster has too many tasks in PROVISIONING", FULL),
         ("ClientException", "Capacity is unavailable at this time. Please try again later", Verdict::NextRung),
         ("InvalidParameterException", "No Container Instances were found in your cluster.", Verdict::NextRung),
+        // Errors of other services, wrapped by ECS, as users have reported them.
+        (
+            "InvalidParameterException",
+            "Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)",
+            SLOWER,
+        ),
+        (
+            "InvalidParameterException",
+            "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+            SLOWER,
+        ),
+        (
+            "InvalidParameterException",
+            "Error retrieving subnet information for [subnet-1]: The service is unavailable (ErrorCode: Unavailable)",
+            FULL,
+        ),
+        (
+            "InvalidParameterException",
+            "Error retrieving subnet information for [subnet-1]: An internal error (ErrorCode: InternalError)",
+            FULL,
+        ),
+        (
+            "InvalidParameterException",
+            "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
+            FULL,
+        ),
+        ("ClientException", "Tasks provisioning capacity limit exceeded.", FULL),
+        ("InvalidParameterException", "The subnet ID 'subnet-gone' does not exist", Verdict::Permanent),
+        // What a user named is not what ECS says.
+        (
+            "ClientException",
+            "ECS was unable to assume the role 'arn:aws:iam::111122223333:role/rate-limiter-task' that was provided for this task.",
+            Verdict::Permanent,
+        ),
+        (
+            "ClientException",
+            "ECS was unable to assume the role arn:aws:iam::111122223333:role/quota-task that was provided for this task.",
+            Verdict::Permanent,
+        ),
         ("ExpiredTokenException", "The security token included in the request is expired", IN_DOUBT),
         ("SomethingNewException", "m", IN_DOUBT),
     ] {
