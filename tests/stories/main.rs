@@ -12,6 +12,7 @@ mod least_privilege;
 mod object_created;
 mod promise;
 mod queues;
+mod rooms;
 mod schedules;
 mod simulation;
 mod templates;

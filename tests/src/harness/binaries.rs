@@ -1,8 +1,9 @@
 //! Builds the workspace's own binaries, as a user would.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::harness::python::run;
 
@@ -38,8 +39,19 @@ pub fn command() -> Command {
 /// # Panics
 /// The binary cannot be copied.
 pub fn stripped(name: &str, to: &Path) {
+    static STRIPPED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut stripped = STRIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let strip = || {
+        let small = root().join("target/tmp").join("stripped").join(name);
+        copy(&binary(name), &small);
+        run(Command::new("strip").arg(&small));
+        small
+    };
+    copy(stripped.entry(name.to_owned()).or_insert_with(strip), to);
+}
+
+fn copy(from: &Path, to: &Path) {
     let folder = to.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    std::fs::copy(binary(name), to).unwrap_or_else(|error| panic!("cannot copy {name}: {error}"));
-    run(Command::new("strip").arg(to));
+    std::fs::copy(from, to).unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
 }

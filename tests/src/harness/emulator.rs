@@ -1,10 +1,12 @@
 //! Runs ministack, an emulator of AWS, on this machine, and talks to it through AWS's own command line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -99,10 +101,7 @@ impl Emulator {
     /// # Panics
     /// The function cannot be created.
     pub fn create_function(&self, name: &str, environment: &[(&str, &str)]) {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("cannot create a folder: {error}"));
-        let (bootstrap, archive) = (folder.path().join("bootstrap"), folder.path().join("function.zip"));
-        stripped(name, &bootstrap);
-        run(self.python().args(["-m", "zipfile", "--create"]).arg(&archive).arg(&bootstrap));
+        let archive = archive(name);
         let variables: serde_json::Map<String, Value> = environment
             .iter()
             .chain(&[("AWS_ENDPOINT_URL", self.endpoint.as_str())])
@@ -263,10 +262,6 @@ impl Emulator {
             .collect()
     }
 
-    fn python(&self) -> Command {
-        Command::new(self.environment.join("bin/python"))
-    }
-
     /// Waits until an operation was called `count` times, and returns the parameters of all its calls.
     ///
     /// # Panics
@@ -296,6 +291,22 @@ impl Drop for Emulator {
 fn request_parameters(event: &Value) -> Option<Value> {
     let event: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
     Some(event["requestParameters"].clone())
+}
+
+/// Returns the archive of our own binary `name`, packed once for all stories. It is not compressed: that would take longer than all the
+/// rest of a deployment.
+fn archive(name: &str) -> PathBuf {
+    static PACKED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let pack = || {
+        let folder = root().join("target/tmp").join("archives");
+        let (bootstrap, archive) = (folder.join(name).join("bootstrap"), folder.join(format!("{name}.zip")));
+        stripped(name, &bootstrap);
+        let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as archive: archive.write(sys.argv[2], 'bootstrap')";
+        run(Command::new("python3").args(["-c", script]).arg(&archive).arg(&bootstrap));
+        archive
+    };
+    packed.entry(name.to_owned()).or_insert_with(pack).clone()
 }
 
 fn free_port() -> u16 {

@@ -47,6 +47,14 @@ fn of_launch<'a>(ecs: &'a Ecs, key: &LaunchKey) -> impl Iterator<Item = &'a Task
     ecs.tasks.values().filter(move |task| task.request.started_by.starts_with(&prefix))
 }
 
+/// Without `retry`, a task that never started is started again until it was tried this often.
+const NEVER_STARTED_MAX: usize = 5;
+
+/// Returns whether a task stopped before its containers ran.
+fn never_started(task: &Task) -> bool {
+    task.stopped.as_ref().is_some_and(|(_, stopped)| matches!(stopped.fate(None, &["app"]), Fate::FailedToStart))
+}
+
 /// Returns whether a task is running, succeeded, or was stopped on purpose.
 fn counts(task: &Task) -> bool {
     task.stopped.as_ref().is_none_or(|(_, stopped)| matches!(stopped.fate(None, &["app"]), Fate::Succeeded))
@@ -61,9 +69,11 @@ pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest) -> Vec<Stri
     if at_work > count {
         broken.push(format!("{key} was started twice: {at_work} tasks for {count}"));
     }
-    let started = of_launch(ecs, &key).count();
-    if started > count * starts(&key.route) {
-        broken.push(format!("{key} was started twice: {started} starts of {count} tasks"));
+    let (never_started, ran): (Vec<&Task>, Vec<&Task>) = of_launch(ecs, &key).partition(|task| never_started(task));
+    if ran.len() > count * starts(&key.route) || never_started.len() > count * starts(&key.route).max(NEVER_STARTED_MAX)
+    {
+        let (ran, never_started) = (ran.len(), never_started.len());
+        broken.push(format!("{key} was started twice: of {count} tasks {ran} ran, and {never_started} never started"));
     }
     if let (Some(max), Some(group)) = (max(&key.route), group(request)) {
         let is_of_group = |task: &&Task| task.stopped.is_none() && self::group(&task.request).as_ref() == Some(&group);

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::delivery::Opened;
 use super::fields::Fields;
 use super::identity::{Identity, LaunchKey};
 use super::notification::{self, Content};
+use super::opened::Opened;
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
 use crate::text::{Kind, Node, json};
 

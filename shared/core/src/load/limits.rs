@@ -1,6 +1,6 @@
 //! Checks a task's settings against AWS's limits when the config is loaded.
 
-use super::task::{on_rung, value, values};
+use super::settings::{on_rung, value, values};
 use crate::config::launching::CapacityConfig;
 use crate::config::task::{ContainerOverrideConfig, Overrides, TaskSettings};
 use crate::ecs::fargate::OnFargate;

@@ -4,6 +4,7 @@ mod cross_check;
 mod event_source;
 mod launching;
 mod limits;
+mod settings;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! `tasks`: turns a task's settings into the request that its launches start from.
 
+use super::settings::{on_rung, value, values};
 use super::{Loader, launching, limits};
 use crate::config::file::ConfigFile;
 use crate::config::launching::CapacityConfig;
@@ -117,23 +118,6 @@ fn ladder(settings: &TaskSettings) -> Vec<Capacity> {
     rungs.map(capacity).collect()
 }
 
-/// Returns a task's settings on one rung of its ladder.
-pub(super) fn on_rung(settings: &TaskSettings, rung: &CapacityConfig) -> TaskSettings {
-    let mut on_rung = TaskSettings { capacity: None, ..settings.clone() };
-    if rung.launch_type.is_some() || rung.capacity_provider_strategy.is_some() {
-        on_rung.launch_type.clone_from(&rung.launch_type);
-        on_rung.capacity_provider_strategy.clone_from(&rung.capacity_provider_strategy);
-    }
-    on_rung.platform_version = rung.platform_version.clone().or(on_rung.platform_version);
-    on_rung.network = rung.network.clone().or(on_rung.network);
-    if rung.cpu.is_some() || rung.memory.is_some() {
-        let overrides = on_rung.overrides.get_or_insert_default();
-        overrides.cpu = rung.cpu.clone().or(overrides.cpu.take());
-        overrides.memory = rung.memory.clone().or(overrides.memory.take());
-    }
-    on_rung
-}
-
 fn fixed_overrides(overrides: &Overrides) -> TaskOverride {
     TaskOverride {
         cpu: value(&overrides.cpu).map(|text| text.0),
@@ -158,14 +142,6 @@ fn fixed_container(container: &ContainerOverrideConfig) -> ContainerOverride {
         memory_reservation: value(&container.memory_reservation),
         resource_requirements: container.resource_requirements.clone().unwrap_or_default(),
     }
-}
-
-pub(super) fn value<T: Clone>(setting: &Option<Spanned<T>>) -> Option<T> {
-    setting.as_ref().map(|setting| setting.value.clone())
-}
-
-pub(super) fn values<T: Clone>(setting: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
-    setting.into_iter().flat_map(|items| &items.value).map(|item| item.value.clone()).collect()
 }
 
 fn names<T>(mapping: Option<&Mapping<T>>) -> impl Iterator<Item = String> {
