@@ -16,7 +16,7 @@ pub(crate) fn usual_artifacts(named: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The default folder, into which cargo-lambda builds.
-const ARTIFACTS: &str = "target/lambda";
+pub(crate) const ARTIFACTS: &str = "target/lambda";
 
 /// A function's code, ready for Lambda.
 #[derive(Debug)]

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::event::{DecodeError, Delivery, Door, Event, Firing, Queue, Record};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::event::{DecodeError, Decoded, Delivery, Door, Event, Firing, Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::schedule::Schedule;
+use trigger_core::text::Source;
 use trigger_core::text::diagnostic::hint;
 
 use crate::diagnostics;
@@ -84,8 +86,13 @@ impl Sample {
             message_attributes: self.attributes.clone(),
             unreadable: None,
         };
-        let decoded = record.open().content.map_err(|error| not_decoded(&source, &error))?;
-        let mut events = decoded.events();
+        let opened = record.open();
+        let source = inside(source.clone(), &opened.text);
+        let mut events = match opened.content.map_err(|error| not_decoded(&source, &error))? {
+            Decoded::Events(events) => events,
+            Decoded::TestEvent => Vec::new(),
+            Decoded::Redrive(launch) => return Err(of_launch(&source, &launch)),
+        };
         match (events.len(), events.pop()) {
             (1, Some(event)) => Ok(Events::one(event)),
             (_, last) => {
@@ -95,26 +102,45 @@ impl Sample {
     }
 }
 
+/// Returns the source of a text that was taken out of its dead letters: errors are about that text.
+fn inside(source: Source, opened: &str) -> Source {
+    match source.text == opened {
+        true => source,
+        false => Source::new(format!("the event in {}", source.name), opened),
+    }
+}
+
+/// Refuses the dead letter of a launch: what it would start is in the ledger.
+fn of_launch(source: &Source, launch: &LaunchKey) -> Failed {
+    diagnostics::error(&format!("{}: {}", source.name, letter_of(launch)));
+    Failed::Event
+}
+
+fn letter_of(launch: &LaunchKey) -> String {
+    format!("this is the dead letter of the launch {launch}; save its `event` in a file and name that")
+}
+
 fn delivered(config: &RoutingConfig, path: &Path) -> Result<Events, Failed> {
     let source = read(path)?;
-    match Delivery::open(Door::Any, &source.text).content.map_err(|error| not_decoded(&source, &error))? {
+    let opened = Delivery::open(Door::Any, &source.text);
+    let source = inside(source.clone(), &opened.text);
+    match opened.content.map_err(|error| not_decoded(&source, &error))? {
         Delivery::Event(event) => Ok(Events::one(config.event(*event))),
         Delivery::Batch(records) => {
             let mut events = Events { events: Vec::new(), is_batch: true, undecoded: Vec::new() };
             for record in records {
                 match record.open().content {
-                    Ok(decoded) => events.events.extend(decoded.events()),
-                    Err(error) => events.undecoded.push((record.message_id, error.to_string())),
+                    Ok(Decoded::Events(of_record)) => events.events.extend(of_record),
+                    Ok(Decoded::TestEvent) => {}
+                    Ok(Decoded::Redrive(launch)) => {
+                        events.undecoded.push((record.message_id.clone(), letter_of(&launch)))
+                    }
+                    Err(error) => events.undecoded.push((record.message_id.clone(), error.to_string())),
                 }
             }
             Ok(events)
         }
-        Delivery::Redrive(launch) => {
-            let message =
-                format!("this is the dead letter of the launch {launch}; save its `event` in a file and name that");
-            diagnostics::error(&format!("{}: {message}", source.name));
-            Err(Failed::Event)
-        }
+        Delivery::Redrive(launch) => Err(of_launch(&source, &launch)),
         Delivery::StateChange(_) | Delivery::Sweep => Err(not_decoded(&source, &DecodeError::UnknownDelivery)),
     }
 }

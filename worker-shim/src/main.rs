@@ -71,7 +71,10 @@ enum Protect {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let shim = Shim::parse();
-    let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    // An empty part would switch everything but errors off.
+    let levels = std::env::var("RUST_LOG").unwrap_or_default();
+    let levels: Vec<&str> = levels.split(',').filter(|level| !level.trim().is_empty()).collect();
+    let levels = Some(levels.join(",")).filter(|levels| !levels.is_empty()).and_then(|levels| levels.parse().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines).with(levels).init();

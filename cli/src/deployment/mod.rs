@@ -121,7 +121,7 @@ impl Deployment {
         let lacking =
             self.functions.iter().find(|function| !self.stack.parameters.contains_key(&function.code_parameter()));
         match lacking {
-            Some(function) => Err(Failed::Usage(artifacts::lacking(Path::new("target/lambda"), *function))),
+            Some(function) => Err(Failed::Usage(artifacts::lacking(Path::new(artifacts::ARTIFACTS), *function))),
             None => Ok(()),
         }
     }

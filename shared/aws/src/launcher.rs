@@ -8,10 +8,10 @@ use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use aws_sdk_ecs::types;
 use trigger_core::ecs::{
-    CapacityProviderStrategyItem, ContainerOverride, EbsTagSpecification, EphemeralStorage, ManagedEbsVolume,
-    NetworkConfiguration, PlacementConstraint, PlacementStrategy, Tag, TaskOverride, TaskRequest, VolumeConfiguration,
+    CapacityProviderStrategyItem, ContainerExit, ContainerOverride, EbsTagSpecification, EphemeralStorage,
+    ManagedEbsVolume, NetworkConfiguration, PlacementConstraint, PlacementStrategy, StoppedTask, Tag, TaskOverride,
+    TaskRequest, VolumeConfiguration,
 };
-use trigger_core::ecs::{ContainerExit, StoppedTask};
 use trigger_core::launch::{Failure, Reply, SeenTask, TaskStatus};
 use trigger_engine::ports::{Launcher, Unanswered};
 

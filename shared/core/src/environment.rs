@@ -25,7 +25,7 @@ variables! {
     /// The variables that the functions read.
     OF_FUNCTIONS {
         CONFIG = "ECS_TRIGGER_CONFIG", "Where the routing config is, `s3://BUCKET/KEY` or `file:///PATH`.";
-        CONFIG_MAX_AGE = "ECS_TRIGGER_CONFIG_MAX_AGE", "The age in seconds at which the config is checked for a new version.";
+        CONFIG_MAX_AGE = "ECS_TRIGGER_CONFIG_MAX_AGE", "The age in seconds at which the config is checked for a new version. Default: 30.";
         DEAD_LETTER_QUEUE = "ECS_TRIGGER_DEAD_LETTER_QUEUE", "The URL of the dead-letter queue.";
         STACK = "ECS_TRIGGER_STACK", "The name of the stack, which is a dimension of every metric.";
     }

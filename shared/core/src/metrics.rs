@@ -65,8 +65,8 @@ metrics! {
     WorkersRunning,
     /// The desired number of workers. By stack, and by stack and worker.
     WorkersDesired,
-    /// 1 if the number of workers is held because something is unknown, blocked, or busy and unprotected; otherwise 0.
-    /// By stack, and by stack and worker.
+    /// 1 if the scaler does not change the number of workers because it cannot read something, because more workers would
+    /// not help, or because busy workers are not protected from scale-in; otherwise 0. By stack, and by stack and worker.
     WorkersHeldBack,
     /// Failed reads of a queue or its workers, and failed changes of the workers. By stack, and by stack and worker.
     WorkersUnseen,

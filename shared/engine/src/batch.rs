@@ -80,7 +80,11 @@ async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Po
             reports.push(match is_its {
                 true => redrive(&launch, config, ports, times.deadline).await,
                 false => {
-                    let reason = format!("its route does not take messages of the queue `{}`", record.queue.name);
+                    let reason = format!(
+                        "its route does not take messages of the queue `{}`; send the dead letter to its route's queue, or invoke \
+                         the function of its route's source with it",
+                        record.queue.name
+                    );
                     Err(EventError::Redrive { launch, reason })
                 }
             });

@@ -8,8 +8,7 @@ use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
     Answer, Conclusion, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
 };
-use trigger_core::storage::Storage;
-use trigger_core::storage::{Due, DueFor};
+use trigger_core::storage::{Due, DueFor, Storage};
 
 use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
 

@@ -263,7 +263,10 @@ pub async fn redrive(
     let (record, version) = match driver.read(key).await {
         Ok(Some(read)) => read,
         Ok(None) => {
-            return Err(refused("it is not in the ledger; deliver the `event` of its dead letter instead".to_owned()));
+            return Err(refused(
+                "it is not in the ledger; deliver the `event` of its dead letter (of a message: `event.body`) instead"
+                    .to_owned(),
+            ));
         }
         Err(error) => return Err(refused(error.to_string())),
     };

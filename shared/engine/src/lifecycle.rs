@@ -5,8 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::TaskStateChange;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{Answer, Conclusion, SeenTask, Slots, TaskStatus, later};
-use trigger_core::storage::Storage;
-use trigger_core::storage::{Due, DueFor};
+use trigger_core::storage::{Due, DueFor, Storage};
 
 use crate::drive::{DriveError, Driven, Driver, Rest, SLOTS_EVERY, parse, round_up, to_json};
 use crate::ports::{Clock, Entry, Expected, Ledger, LedgerError, Ports};

@@ -2,8 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use trigger_core::ecs::TaskRequest;
-use trigger_core::ecs::{ContainerExit, StoppedTask};
+use trigger_core::ecs::{ContainerExit, StoppedTask, TaskRequest};
 
 /// How a task runs and ends unless it is stopped.
 #[derive(Debug, Clone)]

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::ecs::TaskRequest;
-use trigger_core::ecs::{ContainerExit, StoppedTask};
+use trigger_core::ecs::{ContainerExit, StoppedTask, TaskRequest};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::DeadLetter;
 

@@ -7,8 +7,7 @@ use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use trigger_aws::clients::causes;
 use trigger_core::config::stack::Origin;
-use trigger_core::ecs::limits;
-use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType};
+use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType, limits};
 use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
 

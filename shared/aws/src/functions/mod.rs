@@ -75,8 +75,8 @@ impl Function {
         Ok(Vec::new())
     }
 
-    /// Handles an event by the config in force, or by the latest one if no route of that takes the event: a new route's event may be
-    /// here before its config is.
+    /// Handles an event by the config in force. If none of its routes takes the event, handles it by the latest config: a new
+    /// route's event may arrive before its config.
     async fn handle_event(
         &self,
         text: &str,
@@ -161,7 +161,7 @@ impl Function {
         handled.instrument(telemetry::span(&config)).await
     }
 
-    /// Returns the config in force, or the latest one if a route of that takes none of a record's queue.
+    /// Returns the config in force, or the latest one if no route of it is on a record's queue.
     async fn config_for(&self, records: &[Record]) -> Arc<RoutingConfig> {
         let config = self.configs.in_force().await;
         let is_known = |record: &Record| config.queues().into_iter().any(|queue| queue.name == record.queue.name);

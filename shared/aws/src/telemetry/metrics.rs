@@ -63,6 +63,7 @@ pub(crate) fn of_event(result: &Result<LaunchReport, EventError>) {
 fn of_failure(error: &EventError) {
     match error {
         EventError::Launch(report) => of_launches(report),
+        EventError::Redrive { launch, reason } => failed(Some(&launch.route), reason),
         error => failed(None, error.kind()),
     }
 }

@@ -11,9 +11,8 @@ use tracing::{Span, debug, error, error_span, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use trigger_core::event::Record;
-use trigger_core::event::TaskStateChange;
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::event::{Record, TaskStateChange};
 use trigger_core::launch::{self, Conclusion};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::Action;
@@ -26,7 +25,10 @@ const BODY_BYTES_MAX: usize = 256;
 
 /// Sends log lines to standard output, where Lambda collects them. `RUST_LOG` sets the level; default: `info`.
 pub fn init() {
-    let levels = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    // An empty part would switch everything but errors off.
+    let levels = std::env::var("RUST_LOG").unwrap_or_default();
+    let levels: Vec<&str> = levels.split(',').filter(|level| !level.trim().is_empty()).collect();
+    let levels = Some(levels.join(",")).filter(|levels| !levels.is_empty()).and_then(|levels| levels.parse().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
     tracing_subscriber::registry().with(lines).with(levels).init();

@@ -48,15 +48,16 @@ record! {
 record! {
     /// How many tasks of a route run at once.
     pub struct ConcurrencyConfig ("a mapping with `max`") {
-        /// The maximum number of tasks that run at once. At least the number of tasks that one RunTask call starts: the
-        /// task's `count`, or 10 if that is less.
+        /// How many tasks run at most. At least as many as one RunTask call starts: the smaller of the task's `count`
+        /// and 10.
         #[schemars(range(min = 1))]
         pub max: Spanned<u32>,
         /// A template. Tasks whose events render it to the same text are counted together. Default: all tasks of the
         /// route are counted together.
         #[schemars(example = &"{{ bucket }}")]
         pub key: Option<Spanned<Text>>,
-        /// What happens to a launch when all slots are taken. Default: `queue`.
+        /// What happens to a launch when too few slots are free: `queue` (it waits), `skip` or `replace` (the oldest
+        /// launches are stopped). Default: `queue`.
         pub when_full: Option<WhenFull>,
     }
 }

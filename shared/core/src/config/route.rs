@@ -87,7 +87,7 @@ record! {
         /// chooses the delay, to spread the load. Default: no delay.
         #[schemars(example = &"15m")]
         pub flexible_window: Option<Spanned<Duration>>,
-        /// Whether the schedule fires. Default: `enabled`.
+        /// Whether the schedule fires: `enabled` or `disabled`. Default: `enabled`.
         pub state: Option<ScheduleState>,
         /// Values of your own, which templates see as `input`.
         #[schemars(example = &serde_json::json!({ "report": "daily" }))]
@@ -100,8 +100,8 @@ record! {
         /// The name, ARN or URL of an SQS queue. Several routes may share a queue.
         #[schemars(example = &"jobs", example = &"arn:aws:sqs:eu-west-1:111122223333:jobs.fifo")]
         pub queue: Option<Spanned<String>>,
-        /// What happens to a message of the queue that no route takes. If the routes of a queue differ, `fail` applies.
-        /// Default: `ignore`.
+        /// What happens to a message of the queue that no route takes: `ignore` deletes it, `fail` dead-letters it.
+        /// If routes of one queue differ, `fail` applies. Default: `ignore`.
         pub unmatched: Option<Unmatched>,
     }
 }
@@ -121,7 +121,7 @@ choice! {
     pub enum Unmatched {
         /// The message is deleted from the queue.
         Ignore = "ignore",
-        /// The message fails: it returns to the queue and ends in its dead-letter queue.
+        /// The message fails: it is dead-lettered, or goes back to its queue if ecs-trigger has no dead-letter queue.
         Fail = "fail",
     }
 }

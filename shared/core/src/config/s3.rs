@@ -20,7 +20,10 @@ record! {
         /// The object key: a text that the key equals, a mapping with `prefix`, `suffix` (both must match) or
         /// `wildcard`, or a list of these of which one must match. Default: every key.
         pub key: Option<KeyFilter>,
-        /// The type of the event, or a list of types. Default: `Object Created`.
+        /// What happened to the object, one or a list of `Object Created`, `Object Deleted`, `Object Restore
+        /// Initiated`, `Object Restore Completed`, `Object Restore Expired`, `Object Storage Class Changed`, `Object
+        /// Access Tier Changed`, `Object ACL Updated`, `Object Tags Added`, `Object Tags Deleted`. Default: `Object
+        /// Created`.
         pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
     }
 }

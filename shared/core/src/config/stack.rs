@@ -22,7 +22,7 @@ record! {
         /// allowed. Default: 30.
         #[schemars(extend("enum" = LOG_RETENTION_DAYS, "default" = 30))]
         pub log_retention_days: Option<Spanned<u32>>,
-        /// Whether `deploy` creates the bucket of `storage`, or adopts an existing one. Default: `create`.
+        /// `create`: `deploy` creates the bucket of `storage`; `adopt`: it exists already. Default: `create`.
         pub storage_bucket: Option<Origin>,
         /// The queues that the stack creates, and how messages are received, by queue name. Queues that are not listed
         /// here must exist.
@@ -73,8 +73,8 @@ record! {
 
 /// The retention periods of CloudWatch Logs, in days.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
-const LOG_RETENTION_DAYS: [u32; 23] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, 0];
+const LOG_RETENTION_DAYS: [u32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 /// The longest name of a queue that the stack creates: with `-dead-letters` appended, it must fit into SQS's 80
 /// characters.
@@ -121,9 +121,7 @@ impl StackConfig {
             }
         }
         within(&self.memory, "`memory`", "MiB", 128, 10_240, problems);
-        if let Some(days) =
-            self.log_retention_days.as_ref().filter(|days| !LOG_RETENTION_DAYS.contains(days) || days.value == 0)
-        {
+        if let Some(days) = self.log_retention_days.as_ref().filter(|days| !LOG_RETENTION_DAYS.contains(days)) {
             let problem =
                 Diagnostic::error(days.span, format!("CloudWatch Logs has no retention period of {} days", days.value));
             problems

@@ -37,7 +37,8 @@ record! {
         /// failed. Needs the ledger. Default: no limit.
         #[schemars(example = &"2h")]
         pub timeout: Option<Spanned<Duration>>,
-        /// Which failed tasks are started again, and how often. Needs the ledger. Default: none.
+        /// Which failed tasks are started again, and how often. Needs the ledger. Default: with the ledger, only a
+        /// task that never started, up to five starts in all. A `retry` replaces this default.
         pub retry: Option<Spanned<RetryConfig>>,
         /// The Fargate platform version. Default: `LATEST`.
         pub platform_version: Option<Spanned<String>>,
@@ -51,7 +52,7 @@ record! {
         /// How ECS chooses among container instances, at most 5 strategies. Not valid on Fargate.
         #[schemars(length(max = 5))]
         pub placement_strategy: Option<Spanned<Vec<Spanned<PlacementStrategy>>>>,
-        /// Where the task gets tags from besides `tags`. Default: `NONE`.
+        /// `TASK_DEFINITION`: the task also gets the tags of its task definition. Default: `NONE`.
         pub propagate_tags: Option<Spanned<PropagateTags>>,
         /// The tags of the task, at most 50. Values may be templates.
         pub tags: Option<Mapping<Spanned<Text>>>,

@@ -54,8 +54,8 @@ record! {
         /// The maximum number of workers, at least 1. It bounds the cost.
         #[schemars(range(min = 1))]
         pub max: Spanned<u32>,
-        /// How long a message may wait, at least 1s. A shorter time costs more. A time below twice the start delay and
-        /// tick together can only be kept by workers that already run.
+        /// How long a message may wait, at least 1s. A shorter time costs more. If it is below 2 × (start delay +
+        /// tick), only workers that already run can keep it: set `min`.
         #[schemars(example = &"60s")]
         pub acceptable_latency: Option<Spanned<Duration>>,
         /// How long a worker processes one message, as a starting value: the real time is learned from the queue's
@@ -69,28 +69,28 @@ record! {
         pub target: Option<Spanned<TargetConfig>>,
         /// Instead of `acceptable_latency`: adds or removes workers by the number of visible messages.
         pub step: Option<Spanned<StepConfig>>,
-        /// Other bounds by time of day. The bounds of the schedule that fired last apply.
+        /// Other values of `min` and `max` by time of day. Those of the schedule that fired last apply.
         pub schedules: Option<Vec<Spanned<CapacityScheduleConfig>>>,
         /// Mode `run_task`: how long a worker waits for a message before it ends, at least 1s. Every start of a task
         /// costs time and money, so use a longer time for a large image. Workers get the value, in seconds, as
         /// `ECS_TRIGGER_IDLE_EXIT`.
         #[schemars(extend("default" = IDLE_EXIT.to_string()))]
         pub idle_exit: Option<Spanned<Duration>>,
-        /// Mode `service`: how long fewer workers must be enough before the number is reduced. Has no effect with
-        /// `step`. With `target` the default is 300s.
+        /// Mode `service`: for how long fewer workers must have been enough before any is removed. Not used with
+        /// `step`. Default: 10s; with `target`, 300s.
         #[schemars(extend("default" = SCALE_IN_HOLD.to_string()))]
         pub scale_in_hold: Option<Spanned<Duration>>,
         /// Whether scaling is paused: the number of workers is not changed, whatever the queue holds. Default: false.
         pub paused: Option<bool>,
-        /// Advanced: how often the scaler decides, 1s to 60s. The load is measured over 6 and 30 ticks, so a shorter
-        /// tick reacts faster, but less calmly.
+        /// Advanced: how often the scaler decides, 1s to 60s. It measures the load over the last 6 and 30 ticks, so a
+        /// shorter tick reacts faster and changes the number more often.
         #[schemars(extend("default" = TICK.to_string()))]
         pub tick: Option<Spanned<Duration>>,
         /// Advanced: how long a task takes to start. Default: learned from the last 20 tasks; before that, 10s on
         /// container instances, and 45s on Fargate or if the capacity is not known.
         pub start_delay: Option<Spanned<Duration>>,
-        /// Advanced, with `acceptable_latency`: the margin for the load's noise, 0 to 10 standard deviations. A larger
-        /// margin is calmer and costs more.
+        /// Advanced, with `acceptable_latency`: how many standard deviations of the load are kept as spare workers, 0
+        /// to 10. A higher value changes the number less often and costs more.
         #[schemars(range(max = STABILITY_MAX), extend("default" = STABILITY))]
         pub stability: Option<Spanned<u32>>,
         /// Advanced, mode `service`, with `acceptable_latency`: the minimum time between two scale-ins. A scale-in to
@@ -113,7 +113,7 @@ record! {
 record! {
     /// More or fewer workers, by the number of visible messages.
     pub struct StepConfig ("a mapping with `adjustments`") {
-        /// The adjustments. Of those whose bounds match, the one with the largest change applies.
+        /// The adjustments. If several match, the one that adds or removes most applies.
         #[schemars(length(min = 1))]
         pub adjustments: Spanned<Vec<Spanned<StepAdjustmentConfig>>>,
         /// The minimum time between two adjustments.

@@ -30,7 +30,7 @@ pub struct StoppedTask {
 pub struct ContainerExit {
     /// The container's name.
     pub name: String,
-    /// The exit code; none if the container never ran.
+    /// The exit code; none if the container never ran, or if ECS did not learn how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// More details, such as `OutOfMemoryError`.

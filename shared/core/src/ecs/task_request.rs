@@ -161,7 +161,7 @@ record! {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(length(max = 5))]
         pub security_groups: Option<Vec<String>>,
-        /// Whether the task gets a public IP address. Default: `DISABLED`.
+        /// `ENABLED` or `DISABLED`: whether the task gets a public IP address. Default: `DISABLED`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub assign_public_ip: Option<AssignPublicIp>,
     }

@@ -1,20 +1,20 @@
-//! Dead letters that are delivered again: those of ecs-trigger, and Lambda's own.
+//! Dead letters that are delivered again: ecs-trigger's, and Lambda's own.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::DecodeError;
 use super::identity::LaunchKey;
 
-/// A dead letter that is delivered again, to continue its launch or to handle its event again.
+/// A dead letter of ecs-trigger that is delivered again, so that its event is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Redrive {
-    /// The dead letter of a launch in the ledger.
+    /// The letter of a launch in the ledger.
     Launch(LaunchKey),
-    /// The dead letter of an event without a launch, with the event as it was delivered.
+    /// The letter of an event of which nothing was launched: the event as it was delivered.
     Event(String),
 }
 
-/// A dead letter that ecs-trigger wrote.
 #[derive(Deserialize)]
 struct Letter<'a> {
     #[serde(rename = "dead_letter")]
@@ -25,13 +25,31 @@ struct Letter<'a> {
     event_text: Option<String>,
 }
 
-/// The record of a failed invocation, as Lambda sends it to a failure destination.
+impl Redrive {
+    /// Parses a text. Returns `None` if it is not a dead letter of ecs-trigger.
+    pub(super) fn parse(text: &str) -> Option<Result<Self, DecodeError>> {
+        // Most texts are not dead letters: this saves parsing them twice.
+        if !text.contains("\"dead_letter\"") {
+            return None;
+        }
+        let letter: Letter<'_> = serde_json::from_str(text).ok()?;
+        if let Some(launch) = letter.launch {
+            let wrong = || DecodeError::Field {
+                field: "launch".to_owned(),
+                problem: "is not the name of a launch; deliver the dead letter as it was written".to_owned(),
+            };
+            return Some(LaunchKey::parse(&launch).map(Self::Launch).ok_or_else(wrong));
+        }
+        letter.event_text.or_else(|| Some(letter.event?.get().to_owned())).map(|event| Ok(Self::Event(event)))
+    }
+}
+
+/// The record of an invocation, as Lambda sends it to a destination.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InvocationRecord<'a> {
-    #[serde(rename = "requestContext")]
-    _request_context: RequestContext,
+    request_context: RequestContext,
     #[serde(borrow)]
     request_payload: &'a RawValue,
 }
@@ -41,27 +59,14 @@ struct InvocationRecord<'a> {
 struct RequestContext {
     #[serde(rename = "functionArn")]
     _function_arn: String,
-    #[serde(rename = "condition")]
-    _condition: String,
+    condition: String,
 }
 
-impl Redrive {
-    /// Parses a text. Returns `None` if it is not a dead letter.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        // Most texts are not dead letters: this saves parsing them twice.
-        if text.contains("\"dead_letter\"")
-            && let Ok(letter) = serde_json::from_str::<Letter<'_>>(text)
-        {
-            return match letter.launch {
-                Some(launch) => LaunchKey::parse(&launch).map(Self::Launch),
-                None => letter.event_text.or_else(|| Some(letter.event?.get().to_owned())).map(Self::Event),
-            };
-        }
-        if text.contains("\"requestPayload\"")
-            && let Ok(record) = serde_json::from_str::<InvocationRecord<'_>>(text)
-        {
-            return Some(Self::Event(record.request_payload.get().to_owned()));
-        }
-        None
+/// Returns the event of a failed invocation, if the text is Lambda's record of one.
+pub(super) fn failed_invocation(text: &str) -> Option<&str> {
+    if !text.contains("\"requestPayload\"") {
+        return None;
     }
+    let record: InvocationRecord<'_> = serde_json::from_str(text).ok()?;
+    (record.request_context.condition != "Success").then(|| record.request_payload.get())
 }

@@ -1,5 +1,6 @@
 //! Deliveries: decides once, here, what a function was invoked with.
 
+use super::dead_letter;
 use super::identity::LaunchKey;
 use super::message::{self, Record};
 use super::opened::Opened;
@@ -39,6 +40,8 @@ pub enum Delivery {
 impl Delivery {
     /// Decodes what a function was invoked with.
     pub fn open(door: Door, text: &str) -> Opened<'_, Self> {
+        // Only functions have Lambda's records in their dead-letter queue: in any other queue they are somebody else's messages.
+        let text = dead_letter::failed_invocation(text).unwrap_or(text);
         Opened::new(text, Self::Redrive, |text| Self::decode(door, text))
     }
 

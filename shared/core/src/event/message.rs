@@ -187,7 +187,8 @@ fn body(text: &str) -> Result<Node, DecodeError> {
         Some(b'{') => json::parse(text).map_err(DecodeError::BodyNotJson)?,
         // Plain texts can begin like this too: `[INFO] ...`, `"Quoted" ...`.
         Some(b'[' | b'"') => {
-            let parsed = json::parse(text).ok().filter(|body| depth(body) <= BODY_DEPTH_MAX);
+            let is_plain = |body: &Node| depth(body) <= BODY_DEPTH_MAX && repeated_key(body).is_none();
+            let parsed = json::parse(text).ok().filter(is_plain);
             parsed.unwrap_or_else(|| Node::string(text))
         }
         _ => Node::string(text),

@@ -19,6 +19,7 @@ mod trace;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 pub use batch::rows;
 pub use delivery::{Delivery, Door};
@@ -140,7 +141,7 @@ impl Event {
     /// second one for another event if the two times were on different days and the second came after the client
     /// token's lifetime.
     pub fn date(&self) -> String {
-        self.time().unwrap_or_default().strftime("%Y-%m-%d").to_string()
+        self.time().unwrap_or_default().to_zoned(TimeZone::UTC).date().to_string()
     }
 
     /// Returns when the event happened, if the event contains a valid time.

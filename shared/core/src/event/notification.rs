@@ -165,7 +165,7 @@ pub(super) fn sns(body: &Node) -> Result<Option<SnsEnvelope>, DecodeError> {
         topic_arn: fields.string("TopicArn")?,
         message_id: fields.string("MessageId")?,
         message: fields.string("Message")?,
-        published: fields.optional_string("Timestamp")?.and_then(|time| time.parse().ok()),
+        published: body.get("Timestamp").and_then(Node::as_str).and_then(|time| time.parse().ok()),
         attributes: attributes.iter().filter_map(attribute).collect(),
     }))
 }

@@ -25,15 +25,19 @@ impl<'a, T> Opened<'a, T> {
         let mut text = Cow::Borrowed(text);
         for _ in 0..LETTERS_MAX {
             match Redrive::parse(&text) {
-                Some(Redrive::Launch(key)) => return Self { text, content: Ok(of_launch(key)) },
-                Some(Redrive::Event(event)) => text = Cow::Owned(event),
-                None => break,
+                Some(Ok(Redrive::Launch(key))) => return Self { text, content: Ok(of_launch(key)) },
+                Some(Ok(Redrive::Event(event))) => text = Cow::Owned(event),
+                Some(Err(error)) => return Self { text, content: Err(error) },
+                None => {
+                    let content = decode(&text);
+                    return Self { text, content };
+                }
             }
         }
-        let content = decode(&text);
-        Self { text, content }
+        let problem = format!("is inside more than {LETTERS_MAX} dead letters; deliver the event itself");
+        Self { text, content: Err(DecodeError::Field { field: "event".to_owned(), problem }) }
     }
 }
 
-/// An event inside more nested dead letters than this is not unwrapped completely: decoding it fails.
+/// An event inside more nested dead letters than this is refused.
 const LETTERS_MAX: u32 = 4;

@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::Event;
+use super::{Delivery, Door, Event};
+use crate::fixtures;
 use crate::fixtures::{OBJECT_CREATED, event, s3_event};
 
 /// Decodes a text; shows the event and its identity, or the error.
@@ -202,4 +203,78 @@ fn an_identity_is_shared_by_repeated_deliveries_and_by_nothing_else() {
         let changed = OBJECT_CREATED.replace(other, "Object Tags Added");
         assert_ne!(first, identity(&changed), "{other}");
     }
+}
+
+/// Shows what a function at this door gets from a text.
+fn opened(door: Door, text: &str) -> String {
+    match Delivery::open(door, text).content {
+        Ok(Delivery::Event(event)) => format!("event {}", event.id()),
+        Ok(Delivery::Batch(records)) => format!("batch of {}", records.len()),
+        Ok(Delivery::Redrive(launch)) => format!("launch {launch}"),
+        Ok(Delivery::StateChange(change)) => format!("state of {}", change.task_arn),
+        Ok(Delivery::Sweep) => "sweep".to_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+#[test]
+fn a_dead_letter_is_opened_at_every_door() {
+    let event = fixtures::event("my.app", "t", "{}");
+    let launch = format!("r/2026-01-31/{}", "0123456789abcdef".repeat(2));
+    let letter = |rest: &str| format!(r#"{{"dead_letter":1,"reason":"x",{rest}}}"#);
+    let of_event = letter(&format!(r#""event":{event}"#));
+    assert_eq!(opened(Door::EventBridge, &of_event), "event e-1");
+    assert_eq!(opened(Door::Any, &letter(&format!(r#""event":{of_event}"#))), "event e-1", "a letter of a letter");
+    assert_eq!(opened(Door::EventBridge, &letter(&format!(r#""launch":"{launch}""#))), format!("launch {launch}"));
+    for wrong in
+        ["r/2026-01-31/x", "../2026-01-31/0123456789abcdef0123456789abcdef", "r/x/0123456789abcdef0123456789abcdef"]
+    {
+        let error =
+            "error: the event's `launch` is not the name of a launch; deliver the dead letter as it was written";
+        assert_eq!(opened(Door::Any, &letter(&format!(r#""launch":"{wrong}""#))), error, "{wrong}");
+    }
+    let nested = (0..5).fold(event, |inner, _| letter(&format!(r#""event":{inner}"#)));
+    assert_eq!(
+        opened(Door::Any, &nested),
+        "error: the event's `event` is inside more than 4 dead letters; deliver the event itself"
+    );
+}
+
+#[test]
+fn lambdas_record_of_a_failed_invocation_holds_the_event() {
+    let event = fixtures::event("my.app", "t", "{}");
+    let record = |condition: &str| {
+        format!(
+            r#"{{"version":"1.0","timestamp":"2026-01-31T00:00:00Z","requestContext":{{"requestId":"x","functionArn":"arn:aws:lambda:f","condition":"{condition}","approximateInvokeCount":3}},"requestPayload":{event},"responseContext":{{"statusCode":200}}}}"#
+        )
+    };
+    assert_eq!(opened(Door::EventBridge, &record("RetriesExhausted")), "event e-1");
+    assert!(opened(Door::EventBridge, &record("Success")).starts_with("error: "), "it was handled");
+}
+
+#[test]
+fn a_key_that_a_body_has_twice_is_refused_or_makes_it_a_text() {
+    let batch = |body: &str| {
+        let record = serde_json::json!({
+            "messageId": "m", "body": body, "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-west-1:111122223333:jobs", "attributes": {}, "messageAttributes": {},
+        });
+        let Ok(Delivery::Batch(records)) =
+            Delivery::open(Door::Queue, &serde_json::json!({ "Records": [record] }).to_string()).content
+        else {
+            panic!("is a batch")
+        };
+        match records[0].open().content {
+            Ok(decoded) => decoded.events()[0].text.to_string(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let refused = batch(r#"{"tenant":"public","tenant":"admin"}"#);
+    assert_eq!(refused, "the event's `body` has the key `tenant` twice; send each key once");
+    assert!(batch(r#"[{"a":1,"a":2}]"#).contains(r#""body":"[{\"a\":1,\"a\":2}]""#));
+    // Somebody's own function may send such records: they are messages like others.
+    assert!(
+        batch(r#"{"requestContext":{"functionArn":"f","condition":"x"},"requestPayload":{}}"#)
+            .contains("requestPayload")
+    );
 }

@@ -127,7 +127,7 @@ pub enum Fate {
     Replaced,
     /// It lost its Spot capacity.
     SpotInterruption,
-    /// Its containers never ran.
+    /// It stopped before all of its containers had started.
     FailedToStart,
     /// It ran longer than its timeout.
     Timeout,
@@ -174,9 +174,17 @@ impl StoppedTask {
             && self.did_not_start_because(&["not found", "manifest unknown", "does not exist", "no matching manifest"])
     }
 
+    /// Returns whether a container ran: a task may fail to start after its first containers have ended.
+    pub(super) fn has_run(&self) -> bool {
+        self.containers.iter().any(|container| container.exit_code.is_some())
+    }
+
     fn did_not_start_because(&self, reasons: &[&str]) -> bool {
+        // On container instances only the container's reason says more than that the task failed to start.
+        let of_containers = self.containers.iter().filter_map(|container| container.reason.as_ref());
+        let mut said = self.stopped_reason.iter().chain(of_containers);
         self.stop_code.as_deref() == Some("TaskFailedToStart")
-            && self.stopped_reason.as_ref().is_some_and(|said| reasons.iter().any(|reason| said.contains(reason)))
+            && said.any(|said| reasons.iter().any(|reason| said.contains(reason)))
     }
 
     fn by_exit_codes(&self, judged: &[&str]) -> Fate {

@@ -9,8 +9,7 @@ use super::record::{
 };
 use super::reply::{Reply, Verdict};
 use super::slots::Taken;
-use crate::ecs::StoppedTask;
-use crate::ecs::TaskRequest;
+use crate::ecs::{StoppedTask, TaskRequest};
 
 // The life of an attempt: a caller starts its call within 30 s of recording `calling`, or records it again. After 4 min
 // without a reply another process may call. 40 min after the attempt was opened the calls end. After 45 min its tasks
@@ -598,7 +597,12 @@ impl Protocol {
         let rungs = record.capacity.len().max(1);
         let last_rung = record.attempts.last().is_some_and(|last| last.rung + 1 >= rungs);
         let never_heals = |attempt: &Attempt| attempt.reply.as_ref().is_some_and(Reply::never_heals);
-        if last_rung && record.attempts.iter().rev().take(rungs).all(never_heals) {
+        // A constraint on tasks, as on their number, is met when other tasks end.
+        let is_on_tasks =
+            |expression: &String| ["task:", "count", "Count"].iter().any(|word| expression.contains(word));
+        let constraints = record.request.placement_constraints.iter();
+        let may_heal = constraints.filter_map(|constraint| constraint.expression.as_ref()).any(is_on_tasks);
+        if last_rung && !may_heal && record.attempts.iter().rev().take(rungs).all(never_heals) {
             let remedy = "waiting does not help: change the placement constraints, or add an instance that meets them";
             return self.give_up(GivenUp::Failed(format!("{reply}; {remedy}")));
         }
@@ -646,8 +650,12 @@ impl Protocol {
             return;
         }
         let Some(position) = record.tasks.iter().position(|task| task.arn == arn) else { return };
-        let heals = record.tasks[position].stopped.as_ref().is_some_and(|stopped| !stopped.never_heals());
-        if heals && record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
+        // Without `retry`, a task is started again only if nothing of it ran, and if that can help.
+        let may_help = |stopped: &StoppedTask| !stopped.has_run() && !stopped.never_heals();
+        if record.retry.is_none() && !record.tasks[position].stopped.as_ref().is_some_and(may_help) {
+            return;
+        }
+        if record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
             record.tasks[position].retried = true;
             let starts = retried / count.max(1) + 1;
             let wait = backoff(SignedDuration::from_secs(retry.backoff_seconds), starts, SignedDuration::from_hours(1));

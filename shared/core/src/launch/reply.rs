@@ -157,7 +157,8 @@ impl Reply {
     /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
     pub(super) fn never_heals(&self) -> bool {
         let is_unmet = |failure: &Failure| {
-            failure.reason == "ATTRIBUTE" || failure.reason.to_lowercase().contains("placement constraint unsatisfied")
+            failure.reason == "ATTRIBUTE"
+                || failure.reason.to_lowercase().starts_with("memberof placement constraint unsatisfied")
         };
         matches!(self, Self::Tasks { failures, .. } if !failures.is_empty() && failures.iter().all(is_unmet))
     }

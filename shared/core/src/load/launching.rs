@@ -1,5 +1,7 @@
 //! `concurrency`, `retry` and other keys that need the ledger.
 
+use std::collections::BTreeSet;
+
 use super::Loader;
 use crate::config::file::ConfigFile;
 use crate::config::launching::{ConcurrencyConfig, LedgerConfig, RetryConfig};
@@ -8,7 +10,7 @@ use crate::config::task::TaskSettings;
 use crate::ecs::limits;
 use crate::event::Event;
 use crate::launch::{Retry, RetryOn, WhenFull};
-use crate::routing::{Route, RouteConcurrency, RoutingConfig};
+use crate::routing::{EventSource, Route, RouteConcurrency, RoutingConfig};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Span, Spanned};
 
@@ -33,9 +35,19 @@ pub(super) fn retry(config: &Spanned<RetryConfig>) -> Retry {
 /// Reports routes that take events about objects which launches write: such a route would launch tasks forever.
 pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
     let Some(storage) = &config.storage else { return Vec::new() };
+    let takes_its_events = |route: &Route| match &route.on {
+        // A pattern that is not in the short form may be about any bucket.
+        EventSource::Events(pattern) => pattern.buckets.is_empty() || pattern.buckets.contains(&storage.bucket.0),
+        EventSource::Schedule(_) | EventSource::Queue(_) => false,
+    };
+    if !config.routes.iter().any(takes_its_events) {
+        return Vec::new();
+    }
     let has_ledger = config.ledger().is_some();
+    let keys: BTreeSet<String> =
+        config.routes.iter().flat_map(|route| storage.keys_written_by(&route.name, has_ledger)).collect();
     let mut looping: Vec<Span> = Vec::new();
-    for key in config.routes.iter().flat_map(|route| storage.keys_written_by(&route.name, has_ledger)) {
+    for key in keys {
         let event = Event::object_created(&storage.bucket.0, &key);
         let routes = event.ok().and_then(|event| Some(spans(&config.matches(&event).ok()?)));
         looping.extend(routes.into_iter().flatten());

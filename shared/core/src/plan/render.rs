@@ -8,8 +8,7 @@ use minijinja::Value;
 
 use super::error::RENDERED_BYTES_MAX;
 use super::{PlanErrorReason, PlannedLaunch};
-use crate::ecs::limits;
-use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest};
+use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest, limits};
 use crate::environment;
 use crate::event::Event;
 use crate::event::identity::{CallId, Identity, LaunchKey};

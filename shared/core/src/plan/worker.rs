@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::ecs::limits;
-use crate::ecs::{EnvironmentVariable, TaskRequest};
+use crate::ecs::{EnvironmentVariable, TaskRequest, limits};
 use crate::environment;
 use crate::event::Queue;
 use crate::event::identity::{CallId, Identity, STARTED_BY_PREFIX};

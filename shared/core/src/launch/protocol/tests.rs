@@ -329,3 +329,12 @@ fn constraints_that_no_instance_meets_end_with_their_remedy_after_the_last_rung(
     let step = story.hear(Answer::Replied { attempt: 0, reply });
     assert!(step.starts_with("dead letter: ECS could not start all tasks: ATTRIBUTE; waiting does not help"), "{step}");
 }
+
+#[test]
+fn a_task_of_which_a_container_ran_is_not_started_again_without_a_retry() {
+    let mut story = Story::of("", "");
+    story.next();
+    story.replied(1, 0);
+    let step = story.stopped("arn:0", "TaskFailedToStart", 0);
+    assert!(step.starts_with("dead letter: the task arn:0: TaskFailedToStart"), "{step}");
+}
