@@ -26,7 +26,8 @@ struct Account {
 }
 
 impl Account {
-    /// Creates an account. Its workers take 0.3 s per message and write the start and the end of each to the journal.
+    /// Creates an account. Its workers take 0.3 s per message, longer while they are held, and write the start and the
+    /// end of each to the journal.
     fn new(config: &str, queues: &[&str], shim: &[&str]) -> Self {
         let emulator = Emulator::start();
         emulator.aws(&["s3api", "create-bucket", "--bucket", "state"]);
@@ -36,7 +37,8 @@ impl Account {
         }
         let folder = TempDir::new().expect("a folder can be made");
         let journal = folder.path().join("journal");
-        let work = "echo begin $SQS_MESSAGE_ID >> $JOURNAL; sleep 0.3; echo end $SQS_MESSAGE_ID >> $JOURNAL";
+        let work = "echo begin $SQS_MESSAGE_ID >> $JOURNAL; sleep 0.3; while [ -e $JOURNAL.held ]; do sleep 0.1; done; \
+                    echo end $SQS_MESSAGE_ID >> $JOURNAL";
         let mut command = vec![binary("worker-shim").display().to_string()];
         command.extend(shim.iter().map(|word| (*word).to_owned()));
         command.extend(["--", "sh", "-c", work].map(str::to_owned));
@@ -82,6 +84,16 @@ impl Account {
         self.folder.path().join("journal")
     }
 
+    /// Sends messages while no worker can finish one, until `holds` returns true: how many workers start does not depend
+    /// on how fast this machine sends.
+    fn send_and_hold_until(&self, queue: &str, messages: usize, what: &str, holds: impl FnMut(&Cluster) -> bool) {
+        let held = self.journal().with_extension("held");
+        fs::write(&held, "").expect("can be written");
+        self.send(queue, messages);
+        self.until(what, holds);
+        fs::remove_file(held).expect("can be removed");
+    }
+
     /// Returns how often the work on each message was started and finished.
     fn worked(&self) -> HashMap<String, (usize, usize)> {
         let mut worked: HashMap<String, (usize, usize)> = HashMap::new();
@@ -118,9 +130,8 @@ workers:
 #[test]
 fn a_service_scales_from_zero_and_back_without_stopping_a_worker_that_has_a_message() {
     let account = Account::new(SERVICE, &["images"], &["--queue", "images"]);
-    account.send("images", 60);
     let _scaler = account.scaler();
-    account.until("several workers run", |cluster| cluster.running() >= 2);
+    account.send_and_hold_until("images", 60, "several workers run", |cluster| cluster.running() >= 2);
     account.until("all messages are done", |_| account.worked().values().filter(|(_, ended)| *ended > 0).count() == 60);
     account.until("no worker is left", |cluster| cluster.desired("images") == 0 && cluster.running() == 0);
     assert!(account.worked().values().all(|times| *times == (1, 1)), "each message once: {:?}", account.worked());
@@ -149,8 +160,7 @@ workers:
     account.until("one message starts a worker", |_| account.worked().len() == 1);
     account.until("it ends", |cluster| cluster.running() == 0);
     assert_eq!(account.cluster.started(), 1, "one message, one worker");
-    account.send("images", 40);
-    account.until("several workers run", |cluster| cluster.running() == 3);
+    account.send_and_hold_until("images", 40, "several workers run", |cluster| cluster.running() == 3);
     account.until("all messages are done", |_| account.worked().values().filter(|(_, ended)| *ended > 0).count() == 41);
     account.until("all end", |cluster| cluster.running() == 0);
     assert!(account.worked().values().all(|times| *times == (1, 1)), "each message once: {:?}", account.worked());
@@ -175,8 +185,7 @@ fn scaling_continues_after_manual_changes_and_throttling_and_beside_an_unreadabl
     account.cluster.set_by_hand("images", 2);
     account.until("scaling goes on from the count set by hand", |cluster| cluster.desired("images") == 0);
     account.cluster.throttle(8);
-    account.send("images", 30);
-    account.until("throttled, it scales later", |cluster| cluster.running() >= 2);
+    account.send_and_hold_until("images", 30, "throttled, it scales later", |cluster| cluster.running() >= 2);
     account.until("all messages are done", |cluster| account.worked().len() == 30 && cluster.running() == 0);
     assert_eq!(account.cluster.set("other"), Vec::<u64>::new(), "unknown is not zero: nothing changes");
     assert!(account.cluster.calls("DescribeServices") > 0);
