@@ -8,16 +8,13 @@ use trigger_core::text::Source;
 
 use crate::output::printable;
 
-pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
-pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Prints the alternative that matches, or the nearest miss.
 pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
-    match explanation.matches {
-        true => println!("{what} {GREEN}matches{GREEN:#}"),
-        false => println!("{what} {RED}does not match{RED:#}"),
-    }
+    print_verdict(what, explanation.matches);
     let Some(nearest) = explanation.alternatives.first() else { return };
     if explanation.alternatives.len() > 1 {
         let which = if nearest.matches { "the matching one" } else { "the nearest miss" };
@@ -28,6 +25,14 @@ pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
     }
     if is_split(nearest) {
         println!("  {RED}miss{RED:#} each field matches, but no single element of an array satisfies all of them");
+    }
+}
+
+/// Prints whether it matches.
+pub(crate) fn print_verdict(what: &str, matches: bool) {
+    match matches {
+        true => println!("{what} {GREEN}matches{GREEN:#}"),
+        false => println!("{what} {RED}does not match{RED:#}"),
     }
 }
 

@@ -24,13 +24,10 @@ mod verbs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-#[cfg(not(feature = "aws"))]
-use verbs::without_aws::{deploy, destroy, diff, verify};
 use verbs::{
-    completions, dev, explain, import, pattern, plan, scaling, schedule, schema, send, simulate, synth, test, validate,
+    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, scaling, schedule, schema, send, simulate,
+    synth, test, validate, verify,
 };
-#[cfg(feature = "aws")]
-use verbs::{deploy, destroy, diff, verify};
 
 /// Start Amazon ECS tasks from events, with one routing config.
 #[derive(Debug, Parser)]

@@ -74,11 +74,16 @@ pub(crate) fn queue_arn(config: &RoutingConfig, queue: &Queue) -> Value {
     sub(format!("arn:${{AWS::Partition}}:sqs:{region}:{account}:{}", queue.name))
 }
 
+/// Returns the logical id of the dead-letter queue of a queue that the stack creates.
+pub(crate) fn dead_letters_id(queue: &Queue) -> String {
+    format!("{}DeadLetters", queue_id(queue))
+}
+
 /// Returns the name of each queue that the stack creates, with the logical id of its dead-letter queue.
 pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str, String)> {
     let all = config.queues().into_iter().chain(config.worker_queues());
     let created = all.filter(|queue| config.stack.queue(queue).is_created);
-    created.map(|queue| (queue.name.as_str(), format!("{}DeadLetters", queue_id(queue))))
+    created.map(|queue| (queue.name.as_str(), dead_letters_id(queue)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use trigger_core::event::Queue;
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
-use crate::names::{id_of, queue_arn, queue_id, rules_of_this_stack};
+use crate::names::{dead_letters_id, id_of, queue_arn, queue_id, rules_of_this_stack};
 use crate::template::{Template, attribute, reference, sub};
 
 /// SQS's longest retention, in seconds: a dead letter waits until somebody redrives it.
@@ -71,7 +71,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
 
 fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     let (id, settings) = (queue_id(queue), config.stack.queue(queue));
-    let dead_letters_id = format!("{id}DeadLetters");
+    let dead_letters_id = dead_letters_id(queue);
     let (stem, suffix) = queue.name.strip_suffix(".fifo").map_or((queue.name.as_str(), ""), |stem| (stem, ".fifo"));
     let mut dead_letters = json!({
         "QueueName": format!("{stem}-dead-letters{suffix}"),

@@ -9,6 +9,8 @@ use e2e::{Emulator, binary, root, stripped};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::docs::blocks_of_readme;
+
 /// An account, and a folder with the built functions.
 struct Team {
     emulator: Emulator,
@@ -102,13 +104,6 @@ fn register(team: &Team) {
     team.emulator.aws(&["ecs", "register-task-definition", "--cli-input-json", &definition]);
 }
 
-/// Returns the README's code blocks in this language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).expect("is there");
-    let fenced = readme.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
-    fenced.filter(|(of, _)| *of == language).map(|(_, text)| text.to_owned()).collect()
-}
-
 #[test]
 fn after_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_task() {
     let team = Team::new();
@@ -132,7 +127,8 @@ fn after_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_tas
     emulator.aws(&["s3api", "create-bucket", "--bucket", "my-uploads"]);
 
     let subnet = team.subnet("10.1.0.0/24");
-    let commands: Vec<String> = blocks("bash").iter().map(|text| text.replace("subnet-0a1b2c3d", &subnet)).collect();
+    let commands: Vec<String> =
+        blocks_of_readme("bash").iter().map(|text| text.replace("subnet-0a1b2c3d", &subnet)).collect();
     assert_eq!(commands.len(), 1, "the quick start is found");
     let lines: Vec<&str> =
         commands[0].lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).collect();

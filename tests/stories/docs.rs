@@ -75,6 +75,12 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
+/// Returns the README's fenced blocks in this language.
+pub(crate) fn blocks_of_readme(language: &str) -> Vec<String> {
+    let blocks = pages().remove(0).blocks().into_iter();
+    blocks.filter(|block| block.language == language).map(|block| block.text).collect()
+}
+
 #[test]
 fn the_readme_fits_on_a_screen_or_two_and_says_how_to_test() {
     let readme = pages().remove(0);
@@ -316,17 +322,21 @@ fn help(arguments: &[&str]) -> String {
 
 /// Returns the verbs that `--help` lists.
 fn verbs() -> Vec<String> {
-    subcommands(&help(&[])).into_iter().filter(|verb| verb != "help").collect()
+    subcommands(&help(&[]))
 }
 
 fn subcommands(help: &str) -> Vec<String> {
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let name = |line: &str| {
         line.strip_prefix("  ")
             .filter(|line| !line.starts_with(' '))
             .and_then(|line| line.split(' ').next().map(str::to_owned))
     };
-    listed.filter_map(name).collect()
+    section(help, "Commands:").filter_map(name).filter(|verb| verb != "help").collect()
+}
+
+/// Returns the lines below a heading of a help text.
+fn section<'a>(help: &'a str, heading: &'a str) -> impl Iterator<Item = &'a str> {
+    help.lines().skip_while(move |line| *line != heading).skip(1).take_while(|line| !line.is_empty())
 }
 
 /// Returns the first line of a verb's help.
@@ -338,7 +348,7 @@ fn json_verbs() -> String {
     let mut with_json = Vec::new();
     for verb in verbs() {
         let text = help(&[&verb]);
-        let below = subcommands(&text).into_iter().filter(|verb| verb != "help");
+        let below = subcommands(&text).into_iter();
         let nested: Vec<String> = below
             .filter(|sub| help(&[&verb, sub]).contains("--json"))
             .map(|sub| code(&format!("{verb} {sub}")))
@@ -354,9 +364,8 @@ fn json_verbs() -> String {
 /// Returns the exit codes that the help lists.
 fn exit_codes() -> Vec<[String; 2]> {
     let text = help(&[]);
-    let lines = text.lines().skip_while(|line| *line != "Exit codes:").skip(1).take_while(|line| !line.is_empty());
     let mut rows: Vec<[String; 2]> = Vec::new();
-    for line in lines {
+    for line in section(&text, "Exit codes:") {
         match line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).and_then(|line| line.split_once(' ')) {
             Some((code, meaning)) => rows.push([code.to_owned(), meaning.trim().to_owned()]),
             None => {

@@ -15,7 +15,7 @@ use trigger_core::text::diagnostic::hint;
 use crate::config::{FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
-use crate::explanation::{GREEN, RED, as_json, print};
+use crate::explanation::{as_json, print, print_verdict};
 use crate::output::{self, printable};
 use crate::sample::Sample;
 
@@ -121,8 +121,10 @@ impl Answer {
     fn print(&self, what: &str, source: &Source) {
         match self {
             Self::Pattern(explanation) => print(what, source, explanation),
-            Self::Source { matches: true, reason } => println!("{what} {GREEN}matches{GREEN:#}\n  {reason}"),
-            Self::Source { matches: false, reason } => println!("{what} {RED}does not match{RED:#}\n  {reason}"),
+            Self::Source { matches, reason } => {
+                print_verdict(what, *matches);
+                println!("  {reason}");
+            }
         }
     }
 

@@ -23,4 +23,7 @@ pub(crate) mod validate;
 #[cfg(feature = "aws")]
 pub(crate) mod verify;
 #[cfg(not(feature = "aws"))]
-pub(crate) mod without_aws;
+mod without_aws;
+
+#[cfg(not(feature = "aws"))]
+pub(crate) use without_aws::{deploy, destroy, diff, verify};

@@ -179,20 +179,22 @@ impl Storage {
 
     /// Returns one key of each kind of object that launches of this route write. No route may take events about them.
     pub fn keys_written_by(&self, route: &str, has_ledger: bool) -> Vec<String> {
-        let key = |folder: Folder, name: &str| format!("{}{name}", self.folder(folder));
-        let id = "0".repeat(LAUNCH_ID_CHARACTERS);
         let token = "0".repeat(CLIENT_TOKEN_CHARACTERS);
-        let mut keys = vec![key(Folder::Payloads, &format!("{token}.json"))];
+        let mut uris = vec![self.payload_uri(&token)];
         if has_ledger {
-            keys.extend([
-                key(Folder::Launches, &format!("{route}/2026-01-01/{id}.json")),
-                key(Folder::Due, &format!("2026-01-01T00:00:00Z/launch/{route}/2026-01-01/{id}")),
-                key(Folder::Due, &format!("2026-01-01T00:00:00Z/slots/{route}/{id}")),
-                key(Folder::Slots, &format!("{route}/{id}.json")),
-                key(Folder::Sequences, &format!("{route}/{id}.json")),
+            let at = Timestamp::constant(1_767_225_600, 0);
+            let launch = LaunchKey::new(route, "2026-01-01", &token);
+            let name = format!("{route}/{}", launch.id);
+            uris.extend([
+                self.launch_uri(&launch),
+                self.slots_uri(&name),
+                self.sequence_uri(&name),
+                self.due_uri(&Due { at, what: DueFor::Slots(name) }),
+                self.due_uri(&Due { at, what: DueFor::Launch(launch) }),
             ]);
         }
-        keys
+        let bucket = format!("s3://{}/", self.bucket.0);
+        uris.iter().filter_map(|uri| uri.strip_prefix(&bucket)).map(str::to_owned).collect()
     }
 }
 

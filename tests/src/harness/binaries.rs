@@ -39,15 +39,27 @@ pub fn command() -> Command {
 /// # Panics
 /// The binary cannot be copied.
 pub fn stripped(name: &str, to: &Path) {
-    static STRIPPED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut stripped = STRIPPED.lock().unwrap_or_else(PoisonError::into_inner);
-    let strip = || {
-        let small = root().join("target/tmp").join("stripped").join(name);
-        copy(&binary(name), &small);
-        run(Command::new("strip").arg(&small));
-        small
-    };
-    copy(stripped.entry(name.to_owned()).or_insert_with(strip), to);
+    copy(&small(name), to);
+}
+
+/// Returns the path of the debug binary `name` without its symbols.
+pub(crate) fn small(name: &str) -> PathBuf {
+    static SMALL: Made = Made::new(BTreeMap::new());
+    once(&SMALL, name, || {
+        let path = root().join("target/tmp").join("stripped").join(name);
+        copy(&binary(name), &path);
+        run(Command::new("strip").arg(&path));
+        path
+    })
+}
+
+/// The files that are made once for all stories, by name.
+pub(crate) type Made = Mutex<BTreeMap<String, PathBuf>>;
+
+/// Returns the path of the file of this name, and makes it if no story has asked for it yet.
+pub(crate) fn once(made: &Made, name: &str, make: impl FnOnce() -> PathBuf) -> PathBuf {
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(name.to_owned()).or_insert_with(make).clone()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -6,11 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::harness::binaries::{root, stripped};
+use crate::harness::binaries::{Made, once, root, small};
 use crate::harness::python::{environment, run};
 
 /// A lookup fails after this many tries; each takes about half a second.
@@ -296,17 +295,14 @@ fn request_parameters(event: &Value) -> Option<Value> {
 /// Returns the archive of our own binary `name`, packed once for all stories. It is not compressed: that would take longer than all the
 /// rest of a deployment.
 fn archive(name: &str) -> PathBuf {
-    static PACKED: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
-    let pack = || {
-        let folder = root().join("target/tmp").join("archives");
-        let (bootstrap, archive) = (folder.join(name).join("bootstrap"), folder.join(format!("{name}.zip")));
-        stripped(name, &bootstrap);
+    static PACKED: Made = Made::new(BTreeMap::new());
+    once(&PACKED, name, || {
+        let binary = small(name);
+        let archive = binary.with_extension("zip");
         let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as archive: archive.write(sys.argv[2], 'bootstrap')";
-        run(Command::new("python3").args(["-c", script]).arg(&archive).arg(&bootstrap));
+        run(Command::new("python3").args(["-c", script]).arg(&archive).arg(&binary));
         archive
-    };
-    packed.entry(name.to_owned()).or_insert_with(pack).clone()
+    })
 }
 
 fn free_port() -> u16 {

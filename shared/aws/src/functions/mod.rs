@@ -90,10 +90,7 @@ impl Function {
             return self.handle(text, Ok(matched), &config, started, deadline).await;
         }
         let latest = self.configs.latest().await;
-        if Arc::ptr_eq(&latest, &config) {
-            return self.handle(text, Ok(matched), &config, started, deadline).await;
-        }
-        let matched = latest.match_event(matched.event);
+        let matched = if Arc::ptr_eq(&latest, &config) { matched } else { latest.match_event(matched.event) };
         self.handle(text, Ok(matched), &latest, started, deadline).await
     }
 
@@ -114,8 +111,7 @@ impl Function {
             }
             Door::Queue | Door::TaskLifecycle => {
                 let error = EventError::Decode(error);
-                telemetry::span(&config).in_scope(|| telemetry::report(&Err(error.clone()), started.elapsed()));
-                Err(error)
+                telemetry::span(&config).in_scope(|| unsettled(Err(error), started)).map_or(Ok(()), Err)
             }
         }
     }
@@ -129,22 +125,14 @@ impl Function {
         deadline: Timestamp,
     ) -> Result<(), EventError> {
         let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
-        let handled = async {
-            let result = handle(Delivered { text, event, times }, config, &self.ports).await;
-            telemetry::report(&result, started.elapsed());
-            unsettled(result).map_or(Ok(()), Err)
-        };
-        handled.instrument(telemetry::span(config)).await
+        let handled = async { unsettled(handle(Delivered { text, event, times }, config, &self.ports).await, started) };
+        handled.instrument(telemetry::span(config)).await.map_or(Ok(()), Err)
     }
 
     async fn redrive(&self, launch: &LaunchKey, started: Instant, deadline: Timestamp) -> Result<(), EventError> {
         let config = self.configs.in_force().await;
-        let redriven = async {
-            let result = redrive(launch, &config, &self.ports, Some(deadline)).await;
-            telemetry::report(&result, started.elapsed());
-            unsettled(result).map_or(Ok(()), Err)
-        };
-        redriven.instrument(telemetry::span(&config)).await
+        let redriven = async { unsettled(redrive(launch, &config, &self.ports, Some(deadline)).await, started) };
+        redriven.instrument(telemetry::span(&config)).await.map_or(Ok(()), Err)
     }
 
     async fn handle_batch(&self, records: &[Record], started: Instant, deadline: Timestamp) -> Vec<String> {
@@ -213,8 +201,9 @@ impl InvokeError {
     }
 }
 
-/// Returns the error of an event that must be delivered again; one in the dead-letter queue need not be.
-fn unsettled(result: Result<LaunchReport, EventError>) -> Option<EventError> {
+/// Reports the result of an event. Returns its error if the event must be delivered again; one in the dead-letter queue need not be.
+fn unsettled(result: Result<LaunchReport, EventError>, started: Instant) -> Option<EventError> {
+    telemetry::report(&result, started.elapsed());
     result.err().filter(|error| !error.is_settled())
 }
 

@@ -1,5 +1,7 @@
 //! Typed access to the fields of a JSON object, with errors that name a field's path.
 
+use std::str::FromStr;
+
 use super::DecodeError;
 use crate::text::{Entry, Kind, Node};
 
@@ -62,22 +64,20 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn integer(&self, name: &str) -> Result<u64, DecodeError> {
-        let node = self.required(name)?;
-        match &node.kind {
-            Kind::Number(text) => {
-                text.parse().map_err(|_| self.error(name, format!("must be a non-negative integer, found {text}")))
-            }
-            _ => Err(self.wrong(name, "a non-negative integer", node)),
-        }
+        self.number(name, "a non-negative integer")
     }
 
     pub(super) fn signed_integer(&self, name: &str) -> Result<i64, DecodeError> {
+        self.number(name, "an integer")
+    }
+
+    fn number<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, DecodeError> {
         let node = self.required(name)?;
         match &node.kind {
             Kind::Number(text) => {
-                text.parse().map_err(|_| self.error(name, format!("must be an integer, found {text}")))
+                text.parse().map_err(|_| self.error(name, format!("must be {expected}, found {text}")))
             }
-            _ => Err(self.wrong(name, "an integer", node)),
+            _ => Err(self.wrong(name, expected, node)),
         }
     }
 

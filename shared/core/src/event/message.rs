@@ -183,26 +183,30 @@ impl Message {
 
 /// Parses a body: JSON if it begins like JSON, otherwise text. Bare numbers and words, such as `007`, stay texts.
 fn body(text: &str) -> Result<Node, DecodeError> {
-    let body = match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
-        Some(b'{') => json::parse(text).map_err(DecodeError::BodyNotJson)?,
+    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
+        Some(b'{') => {
+            let body = json::parse(text).map_err(DecodeError::BodyNotJson)?;
+            match problem(&body) {
+                Some(problem) => Err(DecodeError::Field { field: "body".to_owned(), problem }),
+                None => Ok(body),
+            }
+        }
         // Plain texts can begin like this too: `[INFO] ...`, `"Quoted" ...`.
         Some(b'[' | b'"') => {
-            let is_plain = |body: &Node| depth(body) <= BODY_DEPTH_MAX && repeated_key(body).is_none();
-            let parsed = json::parse(text).ok().filter(is_plain);
-            parsed.unwrap_or_else(|| Node::string(text))
+            let parsed = json::parse(text).ok().filter(|body| problem(body).is_none());
+            Ok(parsed.unwrap_or_else(|| Node::string(text)))
         }
-        _ => Node::string(text),
-    };
+        _ => Ok(Node::string(text)),
+    }
+}
+
+/// Returns why a body cannot be taken as JSON, if it cannot.
+fn problem(body: &Node) -> Option<String> {
     // A pattern and a template could see different values.
-    if let Some(key) = repeated_key(&body) {
-        let problem = format!("has the key `{key}` twice; send each key once");
-        return Err(DecodeError::Field { field: "body".to_owned(), problem });
+    if let Some(key) = repeated_key(body) {
+        return Some(format!("has the key `{key}` twice; send each key once"));
     }
-    if depth(&body) > BODY_DEPTH_MAX {
-        let field = "body".to_owned();
-        return Err(DecodeError::Field { field, problem: format!("is nested deeper than {BODY_DEPTH_MAX} levels") });
-    }
-    Ok(body)
+    (depth(body) > BODY_DEPTH_MAX).then(|| format!("is nested deeper than {BODY_DEPTH_MAX} levels"))
 }
 
 /// A body that is nested deeper is refused, or is taken as text if it does not begin with `{`. The event adds some

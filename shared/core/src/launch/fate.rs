@@ -190,13 +190,11 @@ impl StoppedTask {
     fn by_exit_codes(&self, judged: &[&str]) -> Fate {
         let named: Vec<&ContainerExit> =
             self.containers.iter().filter(|container| judged.contains(&container.name.as_str())).collect();
+        let is_named = !named.is_empty();
+        let deciding = if is_named { named } else { self.containers.iter().collect() };
         // Where no container is named, one without a code and without a reason is a sidecar that the main one did not wait for.
-        let has_failed = |container: &&ContainerExit| match named.is_empty() {
-            true => container.exit_code.is_none() && container.reason.is_some(),
-            false => container.exit_code.is_none(),
-        };
-        let deciding: Vec<&ContainerExit> =
-            if named.is_empty() { self.containers.iter().collect() } else { named.clone() };
+        let has_failed =
+            |container: &&ContainerExit| container.exit_code.is_none() && (is_named || container.reason.is_some());
         match deciding.iter().filter_map(|container| container.exit_code).find(|code| *code != 0) {
             Some(code) => Fate::ExitCode(code),
             None if deciding.iter().any(has_failed) => Fate::Failed,

@@ -174,16 +174,17 @@ impl Reply {
 }
 
 fn of_error(code: &str, message: &str) -> Verdict {
-    let phrases = without_names(message);
-    let says = |words: &[&str]| words.iter().any(|word| phrases.contains(word));
-    let is_named = |name: &str, words: &[&str]| words.iter().any(|word| name.to_lowercase().contains(word));
-    let wrapped = wrapped_code(message);
-    let is_wrapped = |words: &[&str]| wrapped.is_some_and(|name| is_named(name, words));
-    if says(&THROTTLED) || is_named(code, &THROTTLING) || is_wrapped(&THROTTLING) {
+    let (phrases, named) = (without_names(message), code.to_lowercase());
+    let wrapped = wrapped_code(message).unwrap_or_default();
+    let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&phrases, &THROTTLED) || has(&named, &THROTTLING) || has(wrapped, &THROTTLING) {
         Verdict::Busy { throttled: true }
-    } else if says(&CAPACITY) {
+    } else if has(&phrases, &CAPACITY) {
         Verdict::NextRung
-    } else if is_wrapped(&PASSING) || says(&[ROLE_NOT_READY]) || (code == "ClientException" && says(&QUOTA)) {
+    } else if has(wrapped, &PASSING)
+        || has(&phrases, &[ROLE_NOT_READY])
+        || (code == "ClientException" && has(&phrases, &QUOTA))
+    {
         Verdict::Busy { throttled: false }
     } else if PERMANENT.contains(&code) {
         Verdict::Permanent

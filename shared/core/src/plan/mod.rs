@@ -66,7 +66,7 @@ impl Plan {
     ///
     /// # Errors
     /// Every route whose tasks cannot be requested for this event. Then nothing of the event may be launched: it is all
-    /// or nothing, because nobody wants half of an event's tasks.
+    /// or nothing, because half of an event's tasks are of no use.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
         Self::of_routes(config, event, config.matches(event))
     }

@@ -11,7 +11,7 @@ use super::{PlanErrorReason, PlannedLaunch};
 use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest, limits};
 use crate::environment;
 use crate::event::Event;
-use crate::event::identity::{CallId, Identity, LaunchKey};
+use crate::event::identity::{CLIENT_TOKEN_CHARACTERS, CallId, Identity, LaunchKey};
 use crate::launch::{Concurrency, Sequence};
 use crate::routing::{ContainerTemplates, Route, RouteConcurrency, RoutingConfig, Task};
 use crate::storage::hashed_name;
@@ -220,7 +220,11 @@ impl<'a> Renderer<'a> {
             self.own_variables(element, container)?;
         }
         // The variable with the event's URI is added later and must fit as well.
-        let uris = self.config.storage.as_ref().map_or(0, |storage| storage.payload_uri(&"0".repeat(64)).len() + 50)
+        let uris = self
+            .config
+            .storage
+            .as_ref()
+            .map_or(0, |storage| storage.payload_uri(&"0".repeat(CLIENT_TOKEN_CHARACTERS)).len() + 50)
             * request.overrides.container_overrides.len();
         let length = length_as_json(&request) + uris;
         if length > limits::OVERRIDES_CHARACTERS_MAX {

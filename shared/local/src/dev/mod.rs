@@ -198,7 +198,7 @@ pub async fn run(
     let mut ticks = interval(TICK_INTERVAL);
     // With `once`, workers go on until no worker's queue holds a message.
     let mut workers_work = has_workers;
-    while !ending || workers_work || dev.is_busy(*stop.borrow()).await || !waiting.is_empty() || queues_are_open {
+    while !ending || workers_work || !waiting.is_empty() || queues_are_open || dev.is_busy(*stop.borrow()).await {
         let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
         tokio::select! {
             _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {

@@ -84,7 +84,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         let untold = self.ports.launcher.started().take_untold();
         for (started_by, tasks) in untold {
             let Some((key, _)) = LaunchKey::of_started_by(&started_by) else { continue };
-            let route = self.config.routes.iter().find(|route| route.name == key.route);
+            let route = self.config.route(&key.route);
             let names = route.into_iter().flat_map(|route| self.config.tasks(route)).map(|task| task.name.as_str());
             let task_name = names.collect::<Vec<_>>().join(", ");
             (self.show)(&Happening::Launched { route: key.route, task_name, tasks });
