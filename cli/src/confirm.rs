@@ -1,8 +1,9 @@
 //! Asks before anything is changed.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use crate::exit::Failed;
+use crate::output;
 
 /// Asks the user, and returns whether the answer is yes.
 pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
@@ -11,8 +12,7 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
             "standard input is not a terminal; pass --yes to skip the confirmation".to_owned(),
         ));
     }
-    anstream::eprint!("{question} [y/N] ");
-    io::stderr().flush()?;
+    output::prompt(&format!("{question} [y/N] "));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes)))

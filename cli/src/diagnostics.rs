@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use trigger_core::text::Source;
 use trigger_core::text::diagnostic::{Diagnostic, Severity};
 
+use crate::output::{message, printable_lines};
+
 /// Draws a problem, with its place in the source, on standard error.
 pub(crate) fn draw(source: &Source, problem: &Diagnostic) {
-    anstream::eprintln!("{}\n", render(source, problem));
+    message!("{}\n", render(source, problem));
 }
 
 /// Prints an error without a place on standard error.
@@ -25,9 +27,10 @@ pub(crate) fn note(message: &str) {
     say(Level::NOTE, message);
 }
 
-fn say(level: Level<'_>, message: &str) {
-    let report = [Group::with_title(level.primary_title(message))];
-    anstream::eprintln!("{}", Renderer::styled().render(&report));
+fn say(level: Level<'_>, text: &str) {
+    // The renderer makes snippets safe for a terminal, but not every title.
+    let report = [Group::with_title(level.primary_title(printable_lines(text)))];
+    message!("{}", Renderer::styled().render(&report));
 }
 
 fn render(source: &Source, problem: &Diagnostic) -> String {
@@ -43,9 +46,9 @@ fn render(source: &Source, problem: &Diagnostic) -> String {
     let snippet = Snippet::source(part.text)
         .path(part.name)
         .annotation(AnnotationKind::Primary.span(start..first_line.max(start)));
-    let group = level.primary_title(&problem.message).element(snippet);
+    let group = level.primary_title(printable_lines(&problem.message)).element(snippet);
     let group = match &problem.help {
-        Some(help) => group.element(Level::HELP.message(help)),
+        Some(help) => group.element(Level::HELP.message(printable_lines(help))),
         None => group,
     };
     Renderer::styled().render(&[group])

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::diagnostics;
+use crate::output;
 
 /// The exit codes, for the help text.
 pub(crate) const HELP: &str = "\
@@ -19,10 +20,13 @@ Exit codes:
   5    the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded
   6    a file cannot be read or written
   7    AWS refused a request, or cannot be reached; a deployment failed
-  8    refused: it would lose data, or was not confirmed
-  130  dev --once was interrupted
+  8    refused: it would lose data, or was not confirmed; another dev runs the project (dev)
+  130  dev --once was interrupted, or dev was interrupted twice
 
 Documentation: docs/ in the repository";
+
+/// The exit code after Ctrl-C, as in a shell: 128 and the number of SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a verb did not succeed. An empty message means that the verb has printed the reason already.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +63,7 @@ pub(crate) enum Failed {
     #[cfg(feature = "aws")]
     #[error("{0}")]
     RolledBack(String),
-    /// The verb would lose data, or was not confirmed.
-    #[cfg(feature = "aws")]
+    /// The verb would lose data, was not confirmed, or is already running.
     #[error("{0}")]
     Refused(String),
     /// Ctrl-C.
@@ -85,9 +88,8 @@ impl Failed {
             Self::File { .. } | Self::Io(_) => 6,
             #[cfg(feature = "aws")]
             Self::Aws(_) | Self::RolledBack(_) => 7,
-            #[cfg(feature = "aws")]
             Self::Refused(_) => 8,
-            Self::Interrupted => 130,
+            Self::Interrupted => INTERRUPTED,
         }
     }
 }
@@ -100,4 +102,12 @@ pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
         diagnostics::error(&message);
     }
     ExitCode::from(failed.code())
+}
+
+/// Prints what clap tells instead of running a verb, the help or an error, and returns the exit code.
+pub(crate) fn told(told: &clap::Error) -> ExitCode {
+    match (told.print(), u8::try_from(told.exit_code())) {
+        (printed, Ok(0)) => code(output::written(printed)),
+        (_, other) => ExitCode::from(other.unwrap_or(2)),
+    }
 }

@@ -1,38 +1,39 @@
 //! Explanations why a pattern matches an event or not, as text and as JSON.
 
-use anstream::println;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 use trigger_core::pattern::explain::{AlternativeExplanation, Explanation, FieldExplanation, Verdict};
 use trigger_core::text::Source;
 
-use crate::output::printable;
+use crate::exit::Failed;
+use crate::output::{line, printable};
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Prints the alternative that matches, or the nearest miss.
-pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) {
-    print_verdict(what, explanation.matches);
-    let Some(nearest) = explanation.alternatives.first() else { return };
+pub(crate) fn print(what: &str, source: &Source, explanation: &Explanation) -> Result<(), Failed> {
+    print_verdict(what, explanation.matches)?;
+    let Some(nearest) = explanation.alternatives.first() else { return Ok(()) };
     if explanation.alternatives.len() > 1 {
         let which = if nearest.matches { "the matching one" } else { "the nearest miss" };
-        println!("  {which} of its {} alternatives:", explanation.alternatives.len());
+        line!("  {which} of its {} alternatives:", explanation.alternatives.len())?;
     }
     for field in &nearest.fields {
-        print_field(source, field);
+        print_field(source, field)?;
     }
     if is_split(nearest) {
-        println!("  {RED}miss{RED:#} each field matches, but no single element of an array satisfies all of them");
+        line!("  {RED}miss{RED:#} each field matches, but no single element of an array satisfies all of them")?;
     }
+    Ok(())
 }
 
 /// Prints whether it matches.
-pub(crate) fn print_verdict(what: &str, matches: bool) {
+pub(crate) fn print_verdict(what: &str, matches: bool) -> Result<(), Failed> {
     match matches {
-        true => println!("{what} {GREEN}matches{GREEN:#}"),
-        false => println!("{what} {RED}does not match{RED:#}"),
+        true => line!("{what} {GREEN}matches{GREEN:#}"),
+        false => line!("{what} {RED}does not match{RED:#}"),
     }
 }
 
@@ -41,7 +42,7 @@ fn is_split(alternative: &AlternativeExplanation) -> bool {
     !alternative.matches && alternative.misses() == 0
 }
 
-fn print_field(source: &Source, field: &FieldExplanation) {
+fn print_field(source: &Source, field: &FieldExplanation) -> Result<(), Failed> {
     let mark = match field.verdict.is_satisfied() {
         true => format!("{GREEN}ok{GREEN:#}  "),
         false => format!("{RED}miss{RED:#}"),
@@ -55,8 +56,8 @@ fn print_field(source: &Source, field: &FieldExplanation) {
         Verdict::WrongType(values) => format!("is {}, which has the wrong type; wanted: {wanted}", values.join(", ")),
         Verdict::NoMatch(values) => format!("is {}; wanted: {wanted}", values.join(", ")),
     };
-    let path = printable(&field.path);
-    println!("  {mark} {path} {found}  {DIM}{}{DIM:#}", source.place(field.span));
+    let (path, found) = (printable(&field.path), printable(&found));
+    line!("  {mark} {path} {found}  {DIM}{}{DIM:#}", source.place(field.span))
 }
 
 /// Returns an explanation as JSON.

@@ -16,6 +16,7 @@ mod diagnostics;
 mod exit;
 mod explanation;
 mod files;
+mod normalization;
 mod output;
 mod plot;
 mod sample;
@@ -62,7 +63,11 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().verb {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return exit::told(&told),
+    };
+    let result = match cli.verb {
         Verb::Validate(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{DecodeError, Decoded, Delivery, Door, Event, Firing, Queue, Record};
+use trigger_core::event::{DecodeError, Decoded, Delivery, Event, Firing, Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::schedule::Schedule;
 use trigger_core::text::Source;
@@ -14,6 +15,7 @@ use trigger_core::text::diagnostic::hint;
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::files::{not_decoded, read};
+use crate::output::{line, printable};
 
 /// The arguments that name the events a verb works on.
 #[derive(Debug, Args)]
@@ -45,13 +47,55 @@ pub(crate) struct Events {
     pub(crate) events: Vec<Event>,
     /// Whether the input is a batch, even of one event or none.
     pub(crate) is_batch: bool,
+    /// The messages that start nothing: the id, in a batch, and the reason.
+    pub(crate) ignored: Vec<(Option<String>, String)>,
     /// The messages of the batch that cannot be decoded: id and reason.
     pub(crate) undecoded: Vec<(String, String)>,
 }
 
 impl Events {
     fn one(event: Event) -> Self {
-        Self { events: vec![event], is_batch: false, undecoded: Vec::new() }
+        Self { events: vec![event], is_batch: false, ignored: Vec::new(), undecoded: Vec::new() }
+    }
+
+    /// Collects the contents of a delivery or a message. Without a message's id, an error is about `source` as a whole.
+    fn of(source: &Source, contents: Vec<(Option<String>, Result<Decoded, DecodeError>)>) -> Result<Self, Failed> {
+        let mut all = Self { events: Vec::new(), is_batch: false, ignored: Vec::new(), undecoded: Vec::new() };
+        for (message_id, content) in contents {
+            match (message_id, content) {
+                (_, Ok(Decoded::Events(events))) => all.events.extend(events),
+                (message_id, Ok(Decoded::Ignored(reason))) => all.ignored.push((message_id, reason.to_string())),
+                (Some(message_id), Ok(Decoded::Redrive(launch))) => {
+                    all.undecoded.push((message_id, letter_of(&launch)));
+                }
+                (Some(message_id), Err(error)) => all.undecoded.push((message_id, error.to_string())),
+                (None, Ok(Decoded::Redrive(launch))) => {
+                    diagnostics::error(&format!("{}: {}", source.name, letter_of(&launch)));
+                    return Err(Failed::Event);
+                }
+                (None, Err(error)) => return Err(not_decoded(source, &error)),
+            }
+        }
+        all.is_batch = all.events.len() > 1;
+        Ok(all)
+    }
+
+    /// Prints which messages start nothing.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn print_ignored(&self) -> Result<(), Failed> {
+        for (message_id, reason) in &self.ignored {
+            let whose = message_id.as_ref().map_or("the message".to_owned(), |id| format!("message {id}"));
+            line!("{}", printable(&format!("{whose} is ignored: {reason}")))?;
+        }
+        Ok(())
+    }
+
+    /// Returns which messages start nothing, as JSON.
+    pub(crate) fn ignored_as_json(&self) -> impl Iterator<Item = Value> {
+        let ignored = self.ignored.iter();
+        ignored.map(|(message_id, reason)| json!({ "event": { "message_id": message_id }, "ignored": reason }))
     }
 
     /// Reports each message that cannot be decoded, and fails if there is one.
@@ -87,18 +131,7 @@ impl Sample {
             unreadable: None,
         };
         let opened = record.open();
-        let source = inside(source.clone(), &opened.text);
-        let mut events = match opened.content.map_err(|error| not_decoded(&source, &error))? {
-            Decoded::Events(events) => events,
-            Decoded::TestEvent => Vec::new(),
-            Decoded::Redrive(launch) => return Err(of_launch(&source, &launch)),
-        };
-        match (events.len(), events.pop()) {
-            (1, Some(event)) => Ok(Events::one(event)),
-            (_, last) => {
-                Ok(Events { events: events.into_iter().chain(last).collect(), is_batch: true, undecoded: Vec::new() })
-            }
-        }
+        Events::of(&inside(source.clone(), &opened.text), vec![(None, opened.content)])
     }
 }
 
@@ -110,39 +143,21 @@ fn inside(source: Source, opened: &str) -> Source {
     }
 }
 
-/// Refuses the dead letter of a launch: what it would start is in the ledger.
-fn of_launch(source: &Source, launch: &LaunchKey) -> Failed {
-    diagnostics::error(&format!("{}: {}", source.name, letter_of(launch)));
-    Failed::Event
-}
-
+/// Returns why the dead letter of a launch is refused: what it would start is in the ledger.
 fn letter_of(launch: &LaunchKey) -> String {
-    format!("this is the dead letter of the launch {launch}; save its `event` in a file and name that")
+    format!(
+        "this is the dead letter of the launch {launch}; save its `event` (of a message: `event.body`, with `--queue`) in \
+         a file and name that"
+    )
 }
 
 fn delivered(config: &RoutingConfig, path: &Path) -> Result<Events, Failed> {
     let source = read(path)?;
-    let opened = Delivery::open(Door::Any, &source.text);
+    let opened = config.open(&source.text);
     let source = inside(source.clone(), &opened.text);
-    match opened.content.map_err(|error| not_decoded(&source, &error))? {
-        Delivery::Event(event) => Ok(Events::one(config.event(*event))),
-        Delivery::Batch(records) => {
-            let mut events = Events { events: Vec::new(), is_batch: true, undecoded: Vec::new() };
-            for record in records {
-                match record.open().content {
-                    Ok(Decoded::Events(of_record)) => events.events.extend(of_record),
-                    Ok(Decoded::TestEvent) => {}
-                    Ok(Decoded::Redrive(launch)) => {
-                        events.undecoded.push((record.message_id.clone(), letter_of(&launch)))
-                    }
-                    Err(error) => events.undecoded.push((record.message_id.clone(), error.to_string())),
-                }
-            }
-            Ok(events)
-        }
-        Delivery::Redrive(launch) => Err(of_launch(&source, &launch)),
-        Delivery::StateChange(_) | Delivery::Sweep => Err(not_decoded(&source, &DecodeError::UnknownDelivery)),
-    }
+    let delivery = opened.content.map_err(|error| not_decoded(&source, &error))?;
+    let is_batch = matches!(delivery, Delivery::Batch(_));
+    Ok(Events { is_batch, ..Events::of(&source, delivery.contents())? })
 }
 
 /// Returns a firing of a route's schedule: at this time, or the next one.

@@ -102,6 +102,11 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
     }
     alarms.push(of_ours(Metric::Failed, "A launch or an event failed", 1));
     alarms.push(of_ours(
+        Metric::DeadLettersUnsent,
+        "The dead-letter queue refuses a letter; its event is tried again and again",
+        1,
+    ));
+    alarms.push(of_ours(
         Metric::ConfigRefused,
         "A new version of the config has errors; the last good one stays in force",
         1,

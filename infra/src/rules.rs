@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use trigger_core::event::identity::STARTED_BY_PREFIX;
 use trigger_core::pattern::lint::RULE_CHARACTERS_MAX;
+use trigger_core::pattern::operator::Wildcard;
 
 use crate::function::{Function, functions};
 use crate::names::{identifier, rule_name, rules_of_this_stack};
@@ -15,6 +16,9 @@ use trigger_core::text::json::write;
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
 const DELIVERY_ATTEMPTS: u32 = 185;
 const DELIVERY_AGE_SECONDS: u32 = 86_400;
+
+/// A rule with more wildcards than this is "too complex" for EventBridge. The limit is not documented; this many pass.
+const WILDCARDS_MAX: usize = 10;
 
 /// An EventBridge rule that sends a route's events to the `event-trigger` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +38,15 @@ pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
     config.routes.iter().filter_map(rule).collect()
 }
 
-/// Returns the route's own pattern if it is short enough for EventBridge. Otherwise returns its conditions on source,
-/// detail-type, account, Region and bucket, as far as they fit. The function matches the whole pattern.
+/// Returns the route's own pattern if EventBridge accepts it: if it has too many wildcards, with prefixes and suffixes
+/// for them. If it is too long, returns its conditions on source, detail-type, account, Region and bucket, as far as
+/// they fit. The function matches the whole pattern.
 fn event_pattern(pattern: &EventPattern) -> Value {
-    let whole: Value = serde_json::from_str(&write(&pattern.node)).unwrap_or_default();
+    let mut whole: Value = serde_json::from_str(&write(&pattern.node)).unwrap_or_default();
     let mut wider = json!({});
+    if wildcards(&whole) > WILDCARDS_MAX {
+        widen(&mut whole);
+    }
     if fits(&whole) {
         return whole;
     }
@@ -48,6 +56,43 @@ fn event_pattern(pattern: &EventPattern) -> Value {
     add_if_it_fits(&mut wider, &["detail", "bucket"], &whole["detail"]["bucket"]);
     // A pattern must not be empty. This one matches every event, as every event has a source.
     if wider == json!({}) { json!({ "source": [{ "prefix": "" }] }) } else { wider }
+}
+
+/// Returns how many wildcards a pattern has.
+fn wildcards(pattern: &Value) -> usize {
+    match pattern {
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| usize::from(key == "wildcard" && value.is_string()) + wildcards(value))
+            .sum(),
+        Value::Array(elements) => elements.iter().map(wildcards).sum(),
+        _ => 0,
+    }
+}
+
+/// Replaces every wildcard in a pattern's lists by the prefix or suffix that its matches have.
+fn widen(pattern: &mut Value) {
+    match pattern {
+        // What an exclusion excludes must not become more.
+        Value::Object(object) => {
+            object.iter_mut().filter(|(key, _)| *key != "anything-but").for_each(|(_, value)| widen(value));
+        }
+        Value::Array(elements) => {
+            let mut wider: Vec<Value> = Vec::new();
+            for mut element in std::mem::take(elements) {
+                match element["wildcard"].as_str().map(Wildcard::parse) {
+                    Some(Ok(wildcard)) if wildcard.head().is_empty() => element = json!({ "suffix": wildcard.tail() }),
+                    Some(Ok(wildcard)) => element = json!({ "prefix": wildcard.head() }),
+                    _ => widen(&mut element),
+                }
+                if !wider.contains(&element) {
+                    wider.push(element);
+                }
+            }
+            *elements = wider;
+        }
+        _ => {}
+    }
 }
 
 fn add_if_it_fits(pattern: &mut Value, path: &[&str], part: &Value) {
@@ -143,12 +188,18 @@ routes:
   - { name: whole, on: { event_pattern: { source: [my.app], detail: { n: [{ numeric: [">", 1.5] }] } } }, run: t }
   - { name: queue, on: { queue: q, event_pattern: { body: { n: [1] } } }, run: t }
   - { name: schedule, on: { schedule: rate(1 hour) }, run: t }
+  - { name: pairs, on: { s3: { bucket: uploads, key: { prefix: [in/, out/], suffix: [.csv, .tsv] } } }, run: t }
+  - { name: many, on: { s3: { bucket: uploads, key: { prefix: [a/, b/], suffix: [.1, .2, .3, .4, .5, .6] } } }, run: t }
+  - { name: ends, on: { event_pattern: { detail: { key: [k, { wildcard: "*.0" }, { wildcard: "*.1" }, { wildcard: "*.2" }, { wildcard: "*.3" }, { wildcard: "*.4" }, { wildcard: "*.5" }, { wildcard: "*.6" }, { wildcard: "*.7" }, { wildcard: "*.8" }, { wildcard: "a*.8" }, { anything-but: { wildcard: "x*" } }] } } }, run: t }
 "#;
         let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
         let shown: Vec<String> =
             rules(&config).iter().map(|rule| format!("{}: {}", rule.name, rule.event_pattern)).collect();
         expect![[r#"
             short: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"wildcard":"in/*.csv"}]}}}
-            whole: {"source":["my.app"],"detail":{"n":[{"numeric":[">",1.5]}]}}"#]].assert_eq(&shown.join("\n"));
+            whole: {"source":["my.app"],"detail":{"n":[{"numeric":[">",1.5]}]}}
+            pairs: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"wildcard":"in/*.csv"},{"wildcard":"in/*.tsv"},{"wildcard":"out/*.csv"},{"wildcard":"out/*.tsv"}]}}}
+            many: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"prefix":"a/"},{"prefix":"b/"}]}}}
+            ends: {"detail":{"key":["k",{"suffix":".0"},{"suffix":".1"},{"suffix":".2"},{"suffix":".3"},{"suffix":".4"},{"suffix":".5"},{"suffix":".6"},{"suffix":".7"},{"suffix":".8"},{"prefix":"a"},{"anything-but":{"wildcard":"x*"}}]}}"#]].assert_eq(&shown.join("\n"));
     }
 }

@@ -83,7 +83,7 @@ fn schedule(route: &Route, function_arn: &str, role_arn: &str, dead_letter_arn: 
     let date = |time: Timestamp| time.strftime("%FT%TZ").to_string();
     Some(Schedule {
         name: route.name.clone(),
-        schedule_expression: schedule.text.clone(),
+        schedule_expression: schedule.expression_for_aws(),
         schedule_expression_timezone: schedule.timezone.iana_name().unwrap_or("UTC").to_owned(),
         start_date: schedule.start.map(date),
         end_date: schedule.end.map(date),
@@ -184,7 +184,8 @@ version: 1
 tasks: { t: { task_definition: t } }
 routes:
   - { name: events, on: { event_pattern: { source: [my.app] } }, run: t }
-  - { name: often, on: { schedule: rate(5 minutes) }, run: t }
+  - { name: often, on: { schedule: rate(1 hours) }, run: t }
+  - { name: monthly, on: { schedule: cron(0 3 L-3 * ?) }, run: t }
   - name: nightly
     on: { schedule: cron(0 3 * * ? *), timezone: Asia/Seoul, start: "2026-12-01T00:00:00", end: "2027-01-01T00:00:00Z", flexible_window: 15m, state: disabled }
     run: t
@@ -196,7 +197,7 @@ routes:
             [
               {
                 "Name": "often",
-                "ScheduleExpression": "rate(5 minutes)",
+                "ScheduleExpression": "rate(1 hour)",
                 "ScheduleExpressionTimezone": "UTC",
                 "FlexibleTimeWindow": {
                   "Mode": "OFF"
@@ -206,6 +207,27 @@ routes:
                   "Arn": "arn:function",
                   "RoleArn": "arn:role",
                   "Input": "{\"route\":\"often\",\"schedule_arn\":\"<aws.scheduler.schedule-arn>\",\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",\"execution_id\":\"<aws.scheduler.execution-id>\",\"attempt_number\":\"<aws.scheduler.attempt-number>\"}",
+                  "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": 86400,
+                    "MaximumRetryAttempts": 185
+                  },
+                  "DeadLetterConfig": {
+                    "Arn": "arn:queue"
+                  }
+                }
+              },
+              {
+                "Name": "monthly",
+                "ScheduleExpression": "cron(0 3 L-3 * ? *)",
+                "ScheduleExpressionTimezone": "UTC",
+                "FlexibleTimeWindow": {
+                  "Mode": "OFF"
+                },
+                "State": "ENABLED",
+                "Target": {
+                  "Arn": "arn:function",
+                  "RoleArn": "arn:role",
+                  "Input": "{\"route\":\"monthly\",\"schedule_arn\":\"<aws.scheduler.schedule-arn>\",\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",\"execution_id\":\"<aws.scheduler.execution-id>\",\"attempt_number\":\"<aws.scheduler.attempt-number>\"}",
                   "RetryPolicy": {
                     "MaximumEventAgeInSeconds": 86400,
                     "MaximumRetryAttempts": 185

@@ -1,7 +1,7 @@
 //! The command line as a user sees it: its output, and the exit codes that its help documents.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::process::{Output, Stdio};
 
 use e2e::{command, root};
@@ -933,6 +933,34 @@ fn an_expectation_is_written_where_it_belongs_however_the_test_is_written() {
 }
 
 #[test]
+fn what_starts_nothing_or_needs_its_queue_is_named() {
+    let folder = tested();
+    let plan = |arguments: &[&str], input: &str| {
+        fs::write(folder.path().join("input.json"), input).expect("is written");
+        let output = command().args(arguments).arg("input.json").current_dir(folder.path()).output().expect("runs");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        (output.status.code(), said)
+    };
+    let confirmation =
+        r#"{"Type":"SubscriptionConfirmation","MessageId":"m","Token":"secret","TopicArn":"arn:aws:sns:r:1:t"}"#;
+    for verb in ["plan", "explain"] {
+        let (code, said) = plan(&[verb, "--queue", "jobs"], confirmation);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("ignored: SNS asks to confirm") && !said.contains("secret"), "{said}");
+        let (code, said) = plan(&[verb], confirmation);
+        assert_eq!(code, Some(4), "{said}");
+        assert!(said.contains("with `--queue QUEUE`"), "{said}");
+    }
+    let scheduled = r#"{"id":"e","detail-type":"Scheduled Event","source":"aws.scheduler","account":"1","time":"2026-01-01T02:00:00Z","region":"r","resources":["arn:aws:scheduler:r:1:schedule/default/nightly"],"detail":"{}"}"#;
+    let (code, said) = plan(&["plan"], scheduled);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("route nightly would run the task u"), "{said}");
+    let (code, said) = plan(&["explain", "--queue", "jobs"], "a text");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the body is text, not JSON"), "{said}");
+}
+
+#[test]
 fn each_message_of_a_batch_is_planned_separately() {
     let folder = tested();
     let record = |id: &str, body: &str| serde_json::json!({ "messageId": id, "body": body, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:jobs" });
@@ -962,4 +990,64 @@ fn each_message_of_a_batch_is_planned_separately() {
         error: message m-2: the message's body begins with `{` but is not JSON: expected a string, found `b` at byte 1
         error: message m-4: the event's `Records[3].eventSourceARN` is missing
     "#]].assert_eq(&format!("exit {:?}\n{}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
+}
+
+/// Runs `ecs-trigger` with this standard output. Returns the exit code, and what it writes on standard error.
+fn run_into(arguments: &[&str], input: &str, stdout: impl Into<Stdio>) -> (Option<i32>, String) {
+    let mut child = command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ecs-trigger starts");
+    // A verb that does not read its input may have ended already.
+    let _ = child.stdin.take().expect("is piped").write_all(input.as_bytes());
+    let Output { status, stderr, .. } = child.wait_with_output().expect("ecs-trigger ends");
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[test]
+fn every_verb_fails_in_order_when_its_output_is_full_and_ends_quietly_when_nobody_reads_it() {
+    let folder = tested();
+    let project = folder.path().display().to_string();
+    let cases = r#"[{"pattern_text":"{\"a\":[1]}","expected":"valid"}]"#;
+    let manifest = "name: report\ntype: Scheduled Job\non: { schedule: \"@daily\" }\nimage: { build: Dockerfile }\n";
+    let observation = r#"{"t":0,"visible":9,"in_flight":0,"running":0,"pending":0,"desired":0}"#;
+    let (_pattern_folder, [pattern]) = files([("pattern.json", r#"{"source":["aws.s3"]}"#)]);
+    let printing: &[(&[&str], &str)] = &[
+        (&["validate", "examples/quickstart"], ""),
+        (&["test", "examples/quickstart"], ""),
+        (&["plan", "--config", "examples/quickstart", EVENT], ""),
+        (&["explain", "--config", "examples/quickstart", EVENT], ""),
+        (&["pattern", "match", "--pattern", &pattern, "--event", EVENT], ""),
+        (&["pattern", "check", "-"], cases),
+        (&["schedule", "next", "--config", &project], ""),
+        (&["scaling", "decide", "--config", "examples/workers", "--worker", "reports"], observation),
+        (&["schema"], ""),
+        (&["simulate", "--workload", "hourly", "--seeds", "1"], ""),
+        (&["dev", &project, "--once"], ""),
+        (&["send", "jobs", "x", "--config", &project], ""),
+        (&["synth", "examples/quickstart"], ""),
+        (&["import", "copilot", "-", "--app", "a", "--env", "e"], manifest),
+        (&["completions", "bash"], ""),
+        (&["--help"], ""),
+        (&["--version"], ""),
+    ];
+    let of_account = ["diff", "deploy", "verify", "destroy"];
+    for verb in crate::docs::verbs() {
+        let is_tried = printing.iter().any(|(arguments, _)| arguments[0] == verb);
+        assert!(is_tried || of_account.contains(&verb.as_str()), "{verb} is tried, or talks to an account");
+    }
+    for (arguments, input) in printing {
+        let full = File::options().write(true).open("/dev/full").expect("is there");
+        let (code, said) = run_into(arguments, input, full);
+        assert_eq!(code, Some(6), "{arguments:?}: {said}");
+        assert!(said.contains("cannot write output: No space left on device"), "{arguments:?}: {said}");
+        let (reader, writer) = io::pipe().expect("is made");
+        drop(reader);
+        let (code, said) = run_into(arguments, input, writer);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("cannot write") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
 }

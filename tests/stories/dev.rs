@@ -225,6 +225,28 @@ fn file_names_cannot_control_the_terminal() {
     assert!(said.contains(r"in/\u{1b}[31mred\u{7}") && !said.contains('\u{1b}'), "{said:?}");
 }
 
+#[test]
+fn what_a_task_writes_cannot_control_the_terminal() {
+    let project = project("[echo]");
+    put(&project, "in/\u{1b}[2J\u{202e}gpj\u{9b}", "");
+    let ran = dev(&project, &["--once"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let written = said.lines().filter(|line| !line.contains("still being written"));
+    let named = written.filter(|line| line.contains(r"in/\u{1b}[2J\u{202e}gpj\u{9b}")).count();
+    assert_eq!(named, 2, "the object and the output: {said:?}");
+    assert!(!said.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{said:?}");
+}
+
+#[test]
+fn output_that_cannot_be_written_does_not_stop_the_tasks() {
+    let project = project("[sh, -c, 'echo x > ran']");
+    put(&project, "in/a", "");
+    let full = File::options().write(true).open("/dev/full").expect("is there");
+    let ran = dev(&project, &["--once"]).stdout(full).output().expect("runs");
+    assert_eq!(ran.status.code(), Some(6), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(project.path().join("ran").exists());
+}
+
 /// A running `dev` that waits for files. It ends when this value is dropped.
 struct Waiting {
     process: Child,
@@ -364,6 +386,67 @@ fn ctrl_c_stops_the_tasks_cleanly_and_then_dev() {
     assert_eq!(dev.until("summary")["failed"], 1);
     assert!(dev.process.wait().expect("ends").success());
     wait_until_gone(&processes);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_dev_at_once() {
+    let project = project("[sh, -c, 'trap \"echo stopping\" TERM; echo up; while :; do sleep 1000 & wait; done']");
+    let mut dev = Waiting::start(&project);
+    put(&project, "in/a", "");
+    dev.until("output");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.until("output")["line"], "stopping", "the task goes on after SIGTERM");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.process.wait().expect("ends").code(), Some(130));
+}
+
+#[test]
+fn ctrl_c_is_heard_while_a_large_file_is_read() {
+    let project = project("[echo]");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    // The second file has no blocks on the disk, and takes hours to read. Files are taken in the order of their paths.
+    for (key, length) in [("in/a", 0), ("in/b", 1 << 43)] {
+        let file = File::create(put(&project, key, "")).expect("is made");
+        file.set_len(length).and_then(|()| file.set_modified(long_ago)).expect("is changed");
+    }
+    let mut dev = Waiting::with(&project, &["--once"]);
+    dev.until("stopped");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.until("summary")["events"], 1);
+    assert_eq!(dev.process.wait().expect("ends").code(), Some(130));
+}
+
+#[test]
+fn a_second_dev_is_refused_while_the_first_runs() {
+    let project = with_ledger("echo ran", "{ max: 1 }");
+    let mut first = Waiting::start(&project);
+    let second = dev(&project, &["--once"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(8), "{said}");
+    assert!(
+        said.contains(&format!("another `ecs-trigger dev` (process {}) already runs", first.process.id())),
+        "{said}"
+    );
+    put(&project, "a", "x");
+    assert_eq!(first.until("output")["line"], "ran");
+    first.signal(Signal::KILL);
+    first.process.wait().expect("ends");
+    let third = dev(&project, &["--once"]).output().expect("runs");
+    assert_ne!(third.status.code(), Some(8), "a dead process locks nothing");
+}
+
+#[test]
+fn an_event_that_has_started_its_task_does_not_start_it_in_the_next_run() {
+    let project = with_ledger("echo ran", "{ max: 1 }");
+    let path = put(&project, "a", "x");
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(0), vec!["ran"]));
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(0), vec![]));
+    assert!(happenings.iter().any(|happening| happening.get("duplicate").is_some()));
+    fs::write(path, "y").expect("is written");
+    let (code, happenings) = once(&project);
+    assert_eq!((code, output(&happenings)), (Some(0), vec!["ran"]), "a file that is written again is a new event");
 }
 
 #[test]

@@ -321,7 +321,7 @@ fn help(arguments: &[&str]) -> String {
 }
 
 /// Returns the verbs that `--help` lists.
-fn verbs() -> Vec<String> {
+pub(crate) fn verbs() -> Vec<String> {
     subcommands(&help(&[]))
 }
 

@@ -307,7 +307,7 @@ fn the_policy_beats_its_peers_by_the_promised_margins() {
     let results: Value = serde_json::from_slice(&simulated.stdout).expect("is JSON");
     let ratio = |comparison: &Value, of: &str, which: &str| comparison[of][which].as_f64().expect("is a number");
     let comparisons = results["comparisons"].as_array().expect("is a list");
-    assert_eq!(comparisons.len(), 10);
+    assert_eq!(comparisons.len(), 12);
     for comparison in comparisons {
         let (p99, hours) =
             (|which| ratio(comparison, "p99_age", which), |which| ratio(comparison, "task_hours", which));

@@ -12,8 +12,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let queue = Queue::open(queue::client().await, "images", Duration::from_secs(60)).await?;
     let agent = std::env::var(AGENT_VARIABLE).ok();
     let protection = Arc::new(Protection::new(agent.as_deref())?);
-    let options = Options { queues: vec![queue], concurrency: 4, idle_exit: None, retry_delay: None };
-    let summary = work(options, protection, |message| async move {
+    let options = Options { queues: vec![queue], concurrency: 4, idle_exit: None, retry_delay: None, timeout: None };
+    let summary = work(options, protection, |message, _| async move {
         println!("{}: {} bytes", message.id, message.body.len());
         Ok(())
     })

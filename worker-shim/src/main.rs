@@ -1,5 +1,7 @@
 //! `worker-shim`: runs a command for each message of a queue, and protects its ECS task from scale-in meanwhile.
 
+mod keeper;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +12,20 @@ use tracing::{error, info};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use worker_shim::command::CommandHandler;
 use worker_shim::protection::{AGENT_VARIABLE, Protection};
 use worker_shim::queue::{self, Queue};
-use worker_shim::{Options, command, work};
+use worker_shim::{INVISIBLE_MAX, Options, work};
 
 /// Run a command for each message of an SQS queue.
 ///
 /// The command reads the message's body from standard input, and its id, receive count, queue URL and group from
 /// SQS_MESSAGE_ID, SQS_RECEIVE_COUNT, SQS_QUEUE_URL and SQS_MESSAGE_GROUP_ID. If the command exits with 0, the shim
 /// deletes the message. Otherwise the message becomes visible again after --retry-delay; the queue's redrive policy
-/// says how often. While the command runs, the message stays invisible and the task of a service is protected from
-/// scale-in. After SIGTERM the shim takes no more messages and ends with the last one: give the container a
-/// `stopTimeout` that is longer than a message takes.
+/// says how often. While the command runs, the message stays invisible, for at most 12 hours, and the task of a service is
+/// protected from scale-in. What the command leaves behind in its process group is killed when it ends. After SIGTERM the
+/// shim takes no more messages and ends with the last one: give the container a `stopTimeout` that is longer than a
+/// message takes.
 #[derive(Debug, Parser)]
 #[command(
     name = "worker-shim",
@@ -49,13 +53,24 @@ struct Shim {
     /// How long a message stays invisible at a time; the shim extends it while the command runs.
     #[arg(long, value_name = "TIME", value_parser = visibility_timeout, default_value = "60s")]
     visibility_timeout: Duration,
-    /// How long a failed message stays invisible before it can be received again.
+    /// How long a message stays invisible after its first failure. Each further failure doubles the time, up to 15
+    /// minutes. SQS allows 12 hours after the receive.
     #[arg(long, value_name = "TIME", value_parser = retry_delay, default_value = "5s")]
     retry_delay: Duration,
+    /// End a command that takes longer: SIGTERM, and SIGKILL 10 seconds later. Its message fails. Default: just under
+    /// 12 hours, as SQS keeps no message invisible for longer.
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Duration>,
+    /// On SIGTERM, also send SIGTERM to the commands that run. Without this option they are not told, and finish.
+    #[arg(long)]
+    forward_sigterm: bool,
     /// Whether to protect the task from scale-in. ECS protects only services' tasks: `auto` protects the task if
     /// ECS_AGENT_URI is set and --idle-exit is not.
     #[arg(long, value_enum, default_value_t = Protect::Auto)]
     protection: Protect,
+    /// Set by the keeper.
+    #[arg(long = keeper::KEPT, hide = true)]
+    kept: bool,
     /// The command and its arguments; no shell reads them.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -78,13 +93,18 @@ async fn main() -> ExitCode {
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines).with(levels).init();
-    match shim.run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            error!(%reason, "the worker cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    let ended = match shim.kept {
+        false => keeper::keep().await.map_err(Into::into),
+        true => tokio::select! {
+            ended = shim.run() => ended.map(|()| ExitCode::SUCCESS),
+            // The commands end when the runtime does.
+            () = keeper::gone() => return ExitCode::FAILURE,
+        },
+    };
+    ended.unwrap_or_else(|reason| {
+        error!(%reason, "the worker cannot start");
+        ExitCode::FAILURE
+    })
 }
 
 impl Shim {
@@ -107,12 +127,10 @@ impl Shim {
             concurrency: self.concurrency.into(),
             idle_exit: self.idle_exit,
             retry_delay: Some(self.retry_delay),
+            timeout: self.timeout,
         };
-        let command: Arc<[String]> = self.command.into();
-        let handler = move |message| {
-            let command = Arc::clone(&command);
-            async move { command::run(&command, message).await }
-        };
+        let command = CommandHandler::new(self.command, self.forward_sigterm);
+        let handler = move |message, notice| command.clone().run(message, notice);
         let summary = work(options, Arc::new(protection), handler).await?;
         info!(done = summary.done, failed = summary.failed, "the worker has ended");
         Ok(())
@@ -130,7 +148,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn retry_delay(text: &str) -> Result<Duration, String> {
     let delay = duration(text)?;
-    if delay <= Duration::from_secs(12 * 3600) { Ok(delay) } else { Err("must be at most 12h".to_owned()) }
+    if delay <= INVISIBLE_MAX { Ok(delay) } else { Err("must be at most 12h".to_owned()) }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let possible = Duration::from_secs(1)..INVISIBLE_MAX;
+    let timeout = duration(text)?;
+    if possible.contains(&timeout) { Ok(timeout) } else { Err("must be at least 1s, and less than 12h".to_owned()) }
 }
 
 fn idle_exit(text: &str) -> Result<Duration, String> {
@@ -140,7 +164,7 @@ fn idle_exit(text: &str) -> Result<Duration, String> {
 
 fn visibility_timeout(text: &str) -> Result<Duration, String> {
     // SQS allows at most 12 hours. A timeout below 2 seconds could not be extended in time.
-    let possible = Duration::from_secs(2)..=Duration::from_secs(12 * 3600);
+    let possible = Duration::from_secs(2)..=INVISIBLE_MAX;
     let timeout = duration(text)?;
     if possible.contains(&timeout) { Ok(timeout) } else { Err("must be from 2s to 12h".to_owned()) }
 }

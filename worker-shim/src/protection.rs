@@ -2,7 +2,6 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -13,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::{interval, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 /// The environment variable with the ECS agent's address.
@@ -22,9 +21,11 @@ pub const AGENT_VARIABLE: &str = "ECS_AGENT_URI";
 const EXPIRES: Duration = Duration::from_secs(30 * 60);
 /// The interval at which the protection is renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(10 * 60);
+/// The pause before a renewal that failed is tried again.
+const RENEWED_AGAIN: Duration = Duration::from_secs(60);
 /// A request that the agent does not answer within this time has failed.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// After this many failed requests to the agent, the message goes back to its queue.
+/// After this many requests without an answer, the messages go back to their queue.
 const ATTEMPTS: u32 = 3;
 
 /// The task's protection.
@@ -33,17 +34,16 @@ pub struct Protection {
     /// The agent's endpoint. None: the task is never protected, for example because it belongs to no service.
     agent: Option<Uri>,
     client: Client<HttpConnector, Full<Bytes>>,
-    held: Mutex<Held>,
-    /// A copy of `Held::is_protected` that can be read without waiting for the lock.
-    is_held: AtomicBool,
-    /// Whether the last attempt to protect the task failed.
-    is_refused: AtomicBool,
+    /// Locked during each request, so that a renewal never follows a release.
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    messages: usize,
-    is_protected: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Free,
+    /// A request was not answered, or not waited for: the task may be protected or not.
+    Unsure,
+    Protected,
 }
 
 /// Why the task is not protected.
@@ -73,79 +73,67 @@ impl Protection {
         Ok(Self {
             agent: agent.map(address).transpose()?,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            held: Mutex::default(),
-            is_held: AtomicBool::new(false),
-            is_refused: AtomicBool::new(false),
+            state: Mutex::new(State::Free),
         })
     }
 
     /// Returns whether the task is protected.
     pub fn is_held(&self) -> bool {
-        self.is_held.load(Ordering::Relaxed)
+        self.state.try_lock().is_ok_and(|state| *state == State::Protected)
     }
 
-    /// Returns whether the last attempt to protect the task failed.
-    pub fn is_refused(&self) -> bool {
-        self.is_refused.load(Ordering::Relaxed)
-    }
-
-    /// Adds a message in progress, and protects the task if it is not protected yet.
+    /// Protects the task if it is not protected yet. The call can be given up at any time.
     ///
     /// # Errors
-    /// The agent did not answer, or ECS refused. The task is not protected, and the message is not counted.
+    /// The agent did not answer, or ECS refused. The task is not protected.
     pub async fn hold(&self) -> Result<(), ProtectionError> {
-        let mut held = self.held.lock().await;
-        if !held.is_protected {
-            let mut attempt = 1;
-            while let Err(error) = self.put(true).await {
-                if attempt == ATTEMPTS || matches!(error, ProtectionError::Refused(_)) {
-                    self.is_refused.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-                attempt += 1;
-            }
-            self.is_refused.store(false, Ordering::Relaxed);
-            self.set(&mut held, self.agent.is_some());
+        let mut state = self.state.lock().await;
+        if self.agent.is_none() || *state == State::Protected {
+            return Ok(());
         }
-        held.messages += 1;
+        *state = State::Unsure;
+        let mut attempt = 1;
+        while let Err(error) = self.put(true).await {
+            if matches!(error, ProtectionError::Refused(_)) {
+                *state = State::Free;
+                return Err(error);
+            }
+            if attempt == ATTEMPTS {
+                return Err(error);
+            }
+            attempt += 1;
+        }
+        *state = State::Protected;
         Ok(())
     }
 
-    /// Removes a message in progress. The task stays protected, as the next message may come at once.
-    pub async fn leave(&self) {
-        self.held.lock().await.messages -= 1;
-    }
-
-    /// Gives the protection back if no message is in progress.
+    /// Gives the protection back, if the task has it or may have it.
     pub async fn release(&self) {
-        let mut held = self.held.lock().await;
-        if held.messages > 0 || !held.is_protected {
+        let mut state = self.state.lock().await;
+        if *state == State::Free {
             return;
         }
+        *state = State::Unsure;
         match self.put(false).await {
-            Ok(()) => self.set(&mut held, false),
+            Ok(()) => *state = State::Free,
             Err(error) => warn!(%error, "cannot give the protection back; the task stays protected until it expires"),
         }
     }
 
     /// Renews the protection at a fixed interval, forever.
     pub async fn renew(&self) {
-        let mut times = interval(RENEWED_EVERY);
-        times.tick().await;
+        let mut pause = RENEWED_EVERY;
         loop {
-            times.tick().await;
-            let held = self.held.lock().await;
-            if held.is_protected
+            sleep(pause).await;
+            pause = RENEWED_EVERY;
+            let state = self.state.lock().await;
+            if *state == State::Protected
                 && let Err(error) = self.put(true).await
             {
-                warn!(%error, "cannot renew the protection; trying again later");
+                warn!(%error, "cannot renew the protection; trying again in a minute");
+                pause = RENEWED_AGAIN;
             }
         }
-    }
-
-    fn set(&self, held: &mut Held, is_protected: bool) {
-        held.is_protected = is_protected;
-        self.is_held.store(is_protected, Ordering::Relaxed);
     }
 
     async fn put(&self, enabled: bool) -> Result<(), ProtectionError> {
@@ -192,7 +180,11 @@ fn refusal(status: StatusCode, body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::stand_in::Sqs;
 
     fn check(status: u16, body: &str, expected: Option<&str>) {
         let status = StatusCode::from_u16(status).unwrap_or_default();
@@ -219,5 +211,49 @@ mod tests {
         let body = r#"{"error":{"Arn":"a","Code":"AccessDeniedException","Message":"not authorized"},"requestID":"1"}"#;
         check(400, body, Some("not authorized"));
         check(502, "<html>", Some("status 502 Bad Gateway"));
+    }
+
+    /// Returns what the agent was asked: to protect the task, or not.
+    fn asked(agent: &Sqs) -> Vec<bool> {
+        agent.calls("PutProtection").iter().filter_map(|put| put["ProtectionEnabled"].as_bool()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_protection_that_was_not_waited_for_is_given_back() {
+        let (answer, wait) = mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let agent = Sqs::start(move |_| {
+            // Waits until the sender is dropped.
+            wait.lock().expect("not poisoned").recv().ok();
+            None
+        });
+        let protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        tokio::select! {
+            _ = protection.hold() => panic!("the agent does not answer"),
+            () = async { while asked(&agent).is_empty() { sleep(Duration::from_millis(10)).await } } => {}
+        }
+        drop(answer);
+        assert!(!protection.is_held());
+        protection.release().await;
+        protection.release().await;
+        assert_eq!(asked(&agent), [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_protection_that_is_held_is_not_asked_for_again_unless_giving_it_back_failed() {
+        let calls = AtomicUsize::new(0);
+        let agent = Sqs::start(move |_| {
+            let fails = calls.fetch_add(1, Ordering::Relaxed) == 1;
+            fails.then(|| (400, json!({ "error": { "Code": "ThrottlingException" } })))
+        });
+        let protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        for _ in 0..3 {
+            protection.hold().await.expect("the agent agrees");
+        }
+        assert!(protection.is_held());
+        protection.release().await;
+        assert!(!protection.is_held());
+        protection.hold().await.expect("the agent agrees");
+        assert_eq!(asked(&agent), [true, false, true]);
     }
 }

@@ -6,8 +6,19 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::SharedHttpClient;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::time::timeout;
+
+/// SQS hands out at most this many messages per request.
+const BATCH_MAX: usize = 10;
+/// A call that SQS does not answer within this time, repetitions included, has failed. A receive also waits for messages.
+const CALL: Duration = Duration::from_secs(10);
+/// SQS answers with one of these codes if a message is no longer in flight under its receipt handle. The first two are
+/// documented; for a deleted message SQS answers with the third.
+const STALE: [&str; 4] = ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "QueueDoesNotExist"];
 
 /// An SQS queue.
 #[derive(Debug, Clone)]
@@ -18,7 +29,7 @@ pub struct Queue {
 }
 
 /// A received message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     /// The message's id.
     pub id: String,
@@ -32,25 +43,43 @@ pub struct Message {
     pub group_id: Option<String>,
     /// The message attributes that have a string value.
     pub attributes: Vec<(String, String)>,
-    receipt_handle: String,
+    pub(crate) receipt_handle: String,
 }
 
 /// Why a call to SQS failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("SQS: {0}")]
-pub struct QueueError(pub String);
+pub enum QueueError {
+    /// SQS refused the call or did not answer.
+    #[error("SQS: {0}")]
+    Call(String),
+    /// The message is no longer in flight under its receipt handle.
+    #[error("SQS: the receipt handle is stale: {0}")]
+    Stale(String),
+}
 
-/// Creates an SQS client from the environment: Region, credentials, and `AWS_ENDPOINT_URL` if it is set.
+/// The variables with an endpoint for SQS; the first one that is set applies.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
+
+/// Creates an SQS client from the environment: Region, credentials, and `AWS_ENDPOINT_URL` if it is not empty.
 pub async fn client() -> Client {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     // Longer than a receive request waits, and short enough that a dead connection does not block the worker forever.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(30))
         .build();
-    Client::new(
-        &aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await,
-    )
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http()).timeout_config(timeouts);
+    let mut config = aws_sdk_sqs::config::Builder::from(&config.load().await);
+    // The SDK takes an empty variable for an endpoint, and panics.
+    let endpoints = ENDPOINT_VARIABLES.map(|name| std::env::var(name).ok());
+    if endpoints.iter().flatten().any(String::is_empty) {
+        config.set_endpoint_url(endpoints.into_iter().flatten().find(|endpoint| !endpoint.is_empty()));
+    }
+    Client::from_conf(config.build())
+}
+
+/// Creates the HTTP client of an SQS client.
+pub(crate) fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 impl Queue {
@@ -68,7 +97,7 @@ impl Queue {
                 };
                 let get = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account);
                 let got = get.send().await;
-                let got = got.map_err(|error| QueueError(format!("queue `{queue}`: {}", causes(&error))))?;
+                let got = got.map_err(|error| QueueError::Call(format!("queue `{queue}`: {}", causes(&error))))?;
                 got.queue_url().unwrap_or_default().to_owned()
             }
         };
@@ -80,23 +109,33 @@ impl Queue {
         self.visibility_timeout
     }
 
-    /// Waits up to `wait` for a message.
+    /// Returns how many messages a receive request may ask for if this many can be handled at once. The messages of a
+    /// FIFO queue come one by one: those of one group must not be handled side by side, and a batch may hold several.
+    pub(crate) fn batch(&self, free: usize) -> usize {
+        if self.url.ends_with(".fifo") { 1 } else { free.min(BATCH_MAX) }
+    }
+
+    /// Waits up to `wait` for messages, and returns at most `most`.
     ///
     /// # Errors
     /// SQS refused the call or did not answer.
-    pub async fn receive(&self, wait: Duration) -> Result<Option<Message>, QueueError> {
-        let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(1);
+    pub async fn receive(&self, wait: Duration, most: usize) -> Result<Vec<Message>, QueueError> {
+        let receive = self.client.receive_message().queue_url(&self.url);
         let receive = receive
+            .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(self.visibility_timeout))
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");
-        let mut received = receive.send().await.map_err(refused)?;
-        let Some(message) = received.messages.as_mut().and_then(Vec::pop) else { return Ok(None) };
+        let received = timeout(wait + CALL, receive.send()).await.map_err(|_| silent())?.map_err(refused)?;
+        Ok(received.messages.unwrap_or_default().into_iter().map(|message| self.message(&message)).collect())
+    }
+
+    fn message(&self, message: &aws_sdk_sqs::types::Message) -> Message {
         let system = |name| message.attributes().and_then(|attributes| attributes.get(&name)).cloned();
         let texts = message.message_attributes().into_iter().flatten();
         let attributes = texts.filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())));
-        Ok(Some(Message {
+        Message {
             id: message.message_id().unwrap_or_default().to_owned(),
             body: message.body().unwrap_or_default().to_owned(),
             queue_url: self.url.clone(),
@@ -106,7 +145,7 @@ impl Queue {
             group_id: system(MessageSystemAttributeName::MessageGroupId),
             attributes: attributes.collect(),
             receipt_handle: message.receipt_handle().unwrap_or_default().to_owned(),
-        }))
+        }
     }
 
     /// Deletes a message.
@@ -115,29 +154,17 @@ impl Queue {
     /// SQS refused the call or did not answer; the message may not be deleted.
     pub async fn delete(&self, message: &Message) -> Result<(), QueueError> {
         let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt_handle);
-        delete.send().await.map(drop).map_err(refused)
+        timeout(CALL, delete.send()).await.map_err(|_| silent())?.map(drop).map_err(of_message)
     }
 
-    /// Keeps a message invisible for another visibility timeout.
+    /// Makes a message visible again after `visible_after`.
     ///
     /// # Errors
-    /// SQS refused the call or did not answer; the message may become visible.
-    pub async fn keep_invisible(&self, message: &Message) -> Result<(), QueueError> {
-        self.change_visibility(message, self.visibility_timeout).await
-    }
-
-    /// Makes a message visible again after `delay`.
-    ///
-    /// # Errors
-    /// SQS refused the call or did not answer; the message may become visible only after its visibility timeout.
-    pub async fn give_back(&self, message: &Message, delay: Duration) -> Result<(), QueueError> {
-        self.change_visibility(message, delay).await
-    }
-
-    async fn change_visibility(&self, message: &Message, timeout: Duration) -> Result<(), QueueError> {
+    /// SQS refused the call or did not answer; the message becomes visible when its last timeout is over.
+    pub async fn change_visibility(&self, message: &Message, visible_after: Duration) -> Result<(), QueueError> {
         let change = self.client.change_message_visibility().queue_url(&self.url);
-        let change = change.receipt_handle(&message.receipt_handle).visibility_timeout(seconds(timeout));
-        change.send().await.map(drop).map_err(refused)
+        let change = change.receipt_handle(&message.receipt_handle).visibility_timeout(seconds(visible_after));
+        timeout(CALL, change.send()).await.map_err(|_| silent())?.map(drop).map_err(of_message)
     }
 }
 
@@ -147,7 +174,19 @@ fn seconds(duration: Duration) -> i32 {
 }
 
 fn refused(error: impl Error) -> QueueError {
-    QueueError(causes(&error))
+    QueueError::Call(causes(&error))
+}
+
+/// Returns the failure of a call about a received message.
+fn of_message<E: Error + ProvideErrorMetadata + 'static>(error: SdkError<E>) -> QueueError {
+    match error.code() {
+        Some(code) if STALE.iter().any(|stale| code.ends_with(stale)) => QueueError::Stale(causes(&error)),
+        _ => refused(error),
+    }
+}
+
+fn silent() -> QueueError {
+    QueueError::Call("no answer within the time limit".to_owned())
 }
 
 /// Returns an error and its causes on one line.

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::printable;
+use crate::output::{message, printable};
 
 /// The progress of a stack's change: a bar on a terminal, and a line for each event of a resource.
 pub(crate) struct Progress {
@@ -21,7 +21,7 @@ impl Progress {
     /// Prints what happened to a resource.
     pub(crate) fn event(&self, status: &str, kind: &str, id: &str, reason: &str) {
         let reason = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
-        self.bar.suspend(|| anstream::eprintln!("  {status:<20} {kind} {id}{reason}"));
+        self.bar.suspend(|| message!("  {status:<20} {kind} {id}{reason}"));
         if status.ends_with("_COMPLETE") && kind != "AWS::CloudFormation::Stack" {
             self.bar.inc(1);
         }
@@ -36,5 +36,5 @@ impl Drop for Progress {
 
 /// Prints on standard error what is being done.
 pub(crate) fn step(text: &str) {
-    anstream::eprintln!("{}", printable(text));
+    message!("{}", printable(text));
 }

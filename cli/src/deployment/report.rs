@@ -7,7 +7,8 @@ use similar::TextDiff;
 use super::Deployment;
 use super::config_files::ConfigFile;
 use super::difference::Difference;
-use crate::output::printable;
+use crate::exit::Failed;
+use crate::output::{line, printable};
 
 /// Longer values are cut off after this many characters.
 const VALUE_CHARACTERS_MAX: usize = 100;
@@ -19,21 +20,21 @@ const PLAIN: &str = "\u{1b}[0m";
 
 impl Deployment {
     /// Prints what would change.
-    pub(crate) fn show(&self) {
+    pub(crate) fn show(&self) -> Result<(), Failed> {
         for difference in self.differences().filter(|difference| !difference.changes.is_empty()) {
             let new = if difference.is_new { " (new)" } else { "" };
-            anstream::println!("stack {}{new}", difference.name);
-            difference.changes.iter().for_each(show);
+            line!("stack {}{new}", difference.name)?;
+            difference.changes.iter().try_for_each(show)?;
         }
         for file in self.config.iter().filter(|file| file.has_changed()) {
-            show_file(file, self.bucket.as_deref());
+            show_file(file, self.bucket.as_deref())?;
         }
         if !self.knows_code {
-            anstream::println!("the functions' code is not compared; pass --artifacts to compare it");
+            line!("the functions' code is not compared; pass --artifacts to compare it")?;
         }
         match self.is_empty() {
-            true => anstream::println!("nothing changes"),
-            false => anstream::println!("{}", self.summary()),
+            true => line!("nothing changes"),
+            false => line!("{}", self.summary()),
         }
     }
 
@@ -86,19 +87,20 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn show(change: &Change) {
+fn show(change: &Change) -> Result<(), Failed> {
     let (sign, colour) = match change.action {
         Action::Add => ('+', ADDED),
         Action::Modify => ('~', CHANGED),
         Action::Remove => ('-', REMOVED),
     };
     let permissions = if change.is_about_permissions() { "  (permissions)" } else { "" };
-    anstream::println!("  {colour}{sign}{PLAIN} {} {}{permissions}", change.kind, change.id);
+    line!("  {colour}{sign}{PLAIN} {} {}{permissions}", change.kind, change.id)?;
     for detail in &change.details {
         let side = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
         let path = detail.path.strip_prefix("Properties.").unwrap_or(&detail.path);
-        anstream::println!("      {path}: {} -> {}", side(&detail.before), side(&detail.after));
+        line!("      {path}: {} -> {}", side(&detail.before), side(&detail.after))?;
     }
+    Ok(())
 }
 
 fn shortened(value: &str) -> String {
@@ -109,13 +111,13 @@ fn shortened(value: &str) -> String {
     }
 }
 
-fn show_file(file: &ConfigFile, bucket: Option<&str>) {
+fn show_file(file: &ConfigFile, bucket: Option<&str>) -> Result<(), Failed> {
     let place = bucket.map_or_else(|| file.key.clone(), |bucket| format!("s3://{bucket}/{}", file.key));
     let Some(before) = &file.before else {
-        anstream::println!("config {place}\n  {ADDED}+{PLAIN} {} lines", file.after.lines().count());
-        return;
+        line!("config {place}\n  {ADDED}+{PLAIN} {} lines", file.after.lines().count())?;
+        return Ok(());
     };
-    anstream::println!("config {place}");
+    line!("config {place}")?;
     let diff = TextDiff::from_lines(before.as_str(), file.after.as_str());
     for line in diff.unified_diff().context_radius(2).to_string().lines() {
         let colour = match line.as_bytes().first() {
@@ -123,6 +125,7 @@ fn show_file(file: &ConfigFile, bucket: Option<&str>) {
             Some(b'-') => REMOVED,
             _ => PLAIN,
         };
-        anstream::println!("  {colour}{}{PLAIN}", printable(line));
+        line!("  {colour}{}{PLAIN}", printable(line))?;
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use crate::config::{FILE_NAME, load_with_environment};
 use crate::confirm::confirmed;
 use crate::deployment::Deployment;
 use crate::exit::Failed;
+use crate::output::{line, printable};
 
 /// Create or update the stack: show what would change, ask, and apply it.
 ///
@@ -51,7 +52,7 @@ impl Deploy {
             let endpoint_url = self.account.endpoint_url.as_deref();
             let artifacts = usual_artifacts(self.artifacts);
             let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
-            deployment.show();
+            deployment.show()?;
             deployment.has_all_code()?;
             if deployment.is_empty() {
                 return Ok(());
@@ -59,13 +60,13 @@ impl Deploy {
             let (config, abandon) = (&loaded.config, self.abandon_launches);
             deployment.refuse_losses(&account, config, self.delete_messages, abandon).await?;
             for replaced in deployment.replacements(&account).await? {
-                anstream::println!("will be replaced: {replaced}");
+                line!("will be replaced: {}", printable(&replaced))?;
             }
             if !self.yes && !confirmed("deploy?")? {
                 return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
             }
             deployment.carry_out(&account).await?;
-            anstream::println!("deployed: {}", loaded.config.stack.name());
+            line!("deployed: {}", loaded.config.stack.name())?;
             Ok(())
         })
     }

@@ -9,6 +9,7 @@ use crate::config::{FILE_NAME, load};
 use crate::confirm::confirmed;
 use crate::deployment::{delete, existing, refuse_full_queues, refuse_open_launches, storage_stack};
 use crate::exit::Failed;
+use crate::output::line;
 
 /// Delete the stack, but keep the bucket with the ledger and the config.
 ///
@@ -43,7 +44,7 @@ impl Destroy {
         block_on(async {
             let account = self.account.connect().await?;
             let Some(stack) = existing(&account, name).await? else {
-                anstream::println!("the stack {name} does not exist");
+                line!("the stack {name} does not exist")?;
                 return Ok(());
             };
             if let Some(storage) = config.ledger().filter(|_| !self.abandon_launches) {
@@ -53,19 +54,19 @@ impl Destroy {
             if !self.delete_messages {
                 refuse_full_queues(&account, &queues).await?;
             }
-            anstream::println!("stack {name}: {} resources would be deleted", stack.physical_ids.len());
+            line!("stack {name}: {} resources would be deleted", stack.physical_ids.len())?;
             if !self.yes && !confirmed("delete them?")? {
                 return Err(Failed::Refused("not confirmed; nothing was deleted".to_owned()));
             }
             delete(&account, name).await?;
-            anstream::println!("deleted: {name}");
+            line!("deleted: {name}")?;
             if let Some(storage) = existing(&account, &storage_stack(&config)).await? {
                 let bucket = storage.outputs.get(infra::BUCKET_OUTPUT).map_or("", String::as_str);
-                anstream::println!(
+                line!(
                     "the bucket {bucket} stays with all it holds; to delete it too, empty it, then delete it and the \
                      stack {}",
                     storage.name
-                );
+                )?;
             }
             Ok(())
         })

@@ -2,22 +2,24 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 use std::time::Duration;
 
-use anstream::{eprintln, println};
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use trigger_local::dev::{ContainerExit, DevError, Happening, Options, Stream, Summary, run};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use trigger_local::dev::{ContainerExit, DevError, Happening, Locked, Options, Stream, Summary, run};
 use trigger_local::sandbox::supervise;
 
 use crate::config::{folder_of, load};
 use crate::diagnostics::{self, counted};
-use crate::exit::Failed;
-use crate::output::{self, printable};
+use crate::exit::{Failed, INTERRUPTED};
+use crate::output::{self, line, message, printable, printable_output};
 use crate::sample::time;
 
 /// Run a project on this machine, without AWS or Docker.
@@ -25,7 +27,7 @@ use crate::sample::time;
 /// Folders stand in for buckets. When a file lands in one, `dev` makes the event that EventBridge would send for it,
 /// and handles the event with the same code as on AWS. It starts the task's containers as processes, as `local:` in the
 /// config says, with the overrides applied. Folders stand in for queues too: each file is a message, and `ecs-trigger
-/// send` writes one. Schedules fire. Ctrl-C stops the tasks. Only a container with an `image` needs Docker.
+/// send` writes one. Schedules fire. Ctrl-C stops the tasks; a second Ctrl-C ends `dev` at once. Only a container with an `image` needs Docker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,20 +81,26 @@ impl Dev {
             speed: self.speed,
         };
         let mut interrupted = false;
-        let show = |happening: &Happening| match self.json {
-            // A reader that has gone does not stop the tasks.
-            true => drop(output::json_line(&as_json(happening))),
-            false => print(happening, self.once),
+        let show = |happening: &Happening| {
+            // Output that cannot be written does not stop the tasks.
+            let _ = match self.json {
+                true => output::json_line(&as_json(happening)),
+                false => print(happening, self.once),
+            };
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = {
-            let _context = runtime.enter();
-            Signals::listen()?
+        let signal = first_signal()?;
+        let until_interrupted = async {
+            // Fails only when the thread that listens is gone, which it never is.
+            interrupted = signal.await.is_ok();
         };
-        let summary = runtime.block_on(run(options, signals.wait(&mut interrupted), show)).map_err(failed)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let ran = runtime.block_on(run(options, until_interrupted, show));
+        // A large file may still be read; `dev` does not wait for that.
+        runtime.shutdown_background();
+        let summary = ran.map_err(failed)?;
         match self.json {
             true => output::json_line(&json!({ "summary": summary_json(summary) }))?,
-            false => print_summary(summary),
+            false => print_summary(summary)?,
         }
         match summary {
             _ if interrupted && self.once => Err(Failed::Interrupted),
@@ -111,24 +119,31 @@ fn speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| format!("write a number above 0 and at most {SPEED_MAX}, at which a day passes in a second"))
 }
 
-/// The handlers for Ctrl-C and SIGTERM. A signal that arrives before `wait` is not lost.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn wait(mut self, interrupted: &mut bool) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        *interrupted = true;
-    }
+/// Returns what is sent at the first Ctrl-C or SIGTERM. The second ends `dev` at once, whatever it is doing: a thread of
+/// its own listens. The tasks end with `dev`, because their supervisors notice.
+fn first_signal() -> io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let (first, received) = oneshot::channel();
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            let mut next = async || {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            next().await;
+            // Fails only when `dev` is ending.
+            let _ = first.send(());
+            next().await;
+            process::exit(INTERRUPTED.into());
+        });
+    });
+    Ok(received)
 }
 
 fn failed(error: DevError) -> Failed {
@@ -137,10 +152,11 @@ fn failed(error: DevError) -> Failed {
             diagnostics::error(&error.to_string());
             Failed::Config
         }
+        DevError::Locked(Locked::ByProcess { .. }) => Failed::Refused(error.to_string()),
         DevError::Endpoint(_)
         | DevError::Bucket { .. }
         | DevError::Queue { .. }
-        | DevError::Ledger(_)
+        | DevError::Locked(Locked::Unusable { .. })
         | DevError::Watch(_) => Failed::Io(error.to_string()),
     }
 }
@@ -170,70 +186,75 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const TASK_COLOURS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Yellow, AnsiColor::Green];
 
-fn print(happening: &Happening, once: bool) {
+fn print(happening: &Happening, once: bool) -> Result<(), Failed> {
     match happening {
         Happening::Watching { bucket, folder, files } if once => {
-            println!("bucket {BOLD}{bucket}{BOLD:#}: folder {} ({})", folder.display(), counted(*files, "file"));
+            line!("bucket {BOLD}{bucket}{BOLD:#}: folder {} ({})", folder.display(), counted(*files, "file"))
         }
         Happening::Watching { bucket, folder, files } => {
             let there = match files {
                 0 => String::new(),
                 _ => format!(" (ignoring {} already there; `--once` processes them)", counted(*files, "file")),
             };
-            println!("bucket {BOLD}{bucket}{BOLD:#}: folder {}, waiting for new files{there}", folder.display());
+            line!("bucket {BOLD}{bucket}{BOLD:#}: folder {}, waiting for new files{there}", folder.display())
         }
         Happening::WatchingQueue { queue, folder, messages } => {
-            println!("queue {BOLD}{queue}{BOLD:#}: folder {} ({})", folder.display(), counted(*messages, "message"));
+            line!("queue {BOLD}{queue}{BOLD:#}: folder {} ({})", folder.display(), counted(*messages, "message"))
         }
         Happening::Scheduled { route, next } => match next {
-            Some(next) => println!("{BOLD}{route}{BOLD:#} fires next at {next}"),
-            None => println!("{BOLD}{route}{BOLD:#} never fires again"),
+            Some(next) => line!("{BOLD}{route}{BOLD:#} fires next at {next}"),
+            None => line!("{BOLD}{route}{BOLD:#} never fires again"),
         },
-        Happening::Fired { route, scheduled_time } => println!("{scheduled_time}: {BOLD}{route}{BOLD:#} fires"),
-        Happening::Superseded { next } => println!("  {DIM}skipped: superseded by the firing at {next}{DIM:#}"),
+        Happening::Fired { route, scheduled_time } => line!("{scheduled_time}: {BOLD}{route}{BOLD:#} fires"),
+        Happening::Superseded { next } => line!("  {DIM}skipped: superseded by the firing at {next}{DIM:#}"),
         Happening::Message { queue, message_id, receive_count } => {
             let again = if *receive_count > 1 { format!(", received {receive_count} times") } else { String::new() };
-            println!("message from {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id));
+            line!("message from {BOLD}{queue}{BOLD:#}: {}{again}", printable(message_id))
         }
-        Happening::TestEvent => println!("  {DIM}ignored: S3's test notification{DIM:#}"),
-        Happening::HeldBack => println!("  {DIM}returned to its queue: an earlier message of its group failed{DIM:#}"),
+        Happening::MessageIgnored { reason } => line!("  {DIM}ignored: {}{DIM:#}", printable(reason)),
+        Happening::HeldBack => line!("  {DIM}returned to its queue: an earlier message of its group failed{DIM:#}"),
         Happening::DeadLettered { queue, file } => {
-            eprintln!("  {RED}dead letter{RED:#} from the queue {queue}: {}", file.display());
+            message!("  {RED}dead letter{RED:#} from the queue {queue}: {}", printable(&file.display().to_string()));
+            Ok(())
         }
         Happening::Object { detail_type, bucket, key } => {
-            println!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
+            line!("{detail_type}: {BOLD}{bucket}/{}{BOLD:#}", printable(key))
         }
         Happening::Incomplete { bucket, key } => {
-            println!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key));
+            line!("{DIM}{bucket}/{} is still being written{DIM:#}", printable(key))
         }
-        Happening::Duplicate { route } => println!("  {DIM}{route} has already run for this event{DIM:#}"),
-        Happening::Skipped { route, reason } => println!("  {DIM}{route} is skipped: {reason}{DIM:#}"),
-        Happening::Deferred { route, reason } => println!("  {DIM}{route} waits: {}{DIM:#}", printable(reason)),
+        Happening::Duplicate { route } => line!("  {DIM}{route} has already run for this event{DIM:#}"),
+        Happening::Skipped { route, reason } => line!("  {DIM}{route} is skipped: {}{DIM:#}", printable(reason)),
+        Happening::Deferred { route, reason } => line!("  {DIM}{route} waits: {}{DIM:#}", printable(reason)),
         Happening::EventDeadLettered { route, reason } => {
-            eprintln!("  {RED}dead letter{RED:#} from the route {route}: {}", printable(reason));
+            message!("  {RED}dead letter{RED:#} from the route {route}: {}", printable(reason));
+            Ok(())
         }
-        Happening::Ignored => println!("  {DIM}no route matches{DIM:#}"),
+        Happening::Ignored => line!("  {DIM}no route matches{DIM:#}"),
         Happening::EmptyList { routes } => {
-            println!("  {DIM}the `for_each` list is empty for {}{DIM:#}", routes.join(", "));
+            line!("  {DIM}the `for_each` list is empty for {}{DIM:#}", routes.join(", "))
         }
         Happening::Launched { route, task_name, tasks } => {
             let tasks: Vec<String> = tasks.iter().map(|task| label(task)).collect();
-            println!("  {route} runs {task_name} as {}", tasks.join(", "));
+            line!("  {route} runs {task_name} as {}", tasks.join(", "))
         }
-        Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths } => println!(
+        Happening::Scaling { worker, visible, in_flight, running, desired, reason, depths } => line!(
             "{BOLD}{worker}{BOLD:#} {} {visible} visible, {in_flight} in flight; {running} of {desired} workers; \
              {DIM}{}{DIM:#}",
             chart(depths),
             printable(reason)
         ),
-        Happening::Refused { reason } => eprintln!("  {RED}error{RED:#}: {}", printable(reason)),
+        Happening::Refused { reason } => {
+            message!("  {RED}error{RED:#}: {}", printable(reason));
+            Ok(())
+        }
         Happening::Output { task, container, stream, line } => {
             let bar = if *stream == Stream::Stderr { '!' } else { '|' };
-            println!("{} {container} {bar} {line}", label(task));
+            line!("{} {container} {bar} {}", label(task), printable_output(line))
         }
         Happening::Stopped { task, containers, duration } => {
             let exits: Vec<String> = containers.iter().map(exit).collect();
-            println!("{} stopped after {}: {}", label(task), seconds(*duration), exits.join(", "));
+            line!("{} stopped after {}: {}", label(task), seconds(*duration), exits.join(", "))
         }
     }
 }
@@ -264,7 +285,7 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
-fn print_summary(summary: Summary) {
+fn print_summary(summary: Summary) -> Result<(), Failed> {
     let Summary { events, succeeded, failed, refused } = summary;
     let mut line = format!(
         "{}, {}: {succeeded} succeeded, {failed} failed",
@@ -275,7 +296,7 @@ fn print_summary(summary: Summary) {
         line.push_str(&format!("; {refused} refused"));
     }
     let style = if failed + refused == 0 { GREEN } else { RED };
-    println!("{style}{line}{style:#}");
+    line!("{style}{line}{style:#}")
 }
 
 fn summary_json(summary: Summary) -> Value {
@@ -301,7 +322,7 @@ fn as_json(happening: &Happening) -> Value {
         Happening::Message { queue, message_id, receive_count } => {
             json!({ "message": { "queue": queue, "message_id": message_id, "receive_count": receive_count } })
         }
-        Happening::TestEvent => json!({ "test_event": {} }),
+        Happening::MessageIgnored { reason } => json!({ "message_ignored": { "reason": reason } }),
         Happening::HeldBack => json!({ "held_back": {} }),
         Happening::DeadLettered { queue, file } => json!({ "dead_lettered": { "queue": queue, "file": file } }),
         Happening::Object { detail_type, bucket, key } => {

@@ -46,7 +46,7 @@ impl Diff {
         })?;
         match self.json {
             true => output::json(&deployment.to_json())?,
-            false => deployment.show(),
+            false => deployment.show()?,
         }
         if self.exit_code && !deployment.is_empty() { Err(Failed::Negative) } else { Ok(()) }
     }

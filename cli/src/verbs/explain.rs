@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use clap::Args;
 use serde_json::{Value, json};
 use trigger_core::event::{Event, EventKind};
 use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::explain::Explanation;
-use trigger_core::routing::EventSource;
-use trigger_core::text::Source;
+use trigger_core::routing::{EventPattern, EventSource};
 use trigger_core::text::diagnostic::hint;
+use trigger_core::text::{Kind, Node, Source};
 
 use crate::config::{FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::explanation::{as_json, print, print_verdict};
-use crate::output::{self, printable};
+use crate::normalization::only_in_form;
+use crate::output::{self, line, printable};
 use crate::sample::Sample;
 
 /// Explain why an event matches a route, or why not.
@@ -58,7 +58,11 @@ impl Explain {
         let mut failed = false;
         for event in &asked.events {
             if asked.is_batch && !self.json {
-                println!("message {}:", printable(&event.id()));
+                line!("message {}:", printable(&event.id()))?;
+            }
+            let note = note(event);
+            if let (Some(note), false) = (note, self.json) {
+                line!("{note}")?;
             }
             let flat = FlatEvent::new(&event.node);
             let mut of_event = Vec::new();
@@ -69,17 +73,22 @@ impl Explain {
                     value["route"] = route.name.as_str().into();
                     of_event.push(value);
                 } else {
-                    answer.print(&format!("the route {}", route.name), &config.source);
+                    answer.print(&format!("the route {}", route.name), &config.source)?;
                 }
             }
             if let Err(error) = config.matches(event) {
                 diagnostics::error(&format!("{}: {error}", event.id()));
                 failed = true;
             }
-            explained.push(json!({ "event": event.identity().to_string(), "routes": of_event }));
+            let mut of_event = json!({ "event": event.identity().to_string(), "routes": of_event });
+            if let Some(note) = note {
+                of_event["note"] = note.into();
+            }
+            explained.push(of_event);
         }
+        explained.extend(asked.ignored_as_json());
         match (self.json, explained.as_slice()) {
-            (false, _) => {}
+            (false, _) => asked.print_ignored()?,
             (true, [only]) if !asked.is_batch => output::json(only)?,
             (true, all) => output::json(&json!({ "events": all }))?,
         }
@@ -88,22 +97,34 @@ impl Explain {
     }
 }
 
+/// Returns what is easily overlooked about an event.
+fn note(event: &Event) -> Option<&'static str> {
+    let is_text = matches!(event.node.get("body"), Some(Node { kind: Kind::String(_), .. }));
+    let is_message = matches!(event.kind, EventKind::Message(_));
+    (is_message && is_text).then_some("the body is text, not JSON: it has no fields below `body`")
+}
+
 /// Why an event matches a route, or why not.
 enum Answer {
-    /// The route's pattern decides.
-    Pattern(Explanation),
+    /// The route's pattern decides. Also, the paths of the fields that differ only in their Unicode form.
+    Pattern(Explanation, Vec<String>),
     /// The route's source decides, because the route has no pattern or does not take events of this kind.
     Source { matches: bool, reason: String },
 }
 
 fn answer(on: &EventSource, event: &Event, route: &str, flat: &FlatEvent<'_>) -> Answer {
     let source = |matches, reason: String| Answer::Source { matches, reason };
+    let by_pattern = |pattern: &EventPattern| {
+        let explanation = pattern.pattern.explain(flat);
+        let differ_in_form = only_in_form(pattern, event, &explanation);
+        Answer::Pattern(explanation, differ_in_form)
+    };
     match (on, &event.kind) {
-        (EventSource::Events(pattern), EventKind::EventBridge(_)) => Answer::Pattern(pattern.pattern.explain(flat)),
+        (EventSource::Events(pattern), EventKind::EventBridge(_)) => by_pattern(pattern),
         (EventSource::Events(_), _) => source(false, "its source is EventBridge".to_owned()),
         (EventSource::Queue(of_queue), EventKind::Message(message)) if of_queue.queue.is(&message.queue) => {
             match &of_queue.pattern {
-                Some(pattern) => Answer::Pattern(pattern.pattern.explain(flat)),
+                Some(pattern) => by_pattern(pattern),
                 None => source(true, "it takes every message of its queue".to_owned()),
             }
         }
@@ -118,19 +139,30 @@ fn answer(on: &EventSource, event: &Event, route: &str, flat: &FlatEvent<'_>) ->
 }
 
 impl Answer {
-    fn print(&self, what: &str, source: &Source) {
+    fn print(&self, what: &str, source: &Source) -> Result<(), Failed> {
         match self {
-            Self::Pattern(explanation) => print(what, source, explanation),
+            Self::Pattern(explanation, differ_in_form) => {
+                print(what, source, explanation)?;
+                differ_in_form.iter().try_for_each(|path| {
+                    line!("  {} differs only in its Unicode form (NFC, NFD): match both forms", printable(path))
+                })
+            }
             Self::Source { matches, reason } => {
-                print_verdict(what, *matches);
-                println!("  {reason}");
+                print_verdict(what, *matches)?;
+                line!("  {reason}")
             }
         }
     }
 
     fn as_json(&self, source: &Source) -> Value {
         match self {
-            Self::Pattern(explanation) => as_json(source, explanation),
+            Self::Pattern(explanation, differ_in_form) => {
+                let mut shown = as_json(source, explanation);
+                if !differ_in_form.is_empty() {
+                    shown["differ_in_unicode_form"] = json!(differ_in_form);
+                }
+                shown
+            }
             Self::Source { matches, reason } => json!({ "matches": matches, "reason": reason }),
         }
     }

@@ -11,7 +11,7 @@ use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
 use crate::config::{FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
-use crate::output::{self, printable};
+use crate::output::{self, line, printable};
 use crate::sample::Sample;
 
 /// Show what an event would start.
@@ -52,7 +52,7 @@ impl Plan {
         for event in &asked.events {
             match (EventPlan::new(&config, event), self.json) {
                 (Ok(plan), true) => shown.push(as_json(event, &plan)),
-                (Ok(plan), false) => print(event, &plan),
+                (Ok(plan), false) => print(event, &plan)?,
                 (Err(errors), json) => {
                     failed = true;
                     if json && asked.is_batch {
@@ -71,6 +71,7 @@ impl Plan {
                 }
             }
         }
+        shown.extend(asked.ignored_as_json());
         let undecoded = asked.undecoded.iter();
         shown.extend(undecoded.map(|(id, reason)| json!({ "event": { "message_id": id }, "errors": [reason] })));
         match (self.json, asked.is_batch) {
@@ -78,8 +79,11 @@ impl Plan {
             (true, false) => shown.iter().try_for_each(output::json)?,
             (false, _) => {}
         }
-        if !self.json && asked.events.is_empty() && asked.undecoded.is_empty() {
-            anstream::println!("the input contains no event: nothing would start");
+        if !self.json {
+            asked.print_ignored()?;
+            if asked.events.is_empty() && asked.undecoded.is_empty() {
+                line!("the input contains no event: nothing would start")?;
+            }
         }
         asked.check()?;
         if failed { Err(Failed::Plan) } else { Ok(()) }
@@ -146,19 +150,19 @@ fn event_as_json(event: &Event) -> Value {
     of_event
 }
 
-fn print(event: &Event, plan: &EventPlan) {
+fn print(event: &Event, plan: &EventPlan) -> Result<(), Failed> {
     let what = match (&event.kind, event.event_bridge()) {
         (EventKind::Message(message), _) => format!("message of {}", message.queue.name),
         (EventKind::Firing(firing), _) => format!("firing of {}", firing.schedule()),
         (_, Some(event)) => format!("event {} {}", event.envelope.source, event.envelope.detail_type),
         _ => "event".to_owned(),
     };
-    anstream::println!("{}", printable(&format!("{what}: {}", event.identity())));
+    line!("{}", printable(&format!("{what}: {}", event.identity())))?;
     match (plan.routes.as_slice(), plan.launches.as_slice(), &event.kind) {
-        ([], _, EventKind::Firing(_)) => anstream::println!("its schedule is disabled: nothing would start"),
-        ([], ..) => anstream::println!("no route matches: nothing would start"),
+        ([], _, EventKind::Firing(_)) => line!("its schedule is disabled: nothing would start")?,
+        ([], ..) => line!("no route matches: nothing would start")?,
         (routes, [], _) => {
-            anstream::println!("the `for_each` list is empty for {}: nothing would start", routes.join(", "));
+            line!("the `for_each` list is empty for {}: nothing would start", routes.join(", "))?;
         }
         _ => {}
     }
@@ -168,31 +172,32 @@ fn print(event: &Event, plan: &EventPlan) {
             1 => String::new(),
             slices => format!(", call {} of {slices}", launch.slice + 1),
         };
-        anstream::println!("\nroute {} would run the task {}{element}{call}:", launch.route, launch.task);
+        line!("\nroute {} would run the task {}{element}{call}:", launch.route, launch.task)?;
         if let Some(uri) = &launch.payload_uri {
-            anstream::println!("the event is too large for the overrides and would be stored at {uri}");
+            line!("the event is too large for the overrides and would be stored at {uri}")?;
         }
-        anstream::println!("{:#}", json!(launch.request));
+        output::json(&json!(launch.request))?;
         for capacity in launch.capacity.iter().skip(1) {
-            anstream::println!("without capacity for that, the next attempt would use {}", json!(capacity));
+            line!("without capacity for that, the next attempt would use {}", json!(capacity))?;
         }
         if let Some(Concurrency { max, when_full, .. }) = &launch.concurrency {
-            anstream::println!(
+            line!(
                 "at most {max} tasks of the route (and `key`) run at once; beyond that, `when_full: {}` applies",
                 when_full.as_str()
-            );
+            )?;
         }
         if let Some(timeout) = launch.timeout {
-            anstream::println!("a task that runs longer than {} s is stopped", timeout.as_secs());
+            line!("a task that runs longer than {} s is stopped", timeout.as_secs())?;
         }
         if let Some(Retry { attempts, on, backoff_seconds }) = &launch.retry {
-            anstream::println!(
+            line!(
                 "a task starts at most {attempts} times in all, {backoff_seconds} s or more after a failure in {}",
                 json!(on)
-            );
+            )?;
         }
         if launch.sequence.is_some() {
-            anstream::println!("ignored if a later event of the same object has already been launched");
+            line!("ignored if a later event of the same object has already been launched")?;
         }
     }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,7 +10,7 @@ use trigger_core::schedule::Schedule as RouteSchedule;
 
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
-use crate::output;
+use crate::output::{self, line};
 use crate::sample::{schedule_of, time};
 
 /// Show when schedules fire.
@@ -78,26 +77,27 @@ impl Next {
             return output::json(&json!({ "schedules": shown.collect::<Vec<_>>() }));
         }
         if schedules.is_empty() {
-            println!("the config has no scheduled routes");
+            line!("the config has no scheduled routes")?;
         }
         for (route, schedule) in schedules {
-            print(route, schedule, &firings(schedule));
+            print(route, schedule, &firings(schedule))?;
         }
         Ok(())
     }
 }
 
-fn print(route: &str, schedule: &RouteSchedule, firings: &[Timestamp]) {
+fn print(route: &str, schedule: &RouteSchedule, firings: &[Timestamp]) -> Result<(), Failed> {
     let zone = zone_name(&schedule.timezone);
-    println!("{route}: {} in {zone}", schedule.text);
+    line!("{route}: {} in {zone}", schedule.text)?;
     if firings.is_empty() {
         let why = if schedule.enabled { "it never fires again" } else { "it is disabled" };
-        println!("  {why}");
+        line!("  {why}")?;
     }
     for time in firings {
         let local = time.to_zoned(schedule.timezone.clone()).strftime("%a %F %T %:z").to_string();
-        println!("  {local}   {}", time.strftime("%F %T UTC"));
+        line!("  {local}   {}", time.strftime("%F %T UTC"))?;
     }
+    Ok(())
 }
 
 fn as_json(route: &str, schedule: &RouteSchedule, firings: &[Timestamp]) -> Value {

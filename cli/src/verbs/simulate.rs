@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anstream::{eprintln, println};
 use clap::Args;
 use clap::builder::styling::Style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,7 +16,7 @@ use trigger_simulator::{Generator, Outcome, ScalerKind, Setting, Surroundings, W
 
 use crate::config::{FILE_NAME, load, worker_of};
 use crate::exit::Failed;
-use crate::output;
+use crate::output::{self, line, message};
 use crate::plot;
 
 /// The default price of a task-hour in US dollars: 0.25 vCPU and 0.5 GB on Fargate (Linux, x86) in us-east-1.
@@ -48,6 +47,8 @@ Examples:
 
 Workloads:
   steady, step, batches, bursts, sparse, long-jobs, daily, hourly, clusters
+  And those in which something goes wrong, only by --workload: poison,
+  retry-delay, crash, spot, fifo-groups, queue-delay, stuck, flash, sawtooth
 
 Traces:
   A trace is a CSV file with one time per line: seconds, or a date and time.
@@ -77,7 +78,8 @@ pub(crate) struct Simulate {
     /// Read the arrivals from a CSV file instead of a workload.
     #[arg(long, value_name = "FILE", conflicts_with = "workloads")]
     trace: Option<PathBuf>,
-    /// Simulate this policy only; repeatable. One of service, run_task, copilot, copilot-ideal, cdk, keda, ceil.
+    /// Simulate this policy only; repeatable. One of service, run_task, copilot, copilot-ideal, cdk, keda,
+    /// keda-protected, ceil.
     #[arg(long = "policy", value_name = "NAME", value_parser = policy)]
     policies: Vec<ScalerKind>,
     /// Maximum number of workers. Default: the worker's own, otherwise 200.
@@ -157,10 +159,7 @@ impl Simulate {
         }
         match self.json {
             true => output::json(&self.as_json(&given, &results)),
-            false => {
-                self.print(&given, &results);
-                Ok(())
-            }
+            false => self.print(&given, &results),
         }
     }
 
@@ -174,7 +173,7 @@ impl Simulate {
         let worker = worker_of(&config, self.worker.as_deref())?;
         let mut policy = worker.policy.clone();
         if !policy.schedules.is_empty() {
-            eprintln!("note: ignoring the schedules of `{}`, because the other policies have none", worker.name);
+            message!("note: ignoring the schedules of `{}`, because the other policies have none", worker.name);
             policy.schedules.clear();
         }
         let acceptable_latency = match (&mut policy.rule, self.acceptable_latency) {
@@ -259,18 +258,19 @@ impl Simulate {
         means.chunks(kinds.len().max(1)).map(|means| kinds.iter().zip(means).map(result).collect()).collect()
     }
 
-    fn print(&self, given: &[Given], results: &[Vec<Tried>]) {
+    fn print(&self, given: &[Given], results: &[Vec<Tried>]) -> Result<(), Failed> {
         const BOLD: Style = Style::new().bold();
         for (given, results) in given.iter().zip(results).filter(|_| !self.summary) {
             let messages =
                 given.versions.iter().map(|version| version.messages.len()).sum::<usize>() / given.versions.len();
             let Setting { acceptable_latency, msg_processing_time, policy, .. } = &given.setting;
-            println!(
+            line!(
                 "{BOLD}{}{BOLD:#}: {messages} messages of {msg_processing_time:.1} s each, acceptable latency \
                  {acceptable_latency:.0} s, at most {} workers",
-                given.name, policy.bounds.max
-            );
-            println!(
+                given.name,
+                policy.bounds.max
+            )?;
+            line!(
                 "  {:<14}{:>9}{:>9}{:>9}{:>11}{:>8}{:>10}{:>7}{:>7}{:>9}{:>10}",
                 "policy",
                 "p50 age",
@@ -283,7 +283,7 @@ impl Simulate {
                 "kills",
                 "at zero",
                 "cost"
-            );
+            )?;
             for Tried { kind, outcome } in results {
                 let row = format!(
                     "{:>7.0} s{:>7.0} s{:>7.0} s{:>11.2}{:>8.2}{:>10}{:>7}{:>7}{:>7.0} %{:>8.2} $",
@@ -301,26 +301,31 @@ impl Simulate {
                 let left = if outcome.left > 0 { format!("  {} unprocessed", outcome.left) } else { String::new() };
                 let name = kind.name();
                 match kind.is_ours() {
-                    true => println!("  {BOLD}{name:<14}{BOLD:#}{row}{left}"),
-                    false => println!("  {name:<14}{row}{left}"),
+                    true => line!("  {BOLD}{name:<14}{BOLD:#}{row}{left}")?,
+                    false => line!("  {name:<14}{row}{left}")?,
                 }
             }
-            println!();
+            line!("")?;
         }
-        if given.len() > 1 {
-            self.print_summary(given, results);
-        }
+        if given.len() > 1 { self.print_summary(given, results) } else { Ok(()) }
     }
 
     /// Prints how each of our policies compares with each peer, over all workloads.
-    fn print_summary(&self, given: &[Given], results: &[Vec<Tried>]) {
-        println!(
+    fn print_summary(&self, given: &[Given], results: &[Vec<Tried>]) -> Result<(), Failed> {
+        line!(
             "{:<10}{:<14}{:>16}{:>16}{:>17}{:>17}{:>12}{:>10}",
-            "ours", "against", "p99 age", "at worst", "task-hours", "at worst", "flaps", "kills"
-        );
+            "ours",
+            "against",
+            "p99 age",
+            "at worst",
+            "task-hours",
+            "at worst",
+            "flaps",
+            "kills"
+        )?;
         for comparison in compare(given, results) {
             let Comparison { ours, peer, p99, hours, flaps, kills } = comparison;
-            println!(
+            line!(
                 "{:<10}{:<14}{:>14.2} x{:>14.2} x{:>15.2} x{:>15.2} x{:>12}{:>10}",
                 ours.name(),
                 peer.name(),
@@ -330,11 +335,11 @@ impl Simulate {
                 hours.worst,
                 format!("{}:{}", flaps.0, flaps.1),
                 format!("{}:{}", kills.0, kills.1)
-            );
+            )?;
         }
-        println!(
+        line!(
             "(geometric means; copilot and cdk are compared on the bursty workloads only: not steady, daily and sparse)"
-        );
+        )
     }
 
     fn as_json(&self, given: &[Given], results: &[Vec<Tried>]) -> Value {
@@ -452,7 +457,8 @@ fn progress(runs: usize) -> ProgressBar {
 }
 
 fn generator(name: &str) -> Result<Generator, String> {
-    let names = Generator::ALL.map(Generator::name).join(", ");
+    let names: Vec<&str> = Generator::ALL.into_iter().chain(Generator::ADVERSE).map(Generator::name).collect();
+    let names = names.join(", ");
     Generator::named(name).ok_or_else(|| format!("write one of {names}"))
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anstream::println;
 use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use trigger_core::text::{Source, Span, Spanned};
 use crate::config::{FILE_NAME, folder_of, load, parse};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
-use crate::output;
+use crate::output::{self, line, printable};
 
 /// Run the config's own tests.
 ///
@@ -69,14 +68,14 @@ impl Test {
                 output::json(&json!({ "passed": tried.len() - failed, "failed": failed, "tests": results }))?;
             }
             false => {
-                tried.iter().for_each(|tried| print(&config, tried, self.update));
+                tried.iter().try_for_each(|tried| print(&config, tried, self.update))?;
                 let (style, what) = match (failed, self.update) {
                     (0, _) => (GREEN, "failed"),
                     (_, true) => (YELLOW, "new"),
                     (_, false) => (RED, "failed"),
                 };
                 let passed = tried.len() - failed;
-                println!("{style}{}: {passed} passed, {failed} {what}{style:#}", counted(tried.len(), "test"));
+                line!("{style}{}: {passed} passed, {failed} {what}{style:#}", counted(tried.len(), "test"))?;
             }
         }
         if failed == 0 {
@@ -225,29 +224,30 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-fn print(config: &RoutingConfig, tried: &Tried<'_>, is_updated: bool) {
-    let name = output::printable(&tried.test.name.0);
+fn print(config: &RoutingConfig, tried: &Tried<'_>, is_updated: bool) -> Result<(), Failed> {
+    let name = printable(&tried.test.name.0);
     let place = config.source.place(tried.test.name.span);
     if tried.passed() {
-        return println!("{GREEN}ok{GREEN:#}   {name}");
+        return line!("{GREEN}ok{GREEN:#}   {name}");
     }
     match is_updated && tried.result.is_ok() {
-        true => println!("{YELLOW}new{YELLOW:#}  {name}  {DIM}{place}{DIM:#}"),
-        false => println!("{RED}fail{RED:#} {name}  {DIM}{place}{DIM:#}"),
+        true => line!("{YELLOW}new{YELLOW:#}  {name}  {DIM}{place}{DIM:#}")?,
+        false => line!("{RED}fail{RED:#} {name}  {DIM}{place}{DIM:#}")?,
     }
     match &tried.result {
-        Err(reason) => println!("     {}", output::printable(reason)),
+        Err(reason) => line!("     {}", printable(reason))?,
         Ok(actual) if tried.expect().is_none() => {
             let hint = if is_updated { "" } else { "; `--update` writes it" };
-            println!("     no expectation yet{hint}: {}", written(None, actual));
+            line!("     no expectation yet{hint}: {}", printable(&written(None, actual)))?;
         }
         Ok(_) => {}
     }
     for Difference { what, expected, actual } in &tried.differences {
-        println!("     {what}");
-        println!("     {RED}- {}{RED:#}", output::printable(expected));
-        println!("     {GREEN}+ {}{GREEN:#}", output::printable(actual));
+        line!("     {what}")?;
+        line!("     {RED}- {}{RED:#}", printable(expected))?;
+        line!("     {GREEN}+ {}{GREEN:#}", printable(actual))?;
     }
+    Ok(())
 }
 
 fn as_json(config: &RoutingConfig, tried: &Tried<'_>) -> Value {

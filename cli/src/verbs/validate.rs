@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::config::{FILE_NAME, parse, read, show};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
-use crate::output;
+use crate::output::{self, line};
 
 /// Check a config.
 ///
-/// Reports every error at once, each with its place and what to write instead. Does not call AWS. Exits with 3 if the
-/// config has errors.
+/// Reports every error at once, each with its place and what to write instead, and warns about schedules in the past.
+/// Does not call AWS. Exits with 3 if the config has errors.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,8 +43,10 @@ impl Validate {
         let source = read(&self.config)?;
         let parsed = parse(source.clone());
         let problems = match &parsed {
-            Ok(config) if self.overlaps => &[config.warnings.clone(), config.overlaps()].concat(),
-            Ok(config) => &config.warnings,
+            Ok(config) => {
+                let overlaps = if self.overlaps { config.overlaps() } else { Vec::new() };
+                &[config.warnings.clone(), config.past_schedules(Timestamp::now()), overlaps].concat()
+            }
             Err(problems) => problems,
         };
         if self.json {
@@ -61,9 +64,9 @@ impl Validate {
                 0 => String::new(),
                 count => format!(" and {}", counted(count, "worker definition")),
             };
-            anstream::println!("{}: valid, with {}{workers}", source.name, counted(config.routes.len(), "route"));
+            line!("{}: valid, with {}{workers}", source.name, counted(config.routes.len(), "route"))?;
             if config.ledger().is_none() && !config.routes.is_empty() {
-                anstream::println!("{WITHOUT_LEDGER}");
+                line!("{WITHOUT_LEDGER}")?;
             }
         }
         Ok(())

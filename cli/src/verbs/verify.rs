@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::account::{AccountOptions, block_on};
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
-use crate::output;
+use crate::output::{self, line};
 use checks::{Check, Verdict};
 
 /// Check that the account has what the config needs.
@@ -48,11 +48,11 @@ impl Verify {
         })?;
         match self.json {
             true => output::json(&as_json(&checks))?,
-            false => checks.iter().for_each(show),
+            false => checks.iter().try_for_each(show)?,
         }
         let failed = checks.iter().filter(|check| matches!(check.verdict, Verdict::Failed { .. })).count();
         if !self.json {
-            anstream::println!("{} checks, {failed} failed", checks.len());
+            line!("{} checks, {failed} failed", checks.len())?;
         }
         if failed > 0 { Err(Failed::Negative) } else { Ok(()) }
     }
@@ -69,14 +69,14 @@ fn as_json(checks: &[Check]) -> serde_json::Value {
     json!({ "checks": checks.iter().map(check).collect::<Vec<_>>() })
 }
 
-fn show(check: &Check) {
+fn show(check: &Check) -> Result<(), Failed> {
     let what = output::printable(&check.what);
     match &check.verdict {
-        Verdict::Passed => anstream::println!("\u{1b}[32mok\u{1b}[0m      {what}"),
-        Verdict::NotChecked(why) => anstream::println!("-       {what}: not checked, as {}", output::printable(why)),
+        Verdict::Passed => line!("\u{1b}[32mok\u{1b}[0m      {what}"),
+        Verdict::NotChecked(why) => line!("-       {what}: not checked, as {}", output::printable(why)),
         Verdict::Failed { reason, remedy } => {
             let (reason, remedy) = (output::printable(reason), output::printable(remedy));
-            anstream::println!("\u{1b}[31mfailed\u{1b}[0m  {what}: {reason}\n        {remedy}");
+            line!("\u{1b}[31mfailed\u{1b}[0m  {what}: {reason}\n        {remedy}")
         }
     }
 }

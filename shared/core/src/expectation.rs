@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::config::test::{Expect, ExpectLaunch, NO_ROUTE, SampleEvent, SampleMessage, TestConfig};
 use crate::environment::RESERVED_PREFIX;
-use crate::event::{DecodeError, Decoded, Delivery, Door, Event, Firing, Queue, Record};
+use crate::event::identity::LaunchKey;
+use crate::event::{DecodeError, Decoded, Event, Firing, Queue, Record};
 use crate::plan::{Plan, PlanError, PlanErrorReason, PlannedLaunch};
 use crate::routing::RoutingConfig;
 use crate::text::{Kind, Node, Spanned, json};
@@ -57,6 +58,9 @@ pub enum SampleError {
     /// The sample cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The sample is the dead letter of a launch, whose request is in the ledger.
+    #[error("this is the dead letter of the launch {0}; write its `event` (of a message: `event.body`) instead")]
+    Launch(LaunchKey),
     /// The test has no sample, or several.
     #[error("a test needs exactly one of `event`, `message` and `firing`; write one of them")]
     NotOne,
@@ -109,23 +113,24 @@ fn events(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Vec<E
                 SampleEvent::File(_) => file.to_owned(),
                 SampleEvent::Inline(event) => json::write(&completed(event)),
             };
-            match Delivery::open(Door::Any, &text).content? {
-                Delivery::Event(event) => Ok(vec![config.event(*event)]),
-                Delivery::Batch(records) => {
-                    let decoded = records.iter().map(|record| record.open().content.map(Decoded::events));
-                    Ok(decoded.collect::<Result<Vec<_>, _>>()?.concat())
-                }
-                Delivery::Redrive(_) | Delivery::StateChange(_) | Delivery::Sweep => {
-                    Err(DecodeError::UnknownDelivery.into())
-                }
-            }
+            let contents = config.open(&text).content?.contents().into_iter();
+            let events = contents.map(|(_, content)| events_of(content?)).collect::<Result<Vec<_>, _>>()?;
+            Ok(events.concat())
         }
-        (None, Some(message), None) => Ok(record(message)?.open().content?.events()),
+        (None, Some(message), None) => events_of(record(message)?.open().content?),
         (None, None, Some(firing)) => {
             let time = firing.time.parse::<Timestamp>().map_err(|_| SampleError::Time(firing.time.value.clone()))?;
             Ok(vec![Firing::local(&firing.route, time).into_event()])
         }
         _ => Err(SampleError::NotOne),
+    }
+}
+
+fn events_of(content: Decoded) -> Result<Vec<Event>, SampleError> {
+    match content {
+        Decoded::Events(events) => Ok(events),
+        Decoded::Ignored(_) => Ok(Vec::new()),
+        Decoded::Redrive(launch) => Err(SampleError::Launch(launch)),
     }
 }
 

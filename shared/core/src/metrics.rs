@@ -48,6 +48,8 @@ metrics! {
     Failed,
     /// Events that went to the dead-letter queue. By stack, and by stack and route.
     DeadLettered,
+    /// Dead letters that the queue did not take. By stack.
+    DeadLettersUnsent,
     /// The time from the event to the launch of its tasks. By stack, and by stack and route.
     LaunchLatency,
     /// How many more tasks the route's `concurrency` allows; with a `key`, for the key that was used last. By stack,

@@ -11,15 +11,40 @@ use crate::text::decode::{Decode, record};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Node, Spanned};
 
-/// The name of a bucket: letters, digits, `.`, `-` and `_`.
+/// The name of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BucketName(pub String);
 
 impl BucketName {
-    /// Returns whether a text can be the name of a bucket, also of an old one from before S3's stricter rules.
+    /// Returns whether a text can be the name of a bucket, also of an old one from before S3's stricter rules. One or two
+    /// characters are too few for S3, but enough for a folder that stands in for a bucket.
     pub fn is_valid(name: &str) -> bool {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        (1..=255).contains(&name.len()) && name.chars().all(legal) && !name.starts_with('.') && !name.contains("..")
+        let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        let edges = is_edge(name.chars().next()) && is_edge(name.chars().next_back());
+        let is_address = name.parse::<std::net::Ipv4Addr>().is_ok();
+        (1..=255).contains(&name.len()) && name.chars().all(legal) && edges && !name.contains("..") && !is_address
+    }
+
+    /// Returns whether only an old bucket can have the name: one that was created in us-east-1 before March 2018.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+    fn is_old(name: &str) -> bool {
+        name.len() > 63 || name.contains(|c: char| c.is_ascii_uppercase() || c == '_')
+    }
+}
+
+/// Returns what to write instead of a text that is not a bucket's name: the name in its ARN or URI, if it is one.
+fn bucket_meant(text: &str) -> String {
+    let place = text.strip_prefix("s3://").or_else(|| text.strip_prefix("arn:aws:s3:::")).unwrap_or(text);
+    let (name, key) = place.split_once('/').unwrap_or((place, ""));
+    match key {
+        _ if name == text || !BucketName::is_valid(name) => {
+            "write the name of one bucket: 3 to 63 lower-case letters, \
+                                                              digits, `.` and `-`, with a letter or digit at both ends"
+                .to_owned()
+        }
+        "" | "*" => format!("write `{name}`"),
+        key => format!("write `{name}` here, and `key: {{ prefix: {} }}` beside it", key.trim_end_matches('*')),
     }
 }
 
@@ -30,8 +55,12 @@ impl Decode for BucketName {
         let name = String::decode(node, problems)?;
         if !Self::is_valid(&name) {
             let problem = Diagnostic::error(node.span, format!("`{name}` is not a valid bucket name"));
-            problems.push(problem.help("use letters, digits, `.` and `-`; for several buckets, write a list"));
+            problems.push(problem.help(bucket_meant(&name)));
             return None;
+        }
+        if Self::is_old(&name) {
+            let problem = Diagnostic::warning(node.span, format!("no new bucket can have the name `{name}`"));
+            problems.push(problem.help("use at most 63 lower-case letters, digits, `.` and `-`"));
         }
         Some(Self(name))
     }
@@ -43,7 +72,11 @@ impl JsonSchema for BucketName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "description": "The name of a bucket.", "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$" })
+        json_schema!({
+            "description": "The name of a bucket.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$",
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Handles a batch of messages: each from its delivery to its report.
 
-use futures_util::{StreamExt, stream};
-use trigger_core::event::{Decoded, Opened, Record, rows};
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use trigger_core::event::{Decoded, Ignored, Opened, Record, rows};
 use trigger_core::routing::{Route, RoutingConfig};
 
 use crate::handle::{Delivered, EventError, LaunchReport, Times, handle, redrive};
@@ -15,8 +17,8 @@ const MESSAGES_AT_ONCE: usize = 10;
 pub enum MessageOutcome {
     /// The message is done, with a report for each of its events.
     Done(Vec<LaunchReport>),
-    /// S3 tested a new notification configuration.
-    TestEvent,
+    /// The message is S3's or SNS's about itself, and starts nothing.
+    Ignored(Ignored),
     /// At least one of the message's events failed, with the result of each. The message must be delivered again,
     /// unless every event that failed is in the dead-letter queue.
     Failed(Vec<Result<LaunchReport, EventError>>),
@@ -32,7 +34,7 @@ impl MessageOutcome {
                 results.iter().any(|result| result.as_ref().is_err_and(|error| !error.is_settled()))
             }
             Self::HeldBack => true,
-            Self::Done(_) | Self::TestEvent => false,
+            Self::Done(_) | Self::Ignored(_) => false,
         }
     }
 }
@@ -54,7 +56,7 @@ pub async fn handle_batch(
         for position in row {
             let outcome = match outcomes.last() {
                 Some((_, last)) if last.goes_back() => MessageOutcome::HeldBack,
-                _ => handle_message(&records[position], config, ports, times).await,
+                _ => handle_apart(&records[position], config, ports, times).await,
             };
             tell(&records[position], &outcome);
             outcomes.push((position, outcome));
@@ -67,12 +69,22 @@ pub async fn handle_batch(
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+/// Handles a message so that a panic fails this message only, not its batch.
+async fn handle_apart(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
+    let handled = AssertUnwindSafe(handle_message(record, config, ports, times)).catch_unwind().await;
+    handled.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let message = text.unwrap_or("no message").to_owned();
+        MessageOutcome::Failed(vec![Err(EventError::Panic { message })])
+    })
+}
+
 async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Ports, times: Times) -> MessageOutcome {
     let Opened { text, content } = record.open();
     let delivered = |event| Delivered { text: &text, event, times };
     let mut reports = Vec::new();
     match content {
-        Ok(Decoded::TestEvent) => return MessageOutcome::TestEvent,
+        Ok(Decoded::Ignored(ignored)) => return MessageOutcome::Ignored(ignored),
         Ok(Decoded::Redrive(launch)) => {
             // A message of one queue must not reach another queue's launches.
             let is_its =

@@ -6,11 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
+    Answer, Conclusion, DeadLetter, EventCopy, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken,
+    later,
 };
 use trigger_core::storage::{Due, DueFor, Storage};
 
-use crate::ports::{Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
+use crate::ports::{
+    Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Payloads, Ports, Unanswered,
+};
 
 /// An invocation makes no RunTask call in this last part of its time, so that it can still record replies. At most a
 /// third of the remaining time.
@@ -254,11 +257,30 @@ impl<'a, P: Ports> Driver<'a, P> {
                     let Some(queue) = self.ports.dead_letters() else {
                         return Err(DriveError::NoDeadLetterQueue(letter.reason));
                     };
-                    queue.send(&letter).await?;
+                    self.send(queue, &letter, driven.record()).await?;
                     Answer::DeadLettered
                 }
             };
             driven.protocol.hear(answer, self.now());
+        }
+    }
+
+    /// Sends a dead letter. If the queue takes only shorter messages, the event goes to S3 first.
+    async fn send(
+        &self,
+        queue: &impl DeadLetters,
+        letter: &DeadLetter,
+        record: &LaunchRecord,
+    ) -> Result<(), DriveError> {
+        let sent = queue.send(letter).await;
+        let (Err(NotSent::TooLong(_)), Some(storage), EventCopy::Text(event)) = (&sent, self.ledger, &letter.event)
+        else {
+            return Ok(sent?);
+        };
+        let uri = storage.payload_uri(&record.client_token(0));
+        match self.ports.payloads().put(&uri, event).await {
+            Ok(()) => Ok(queue.send(&letter.pointing_to(&uri)).await?),
+            Err(_) => Ok(sent?),
         }
     }
 

@@ -50,6 +50,8 @@ pub struct LaunchReport {
     pub identity: String,
     /// When the event happened, if it contains a time.
     pub event_time: Option<Timestamp>,
+    /// The name of the replay, if the event was replayed from an EventBridge archive.
+    pub replay: Option<String>,
     /// The version of the config that decided.
     pub config_etag: Option<String>,
     /// The names of the routes that take the event. An event without a route is ignored.
@@ -144,6 +146,13 @@ pub enum EventError {
         /// Why it cannot be continued.
         reason: String,
     },
+    /// The invocation had no time left for the rest.
+    OutOfTime,
+    /// Handling the event hit a bug of ecs-trigger.
+    Panic {
+        /// The panic's message.
+        message: String,
+    },
     /// The event is in the dead-letter queue for this reason, and needs no further delivery.
     DeadLettered(Box<EventError>),
 }
@@ -156,6 +165,8 @@ impl EventError {
             Self::Plan { .. } => "PlanError",
             Self::Missed { .. } => "MissedFiring",
             Self::Launch(_) | Self::Redrive { .. } => "LaunchError",
+            Self::OutOfTime => "OutOfTime",
+            Self::Panic { .. } => "Panic",
             Self::DeadLettered(error) => error.kind(),
         }
     }
@@ -167,7 +178,7 @@ impl EventError {
 
     fn event_id(&self) -> Option<&str> {
         match self {
-            Self::Decode(_) | Self::Redrive { .. } => None,
+            Self::Decode(_) | Self::Redrive { .. } | Self::OutOfTime | Self::Panic { .. } => None,
             Self::Plan { event_id, .. } | Self::Missed { event_id } => Some(event_id),
             Self::Launch(report) => Some(&report.event_id),
             Self::DeadLettered(error) => error.event_id(),
@@ -178,7 +189,12 @@ impl EventError {
         match self {
             Self::Plan { errors, .. } => errors.iter().find_map(PlanError::route),
             Self::Redrive { launch, .. } => Some(&launch.route),
-            Self::Decode(_) | Self::Missed { .. } | Self::Launch(_) | Self::DeadLettered(_) => None,
+            Self::Decode(_)
+            | Self::Missed { .. }
+            | Self::Launch(_)
+            | Self::OutOfTime
+            | Self::Panic { .. }
+            | Self::DeadLettered(_) => None,
         }
     }
 }
@@ -204,6 +220,10 @@ impl fmt::Display for EventError {
                 write!(formatter, "event {}: {}", report.event_id, failed.collect::<Vec<_>>().join("; "))
             }
             Self::Redrive { launch, reason } => write!(formatter, "the launch {launch} cannot be continued: {reason}"),
+            Self::OutOfTime => {
+                formatter.write_str("the invocation has no time left: a call hangs, or there is too much to do")
+            }
+            Self::Panic { message } => write!(formatter, "a bug of ecs-trigger: {message}"),
             Self::DeadLettered(error) => error.fmt(formatter),
         }
     }
@@ -278,6 +298,7 @@ pub async fn redrive(
         event_id: record.event_id.clone(),
         identity: record.identity.to_string(),
         event_time: None,
+        replay: None,
         config_etag: config.etag.clone(),
         routes: vec![key.route.clone()],
         launches: vec![LaunchOutcome {
@@ -303,6 +324,7 @@ async fn launch_all(
         event_id: event.id(),
         identity: event.identity().to_string(),
         event_time: event.time(),
+        replay: event.replay_name().map(str::to_owned),
         config_etag: config.etag.clone(),
         routes: Vec::new(),
         launches: Vec::new(),

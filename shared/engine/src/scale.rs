@@ -111,9 +111,13 @@ impl Scaler {
         self.due(worker) <= now
     }
 
+    /// Returns when a worker is due: at the beginning of the next tick. Ticks are counted from the epoch, so that a
+    /// scaler that runs beside this one decides in the same ticks, and its calls have the same client tokens.
     fn due(&self, worker: &Worker) -> Timestamp {
         let decided_at = self.remembered.get(&worker.name).and_then(|remembered| remembered.decided_at);
-        decided_at.and_then(|at| at.checked_add(worker.policy.tick).ok()).unwrap_or(Timestamp::MIN)
+        let tick = worker.policy.tick;
+        let next = decided_at.and_then(|at| worker.policy.tick_of(at).checked_add(tick).ok());
+        next.unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -158,8 +162,8 @@ impl<P: ScalingPorts> Look<'_, P> {
         let policy = &self.worker.policy;
         let before = self.remembered.memory.clone();
         let (mut decision, mut memory) = policy.decide(&observation, before.clone(), now);
-        if self.is_scale_in(&decision, &observation) {
-            // Protection matters only for a scale-in, so it is read only now.
+        if observation.protected.is_none() && self.is_scale_in(&decision, &observation) {
+            // A scale-in must know the protection as it is now.
             observation.protected = self.protected().await;
             (decision, memory) = policy.decide(&observation, before, now);
             if observation.protected.is_none() && self.is_scale_in(&decision, &observation) {
@@ -167,6 +171,13 @@ impl<P: ScalingPorts> Look<'_, P> {
                 decision.reason = Reason::Unknown(Unknown(vec!["protected"]));
                 memory = memory.undone(&self.remembered.memory);
             }
+        }
+        // A scaler that started tasks and was lost may have had time for this call only.
+        let is_first = self.remembered.decided_at.is_none();
+        if is_first && matches!(decision.action, Action::Launch(_)) {
+            decision.action = Action::Hold;
+            decision.reason = Reason::JustStarted;
+            memory = memory.undone(&self.remembered.memory);
         }
         self.remembered.decided_at = Some(now);
         let launched = match decision.action {
@@ -227,6 +238,10 @@ impl<P: ScalingPorts> Look<'_, P> {
                 observation.deployment_in_progress = counts.map(|counts| counts.deployment_in_progress);
                 if metrics_are_due && counts.is_some_and(|counts| counts.running > 0) {
                     observation.start_delays = self.start_delays_of_service().await;
+                    // It tells how many messages in flight nobody works on.
+                    if observation.in_flight.is_some_and(|in_flight| in_flight > 0) {
+                        observation.protected = self.protected().await;
+                    }
                 }
             }
             (RunsAs::Task(_), _) => self.observe_tasks(&mut observation, now).await,

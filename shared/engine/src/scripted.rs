@@ -138,9 +138,12 @@ impl Launcher for Scripted {
             tokio::task::yield_now().await;
         }
         self.at_once.lock().expect("not poisoned").0 -= 1;
-        let mut asked = self.asked.lock().expect("not poisoned");
-        asked.push(request.clone());
-        (self.answer)(request, asked.len() - 1)
+        let before = {
+            let mut asked = self.asked.lock().expect("not poisoned");
+            asked.push(request.clone());
+            asked.len() - 1
+        };
+        (self.answer)(request, before)
     }
 
     async fn stop_task(&self, _: Option<&str>, task_arn: &str, reason: &str) -> Result<(), Unanswered> {

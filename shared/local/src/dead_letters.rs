@@ -19,6 +19,6 @@ impl DeadLetters for FolderDeadLetters {
         let message = letter.message();
         let path = self.folder.join(format!("{:.16}.json", format!("{:x}", Sha256::digest(&message))));
         let written = fs::create_dir_all(&self.folder).and_then(|()| fs::write(&path, message));
-        written.map_err(|error| NotSent(format!("{}: {error}", path.display())))
+        written.map_err(|error| NotSent::Failed(format!("{}: {error}", path.display())))
     }
 }

@@ -40,8 +40,8 @@ pub enum Happening {
         /// How often the message was received, this time included.
         receive_count: u32,
     },
-    /// S3's test notification was received.
-    TestEvent,
+    /// S3 or SNS sent a message about itself, which starts nothing.
+    MessageIgnored { reason: String },
     /// A message returns to its queue because an earlier one of its group failed.
     HeldBack,
     /// A message was received too often and is now in the dead-letter folder.

@@ -27,6 +27,8 @@ use crate::workers::is_of_worker;
 
 /// A longer line of output, in bytes, is split.
 const LINE_BYTES_MAX: u64 = 1 << 16;
+/// The reason of tasks that a person stopped together with `dev`.
+const STOPPED_WITH_DEV: &str = "`dev` was stopped";
 /// The output of a process that has ended is read for at most this long.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
@@ -203,8 +205,10 @@ impl LocalLauncher {
     async fn run(self, id: String, arn: String, processes: Vec<ContainerProcess>, stop_task: watch::Sender<bool>) {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
+        let mut never_runs = *self.stop.borrow();
         if let Some(task) = self.started().tasks.get_mut(&arn) {
             task.runs = true;
+            never_runs &= task.stop_reason.is_none();
         }
         let started = Instant::now();
         let stop = stop_task.subscribe();
@@ -227,13 +231,19 @@ impl LocalLauncher {
                     None => break,
                 },
                 Ok(()) = stop_all.changed() => {
-                    stop_task.send_replace(true);
+                    let stops_already = stop_task.send_replace(true);
+                    if let Some(task) = self.started().tasks.get_mut(&arn).filter(|_| !stops_already) {
+                        task.stop_reason.get_or_insert_with(|| STOPPED_WITH_DEV.to_owned());
+                    }
                 }
             }
         }
         let duration = started.elapsed();
         if let Some(task) = self.started().tasks.get_mut(&arn) {
-            task.stopped = Some(stopped_as(&containers, task.stop_reason.clone()));
+            task.stopped = Some(match never_runs {
+                true => never_started(),
+                false => stopped_as(&containers, task.stop_reason.clone()),
+            });
         }
         self.tell(Happening::Stopped { task: id, containers, duration }).await;
     }
@@ -308,6 +318,15 @@ fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
     ]
+}
+
+/// Returns how ECS would describe a task that was still waiting for its place when `dev` stopped.
+fn never_started() -> StoppedTask {
+    StoppedTask {
+        stop_code: Some("TaskFailedToStart".to_owned()),
+        stopped_reason: Some("`dev` was stopped before the task ran".to_owned()),
+        ..StoppedTask::default()
+    }
 }
 
 /// Returns how ECS would describe the stopped task.

@@ -10,26 +10,18 @@ use trigger_engine::ports::{Entry, Expected, Ledger, LedgerError};
 
 use crate::payloads::STATE_FOLDER;
 
-/// A ledger in a folder below the project's, for one run of `dev`. The next run starts with an empty ledger, because
-/// someone who tries things out wants the same event to start its tasks again.
+/// A ledger in a folder below the project's. It stays from one run of `dev` to the next.
 #[derive(Debug, Clone)]
 pub struct FolderLedger {
     folder: PathBuf,
-    /// Held while a write compares versions and replaces the file.
+    /// Held while a write compares versions and replaces the file, and while a delete removes empty folders.
     writing: Arc<Mutex<()>>,
 }
 
 impl FolderLedger {
-    /// Creates an empty ledger below the project's folder.
-    ///
-    /// # Errors
-    /// The ledger of an earlier run cannot be removed.
-    pub fn begin(project: &Path) -> io::Result<Self> {
-        let folder = project.join(STATE_FOLDER).join("ledger");
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(Self { folder, writing: Arc::default() }),
-        }
+    /// Opens the ledger below the project's folder. The first write creates it.
+    pub fn open(project: &Path) -> Self {
+        Self { folder: project.join(STATE_FOLDER).join("ledger"), writing: Arc::default() }
     }
 
     fn path(&self, uri: &str) -> PathBuf {
@@ -74,10 +66,16 @@ impl Ledger for FolderLedger {
     }
 
     async fn delete(&self, uri: &str) -> Result<(), LedgerError> {
-        match fs::remove_file(self.path(uri)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(unavailable(uri, &error)),
-            _ => Ok(()),
+        let path = self.path(uri);
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unavailable(uri, &error)),
+            _ => {}
         }
+        // Each time that something is due has a folder; without this, lists would walk all of the past ones.
+        let above = path.ancestors().skip(1).take_while(|folder| *folder != self.folder);
+        let _ = above.map(fs::remove_dir).take_while(Result::is_ok).count();
+        Ok(())
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {

@@ -67,12 +67,13 @@ pub struct PolicyScaler {
     policy: ScalingPolicy,
     idle_exit: f64,
     memory: Memory,
+    protection_read_at: f64,
 }
 
 impl PolicyScaler {
     /// Creates a scaler. In mode `run_task` its workers end after `idle_exit` seconds without a message.
     pub fn new(policy: ScalingPolicy, idle_exit: f64) -> Self {
-        Self { policy, idle_exit, memory: Memory::default() }
+        Self { policy, idle_exit, memory: Memory::default(), protection_read_at: f64::NEG_INFINITY }
     }
 }
 
@@ -82,7 +83,7 @@ impl Scaler for PolicyScaler {
     }
 
     fn look(&mut self, view: &View) -> Order {
-        let observation = Observation {
+        let mut observation = Observation {
             visible: Some(view.visible),
             in_flight: Some(view.in_flight),
             delayed: Some(0),
@@ -90,13 +91,24 @@ impl Scaler for PolicyScaler {
             pending: Some(view.pending),
             desired: Some(view.desired),
             deployment_in_progress: Some(false),
-            protected: Some(view.protected),
+            protected: None,
             start_delays: view.start_delays.clone(),
             minutes: view.minutes.clone(),
         };
         let since = SignedDuration::try_from_secs_f64(view.now).unwrap_or_default();
         let now = Timestamp::UNIX_EPOCH.checked_add(since).unwrap_or(Timestamp::UNIX_EPOCH);
-        let (decision, memory) = self.policy.decide(&observation, std::mem::take(&mut self.memory), now);
+        // The protection is read once a minute, and before each scale-in.
+        if view.now - self.protection_read_at >= 60.0 {
+            self.protection_read_at = view.now;
+            observation.protected = Some(view.protected);
+        }
+        let before = std::mem::take(&mut self.memory);
+        let (mut decision, mut memory) = self.policy.decide(&observation, before.clone(), now);
+        let is_scale_in = matches!(decision.action, Action::SetDesired(count) if count < view.desired);
+        if is_scale_in && observation.protected.is_none() {
+            observation.protected = Some(view.protected);
+            (decision, memory) = self.policy.decide(&observation, before, now);
+        }
         self.memory = memory;
         match decision.action {
             Action::Hold => Order::Hold,

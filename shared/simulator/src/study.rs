@@ -29,14 +29,24 @@ pub enum ScalerKind {
     Cdk,
     /// KEDA with the horizontal pod autoscaler.
     Keda,
+    /// The same, with workers that are protected from scale-in while they have a message.
+    KedaProtected,
     /// The plain rule: messages divided by the backlog per task.
     Ceil,
 }
 
 impl ScalerKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Service, Self::RunTask, Self::Copilot, Self::CopilotIdeal, Self::Cdk, Self::Keda, Self::Ceil];
+    pub const ALL: [Self; 8] = [
+        Self::Service,
+        Self::RunTask,
+        Self::Copilot,
+        Self::CopilotIdeal,
+        Self::Cdk,
+        Self::Keda,
+        Self::KedaProtected,
+        Self::Ceil,
+    ];
 
     /// Returns the name that the command line uses.
     pub fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl ScalerKind {
             Self::CopilotIdeal => "copilot-ideal",
             Self::Cdk => "cdk",
             Self::Keda => "keda",
+            Self::KedaProtected => "keda-protected",
             Self::Ceil => "ceil",
         }
     }
@@ -70,6 +81,7 @@ impl ScalerKind {
             Self::CopilotIdeal => Box::new(Copilot::ideal(peer)),
             Self::Cdk => Box::new(Cdk::new(peer)),
             Self::Keda => Box::new(Keda::new(peer)),
+            Self::KedaProtected => Box::new(Keda::protected(peer)),
             Self::Ceil => Box::new(Ceil::new(peer)),
         }
     }
@@ -97,17 +109,17 @@ impl Setting {
             schedules: Vec::new(),
             concurrency: 1,
             paused: false,
-            tick: Duration::from_secs(10),
+            tick: Duration::from_secs(5),
             rule: ScalingRule::Latency(LatencyRule {
                 acceptable_latency: Duration::from_secs_f64(acceptable_latency),
-                scale_in_hold: Duration::from_secs(10),
+                scale_in_hold: Duration::from_secs(5),
                 scale_in_every: Duration::from_secs(60),
                 stability: 2.0,
             }),
             msg_processing_time: ServiceTimePrior { seconds: work, messages: 20.0 },
             start_delay: StartDelay::Learned(StartDelay::FARGATE),
         };
-        Self { policy, idle_exit: Duration::from_secs(10), acceptable_latency, msg_processing_time: work }
+        Self { policy, idle_exit: Duration::from_secs(5), acceptable_latency, msg_processing_time: work }
     }
 
     fn peer(&self) -> PeerSetting {

@@ -86,7 +86,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
         let at = at - first;
         let mut push = |at: f64| {
             let work = seconds.unwrap_or_else(|| log_normal(rng, work, 0.5));
-            messages.push(Message { at, work });
+            messages.push(Message { at, work, ..Message::default() });
         };
         match count {
             None => push(at),
@@ -104,7 +104,7 @@ pub fn parse(name: &str, text: &str, work: f64, seed: u64) -> Result<Workload, T
         return Err(TraceError::Empty);
     }
     let duration = rows.last().map_or(0.0, |row| row.0 - first) + if count_column.is_some() { usual_step } else { 0.0 };
-    Ok(Workload { name: name.to_owned(), messages, duration })
+    Ok(Workload { name: name.to_owned(), messages, duration, ..Workload::default() })
 }
 
 /// Parses a time as seconds: a number as it is, a date and time since 1970.

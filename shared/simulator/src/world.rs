@@ -1,7 +1,7 @@
 //! Simulates the queue, ECS and the workers, event by event.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 
 use fastrand::Rng;
 use trigger_core::scaling::Minute;
@@ -9,7 +9,7 @@ use trigger_core::scaling::Minute;
 use crate::outcome::{Outcome, Point, quantile};
 use crate::random::log_normal;
 use crate::scaler::{Order, Scaler, View};
-use crate::workload::Workload;
+use crate::workload::{Fate, RETRY_DELAY_MAX, Workload};
 
 /// ECS's stop timeout in seconds: a stopped worker still finishes a message within this time.
 const STOP_TIMEOUT: f64 = 30.0;
@@ -65,8 +65,14 @@ enum Event {
     Ready(usize),
     /// A task has finished a message.
     Done { task: usize, message: usize },
-    /// A message whose worker was killed can be received again.
+    /// A message that failed, or whose worker was killed, can be received again.
     Visible(usize),
+    /// A message's delay is over.
+    Undelayed(usize),
+    /// Spot takes this share of the running workers.
+    Reclaim(f64),
+    /// A message that no worker has begins to be in flight, or ends to be.
+    Orphan(i64),
     /// A task ends if it has been idle since this time.
     IdleExit { task: usize, since: f64 },
     /// SQS's numbers are read for the scaler's next look.
@@ -126,7 +132,15 @@ struct World<'a> {
     planned: u64,
     next_arrival: usize,
     queue: VecDeque<usize>,
+    /// For each message, how often it was received.
+    receives: Vec<u32>,
+    /// The message groups of which a message is in flight.
+    busy_groups: HashSet<u32>,
     in_flight: u64,
+    /// Messages whose delay is not over.
+    delayed: u64,
+    /// Messages in flight that no worker has.
+    orphans: u64,
     tasks: Vec<Task>,
     /// Running tasks that can take another message, in no order.
     free: Vec<usize>,
@@ -143,6 +157,8 @@ struct World<'a> {
     minute: MinuteSoFar,
     ages: Vec<f64>,
     is_done: Vec<bool>,
+    /// Messages that can be handled and are not.
+    unfinished: usize,
     task_seconds: f64,
     launches: usize,
     kills: usize,
@@ -171,7 +187,11 @@ impl<'a> World<'a> {
             planned: 0,
             next_arrival: 0,
             queue: VecDeque::new(),
+            receives: vec![0; workload.messages.len()],
+            busy_groups: HashSet::new(),
             in_flight: 0,
+            delayed: 0,
+            orphans: 0,
             tasks: Vec::new(),
             free: Vec::new(),
             running: 0,
@@ -186,6 +206,7 @@ impl<'a> World<'a> {
             minute: MinuteSoFar::default(),
             ages: vec![0.0; workload.messages.len()],
             is_done: vec![false; workload.messages.len()],
+            unfinished: workload.messages.iter().filter(|message| message.fate == Fate::Handled).count(),
             task_seconds: 0.0,
             launches: 0,
             kills: 0,
@@ -206,12 +227,20 @@ impl<'a> World<'a> {
         self.plan(scaler.period(), Event::Look);
         self.plan(60.0, Event::Minute);
         self.plan(0.0, Event::Note);
+        let troubles = &self.workload.troubles;
+        for (at, share) in &troubles.reclaims {
+            self.plan(*at, Event::Reclaim(*share));
+        }
+        for (from, until) in &troubles.orphans {
+            self.plan(*from, Event::Orphan(1));
+            self.plan(*until, Event::Orphan(-1));
+        }
         let end = self.workload.duration + AFTERWARDS_MAX;
         loop {
             let arrives = self.workload.messages.get(self.next_arrival).map(|message| message.at);
             let happens = self.events.peek().map(|Reverse(planned)| planned.at);
             let next = arrives.into_iter().chain(happens).fold(f64::INFINITY, f64::min);
-            let is_quiet = arrives.is_none() && self.queue.is_empty() && self.in_flight == 0;
+            let is_quiet = arrives.is_none() && self.unfinished == 0;
             if next > end || (is_quiet && self.now >= self.workload.duration) {
                 break;
             }
@@ -220,8 +249,13 @@ impl<'a> World<'a> {
                 let message = self.next_arrival;
                 self.next_arrival += 1;
                 self.minute.sent += 1.0;
-                self.queue.push_back(message);
-                self.dispatch();
+                if self.workload.troubles.delay > 0.0 {
+                    self.delayed += 1;
+                    self.plan(self.now + self.workload.troubles.delay, Event::Undelayed(message));
+                } else {
+                    self.queue.push_back(message);
+                    self.dispatch();
+                }
             } else if let Some(Reverse(planned)) = self.events.pop() {
                 self.happen(planned.event, scaler);
             }
@@ -246,10 +280,16 @@ impl<'a> World<'a> {
         match event {
             Event::Ready(task) => self.ready(task),
             Event::Done { task, message } => self.done(task, message),
-            Event::Visible(message) => {
-                self.change_in_flight(-1);
-                self.queue.push_front(message);
+            Event::Visible(message) => self.give_back(message),
+            Event::Undelayed(message) => {
+                self.delayed -= 1;
+                self.queue.push_back(message);
                 self.dispatch();
+            }
+            Event::Reclaim(share) => self.reclaim(share),
+            Event::Orphan(change) => {
+                self.orphans = self.orphans.saturating_add_signed(change);
+                self.change_in_flight(change);
             }
             Event::IdleExit { task, since } => {
                 let idle = &self.tasks[task];
@@ -287,7 +327,7 @@ impl<'a> World<'a> {
                 self.tasks.iter().filter(|task| task.state == State::Running && !task.works_on.is_empty()).count(),
             )
             .unwrap_or(u32::MAX),
-            busy: if places > 0.0 { self.in_flight as f64 / places } else { 0.0 },
+            busy: if places > 0.0 { (self.in_flight as f64 / places).min(1.0) } else { 0.0 },
             start_delays: std::mem::take(&mut self.start_delays),
             minutes: std::mem::take(&mut self.minutes),
         }
@@ -353,10 +393,77 @@ impl<'a> World<'a> {
         self.stop_surplus();
     }
 
+    /// Takes the first message whose message group is not blocked by one in flight.
+    fn next_message(&mut self) -> Option<usize> {
+        let is_free = |message: &usize| {
+            self.workload.messages[*message].group.is_none_or(|group| !self.busy_groups.contains(&group))
+        };
+        let position = self.queue.iter().position(is_free)?;
+        self.queue.remove(position)
+    }
+
+    /// Makes a message visible again, or puts it into the dead-letter queue if it was received too often.
+    fn give_back(&mut self, message: usize) {
+        self.leave_flight(message);
+        let receives_max = self.workload.troubles.receives_max;
+        if receives_max.is_some_and(|max| self.receives[message] >= max) {
+            self.finish(message);
+        } else {
+            self.queue.push_front(message);
+        }
+        self.dispatch();
+    }
+
+    fn leave_flight(&mut self, message: usize) {
+        self.change_in_flight(-1);
+        if let Some(group) = self.workload.messages[message].group {
+            self.busy_groups.remove(&group);
+        }
+    }
+
+    fn finish(&mut self, message: usize) {
+        self.is_done[message] = true;
+        if self.workload.messages[message].fate == Fate::Handled {
+            self.unfinished -= 1;
+        }
+    }
+
+    /// Ends a share of the running workers, chosen at random. Their messages become visible after the visibility
+    /// timeout.
+    fn reclaim(&mut self, share: f64) {
+        let mut running: Vec<usize> =
+            (0..self.tasks.len()).filter(|task| self.tasks[*task].state == State::Running).collect();
+        self.rng.shuffle(&mut running);
+        let count = (running.len() as f64 * share).round() as usize;
+        for task in running.into_iter().take(count) {
+            self.crash(task);
+        }
+        self.replace();
+    }
+
+    /// Ends a worker without giving it time for its messages.
+    fn crash(&mut self, task: usize) {
+        let lost = std::mem::take(&mut self.tasks[task].works_on);
+        for (message, _) in lost {
+            self.plan(self.now + self.surroundings.visibility_timeout, Event::Visible(message));
+        }
+        self.end_task(task);
+    }
+
+    /// Starts a service's missing tasks, as ECS does.
+    fn replace(&mut self) {
+        if self.idle_exit.is_some() {
+            return;
+        }
+        for _ in self.running + self.pending..self.desired {
+            self.start_task(self.surroundings.start_delay);
+        }
+    }
+
     /// Gives each waiting message to a random worker that can take one.
     fn dispatch(&mut self) {
         while !self.free.is_empty()
-            && let Some(message) = self.queue.pop_front()
+            && let Some(message) = self.next_message()
         {
             let position = self.rng.usize(..self.free.len());
             let task = self.free[position];
@@ -367,6 +474,8 @@ impl<'a> World<'a> {
             if self.tasks[task].works_on.len() >= self.surroundings.concurrency as usize {
                 self.free.swap_remove(position);
             }
+            self.receives[message] += 1;
+            self.busy_groups.extend(self.workload.messages[message].group);
             self.change_in_flight(1);
             self.plan(until, Event::Done { task, message });
         }
@@ -377,10 +486,24 @@ impl<'a> World<'a> {
         let Some(position) = works_on.iter().position(|(other, until)| *other == message && *until <= self.now) else {
             return;
         };
-        works_on.swap_remove(position);
-        self.is_done[message] = true;
-        self.minute.deleted += 1.0;
-        self.change_in_flight(-1);
+        match self.workload.messages[message].fate {
+            Fate::Handled => {
+                works_on.swap_remove(position);
+                self.finish(message);
+                self.minute.deleted += 1.0;
+                self.leave_flight(message);
+            }
+            Fate::Fails => {
+                works_on.swap_remove(position);
+                let doubled = 2f64.powi(self.receives[message].saturating_sub(1).min(30) as i32);
+                let delay = (self.workload.troubles.retry_delay * doubled).min(RETRY_DELAY_MAX);
+                self.plan(self.now + delay, Event::Visible(message));
+            }
+            Fate::CrashesWorker => {
+                self.crash(task);
+                return self.replace();
+            }
+        }
         if self.tasks[task].state != State::Running {
             return;
         }
@@ -490,11 +613,14 @@ impl<'a> World<'a> {
         for task in self.tasks.iter().filter(|task| task.state != State::Ended) {
             self.task_seconds += (self.now - task.asked_at).max(BILLED_MIN);
         }
-        let mut ages = std::mem::take(&mut self.ages);
+        let handled = self.workload.messages.iter().zip(&self.ages).zip(&self.is_done);
+        let handled = handled.filter(|((message, _), _)| message.fate == Fate::Handled);
+        let left = handled.clone().filter(|(_, is_done)| !**is_done).count();
+        let mut ages: Vec<f64> = handled.map(|((_, age), _)| *age).collect();
         ages.sort_by(f64::total_cmp);
         Outcome {
             messages: ages.len(),
-            left: self.is_done.iter().filter(|is_done| !**is_done).count(),
+            left,
             mean_age: ages.iter().sum::<f64>() / ages.len().max(1) as f64,
             p50_age: quantile(&ages, 0.5),
             p99_age: quantile(&ages, 0.99),

@@ -1,6 +1,8 @@
 //! Compares the simulator with queueing theory and known behavior.
 
 use expect_test::{Expect, expect};
+use trigger_core::routing::RoutingConfig;
+use trigger_core::text::Source;
 use trigger_simulator::study::Case;
 use trigger_simulator::workload::Message;
 use trigger_simulator::{
@@ -32,10 +34,10 @@ fn poisson(load: f64, count: usize, seed: u64) -> Workload {
     let messages: Vec<Message> = (0..count)
         .map(|_| {
             at += trigger_simulator::random::exponential(rng, 1.0 / load);
-            Message { at, work: trigger_simulator::random::exponential(rng, 1.0) }
+            Message { at, work: trigger_simulator::random::exponential(rng, 1.0), ..Message::default() }
         })
         .collect();
-    Workload { name: "poisson".to_owned(), messages, duration: at }
+    Workload { name: "poisson".to_owned(), messages, duration: at, ..Workload::default() }
 }
 
 #[test]
@@ -97,6 +99,32 @@ fn peers_have_their_known_failures() {
     for (kind, outcome) in kinds.iter().zip(&outcomes).take(3) {
         assert!(outcome.kills > 0, "{} stops workers during long jobs", kind.name());
     }
+}
+
+#[test]
+fn nothing_that_goes_wrong_makes_our_policy_slower_or_dearer_than_keda_with_protected_workers() {
+    for generator in Generator::ADVERSE {
+        let kinds = [ScalerKind::KedaProtected, ScalerKind::Service, ScalerKind::RunTask];
+        let outcomes = outcomes(generator, &kinds);
+        let [keda, ours @ ..] = outcomes.as_slice() else { panic!("one outcome for each kind") };
+        // A sawtooth of twice the reaction time makes every policy choose: KEDA runs half its peak all the time, and its
+        // messages wait.
+        let dearer = if generator == Generator::Sawtooth { 1.25 } else { 1.1 };
+        for outcome in ours {
+            assert!(outcome.p99_age <= keda.p99_age, "{generator}: {} against {}", outcome.p99_age, keda.p99_age);
+            let (hours, of_keda) = (outcome.task_hours, keda.task_hours);
+            assert!(hours <= dearer * of_keda, "{generator}: {hours} task-hours against {of_keda}");
+            assert_eq!((outcome.kills, outcome.left), (0, 0), "{generator}");
+        }
+    }
+}
+
+#[test]
+fn the_usual_setting_is_the_config_s_defaults() {
+    let config = "version: 1\ntasks: {}\nroutes: []\nworkers:\n  - { service: w, queue: q, scaling: { max: 200, acceptable_latency: 120s, msg_processing_time: 5s } }\n";
+    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+    let setting = Setting::usual(200, 120.0, 5.0);
+    assert_eq!((&setting.policy, setting.idle_exit), (&config.workers[0].policy, config.workers[0].idle_exit));
 }
 
 fn check_trace(text: &str, expected: Expect) {

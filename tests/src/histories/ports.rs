@@ -124,7 +124,7 @@ impl DeadLetters for Simulated {
             world.tell(|| format!("dead letter of {:?}: {}", letter.launch, letter.reason));
             world.dead_letters.push(letter.clone());
         });
-        sent.await.map_err(|NoReply| NotSent("no reply".to_owned()))
+        sent.await.map_err(|NoReply| NotSent::Failed("no reply".to_owned()))
     }
 }
 

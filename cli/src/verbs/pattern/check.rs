@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use clap::Args;
 use trigger_core::pattern::Pattern;
 use trigger_core::pattern::matcher::Matcher;
@@ -11,7 +10,7 @@ use trigger_core::text::{Kind, Node, Source, json};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::files;
-use crate::output::printable;
+use crate::output::{line, printable};
 
 /// Check a list of patterns and events with known outcomes.
 ///
@@ -77,13 +76,13 @@ impl Check {
             if !agrees {
                 let mark = if is_quirk { " (quirk)" } else { "" };
                 let name = printable(text("name").unwrap_or("(unnamed)"));
-                println!("#{index} {name}: expected {expected}, got {got}{mark}");
+                line!("#{index} {name}: expected {expected}, got {got}{mark}")?;
             }
         }
         if quirks > 0 {
-            println!("{} not followed", diagnostics::counted(quirks, "known quirk"));
+            line!("{} not followed", diagnostics::counted(quirks, "known quirk"))?;
         }
-        println!("{passed} passed, {failed} failed");
+        line!("{passed} passed, {failed} failed")?;
         if failed > 0 { Err(Failed::Negative) } else { Ok(()) }
     }
 }

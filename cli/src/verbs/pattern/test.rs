@@ -68,7 +68,7 @@ impl Match {
         let explanation = parsed.explain(&FlatEvent::new(&event));
         match self.json {
             true => output::json(&as_json(&source, &explanation))?,
-            false => print("the pattern", &source, &explanation),
+            false => print("the pattern", &source, &explanation)?,
         }
         if explanation.matches { Ok(()) } else { Err(Failed::Negative) }
     }

@@ -44,6 +44,9 @@ struct State {
 /// An event that no known route takes causes a check only if the last check is at least this old.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// An event waits at most this long for the check of a stale config.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
 /// A check that takes longer than this counts as lost, for example because Lambda froze the sandbox during it.
 const LOST: Duration = Duration::from_secs(60);
 
@@ -90,7 +93,16 @@ impl ConfigCache {
     /// because the sandbox was idle, checks for changes first.
     pub async fn in_force(self: &Arc<Self>) -> Arc<RoutingConfig> {
         let is_stale = self.state().looked.elapsed() >= self.max_age * 2;
-        if is_stale { self.latest().await } else { self.current() }
+        if !is_stale {
+            return self.current();
+        }
+        // A source that hangs must not hold up an event that the config in memory knows. The check goes on.
+        let cache = Arc::clone(self);
+        let latest = tokio::spawn(async move { cache.latest().await });
+        match tokio::time::timeout(PATIENCE, latest).await {
+            Ok(Ok(latest)) => latest,
+            _ => Arc::clone(&self.state().in_force),
+        }
     }
 
     /// Checks for changes now, then returns the config in force: for an event that the current version does not know,

@@ -2,10 +2,12 @@
 
 mod scaler;
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 use trigger_core::environment::DEAD_LETTER_QUEUE;
 use trigger_core::event::identity::LaunchKey;
@@ -20,6 +22,10 @@ use trigger_engine::{
 use crate::config::ConfigSourceError;
 use crate::{Aws, ConfigCache, telemetry};
 pub use scaler::ScalerFunction;
+
+/// Work that is not done this long before Lambda ends the invocation is given up, so that its reply and its log line
+/// still leave.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(2);
 
 /// A function that handles deliveries, with its configs and its connections to AWS.
 #[derive(Debug)]
@@ -106,9 +112,7 @@ impl Function {
     ) -> Result<(), EventError> {
         let config = self.configs.in_force().await;
         match door {
-            Door::EventBridge | Door::Schedule | Door::Any => {
-                self.handle(text, Err(error), &config, started, deadline).await
-            }
+            Door::EventBridge | Door::Schedule => self.handle(text, Err(error), &config, started, deadline).await,
             Door::Queue | Door::TaskLifecycle => {
                 let error = EventError::Decode(error);
                 telemetry::span(&config).in_scope(|| unsettled(Err(error), started)).map_or(Ok(()), Err)
@@ -125,26 +129,39 @@ impl Function {
         deadline: Timestamp,
     ) -> Result<(), EventError> {
         let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
-        let handled = async { unsettled(handle(Delivered { text, event, times }, config, &self.ports).await, started) };
+        let handled = async {
+            let handled = handle(Delivered { text, event, times }, config, &self.ports);
+            unsettled(in_time(deadline, handled).await.unwrap_or(Err(EventError::OutOfTime)), started)
+        };
         handled.instrument(telemetry::span(config)).await.map_or(Ok(()), Err)
     }
 
     async fn redrive(&self, launch: &LaunchKey, started: Instant, deadline: Timestamp) -> Result<(), EventError> {
         let config = self.configs.in_force().await;
-        let redriven = async { unsettled(redrive(launch, &config, &self.ports, Some(deadline)).await, started) };
+        let redriven = async {
+            let redriven = redrive(launch, &config, &self.ports, Some(deadline));
+            unsettled(in_time(deadline, redriven).await.unwrap_or(Err(EventError::OutOfTime)), started)
+        };
         redriven.instrument(telemetry::span(&config)).await.map_or(Ok(()), Err)
     }
 
     async fn handle_batch(&self, records: &[Record], started: Instant, deadline: Timestamp) -> Vec<String> {
         let config = self.config_for(records).await;
         let handled = async {
+            let settled = Mutex::new(HashSet::new());
             let tell = |record: &Record, outcome: &MessageOutcome| {
                 telemetry::report_message(record, outcome, started.elapsed());
+                if !outcome.goes_back() {
+                    settled.lock().unwrap_or_else(PoisonError::into_inner).insert(record.message_id.clone());
+                }
             };
             let times = Times { now: Timestamp::now(), deadline: Some(deadline) };
-            let outcomes = handle_batch(records, &config, &self.ports, times, tell).await;
-            let goes_back = records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.goes_back());
-            goes_back.map(|(record, _)| record.message_id.clone()).collect()
+            if in_time(deadline, handle_batch(records, &config, &self.ports, times, tell)).await.is_none() {
+                telemetry::report(&Err(EventError::OutOfTime), started.elapsed());
+            }
+            // Without an outcome, a message goes back: one that hangs must not take the others of its batch along.
+            let settled = settled.into_inner().unwrap_or_else(PoisonError::into_inner);
+            records.iter().map(|record| record.message_id.clone()).filter(|id| !settled.contains(id)).collect()
         };
         handled.instrument(telemetry::span(&config)).await
     }
@@ -199,6 +216,12 @@ impl InvokeError {
             Self::Drive(error) => error.kind(),
         }
     }
+}
+
+/// Waits for a result as long as the invocation can still tell Lambda what became of it.
+async fn in_time<T>(deadline: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+    let left = deadline.duration_since(Timestamp::now()) - LAST_WORDS;
+    tokio::time::timeout(Duration::try_from(left).unwrap_or_default(), work).await.ok()
 }
 
 /// Reports the result of an event. Returns its error if the event must be delivered again; one in the dead-letter queue need not be.

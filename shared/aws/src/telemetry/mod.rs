@@ -12,7 +12,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{Record, TaskStateChange};
+use trigger_core::event::{Ignored, Record, TaskStateChange};
 use trigger_core::launch::{self, Conclusion};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::Action;
@@ -75,6 +75,10 @@ fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&s
         Err(EventError::Redrive { launch, reason }) => {
             error!(%launch, message_id, reason, duration_ms, "the launch of a redriven dead letter cannot be continued");
         }
+        Err(error @ EventError::OutOfTime) => error!(message_id, duration_ms, "{error}"),
+        Err(EventError::Panic { message }) => {
+            error!(message_id, panic = message, duration_ms, "a bug of ecs-trigger: the message is delivered again");
+        }
         Err(EventError::DeadLettered(reason)) => {
             error!(message_id, %reason, duration_ms, "the event was sent to the dead-letter queue");
         }
@@ -91,7 +95,10 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
                 launches(report, Some(message_id), milliseconds(duration));
             }
         }
-        MessageOutcome::TestEvent => info!(message_id, queue, "S3 sent a test notification; there is nothing to do"),
+        MessageOutcome::Ignored(reason @ Ignored::SnsSubscription { .. }) => {
+            warn!(message_id, queue, %reason, "the message starts nothing");
+        }
+        MessageOutcome::Ignored(reason) => info!(message_id, queue, %reason, "the message starts nothing"),
         MessageOutcome::HeldBack => {
             warn!(message_id, queue, "the message returns to its queue because an earlier one of its group failed");
         }
@@ -120,7 +127,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
-    let LaunchReport { event_id, identity, routes, launches, superseded_by, .. } = report;
+    let LaunchReport { event_id, identity, replay, routes, launches, superseded_by, .. } = report;
     match superseded_by {
         Some(next) => {
             info!(event_id, message_id, identity, %next, duration_ms, "the firing was missed; a later one replaces it")
@@ -149,7 +156,17 @@ fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
         }
         match &launch.outcome {
             Outcome::Launched { task_arns } => tell!(info, ?task_arns, "the task was launched"),
-            Outcome::Duplicate { task_arns } => tell!(info, ?task_arns, "the task had already been launched"),
+            Outcome::Duplicate { task_arns } => match replay {
+                Some(replay) => {
+                    tell!(
+                        info,
+                        ?task_arns,
+                        replay,
+                        "the task had already been launched: a replayed event keeps its id"
+                    );
+                }
+                None => tell!(info, ?task_arns, "the task had already been launched"),
+            },
             Outcome::Skipped(skipped) => tell!(info, ?skipped, "the launch was skipped, as its route demands"),
             Outcome::Deferred { until, reason } => {
                 tell!(warn, %until, %reason, "the launch is in the ledger and continues later");

@@ -60,7 +60,14 @@ record! {
     /// `${env:NAME:-default}` are replaced by an environment variable when the config is loaded; write `$${env:` for a
     /// literal `${env:`.
     #[schemars(extend("anyOf" = [{ "required": ["tasks", "routes"] }, { "required": ["workers"] }]))]
-    pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`") {
+    pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`")
+        near [
+            ["cluster", "network", "launch_type", "capacity", "tags", "overrides", "retry", "timeout"]:
+                "`defaults`", "defaults: { KEY }";
+            ["bucket"]: "`storage`", "storage: { KEY }";
+            ["queues", "alarm_topic", "log_retention_days"]: "`stack`", "stack: { KEY }";
+        ]
+    {
         /// The version of the config format. Must be 1.
         pub version: Version,
         /// More files whose `tasks`, `routes`, `workers` and `tests` are added to this config. Paths are relative to
@@ -121,13 +128,16 @@ impl ConfigFile {
     }
 
     /// Reports missing `tasks` and `routes`: every config without workers needs both.
-    pub(crate) fn check_whole(&self, start: Span, problems: &mut Vec<Diagnostic>) {
+    pub(crate) fn check_whole(&self, node: &Node, problems: &mut Vec<Diagnostic>) {
         if self.workers.is_some() {
             return;
         }
         let missing = [("tasks", self.tasks.is_none(), "a mapping"), ("routes", self.routes.is_none(), "a list")];
-        for (key, _, expected) in missing.into_iter().filter(|(_, is_missing, _)| *is_missing) {
-            let problem = Diagnostic::error(Span::new(start.start, start.start), format!("missing key `{key}`"));
+        // A value of another type was reported.
+        let missing = missing.into_iter().filter(|(key, is_missing, _)| *is_missing && node.get(key).is_none());
+        for (key, _, expected) in missing {
+            let start = node.span.start;
+            let problem = Diagnostic::error(Span::new(start, start), format!("missing key `{key}`"));
             problems.push(problem.help(format!("add `{key}: ...`, {expected}")));
         }
     }

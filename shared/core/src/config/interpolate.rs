@@ -3,34 +3,84 @@
 use std::ops::Range;
 
 use crate::text::diagnostic::Diagnostic;
-use crate::text::{Kind, Node, Source, Span};
+use crate::text::{Entry, Kind, Node, Source, Span};
 
 /// Looks up an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 const OPENING: &str = "${env:";
 
+/// The references that could not be replaced.
+#[derive(Debug, Default)]
+pub(crate) struct Unresolved {
+    /// Why.
+    pub(crate) problems: Vec<Diagnostic>,
+    /// The strings that contain them. A further error about such a string would only follow from this one.
+    scalars: Vec<Span>,
+}
+
+impl Unresolved {
+    /// Returns the problems of the references, and those of the problems found later that do not follow from them.
+    pub(crate) fn and(self, mut later: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let holds = |scalar: &Span, place: Span| scalar.start <= place.start && place.end <= scalar.end;
+        later.retain(|problem| !self.scalars.iter().any(|scalar| holds(scalar, problem.span)));
+        [self.problems, later].concat()
+    }
+}
+
 /// Replaces every `${env:...}` in the strings of a tree, except in keys.
-pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
     match &mut node.kind {
         Kind::String(text) if text.contains(OPENING) => {
-            let before = problems.len();
-            let replaced = Scalar { span: node.span, text, source, variables }.replaced(problems);
-            if problems.len() > before {
-                // Keep the original text: an error about a partial result would mislead.
+            let before = unresolved.problems.len();
+            let replaced = Scalar { span: node.span, text, source, variables }.replaced(&mut unresolved.problems);
+            if unresolved.problems.len() > before {
+                unresolved.scalars.push(node.span);
                 return;
             }
             // Always a string, even if it looks like a number: number and boolean keys accept strings too.
             node.kind = Kind::String(replaced);
         }
         Kind::Array(elements) => {
-            elements.iter_mut().for_each(|element| interpolate(element, source, variables, problems));
+            elements.iter_mut().for_each(|element| interpolate(element, source, variables, unresolved));
         }
         Kind::Object(entries) => {
-            entries.iter_mut().for_each(|entry| interpolate(&mut entry.value, source, variables, problems));
+            for entry in entries {
+                match (entry.key.value.as_str(), &mut entry.value.kind) {
+                    ("network", Kind::Object(settings)) => {
+                        settings.iter_mut().for_each(|setting| of_network(setting, source, variables, unresolved));
+                    }
+                    _ => interpolate(&mut entry.value, source, variables, unresolved),
+                }
+            }
         }
         _ => {}
     }
+}
+
+/// Replaces references in a setting of `network`. An element of a list there is an id, which contains no comma, so a
+/// reference alone stands for as many ids as its value has between commas.
+fn of_network(setting: &mut Entry, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
+    let Kind::Array(elements) = &mut setting.value.kind else {
+        return interpolate(&mut setting.value, source, variables, unresolved);
+    };
+    let ids = |mut element: Node| {
+        let is_reference = element.as_str().is_some_and(is_one_reference);
+        interpolate(&mut element, source, variables, unresolved);
+        match element.as_str() {
+            Some(value) if is_reference && value.contains(',') => {
+                let ids = value.split(',').map(str::trim).filter(|id| !id.is_empty());
+                ids.map(|id| Node { span: element.span, kind: Kind::String(id.to_owned()) }).collect()
+            }
+            _ => vec![element],
+        }
+    };
+    *elements = std::mem::take(elements).into_iter().flat_map(ids).collect();
+}
+
+/// Returns whether a string is a reference and nothing else.
+fn is_one_reference(text: &str) -> bool {
+    text.starts_with(OPENING) && text.find('}') == text.len().checked_sub(1)
 }
 
 /// A string of the config that contains references.

@@ -2,7 +2,7 @@
 
 use crate::text::Spanned;
 use crate::text::decode::record;
-use crate::text::values::{Duration, Mapping};
+use crate::text::values::{Duration, Environment, Mapping, Words};
 
 record! {
     /// How `ecs-trigger dev` runs tasks on this machine. Paths are relative to the config's folder.
@@ -46,11 +46,11 @@ record! {
     /// A container on this machine: a process, or with `image` a Docker container.
     pub struct LocalContainer ("a mapping with `entry_point`, `command` or `image`") {
         /// The program and its first arguments. It runs without a shell. A launch that overrides the command keeps it.
-        pub entry_point: Option<Vec<String>>,
+        pub entry_point: Option<Words<String>>,
         /// The arguments after `entry_point`. A launch can override them.
-        pub command: Option<Vec<String>>,
-        /// Environment variables, by name. A launch can override them.
-        pub environment: Option<Mapping<String>>,
+        pub command: Option<Words<String>>,
+        /// Environment variables, by name, or AWS's own list of `name` and `value`. A launch can override them.
+        pub environment: Option<Environment<String>>,
         /// The folder to run in. Default: the config's folder.
         pub working_directory: Option<Spanned<String>>,
         /// A Docker image to run instead of a process. It needs a running Docker engine.

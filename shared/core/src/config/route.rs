@@ -14,7 +14,18 @@ use crate::text::{Node, Spanned};
 
 record! {
     /// A route: the events of one source launch one or more tasks.
-    pub struct RouteConfig ("a mapping with `name`, `on` and `run`") {
+    pub struct RouteConfig ("a mapping with `name`, `on` and `run`")
+        near [
+            ["s3", "event_pattern", "schedule", "queue", "timezone", "unmatched", "catch_up", "input"]:
+                "`on`", "on: { KEY }";
+            ["bucket", "key", "detail_type"]: "`s3`, under `on`", "on: { s3: { KEY } }";
+            ["retry", "timeout", "count", "capacity", "cluster", "task_definition", "network", "launch_type", "tags",
+             "overrides"]: "the task that the route runs", "tasks: { NAME: { KEY } }";
+            ["command", "environment", "container_overrides"]: "the task that the route runs",
+                "tasks: { NAME: { overrides: { container_overrides: [{ name: CONTAINER, ... }] } } }";
+            ["max", "when_full"]: "`concurrency`", "concurrency: { KEY }";
+        ]
+    {
         /// The name of the route: 1 to 64 letters, digits, `-` and `_`. It is part of each launch's client token, so a
         /// renamed route may launch tasks again when an event is delivered again.
         #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_-]+$"), example = &"csv-upload")]
@@ -63,7 +74,16 @@ record! {
             "state": ["schedule"], "input": ["schedule"], "catch_up": ["schedule"], "unmatched": ["queue"],
         })
     )]
-    pub struct On ("a mapping with `s3`, `event_pattern`, `schedule` or `queue`") {
+    pub struct On ("a mapping with `s3`, `event_pattern`, `schedule` or `queue`")
+        near [
+            ["bucket", "key"]: "`s3`", "s3: { KEY }";
+            ["prefix", "suffix", "wildcard"]: "`key` of `s3`", "s3: { bucket: BUCKET, key: { KEY } }";
+            ["detail_type"]: "`s3`", "s3: { bucket: BUCKET, KEY }";
+            ["source", "detail-type", "detail", "body", "message_attributes"]: "`event_pattern`", "event_pattern: { KEY }";
+            ["cron", "rate", "at"]: "`schedule`", "schedule: cron(0 3 * * ? *)";
+            ["run", "for_each", "concurrency", "ignore_older", "large_payload"]: "the route, beside `on`", "on: { ... }, KEY";
+        ]
+    {
         /// S3's events about objects, selected by bucket and key. With `queue`: those that come through the queue.
         pub s3: Option<S3Filter>,
         /// An EventBridge event pattern:

@@ -14,11 +14,18 @@ use crate::text::{Entry, Kind, Node, Span, Spanned};
 
 record! {
     /// S3's events about objects, selected by bucket and key.
-    pub struct S3Filter ("a mapping with `bucket`") {
+    pub struct S3Filter ("a mapping with `bucket`")
+        near [
+            ["prefix", "suffix", "wildcard"]: "`key`", "key: { KEY }";
+            ["queue", "event_pattern"]: "`on`, beside `s3`", "on: { s3: { ... }, KEY }";
+            ["run", "name", "ignore_older"]: "the route, beside `on`", "on: { s3: { ... } }, KEY";
+        ]
+    {
         /// The name of the bucket, or a list of names.
         pub bucket: OneOrMany<Spanned<BucketName>>,
         /// The object key: a text that the key equals, a mapping with `prefix`, `suffix` (both must match) or
-        /// `wildcard`, or a list of these of which one must match. Default: every key.
+        /// `wildcard`, each a text or a list of texts of which one must match, or a list of all these of which one must
+        /// match. Default: every key.
         pub key: Option<KeyFilter>,
         /// What happened to the object, one or a list of `Object Created`, `Object Deleted`, `Object Restore
         /// Initiated`, `Object Restore Completed`, `Object Restore Expired`, `Object Storage Class Changed`, `Object
@@ -27,6 +34,9 @@ record! {
         pub detail_type: Option<OneOrMany<Spanned<S3DetailType>>>,
     }
 }
+
+/// A condition with more pairs of a prefix and a suffix than this is refused: each becomes a wildcard. Our own limit.
+const PAIRS_MAX: usize = 100;
 
 /// Alternative conditions on an object's key.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,13 +52,15 @@ record! {
     /// A condition on an object's key.
     #[schemars(extend("minProperties" = 1))]
     pub struct Affixes ("a text, or a mapping with `prefix`, `suffix` or `wildcard`") {
-        /// The start of the key.
-        pub prefix: Option<Spanned<Text>>,
-        /// The end of the key. With `prefix`, both must match.
-        pub suffix: Option<Spanned<Text>>,
-        /// The whole key, where `*` matches any characters, including `/`. Write `\*` and `\\` for a literal `*` and
-        /// `\`. Cannot be combined with `prefix` or `suffix`.
-        pub wildcard: Option<Spanned<Text>>,
+        /// The start of the key, or a list of which one must match.
+        #[schemars(example = &"in/")]
+        pub prefix: Option<OneOrMany<Spanned<Text>>>,
+        /// The end of the key, or a list of which one must match. With `prefix`, both must match.
+        #[schemars(example = &serde_json::json!([".csv", ".tsv"]))]
+        pub suffix: Option<OneOrMany<Spanned<Text>>>,
+        /// The whole key, or a list of which one must match. `*` matches any characters, including `/`; write `\*` and
+        /// `\\` for a literal `*` and `\`. Cannot be combined with `prefix` or `suffix`.
+        pub wildcard: Option<OneOrMany<Spanned<Text>>>,
     }
 }
 
@@ -79,6 +91,14 @@ impl Decode for KeyCondition {
             problems.push(
                 problem.help("write for example `{ prefix: in/, suffix: .csv }` or `{ wildcard: \"in/*.csv\" }`"),
             );
+            return None;
+        }
+        let count = |texts: &Option<OneOrMany<_>>| texts.as_ref().map_or(1, |OneOrMany(texts)| texts.len());
+        let pairs = count(&affixes.prefix) * count(&affixes.suffix);
+        if pairs > PAIRS_MAX {
+            let message =
+                format!("these prefixes and suffixes make {pairs} pairs, but at most {PAIRS_MAX} are allowed");
+            problems.push(Diagnostic::error(node.span, message).help("write one route for some of the suffixes"));
             return None;
         }
         Some(Self::Affixes { span: node.span, affixes })
@@ -132,11 +152,17 @@ impl KeyCondition {
 
 impl Affixes {
     fn operators(&self, span: Span) -> Vec<Node> {
+        let any_of = |name: &'static str, OneOrMany(texts): &OneOrMany<Spanned<Text>>| {
+            texts.iter().map(|text| operator(name, text.span, &text.0)).collect()
+        };
         match (&self.prefix, &self.suffix, &self.wildcard) {
-            (Some(prefix), Some(suffix), _) => both(span, &prefix.0, &suffix.0),
-            (Some(prefix), None, _) => vec![operator("prefix", prefix.span, &prefix.0)],
-            (None, Some(suffix), _) => vec![operator("suffix", suffix.span, &suffix.0)],
-            (None, None, Some(wildcard)) => vec![operator("wildcard", wildcard.span, &wildcard.0)],
+            (Some(OneOrMany(prefixes)), Some(OneOrMany(suffixes)), _) => {
+                let pairs = prefixes.iter().flat_map(|prefix| suffixes.iter().map(move |suffix| (prefix, suffix)));
+                pairs.flat_map(|(prefix, suffix)| both(span, &prefix.0, &suffix.0)).collect()
+            }
+            (Some(prefixes), None, _) => any_of("prefix", prefixes),
+            (None, Some(suffixes), _) => any_of("suffix", suffixes),
+            (None, None, Some(wildcards)) => any_of("wildcard", wildcards),
             (None, None, None) => Vec::new(),
         }
     }

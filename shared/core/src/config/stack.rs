@@ -109,9 +109,9 @@ impl StackConfig {
         settings.map(|settings| &settings.value).map_or_else(|| StackQueue::default().settings(), StackQueue::settings)
     }
 
-    /// Reports what AWS would refuse, and what would lose messages. `of_routes` are the queues whose messages a
-    /// function receives.
-    pub(crate) fn check(&self, of_routes: &[Queue], of_workers: &[Queue], problems: &mut Vec<Diagnostic>) {
+    /// Reports what AWS would refuse, and what would lose messages. `known` are the queues of routes, whose messages a
+    /// function receives, and those of workers; none if they are not all known.
+    pub(crate) fn check(&self, known: Option<(Vec<Queue>, Vec<Queue>)>, problems: &mut Vec<Diagnostic>) {
         if let Some(name) = &self.name {
             let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
             let is_legal = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(legal);
@@ -127,6 +127,7 @@ impl StackConfig {
             problems
                 .push(problem.help("write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ..."));
         }
+        let Some((of_routes, of_workers)) = known else { return };
         for (name, queue) in self.queues.iter().flat_map(|queues| &queues.0) {
             let is = |known: &&Queue| known.name == name.value;
             let (of_route, of_worker) = (of_routes.iter().find(is), of_workers.iter().find(is));

@@ -7,12 +7,24 @@ use crate::ecs::{
 };
 use crate::text::Spanned;
 use crate::text::decode::record;
-use crate::text::values::{Duration, Mapping, Text};
+use crate::text::values::{Duration, Environment, Mapping, Text, Words};
 
 record! {
     /// What a launch asks of ECS: everything that RunTask takes. A key that is left out keeps the value of `defaults`,
     /// of the task definition or of the cluster.
-    pub struct TaskSettings ("a mapping") {
+    pub struct TaskSettings ("a mapping")
+        near [
+            ["command", "environment", "environment_files", "resource_requirements"]:
+                "a container of `overrides`",
+                "overrides: { container_overrides: [{ name: CONTAINER, KEY }] }";
+            ["cpu", "memory", "task_role_arn", "execution_role_arn", "ephemeral_storage", "container_overrides"]:
+                "`overrides`", "overrides: { KEY }";
+            ["subnets", "security_groups", "assign_public_ip"]: "`network`", "network: { KEY }";
+            ["concurrency", "for_each", "ignore_older", "large_payload", "on"]: "a route",
+                "routes: [{ name: NAME, ..., KEY }]";
+            ["attempts", "backoff"]: "`retry`", "retry: { KEY }";
+        ]
+    {
         /// The name or ARN of the cluster. Default: the cluster `default`.
         pub cluster: Option<Spanned<String>>,
         /// The task definition: `family` (its latest active revision), `family:revision`, or an ARN. Required, here or
@@ -75,7 +87,12 @@ record! {
 record! {
     /// What a launch overrides in the task definition. All overrides together have at most 8192 characters as JSON.
     #[derive(Default)]
-    pub struct Overrides ("a mapping") {
+    pub struct Overrides ("a mapping")
+        near [
+            ["command", "environment", "environment_files", "resource_requirements"]:
+                "a container", "container_overrides: [{ name: CONTAINER, KEY }]";
+        ]
+    {
         /// The task's CPU, in CPU units (`1024`) or vCPUs (`1 vCPU`).
         pub cpu: Option<Spanned<Text>>,
         /// The task's memory, in MiB (`2048`) or GB (`2 GB`).
@@ -99,10 +116,11 @@ record! {
         pub name: Spanned<String>,
         /// The command, which replaces the image's CMD. Each word may be a template, and stays one word whatever it is
         /// filled with.
-        pub command: Option<Spanned<Vec<Spanned<Text>>>>,
-        /// Environment variables, by name. Values may be templates. ecs-trigger adds `ECS_TRIGGER_ROUTE`,
-        /// `ECS_TRIGGER_EVENT_ID` and `ECS_TRIGGER_ATTEMPT`; names that begin with `ECS_TRIGGER_` are reserved.
-        pub environment: Option<Mapping<Spanned<Text>>>,
+        pub command: Option<Spanned<Words<Spanned<Text>>>>,
+        /// Environment variables, by name, or AWS's own list of `name` and `value`. Values may be templates. ecs-trigger
+        /// adds `ECS_TRIGGER_ROUTE`, `ECS_TRIGGER_EVENT_ID` and `ECS_TRIGGER_ATTEMPT`; names that begin with
+        /// `ECS_TRIGGER_` are reserved.
+        pub environment: Option<Environment<Spanned<Text>>>,
         /// Files of environment variables in S3.
         pub environment_files: Option<Vec<EnvironmentFile>>,
         /// The container's CPU units, at least 1.

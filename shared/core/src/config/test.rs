@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::text::decode::{Decode, record, wrong_type};
 use crate::text::diagnostic::Diagnostic;
-use crate::text::values::{Anything, Mapping, Text};
+use crate::text::values::{Anything, Environment, Mapping, Text, Words};
 use crate::text::{Kind, Node, Spanned};
 
 record! {
@@ -89,9 +89,9 @@ record! {
         /// The container that `command` and `environment` refer to. Default: the first.
         pub container: Option<String>,
         /// The exact command.
-        pub command: Option<Vec<Text>>,
-        /// Environment variables and their values. Other variables are not checked.
-        pub environment: Option<Mapping<Text>>,
+        pub command: Option<Words<Text>>,
+        /// Environment variables and their values, written as in a task. Other variables are not checked.
+        pub environment: Option<Environment<Text>>,
     }
 }
 

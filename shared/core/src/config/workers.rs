@@ -5,9 +5,9 @@ use crate::text::decode::record;
 use crate::text::values::{Duration, OneOrMany};
 
 /// What applies where the config does not say: the schema shows these defaults, and loading uses them.
-pub(crate) const TICK: Duration = Duration::from_secs(10);
-pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(10);
-pub(crate) const SCALE_IN_HOLD: Duration = Duration::from_secs(10);
+pub(crate) const TICK: Duration = Duration::from_secs(5);
+pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(5);
+pub(crate) const SCALE_IN_HOLD: Duration = Duration::from_secs(5);
 pub(crate) const TARGET_SCALE_IN_HOLD: Duration = Duration::from_secs(300);
 pub(crate) const SCALE_IN_EVERY: Duration = Duration::from_secs(60);
 pub(crate) const COOLDOWN: Duration = Duration::from_secs(60);
@@ -20,7 +20,13 @@ record! {
     /// The workers of a queue: tasks of an ECS service, or tasks that are started one by one, which receive messages
     /// themselves. The queue sets how many run.
     #[schemars(extend("oneOf" = [{ "required": ["service"] }, { "required": ["run"] }]))]
-    pub struct WorkerConfig ("a mapping with `queue`, `scaling`, and `service` or `run`") {
+    pub struct WorkerConfig ("a mapping with `queue`, `scaling`, and `service` or `run`")
+        near [
+            ["min", "max", "acceptable_latency", "msg_processing_time", "concurrency", "target", "step", "schedules",
+             "idle_exit", "scale_in_hold", "paused", "tick", "start_delay", "stability", "scale_in_every"]:
+                "`scaling`", "scaling: { KEY }";
+        ]
+    {
         /// The name of the workers in commands, logs and metrics: 1 to 64 letters, digits, `-` and `_`. Default: the
         /// name of the service or task.
         #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_-]+$"), example = &"image-worker")]
@@ -77,7 +83,7 @@ record! {
         #[schemars(extend("default" = IDLE_EXIT.to_string()))]
         pub idle_exit: Option<Spanned<Duration>>,
         /// Mode `service`: for how long fewer workers must have been enough before any is removed. Not used with
-        /// `step`. Default: 10s; with `target`, 300s.
+        /// `step`. Default: 5s; with `target`, 300s.
         #[schemars(extend("default" = SCALE_IN_HOLD.to_string()))]
         pub scale_in_hold: Option<Spanned<Duration>>,
         /// Whether scaling is paused: the number of workers is not changed, whatever the queue holds. Default: false.

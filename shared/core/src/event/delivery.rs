@@ -1,10 +1,10 @@
 //! Deliveries: decides once, here, what a function was invoked with.
 
-use super::dead_letter;
 use super::identity::LaunchKey;
-use super::message::{self, Record};
+use super::message::{self, Decoded, Record};
 use super::opened::Opened;
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Firing, TaskStateChange};
+use super::{dead_letter, notification};
 use crate::text::{Kind, Node, json};
 
 /// What invokes a function. It determines which deliveries the function accepts.
@@ -18,8 +18,11 @@ pub enum Door {
     Queue,
     /// The rule for stopped tasks, or the sweep's schedule: a state change, or the sweep.
     TaskLifecycle,
-    /// A tool: the shape of the text decides.
-    Any,
+}
+
+impl Door {
+    /// The doors of the functions that start tasks.
+    const OF_EVENTS: [Self; 3] = [Self::EventBridge, Self::Schedule, Self::Queue];
 }
 
 /// What a function was invoked with.
@@ -40,45 +43,79 @@ pub enum Delivery {
 impl Delivery {
     /// Decodes what a function was invoked with.
     pub fn open(door: Door, text: &str) -> Opened<'_, Self> {
-        // Only functions have Lambda's records in their dead-letter queue: in any other queue they are somebody else's messages.
-        let text = dead_letter::failed_invocation(text).unwrap_or(text);
-        Opened::new(text, Self::Redrive, |text| Self::decode(door, text))
+        Self::opened(text, |text| Self::decode(door, json::parse(text)?, text))
     }
 
-    fn decode(door: Door, text: &str) -> Result<Self, DecodeError> {
-        let node = json::parse(text)?;
+    /// Decodes what some function that starts tasks would accept, for a tool that has only the text. `has_schedule`
+    /// tells whether the route of this name is on a schedule: only a config says whose firing a rule's "Scheduled
+    /// Event" is.
+    ///
+    /// Whatever one of these functions accepts is decoded as that function decodes it.
+    pub fn open_any(text: &str, has_schedule: impl Fn(&str) -> bool) -> Opened<'_, Self> {
+        Self::opened(text, |text| Self::decode_any(&json::parse(text)?, text, &has_schedule))
+    }
+
+    fn opened(text: &str, decode: impl Fn(&str) -> Result<Self, DecodeError>) -> Opened<'_, Self> {
+        // Only functions have Lambda's records in their dead-letter queue: in any other queue they are somebody else's messages.
+        let text = dead_letter::failed_invocation(text).unwrap_or(text);
+        Opened::new(text, Self::Redrive, decode)
+    }
+
+    fn decode(door: Door, node: Node, text: &str) -> Result<Self, DecodeError> {
         match door {
             Door::EventBridge => event(node, text),
             Door::Schedule => firing(&node),
             Door::Queue => message::records(&node).map(Self::Batch),
             Door::TaskLifecycle if is_sweep(&node) => Ok(Self::Sweep),
             Door::TaskLifecycle => TaskStateChange::decode(&node).map(Self::StateChange),
-            Door::Any => by_shape(node, text),
+        }
+    }
+
+    fn decode_any(node: &Node, text: &str, has_schedule: &impl Fn(&str) -> bool) -> Result<Self, DecodeError> {
+        if !matches!(node.kind, Kind::Object(_)) {
+            return Err(DecodeError::NotAnObject { found: node.description() });
+        }
+        let nearest = nearest_door(node, has_schedule);
+        let mut refused = None;
+        for door in nearest.into_iter().chain(Door::OF_EVENTS) {
+            match Self::decode(door, node.clone(), text) {
+                Ok(delivery) => return Ok(delivery),
+                Err(error) => refused = refused.or(nearest.map(|_| error)),
+            }
+        }
+        let unknown = || refused.unwrap_or(DecodeError::UnknownDelivery);
+        Err(notification::only_in_messages(node).map_or_else(unknown, DecodeError::OnlyInMessages))
+    }
+
+    /// Returns what there is to handle, for a tool: an event, or the content of each message with the message's id.
+    pub fn contents(self) -> Vec<(Option<String>, Result<Decoded, DecodeError>)> {
+        match self {
+            Self::Event(event) => vec![(None, Ok(Decoded::Events(vec![*event])))],
+            Self::Batch(records) => {
+                let content = |record: &Record| (Some(record.message_id.clone()), record.open().content);
+                records.iter().map(content).collect()
+            }
+            Self::Redrive(launch) => vec![(None, Ok(Decoded::Redrive(launch)))],
+            Self::StateChange(_) | Self::Sweep => vec![(None, Err(DecodeError::UnknownDelivery))],
         }
     }
 }
 
-/// Decodes a delivery by its shape. A rule's "Scheduled Event" counts as an EventBridge event, because only a config
-/// says whether a route has its schedule.
-fn by_shape(node: Node, text: &str) -> Result<Delivery, DecodeError> {
-    if !matches!(node.kind, Kind::Object(_)) {
-        return Err(DecodeError::NotAnObject { found: node.description() });
+/// Returns the door that a text is probably for. Its error says what the text lacks, such as the one field that an
+/// event does not have.
+fn nearest_door(node: &Node, has_schedule: &impl Fn(&str) -> bool) -> Option<Door> {
+    let has_one_of = |fields: &[&str]| fields.iter().any(|field| node.get(field).is_some());
+    if has_one_of(&["Records"]) {
+        return Some(Door::Queue);
     }
-    if node.get("Records").is_some() {
-        return message::records(&node).map(Delivery::Batch);
+    if has_one_of(&["schedule_arn", "scheduled_time"]) || Firing::decode(node).is_ok_and(|it| has_schedule(&it.route)) {
+        return Some(Door::Schedule);
     }
-    if node.get("schedule_arn").is_some() {
-        return firing(&node);
-    }
-    // An incomplete event gets an error that names the missing field.
-    match ["detail-type", "detail", "source"].iter().any(|field| node.get(field).is_some()) {
-        true => event(node, text),
-        false => Err(DecodeError::UnknownDelivery),
-    }
+    has_one_of(&["detail-type", "detail", "source"]).then_some(Door::EventBridge)
 }
 
 fn event(node: Node, text: &str) -> Result<Delivery, DecodeError> {
-    let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
+    let kind = EventKind::EventBridge(Box::new(EventBridgeEvent::decode(&node)?));
     Ok(Delivery::Event(Box::new(Event { kind, node, text: text.into() })))
 }
 

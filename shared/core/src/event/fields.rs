@@ -104,7 +104,8 @@ impl<'a> Fields<'a> {
 /// An error contains at most this many characters of a sender's text, because errors are logged.
 const CHARACTERS_MAX: usize = 160;
 
-fn cut(text: &str) -> String {
+/// Returns the beginning of a sender's text, as much of it as is logged.
+pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(CHARACTERS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

@@ -1,12 +1,13 @@
 //! Messages of SQS queues: their records, their bodies, and the events in them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::fields::Fields;
 use super::identity::{Identity, LaunchKey};
-use super::notification::{self, Content};
+use super::notification::{self, Content, Ignored, S3Record};
 use super::opened::Opened;
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
 use crate::text::{Kind, Node, json};
@@ -79,6 +80,9 @@ pub struct Message {
     pub sent: Option<Timestamp>,
     /// The event in the body: EventBridge's, or one record of an S3 notification.
     pub event: Option<EventBridgeEvent>,
+    /// The S3 notification with only this event's record, as S3 wrote it: `{"Records":[...]}` with its key encoded.
+    /// Programs that read S3's notifications parse it.
+    pub notification: Option<Arc<str>>,
 }
 
 /// The result of decoding a message.
@@ -86,18 +90,19 @@ pub struct Message {
 pub enum Decoded {
     /// The message's events: one, or one for each record of an S3 notification.
     Events(Vec<Event>),
-    /// S3's test of a new notification configuration. Nothing has happened.
-    TestEvent,
+    /// A message of S3 or SNS about itself, which starts nothing.
+    Ignored(Ignored),
     /// The dead letter of a launch in the ledger, delivered again: the launch continues.
     Redrive(LaunchKey),
 }
 
+#[cfg(test)]
 impl Decoded {
-    /// Returns the events. A test event and a dead letter have none.
-    pub fn events(self) -> Vec<Event> {
+    /// Returns the events of a message that has some.
+    pub(crate) fn events(self) -> Vec<Event> {
         match self {
             Self::Events(events) => events,
-            Self::TestEvent | Self::Redrive(_) => Vec::new(),
+            other => panic!("is not an event: {other:?}"),
         }
     }
 }
@@ -106,7 +111,7 @@ impl Message {
     /// Decodes a message: plain text, JSON, an EventBridge event or an S3 notification, each also in an SNS envelope.
     ///
     /// A body that begins with `{` must be JSON. One that begins with `[` or `"` is JSON if it can be parsed as such,
-    /// and text otherwise. Each record of an S3 notification becomes an event in EventBridge's format, with its key
+    /// and text otherwise. A byte order mark before JSON is left out. Each record of an S3 notification becomes an event in EventBridge's format, with its key
     /// decoded.
     ///
     /// # Errors
@@ -122,24 +127,35 @@ impl Message {
             sns: None,
             sent: record.sent(),
             event: None,
+            notification: None,
         };
         let mut attributes = record.message_attributes.clone();
         let mut body = body(text)?;
+        if let Some(ignored) = notification::ignored(&body) {
+            return Ok(Decoded::Ignored(ignored));
+        }
         if let Some(envelope) = notification::sns(&body)? {
             message.sns = Some((envelope.topic_arn, envelope.message_id));
             message.sent = envelope.published.or(message.sent);
             attributes.extend(envelope.attributes);
             body = self::body(&envelope.message)?;
+            if let Some(ignored) = notification::ignored(&body) {
+                return Ok(Decoded::Ignored(ignored));
+            }
         }
         let own_id = message.sns.as_ref().map_or(&message.message_id, |(_, id)| id);
-        let bodies = match notification::content(&body, own_id)? {
-            Content::TestEvent => return Ok(Decoded::TestEvent),
-            Content::Plain => vec![(None, body)],
-            Content::Event(event) => vec![(Some(*event), body)],
-            Content::S3Records(records) => records.into_iter().map(|(event, body)| (Some(event), body)).collect(),
+        let messages = match notification::content(&body, own_id)? {
+            Content::Plain => vec![(message, body)],
+            Content::Event(event) => vec![(Self { event: Some(*event), ..message }, body)],
+            Content::S3Records(records) => {
+                let of_record = |S3Record { event, body, notification }| {
+                    (Self { event: Some(event), notification: Some(notification.into()), ..message.clone() }, body)
+                };
+                records.into_iter().map(of_record).collect()
+            }
         };
-        let event = |(event, body)| Self { event, ..message.clone() }.into_event(body, record, &attributes);
-        Ok(Decoded::Events(bodies.into_iter().map(event).collect()))
+        let event = |(message, body): (Self, Node)| message.into_event(body, record, &attributes);
+        Ok(Decoded::Events(messages.into_iter().map(event).collect()))
     }
 
     fn into_event(self, body: Node, record: &Record, message_attributes: &[(String, String)]) -> Event {
@@ -157,7 +173,7 @@ impl Message {
         fields.extend(self.group_id.as_deref().map(|group| ("group_id", Node::string(group))));
         let node = Node::object(fields);
         let text = json::write(&node).into();
-        Event { kind: EventKind::Message(self), node, text }
+        Event { kind: EventKind::Message(Box::new(self)), node, text }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -169,7 +185,7 @@ impl Message {
     /// the form of EventBridge's ids was not sent by EventBridge: its identity contains the message's.
     pub(super) fn identity(&self) -> Identity {
         let event = match &self.event {
-            Some(event) if event.s3.is_some() || is_uuid(&event.envelope.id) => return event.identity(),
+            Some(event) if event.identified_s3().is_some() || is_uuid(&event.envelope.id) => return event.identity(),
             Some(event) => Some(event.envelope.id.as_str()),
             None => None,
         };
@@ -183,9 +199,10 @@ impl Message {
 
 /// Parses a body: JSON if it begins like JSON, otherwise text. Bare numbers and words, such as `007`, stay texts.
 fn body(text: &str) -> Result<Node, DecodeError> {
-    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
+    let json = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match json.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
         Some(b'{') => {
-            let body = json::parse(text).map_err(DecodeError::BodyNotJson)?;
+            let body = json::parse(json).map_err(DecodeError::BodyNotJson)?;
             match problem(&body) {
                 Some(problem) => Err(DecodeError::Field { field: "body".to_owned(), problem }),
                 None => Ok(body),
@@ -193,7 +210,7 @@ fn body(text: &str) -> Result<Node, DecodeError> {
         }
         // Plain texts can begin like this too: `[INFO] ...`, `"Quoted" ...`.
         Some(b'[' | b'"') => {
-            let parsed = json::parse(text).ok().filter(|body| problem(body).is_none());
+            let parsed = json::parse(json).ok().filter(|body| problem(body).is_none());
             Ok(parsed.unwrap_or_else(|| Node::string(text)))
         }
         _ => Ok(Node::string(text)),

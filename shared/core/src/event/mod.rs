@@ -27,6 +27,7 @@ pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
 pub use firing::{Firing, SCHEDULER_INPUT};
 pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES};
+pub use notification::Ignored;
 pub use opened::Opened;
 pub use queue::{Queue, RECEIVES_MIN, SQS_TRIGGER_TIMEOUT_SECONDS, visibility_timeout_min};
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
@@ -51,11 +52,11 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
     /// An event that an EventBridge rule delivered.
-    EventBridge(EventBridgeEvent),
+    EventBridge(Box<EventBridgeEvent>),
     /// A firing of a schedule.
     Firing(Firing),
     /// A message of a queue.
-    Message(Message),
+    Message(Box<Message>),
 }
 
 /// Why a text is not an event. A retry never helps.
@@ -84,9 +85,18 @@ pub enum DecodeError {
     /// The text is a JSON object, but none of the deliveries that a function accepts.
     #[error(
         "the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages; an EventBridge event \
-         has `source`, `detail-type` and `detail`"
+         has `source`, `detail-type` and `detail`; the body of a message needs `--queue QUEUE`, or `message:` in a test"
     )]
     UnknownDelivery,
+    /// A function gets such a text only as the body of a message.
+    #[error(
+        "the input is {0}, which reaches a function only as the body of a message; give its queue with `--queue QUEUE`, \
+         or write it under `message:` in a test"
+    )]
+    OnlyInMessages(
+        /// What the text is, such as `an S3 notification`.
+        &'static str,
+    ),
 }
 
 impl Event {
@@ -98,7 +108,7 @@ impl Event {
     /// The text is not JSON, or it lacks a field that every event of its kind has.
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
         let node = json::parse(text)?;
-        let kind = EventKind::EventBridge(EventBridgeEvent::decode(&node)?);
+        let kind = EventKind::EventBridge(Box::new(EventBridgeEvent::decode(&node)?));
         Ok(Self { kind, node, text: text.into() })
     }
 
@@ -156,6 +166,18 @@ impl Event {
     /// Returns S3's own data about an object, if S3 sent the event.
     pub fn s3(&self) -> Option<&S3Event> {
         self.event_bridge().and_then(|event| event.s3.as_ref())
+    }
+
+    /// Returns the name of the replay if the event was replayed from an EventBridge archive. A replayed event keeps its
+    /// id, so it has the identity of the event that was archived.
+    /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html>
+    pub fn replay_name(&self) -> Option<&str> {
+        let event = match &self.kind {
+            EventKind::EventBridge(_) => &self.node,
+            EventKind::Message(message) if message.event.is_some() => self.node.get("body")?,
+            EventKind::Message(_) | EventKind::Firing(_) => return None,
+        };
+        event.get("replay-name")?.as_str()
     }
 
     /// Returns the event in EventBridge's format: this event itself, or the one in the message's body.

@@ -1,11 +1,13 @@
 //! The formats of other AWS services in a message's body: S3 notifications, SNS envelopes, EventBridge events.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use super::fields::Fields;
+use super::fields::{Fields, cut};
 use super::{DecodeError, EventBridgeEvent, S3_EVENT_SOURCE, S3DetailType};
-use crate::text::{Kind, Node};
+use crate::text::{Kind, Node, json};
 
 /// The content of a message's body.
 pub(super) enum Content {
@@ -13,10 +15,84 @@ pub(super) enum Content {
     Plain,
     /// An event that EventBridge sent to the queue.
     Event(Box<EventBridgeEvent>),
-    /// The records of an S3 notification, each as an event in EventBridge's format.
-    S3Records(Vec<(EventBridgeEvent, Node)>),
-    /// S3's test of a new notification configuration.
-    TestEvent,
+    /// The records of an S3 notification.
+    S3Records(Vec<S3Record>),
+}
+
+/// A record of an S3 notification.
+pub(super) struct S3Record {
+    /// The record as an event in EventBridge's format.
+    pub(super) event: EventBridgeEvent,
+    /// The same event as a tree.
+    pub(super) body: Node,
+    /// The notification as S3 wrote it, with this record only: `{"Records":[...]}`.
+    pub(super) notification: String,
+}
+
+/// Why a message starts nothing, whatever the config says: the service itself speaks, and nothing has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// S3 tested a new notification configuration.
+    S3TestEvent,
+    /// SNS asks to confirm a subscription of the queue.
+    SnsSubscription {
+        /// The topic's ARN, as the message names it.
+        topic_arn: String,
+    },
+    /// SNS says that a subscription of the queue was cancelled.
+    SnsUnsubscription {
+        /// The topic's ARN, as the message names it.
+        topic_arn: String,
+    },
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3TestEvent => formatter.write_str("S3 sent a test notification"),
+            // The message's own link is not repeated: whoever has it can confirm the subscription.
+            Self::SnsSubscription { topic_arn } => write!(
+                formatter,
+                "SNS asks to confirm a subscription of the topic `{topic_arn}`; subscribe the queue from the queue's own \
+                 account, which needs no confirmation"
+            ),
+            Self::SnsUnsubscription { topic_arn } => {
+                write!(formatter, "SNS says that a subscription of the topic `{topic_arn}` was cancelled")
+            }
+        }
+    }
+}
+
+/// Returns why a body starts nothing, if it is a service's message about itself.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/http-subscription-confirmation-json.html>
+pub(super) fn ignored(body: &Node) -> Option<Ignored> {
+    let text = |name: &str| body.get(name).and_then(Node::as_str);
+    if text("Event") == Some("s3:TestEvent") {
+        return Some(Ignored::S3TestEvent);
+    }
+    let topic_arn = cut(text("TopicArn")?);
+    match (text("Type")?, ["MessageId", "Token"].iter().all(|name| text(name).is_some())) {
+        ("SubscriptionConfirmation", true) => Some(Ignored::SnsSubscription { topic_arn }),
+        ("UnsubscribeConfirmation", true) => Some(Ignored::SnsUnsubscription { topic_arn }),
+        _ => None,
+    }
+}
+
+/// Returns what a text is, if a function gets such a text only as the body of a message.
+pub(super) fn only_in_messages(text: &Node) -> Option<&'static str> {
+    match (ignored(text), text.get("Type").and_then(Node::as_str), s3_records(text)) {
+        (Some(Ignored::S3TestEvent), ..) => Some("the test event of an S3 notification"),
+        (Some(_), ..) | (None, Some("Notification"), _) => Some("a message of SNS"),
+        (None, _, Some(_)) => Some("an S3 notification"),
+        (None, _, None) => None,
+    }
+}
+
+/// Returns the records of a text, if it is an S3 notification.
+fn s3_records(text: &Node) -> Option<&[Node]> {
+    let Kind::Array(records) = &text.get("Records")?.kind else { return None };
+    let of_s3 = |record: &Node| record.get("eventSource").and_then(Node::as_str) == Some("aws:s3");
+    records.first().is_some_and(of_s3).then_some(records.as_slice())
 }
 
 /// A body that has all of these fields is an EventBridge event.
@@ -27,15 +103,7 @@ pub(super) fn content(body: &Node, id: &str) -> Result<Content, DecodeError> {
     if EVENT_BRIDGE_FIELDS.iter().all(|field| body.get(field).is_some()) {
         return Ok(Content::Event(Box::new(EventBridgeEvent::decode(body)?)));
     }
-    if body.get("Event").and_then(Node::as_str) == Some("s3:TestEvent") {
-        return Ok(Content::TestEvent);
-    }
-    let records = match body.get("Records").map(|records| &records.kind) {
-        Some(Kind::Array(records)) => records.as_slice(),
-        _ => return Ok(Content::Plain),
-    };
-    let of_s3 = |record: &Node| record.get("eventSource").and_then(Node::as_str) == Some("aws:s3");
-    if !records.first().is_some_and(of_s3) {
+    if s3_records(body).is_none() {
         return Ok(Content::Plain);
     }
     let records = Fields::root(body)?.objects("Records")?;
@@ -44,9 +112,9 @@ pub(super) fn content(body: &Node, id: &str) -> Result<Content, DecodeError> {
 }
 
 /// Returns the event that EventBridge would deliver for a record of an S3 notification, except that the account is
-/// unknown and the id is S3's request id.
+/// unknown, the id is S3's request id, and `requester` is the principal's id. What only notifications have is kept too.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), DecodeError> {
+fn s3_record(record: &Fields<'_>, id: &str) -> Result<S3Record, DecodeError> {
     let event_name = record.string("eventName")?;
     let s3 = record.object("s3")?;
     let (bucket, object) = (s3.object("bucket")?, s3.object("object")?);
@@ -68,7 +136,7 @@ fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), 
         // EventBridge has no such event, so only the id distinguishes it from the request's other events.
         (id, None) => format!("{id}/{event_name}/{bucket_name}/{key}"),
     };
-    let node = Node::object([
+    let body = Node::object([
         ("id", Node::string(&id)),
         ("source", Node::string(S3_EVENT_SOURCE)),
         ("detail-type", Node::string(detail_type.map_or(event_name.as_str(), |known| known.as_str()))),
@@ -78,22 +146,27 @@ fn s3_record(record: &Fields<'_>, id: &str) -> Result<(EventBridgeEvent, Node), 
         ("resources", Node::array([Node::string(&format!("arn:aws:s3:::{bucket_name}"))])),
         ("detail", Node::object(detail)),
     ]);
-    let event = EventBridgeEvent::decode(&node).map_err(|error| match error {
+    let event = EventBridgeEvent::decode(&body).map_err(|error| match error {
         DecodeError::Field { field, problem } => {
             record.error("s3", format!("cannot become an EventBridge event: `{field}` {problem}"))
         }
         other => other,
     })?;
-    Ok((event, node))
+    let notification = json::write(&Node::object([("Records", Node::array([record.node().clone()]))]));
+    Ok(S3Record { event, body, notification })
 }
 
 /// Values that a record and the `detail` of an EventBridge event have in different places: the path in the record, and
-/// the name in `detail`.
-const ELSEWHERE: [(&[&str], &str); 4] = [
+/// the name in `detail`. EventBridge itself lacks the last two.
+const ELSEWHERE: [(&[&str], &str); 8] = [
+    (&["userIdentity", "principalId"], "requester"),
+    (&["requestParameters", "sourceIPAddress"], "source-ip-address"),
     (&["glacierEventData", "restoreEventData", "lifecycleRestorationExpiryTime"], "restore-expiry-time"),
     (&["glacierEventData", "restoreEventData", "lifecycleRestoreStorageClass"], "source-storage-class"),
     (&["lifecycleEventData", "transitionEventData", "destinationStorageClass"], "destination-storage-class"),
     (&["intelligentTieringEventData", "destinationAccessTier"], "destination-access-tier"),
+    (&["s3", "configurationId"], "configuration-id"),
+    (&["replicationEventData"], "replication-event-data"),
 ];
 
 /// Returns EventBridge's detail-type for the name of an S3 notification event, and the fields that EventBridge adds to

@@ -135,18 +135,24 @@ pub enum S3Change {
     TagsAdded,
     /// Its tags were removed.
     TagsDeleted,
+    /// An event that only S3's notifications have, such as `Replication:OperationFailedReplication`.
+    Other,
 }
 
 impl S3Event {
+    /// Decodes the detail of an event of S3 whose detail-type is none of [`S3DetailType`]. Returns `None` if it is not
+    /// about an object.
+    pub(super) fn decode_other(detail: &Fields<'_>) -> Option<Self> {
+        let bucket = detail.object("bucket").and_then(|bucket| bucket.string("name")).ok()?;
+        let object = detail.object("object").and_then(|object| S3Object::decode(&object)).ok()?;
+        Some(Self { bucket, object, request_id: detail.optional_string("request-id").ok()?, change: S3Change::Other })
+    }
+
     pub(super) fn decode(detail_type: S3DetailType, detail: &Fields<'_>) -> Result<Self, DecodeError> {
         let object = detail.object("object")?;
         Ok(Self {
             bucket: detail.object("bucket")?.string("name")?,
-            object: S3Object {
-                key: object.string("key")?,
-                etag: object.optional_string("etag")?,
-                version_id: object.optional_string("version-id")?,
-            },
+            object: S3Object::decode(&object)?,
             request_id: detail.optional_string("request-id")?,
             change: S3Change::decode(detail_type, detail, &object)?,
         })
@@ -168,6 +174,16 @@ impl S3Event {
         let request_id = || self.request_id.as_deref().unwrap_or(&envelope.id);
         let occasion = self.sequencer().unwrap_or_else(request_id);
         Identity::new(["s3", &envelope.detail_type, &self.bucket, &object.key, version, occasion])
+    }
+}
+
+impl S3Object {
+    fn decode(object: &Fields<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            key: object.string("key")?,
+            etag: object.optional_string("etag")?,
+            version_id: object.optional_string("version-id")?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The events that delivered texts are decoded to. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
+use serde_json::json;
 
 use super::{Delivery, Door, Event};
 use crate::fixtures;
@@ -205,6 +206,67 @@ fn an_identity_is_shared_by_repeated_deliveries_and_by_nothing_else() {
     }
 }
 
+#[test]
+fn a_replayed_event_names_its_replay_and_keeps_its_identity() {
+    let sent = event("my.app", "t", "{}");
+    let replayed = sent.replace(r#""version":"0""#, r#""version":"0","replay-name":"again""#);
+    let (sent, replayed) = (Event::decode(&sent).expect("is an event"), Event::decode(&replayed).expect("is an event"));
+    assert_eq!((sent.replay_name(), replayed.replay_name()), (None, Some("again")));
+    assert_eq!(sent.identity(), replayed.identity());
+}
+
+/// A text, as a function that has the door gets it, without each of its top-level fields in turn, and with another value
+/// in each of them.
+fn variants(text: &str) -> Vec<String> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(text) else { panic!("is an object") };
+    let mut variants = vec![text.to_owned()];
+    for name in fields.keys() {
+        for value in [None, Some(json!("{}")), Some(json!({})), Some(json!([]))] {
+            let mut changed = fields.clone();
+            match value {
+                Some(value) => drop(changed.insert(name.clone(), value)),
+                None => drop(changed.shift_remove(name)),
+            }
+            variants.push(serde_json::Value::Object(changed).to_string());
+        }
+    }
+    variants
+}
+
+#[test]
+fn a_tool_takes_whatever_a_function_takes_and_decodes_it_the_same() {
+    let mut taken = 0;
+    for (door, text) in fixtures::deliveries() {
+        for text in variants(&text) {
+            let of_function = Delivery::open(door, &text);
+            if of_function.content.is_ok() {
+                taken += 1;
+                assert_eq!(Delivery::open_any(&text, |_| door == Door::Schedule), of_function, "{text}");
+            }
+        }
+    }
+    assert!(taken > 3 * fixtures::deliveries().len(), "only {taken} variants are deliveries");
+}
+
+#[test]
+fn a_tool_says_what_a_text_is_or_lacks() {
+    let checks = [
+        ("{}", "the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages"),
+        ("[]", "the event must be a JSON object, found a list"),
+        (r#"{"source":"my.app"}"#, "the event's `time` is missing"),
+        (r#"{"schedule_arn":"a"}"#, "the event's `scheduled_time` is missing"),
+        (r#"{"scheduled_time":"2026-01-31T00:00:00Z"}"#, "the event's `schedule_arn` is missing"),
+        (r#"{"Records":[{"eventSource":"aws:sqs"}]}"#, "the event's `Records[0].messageId` is missing"),
+        (r#"{"Records":[{"eventSource":"aws:s3"}]}"#, "the input is an S3 notification, which reaches a function only"),
+        (r#"{"Event":"s3:TestEvent"}"#, "the input is the test event of an S3 notification"),
+        (r#"{"Type":"Notification","Message":"m"}"#, "the input is a message of SNS"),
+    ];
+    for (text, expected) in checks {
+        let error = Delivery::open_any(text, |_| false).content.expect_err("is no delivery").to_string();
+        assert!(error.starts_with(expected), "{text}: {error}");
+    }
+}
+
 /// Shows what a function at this door gets from a text.
 fn opened(door: Door, text: &str) -> String {
     match Delivery::open(door, text).content {
@@ -224,18 +286,22 @@ fn a_dead_letter_is_opened_at_every_door() {
     let letter = |rest: &str| format!(r#"{{"dead_letter":1,"reason":"x",{rest}}}"#);
     let of_event = letter(&format!(r#""event":{event}"#));
     assert_eq!(opened(Door::EventBridge, &of_event), "event e-1");
-    assert_eq!(opened(Door::Any, &letter(&format!(r#""event":{of_event}"#))), "event e-1", "a letter of a letter");
+    assert_eq!(
+        opened(Door::EventBridge, &letter(&format!(r#""event":{of_event}"#))),
+        "event e-1",
+        "a letter of a letter"
+    );
     assert_eq!(opened(Door::EventBridge, &letter(&format!(r#""launch":"{launch}""#))), format!("launch {launch}"));
     for wrong in
         ["r/2026-01-31/x", "../2026-01-31/0123456789abcdef0123456789abcdef", "r/x/0123456789abcdef0123456789abcdef"]
     {
         let error =
             "error: the event's `launch` is not the name of a launch; deliver the dead letter as it was written";
-        assert_eq!(opened(Door::Any, &letter(&format!(r#""launch":"{wrong}""#))), error, "{wrong}");
+        assert_eq!(opened(Door::EventBridge, &letter(&format!(r#""launch":"{wrong}""#))), error, "{wrong}");
     }
     let nested = (0..5).fold(event, |inner, _| letter(&format!(r#""event":{inner}"#)));
     assert_eq!(
-        opened(Door::Any, &nested),
+        opened(Door::EventBridge, &nested),
         "error: the event's `event` is inside more than 4 dead letters; deliver the event itself"
     );
 }

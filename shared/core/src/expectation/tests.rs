@@ -171,7 +171,7 @@ fn a_sample_that_is_no_event_is_an_error() {
         expect![[r#"
             bad body: error: the message's body begins with `{` but is not JSON: expected a string, found `x` at byte 1
             bad event: error: the event's `detail.object` is missing
-            unknown delivery: error: the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages; an EventBridge event has `source`, `detail-type` and `detail`
+            unknown delivery: error: the input is not an EventBridge event, a firing of a schedule or a batch of SQS messages; an EventBridge event has `source`, `detail-type` and `detail`; the body of a message needs `--queue QUEUE`, or `message:` in a test
             no schedule:
               expect: { error: "no route named `upload` has a schedule; delete the schedule, or give it (or its rule) the name of the route" }
         "#]],

@@ -69,6 +69,13 @@ impl DeadLetter {
         Self { event: EventCopy::Text(note), ..fewer }.to_json()
     }
 
+    /// Returns this letter with the URI where its event is stored, in place of the event, and without its attempts and
+    /// tasks: for a queue that takes only short messages.
+    #[must_use]
+    pub fn pointing_to(&self, uri: &str) -> Self {
+        Self { event: EventCopy::Uri(uri.to_owned()), ..self.without_history() }
+    }
+
     /// Returns whether the message has room for the event.
     pub fn holds_event(&self) -> bool {
         self.without_history().to_json().len() <= BYTES_MAX
@@ -102,6 +109,20 @@ impl DeadLetter {
                 Err(_) => message.event_text = Some(text),
             },
         }
-        serde_json::to_string(&message).unwrap_or_default()
+        carried(&serde_json::to_string(&message).unwrap_or_default())
     }
 }
+
+/// Escapes the characters of a JSON text that SQS refuses in a message: all of them can only be within strings.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+fn carried(json: &str) -> String {
+    let is_refused = |c: char| matches!(c, '\u{fffe}' | '\u{ffff}') || (c < ' ' && !matches!(c, '\t' | '\n' | '\r'));
+    if !json.contains(is_refused) {
+        return json.to_owned();
+    }
+    let escaped = |c: char| if is_refused(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests;

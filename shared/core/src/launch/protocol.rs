@@ -439,6 +439,10 @@ impl Protocol {
                 self.is_written = false;
                 return Step::Write;
             }
+            // The slots come first: a letter that the queue refuses must not keep them.
+            if self.record.concurrency.is_some() && !self.done.released_slots {
+                return Step::ReleaseSlots;
+            }
             return Step::DeadLetter(Box::new(DeadLetter::of_launch(&self.record, reason)));
         }
         if self.record.concurrency.is_some() && !self.done.released_slots {

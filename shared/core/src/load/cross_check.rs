@@ -1,15 +1,20 @@
 //! Checks that relate one part of the config to another.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::Loader;
 use crate::config::file::ConfigFile;
+use crate::config::local::Local;
 use crate::config::test::Expect;
 use crate::event::{MESSAGE_FIELDS, Queue};
 use crate::routing::{EventSource, Route, Task};
-use crate::template::{ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, all_fields};
+use crate::template::{
+    ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, NOTIFICATION_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, all_fields,
+};
 use crate::text::Spanned;
-use crate::text::diagnostic::{Diagnostic, hint};
+use crate::text::diagnostic::{Diagnostic, Severity, hint};
 
 impl Loader<'_> {
     /// Warns of templates that use a name which the route's events never have.
@@ -21,7 +26,7 @@ impl Loader<'_> {
             given.extend(match route.on {
                 EventSource::Events(_) => [EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
                 EventSource::Schedule(_) => SCHEDULE_FIELDS.to_vec(),
-                EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS].concat(),
+                EventSource::Queue(_) => [MESSAGE_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, NOTIFICATION_FIELDS].concat(),
             });
             let of_tasks = route.tasks.iter().filter_map(|task| tasks.get(*task)).flat_map(Task::templates);
             let of_key = route.concurrency.as_ref().and_then(|concurrency| concurrency.key.as_ref());
@@ -65,7 +70,7 @@ impl Loader<'_> {
     /// Warns of an expected name that the config does not define. It is not an error: a test that cannot pass must not
     /// disable a deployed config, and with other environment variables the config may define the name.
     fn known(&mut self, what: &str, name: &Spanned<String>, names: &[&str]) {
-        if !names.contains(&name.as_str()) {
+        if self.has_all_tasks && self.has_all_routes && !names.contains(&name.as_str()) {
             let hint = hint(name, names.iter().copied());
             let problem = Diagnostic::warning(name.span, format!("unknown {what} `{}`{hint}", name.value));
             self.problems.push(problem.help("write a name that this config defines: otherwise the test cannot pass"));
@@ -75,33 +80,78 @@ impl Loader<'_> {
     /// Reports invalid settings of the stack.
     pub(super) fn stack(&mut self, file: &ConfigFile) {
         if let Some(stack) = &file.stack {
-            stack.check(&queues_of_routes(file), &queues_of_workers(file), &mut self.problems);
+            let queues = self.has_all_routes.then(|| (queues_of_routes(file), queues_of_workers(file)));
+            stack.check(queues, &mut self.problems);
         }
     }
 
-    /// Checks `local`, and warns of queues that no route or worker uses.
-    pub(super) fn local(&mut self, file: &ConfigFile) {
+    /// Warns of tasks that nothing starts.
+    pub(super) fn unused_tasks(&mut self, file: &ConfigFile) {
+        if !self.is_without_errors() {
+            return;
+        }
+        let of_routes = file.routes().iter().flat_map(|route| &route.run.0);
+        let of_workers = file.workers.iter().flatten().filter_map(|worker| worker.run.as_ref());
+        let run: HashSet<&str> = of_routes.chain(of_workers).map(|run| run.value.as_str()).collect();
+        for (name, _) in file.tasks().0.iter().filter(|(name, _)| !run.contains(name.as_str())) {
+            let problem = Diagnostic::warning(name.span, format!("no route or worker runs the task `{}`", name.value));
+            self.problems.push(problem.help(format!("write `run: {}` in a route, or remove the task", name.value)));
+        }
+    }
+
+    /// Returns whether the config is valid so far. If not, a name that seems to be missing may be in a part that could
+    /// not be read.
+    fn is_without_errors(&self) -> bool {
+        self.has_all_routes && self.problems.iter().all(|problem| problem.severity == Severity::Warning)
+    }
+
+    /// Checks `local`, and warns of names that the rest of the config does not have.
+    pub(super) fn local(&mut self, file: &ConfigFile, routes: &[Route], tasks: &[Task]) {
         let Some(local) = &file.local else { return };
-        let queues = queues(file);
-        for (name, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
-            if !queues.iter().any(|queue| queue.name == name.value) {
-                let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
-                let problem =
-                    Diagnostic::warning(name.span, format!("no route or worker uses a queue `{}`{hint}", name.value));
-                self.problems
-                    .push(problem.help("write the name of a queue that a route or worker uses, or remove this entry"));
-            }
+        if self.is_without_errors() {
+            self.names_of_local(local, file, routes, tasks);
+        }
+        for (_, queue) in local.queues.iter().flat_map(|queues| &queues.0) {
             if let Some(count) = queue.max_receive_count.as_ref().filter(|count| count.value == 0) {
                 let problem = Diagnostic::error(count.span, "`max_receive_count` must be at least 1");
                 self.problems.push(problem.help("write a number from 1"));
             }
         }
     }
-}
 
-/// Returns the queues of routes and workers.
-fn queues(file: &ConfigFile) -> Vec<Queue> {
-    [queues_of_routes(file), queues_of_workers(file)].concat()
+    fn names_of_local(&mut self, local: &Local, file: &ConfigFile, routes: &[Route], tasks: &[Task]) {
+        let queues = [queues_of_routes(file), queues_of_workers(file)].concat();
+        let queues: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+        for (name, _) in local.queues.iter().flat_map(|queues| &queues.0) {
+            self.used("no route or worker uses a queue", "a queue that a route or worker uses", name, &queues);
+        }
+        let patterns: Vec<_> = routes.iter().filter_map(Route::event_pattern).collect();
+        // A pattern that is not in the short form may be about any bucket.
+        if patterns.iter().all(|pattern| !pattern.buckets.is_empty()) {
+            let of_routes = patterns.iter().flat_map(|pattern| &pattern.buckets);
+            let buckets: Vec<&str> =
+                of_routes.chain(file.storage.iter().map(|storage| &storage.bucket.0)).map(String::as_str).collect();
+            for (name, _) in local.buckets.iter().flat_map(|buckets| &buckets.0) {
+                self.used("no route uses a bucket", "a bucket that a route uses", name, &buckets);
+            }
+        }
+        let services = file.workers.iter().flatten().filter_map(|worker| worker.service.as_ref());
+        let services = services.map(|service| service.rsplit('/').next().unwrap_or_default());
+        let families: Vec<&str> = tasks.iter().map(|task| task.fixed.family()).chain(services).collect();
+        for (name, _) in local.task_definitions.iter().flat_map(|definitions| &definitions.0) {
+            let what = "the family of a task's `task_definition`, or the service of workers";
+            self.used("no task or worker uses a task definition", what, name, &families);
+        }
+    }
+
+    /// Warns of a name under `local` that is not among the `names` that the rest of the config has.
+    fn used(&mut self, none: &str, what: &str, name: &Spanned<String>, names: &[&str]) {
+        if !names.contains(&name.as_str()) {
+            let hint = hint(name, names.iter().copied());
+            let problem = Diagnostic::warning(name.span, format!("{none} `{}`{hint}", name.value));
+            self.problems.push(problem.help(format!("write the name of {what}, or remove this entry")));
+        }
+    }
 }
 
 fn queues_of_routes(file: &ConfigFile) -> Vec<Queue> {

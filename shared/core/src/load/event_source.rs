@@ -124,9 +124,20 @@ impl Loader<'_> {
         let zone = time_zone(name);
         if zone.is_none() {
             let names = time_zone_names();
-            let hint = hint(name, names.iter().map(String::as_str));
+            let abbreviated = ABBREVIATIONS.into_iter().find(|(short, _)| short.eq_ignore_ascii_case(name));
+            let (hint, help) = match abbreviated {
+                Some((_, zones)) => (String::new(), format!("write the IANA name {zones}")),
+                None => (
+                    hint(name, names.iter().map(String::as_str)),
+                    "write an IANA name such as `Europe/Berlin`, or `UTC`".to_owned(),
+                ),
+            };
             let problem = Diagnostic::error(name.span, format!("unknown time zone `{}`{hint}", name.value));
-            self.problems.push(problem.help("write an IANA name such as `Europe/Berlin`, or `UTC`"));
+            self.problems.push(problem.help(help));
+        }
+        if let Some((short, zone)) = WITHOUT_SUMMER_TIME.into_iter().find(|(short, _)| *short == name.as_str()) {
+            let problem = Diagnostic::warning(name.span, format!("`{short}` has no daylight saving time"));
+            self.problems.push(problem.help(format!("write `{zone}` for the local time there")));
         }
         zone
     }
@@ -146,6 +157,10 @@ impl Loader<'_> {
     fn schedule(&mut self, on: &On, text: &Spanned<String>) -> Option<Schedule> {
         let timezone = self.timezone(on.timezone.as_ref());
         let expression = self.expression(text, ScheduleExpression::parse(text));
+        if let (Some(_), Some(doubt)) = (&expression, ScheduleExpression::doubt(text)) {
+            let span = self.source.place_within(text.span, text, doubt.part);
+            self.problems.push(Diagnostic::warning(span, doubt.message).help(doubt.help));
+        }
         let window = on.flexible_window.as_ref().and_then(|window| self.window_minutes(window));
         let timezone = timezone?;
         let start = on.start.as_ref().and_then(|time| self.time(time, &timezone));
@@ -202,6 +217,33 @@ impl Loader<'_> {
         time
     }
 }
+
+/// Abbreviations that are not IANA names, and the names that they may mean.
+const ABBREVIATIONS: [(&str, &str); 20] = [
+    ("KST", "`Asia/Seoul`"),
+    ("JST", "`Asia/Tokyo`"),
+    ("IST", "`Asia/Kolkata` (India), `Europe/Dublin` or `Asia/Jerusalem`"),
+    ("SGT", "`Asia/Singapore`"),
+    ("HKT", "`Asia/Hong_Kong`"),
+    ("PHT", "`Asia/Manila`"),
+    ("WIB", "`Asia/Jakarta`"),
+    ("ICT", "`Asia/Bangkok`"),
+    ("CST", "`America/Chicago` or `Asia/Shanghai`"),
+    ("CDT", "`America/Chicago`"),
+    ("EDT", "`America/New_York`"),
+    ("MDT", "`America/Denver`"),
+    ("PST", "`America/Los_Angeles`"),
+    ("PDT", "`America/Los_Angeles`"),
+    ("BRT", "`America/Sao_Paulo`"),
+    ("BST", "`Europe/London`"),
+    ("CEST", "`Europe/Berlin`"),
+    ("EEST", "`Europe/Athens`"),
+    ("AEST", "`Australia/Sydney`, or `Australia/Brisbane` without daylight saving time"),
+    ("AEDT", "`Australia/Sydney`"),
+];
+
+/// IANA names of a fixed offset, and the place that they make think of, whose clocks change.
+const WITHOUT_SUMMER_TIME: [(&str, &str); 2] = [("EST", "America/New_York"), ("MST", "America/Denver")];
 
 /// Returns the pattern nested under a key.
 fn below(key: &str, pattern: Node) -> Node {

@@ -183,8 +183,28 @@ impl Problems {
             self.add(network.span, "`subnets` is empty", "add 1 to 16 subnets of one VPC");
         }
         self.too_many(network.span, network.subnets.len(), limits::SUBNETS_MAX, "subnets");
-        let groups = network.security_groups.as_ref().map_or(0, Vec::len);
-        self.too_many(network.span, groups, limits::SECURITY_GROUPS_MAX, "security groups");
+        let groups = network.security_groups.as_deref().unwrap_or_default();
+        self.too_many(network.span, groups.len(), limits::SECURITY_GROUPS_MAX, "security groups");
+        let mistaken = |ids: &[String], prefix: &str| ids.iter().find(|id| id.starts_with(prefix)).cloned();
+        match (mistaken(&network.subnets, "sg-"), mistaken(groups, "subnet-")) {
+            (Some(group), Some(subnet)) => {
+                let help = format!("write `subnets: [{subnet}]` and `security_groups: [{group}]`");
+                self.add(network.span, "`subnets` and `security_groups` are swapped", help);
+            }
+            (Some(group), None) => {
+                let message = format!("`{group}` is the id of a security group, but is under `subnets`");
+                self.add(network.span, message, format!("write `security_groups: [{group}]`"));
+            }
+            (None, Some(subnet)) => {
+                let message = format!("`{subnet}` is the id of a subnet, but is under `security_groups`");
+                self.add(network.span, message, format!("write `subnets: [{subnet}]`"));
+            }
+            (None, None) => {}
+        }
+        for id in network.subnets.iter().chain(groups).filter(|id| id.contains([',', ' '])) {
+            let ids: Vec<&str> = id.split([',', ' ']).filter(|id| !id.is_empty()).collect();
+            self.add(network.span, format!("`{id}` is not one id"), format!("write `[{}]`", ids.join(", ")));
+        }
     }
 
     fn placement(&mut self, settings: &TaskSettings) {

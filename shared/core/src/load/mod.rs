@@ -4,6 +4,7 @@ mod cross_check;
 mod event_source;
 mod launching;
 mod limits;
+mod placeholder;
 mod settings;
 mod task;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::config::file::{ConfigFile, IncludedFile};
 pub use crate::config::interpolate::Variables;
-use crate::config::interpolate::interpolate;
+use crate::config::interpolate::{Unresolved, interpolate};
 use crate::config::route::RouteConfig;
 use crate::ecs::limits::TASKS_MAX;
 use crate::event::identity::is_name;
@@ -23,7 +24,7 @@ use crate::template::{Template, Templates};
 use crate::text::decode::{self, Decode};
 use crate::text::diagnostic::{Diagnostic, Severity, hint};
 use crate::text::values::{Mapping, Text};
-use crate::text::{Part, Source, Span, Spanned, yaml};
+use crate::text::{Kind, Node, Part, Source, Span, Spanned, yaml};
 use launching::remembers;
 
 impl RoutingConfig {
@@ -43,7 +44,14 @@ impl RoutingConfig {
         let (config, mut problems) = load(source, variables);
         problems.sort_by_key(|problem| problem.span);
         // An error in the defaults is found again in every task.
-        problems.dedup();
+        let mut seen: Vec<Diagnostic> = Vec::new();
+        for problem in problems {
+            let same_place = seen.iter().rev().take_while(|known| known.span == problem.span);
+            if !same_place.clone().any(|known| *known == problem) {
+                seen.push(problem);
+            }
+        }
+        let problems = seen;
         match config {
             Some(mut config) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
                 config.warnings = problems;
@@ -57,7 +65,7 @@ impl RoutingConfig {
 /// Returns the paths of the files that a config includes, as written; none if the text does not parse.
 pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
     let Some(mut node) = source.parts().next().and_then(|part| yaml::parse(part.text).0) else { return Vec::new() };
-    interpolate(&mut node, source, variables, &mut Vec::new());
+    interpolate(&mut node, source, variables, &mut Unresolved::default());
     let paths: Option<Vec<Spanned<String>>> = node.get("include").and_then(|paths| Vec::decode(paths, &mut Vec::new()));
     paths.into_iter().flatten().filter(|path| lies_below(path)).collect()
 }
@@ -70,9 +78,14 @@ fn lies_below(path: &str) -> bool {
 
 /// Returns the config, if the text can be read as one, and every problem.
 fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
-    let mut problems = Vec::new();
-    let Some(file) = read(&source, variables, &mut problems) else { return (None, problems) };
-    let mut loader = Loader { source: &source, problems, templates: Templates::default() };
+    let (mut problems, mut unresolved) = (Vec::new(), Unresolved::default());
+    let Some(Read { file, has_all_tasks, has_all_routes }) = read(&source, variables, &mut problems, &mut unresolved)
+    else {
+        return (None, unresolved.and(problems));
+    };
+    let has_all_routes = has_all_routes && unresolved.problems.is_empty();
+    let templates = Templates::default();
+    let mut loader = Loader { source: &source, problems, templates, has_all_tasks, has_all_routes };
     let tasks = loader.tasks(&file);
     let routes = loader.routes(&file);
     // If a task is invalid, it is missing from `tasks`, and the routes' task positions do not apply.
@@ -82,8 +95,9 @@ fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec
     let workers = loader.workers(&file, &tasks, &routes);
     loader.needs_the_ledger(&file);
     loader.tests(&file);
-    loader.local(&file);
+    loader.local(&file, &routes, &tasks);
     loader.stack(&file);
+    loader.unused_tasks(&file);
     let Loader { problems, templates, .. } = loader;
     let events = RouteMatcher::new(&routes, |route| matches!(route.on, EventSource::Events(_)));
     let queues = routes.iter().filter_map(Route::queue).map(|queue| queue.name.clone());
@@ -107,22 +121,40 @@ fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec
         warnings: Vec::new(),
         source,
     };
-    let mut problems = problems;
+    let mut problems = unresolved.and(problems);
     problems.extend(launching::loops(&config));
     (Some(config), problems)
 }
 
+/// The elements of the files.
+struct Read {
+    file: ConfigFile,
+    /// Whether every task is known by its name. If not, a name that is unknown may be that of a task.
+    has_all_tasks: bool,
+    /// Whether every route and every worker was read as a whole.
+    has_all_routes: bool,
+}
+
 /// Reads the main file and adds the files that it includes.
-fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic>) -> Option<ConfigFile> {
-    let parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
+fn read(
+    source: &Source,
+    variables: Variables<'_>,
+    problems: &mut Vec<Diagnostic>,
+    unresolved: &mut Unresolved,
+) -> Option<Read> {
+    let mut parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
         let (mut node, of_text) = yaml::parse_at(part.start, part.text);
         problems.extend(of_text);
-        node.iter_mut().for_each(|node| interpolate(node, source, variables, problems));
+        node.iter_mut().for_each(|node| interpolate(node, source, variables, unresolved));
         node
     };
     let mut parts = source.parts();
     let node = parts.next().and_then(|part| parse(part, problems))?;
     let mut file = ConfigFile::decode(&node, problems)?;
+    let workers = |workers: &Option<Vec<_>>| workers.as_ref().map_or(0, Vec::len);
+    let mut has_all_tasks = is_read(&node, "tasks", file.tasks().0.len());
+    let mut has_all_routes =
+        is_read(&node, "routes", file.routes().len()) && is_read(&node, "workers", workers(&file.workers));
     for path in file.include.clone().unwrap_or_default() {
         if !lies_below(&path) {
             let problem = Diagnostic::error(path.span, format!("`{}` is outside this file's folder", path.value));
@@ -135,13 +167,31 @@ fn read(source: &Source, variables: Variables<'_>, problems: &mut Vec<Diagnostic
         let Some(part) = parts.next() else {
             let problem = Diagnostic::error(path.span, format!("cannot read the included file `{}`", path.value));
             problems.push(problem.help("write a path relative to this file's folder"));
+            (has_all_tasks, has_all_routes) = (false, false);
             continue;
         };
-        let included = parse(part, problems).and_then(|node| IncludedFile::decode(&node, problems));
-        included.into_iter().for_each(|included| file.add(included, problems));
+        let included = parse(part, problems).and_then(|node| Some((IncludedFile::decode(&node, problems)?, node)));
+        let Some((included, node)) = included else {
+            (has_all_tasks, has_all_routes) = (false, false);
+            continue;
+        };
+        has_all_tasks &= is_read(&node, "tasks", included.tasks.as_ref().map_or(0, |tasks| tasks.0.len()));
+        has_all_routes &= is_read(&node, "routes", included.routes.as_ref().map_or(0, Vec::len));
+        has_all_routes &= is_read(&node, "workers", workers(&included.workers));
+        file.add(included, problems);
     }
-    file.check_whole(node.span, problems);
-    Some(file)
+    file.check_whole(&node, problems);
+    Some(Read { file, has_all_tasks, has_all_routes })
+}
+
+/// Returns whether all elements of a file's list or mapping are among the `count` that were read.
+fn is_read(file: &Node, key: &str, count: usize) -> bool {
+    match file.get(key).map(|elements| &elements.kind) {
+        None => true,
+        Some(Kind::Array(elements)) => elements.len() == count,
+        Some(Kind::Object(entries)) => entries.len() == count,
+        Some(_) => false,
+    }
 }
 
 /// Turns the file's elements into tasks, routes and workers, and collects every problem.
@@ -149,13 +199,17 @@ struct Loader<'a> {
     source: &'a Source,
     problems: Vec<Diagnostic>,
     templates: Templates,
+    has_all_tasks: bool,
+    has_all_routes: bool,
 }
 
 impl Loader<'_> {
     /// Returns whether an element was read without problems. If not, a key that seems to be missing may be misspelled,
     /// which has been reported already.
     fn is_read_whole(&self, element: Span) -> bool {
-        let inside = |problem: &Diagnostic| (element.start..element.end).contains(&problem.span.start);
+        // An element that is missing, as in `t:`, has no length.
+        let inside =
+            |problem: &Diagnostic| (element.start..element.end.max(element.start + 1)).contains(&problem.span.start);
         !self.problems.iter().any(inside)
     }
 
@@ -165,6 +219,7 @@ impl Loader<'_> {
 
     fn template(&mut self, text: &Spanned<Text>) -> Template {
         let text = Spanned { span: text.span, value: text.value.0.clone() };
+        self.problems.extend(placeholder::of_others(&text, self.source));
         self.templates.parse(&text, self.source, &mut self.problems)
     }
 
@@ -220,10 +275,21 @@ impl Loader<'_> {
                     self.problems.push(problem.help("remove it; to start several copies, set the `count` of the task"));
                 }
                 Some(task) => tasks.push(task),
-                None => self.problems.push(unknown_task(run, names)),
+                None => self.unknown_task(run, names),
             }
         }
         (tasks.len() == route.run.0.len()).then_some(tasks)
+    }
+
+    fn unknown_task(&mut self, run: &Spanned<String>, names: &[&str]) {
+        if self.has_all_tasks {
+            let hint = hint(run, names.iter().copied());
+            let problem = Diagnostic::error(run.span, format!("unknown task `{}`{hint}", run.value));
+            self.problems.push(problem.help(match names {
+                [] => "define it under `tasks`".to_owned(),
+                names => format!("define it under `tasks`, or run one of {}", decode::list(names)),
+            }));
+        }
     }
 
     fn list_template(&mut self, text: &Spanned<Text>) -> Template {
@@ -242,12 +308,4 @@ impl Loader<'_> {
             self.problems.push(problem.help("give each route a unique name: launches are identified by it"));
         }
     }
-}
-
-fn unknown_task(run: &Spanned<String>, names: &[&str]) -> Diagnostic {
-    let hint = hint(run, names.iter().copied());
-    Diagnostic::error(run.span, format!("unknown task `{}`{hint}", run.value)).help(match names {
-        [] => "define it under `tasks`".to_owned(),
-        names => format!("define it under `tasks`, or run one of {}", decode::list(names)),
-    })
 }

@@ -11,7 +11,7 @@ use crate::ecs::{
 use crate::routing::{ContainerTemplates, Task};
 use crate::text::Spanned;
 use crate::text::diagnostic::Diagnostic;
-use crate::text::values::Mapping;
+use crate::text::values::{Mapping, shell_command};
 
 impl Loader<'_> {
     pub(super) fn tasks(&mut self, file: &ConfigFile) -> Vec<Task> {
@@ -39,6 +39,7 @@ impl Loader<'_> {
             return None;
         };
         let containers = settings.overrides.as_ref().and_then(|overrides| overrides.container_overrides.as_deref());
+        self.problems.extend(containers.unwrap_or_default().iter().filter_map(shell_script));
         let capacity = ladder(settings);
         let mut fixed = fixed_request(task_definition, settings);
         capacity.iter().take(1).for_each(|first| first.apply(&mut fixed));
@@ -58,14 +59,35 @@ impl Loader<'_> {
                     command: container
                         .command
                         .iter()
-                        .flat_map(|words| &words.value)
+                        .flat_map(|words| words.iter())
                         .map(|word| self.template(word))
                         .collect(),
-                    environment: self.template_values(container.environment.as_ref()),
+                    environment: self.template_values(container.environment.as_deref()),
                 })
                 .collect(),
         })
     }
+}
+
+/// The names of shells that take a script after `-c`.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
+
+/// Warns of a template in a shell script: the shell would run what an event fills in, such as an object's key.
+fn shell_script(container: &ContainerOverrideConfig) -> Option<Diagnostic> {
+    let words = container.command.as_ref()?;
+    let is_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
+    // Options can be combined, as in `-ec`.
+    let takes_script = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+    let (_, script) = words
+        .windows(3)
+        .filter_map(|words| match words {
+            [shell, option, script] => Some((is_shell(&shell.0) && takes_script(&option.0), script)),
+            _ => None,
+        })
+        .find(|(is_script, script)| *is_script && ["{{", "{%"].iter().any(|opening| script.0.contains(opening)))?;
+    let message = "the shell runs what an event fills into this script as code";
+    let help = format!("pass it as an argument: write `{}`; or pass it in `environment`", shell_command(&script.0));
+    Some(Diagnostic::warning(script.span, message).help(help))
 }
 
 /// Returns the request with everything that no event changes. Values with templates are empty.
@@ -133,7 +155,7 @@ fn fixed_container(container: &ContainerOverrideConfig) -> ContainerOverride {
     ContainerOverride {
         name: container.name.value.clone(),
         command: Vec::new(),
-        environment: names(container.environment.as_ref())
+        environment: names(container.environment.as_deref())
             .map(|name| EnvironmentVariable { name, value: String::new() })
             .collect(),
         environment_files: container.environment_files.clone().unwrap_or_default(),

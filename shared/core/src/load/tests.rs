@@ -1,5 +1,7 @@
 //! The messages that the author of a config gets. Most tests use [`check`].
 
+mod mistakes;
+
 use expect_test::{Expect, expect};
 
 use crate::routing::RoutingConfig;
@@ -80,7 +82,7 @@ fn an_unknown_key_is_an_error_that_names_the_key_meant() {
     check(
         &with_task("    environment: {}"),
         expect![
-            "c.yaml:5:5: error: unknown key `environment` (choose from `cluster`, `task_definition`, `count`, `launch_type`, `capacity_provider_strategy`, `capacity`, `timeout`, `retry`, `platform_version`, `network`, `group`, `placement_constraints`, `placement_strategy`, `propagate_tags`, `tags`, `started_by`, `enable_execute_command`, `enable_ecs_managed_tags`, `reference_id`, `volume_configurations` and `overrides`)"
+            "c.yaml:5:5: error: unknown key `environment`; it belongs to a container of `overrides` (write `overrides: { container_overrides: [{ name: CONTAINER, environment: {} }] }`)"
         ],
     );
     check(
@@ -147,7 +149,9 @@ fn text_that_is_not_yaml_is_an_error_with_its_place() {
 fn aliases_are_followed_and_bounded() {
     check(
         "version: 1\ndefaults: { tags: &tags { team: data } }\ntasks: { t: { task_definition: f, tags: *tags } }\nroutes: []\n",
-        expect!["valid: routes "],
+        expect![[r#"
+            c.yaml:3:10: warning: no route or worker runs the task `t` (write `run: t` in a route, or remove the task)
+            valid: routes "#]],
     );
     let mut bomb = "version: 1\na: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, of) in ["b", "c", "d", "e", "f", "g"].iter().zip(["a", "b", "c", "d", "e", "f"]) {
@@ -235,7 +239,7 @@ fn an_event_pattern_is_refused_in_eventbridges_words() {
     check(
         &with_on("{ event_pattern: { source: aws.s3, detail: { size: [{ numeric: ['<', '5'] }] } } }"),
         expect![[r#"
-            c.yaml:5:36: error: EventBridge rejects this pattern: "source" must be an object or an array
+            c.yaml:5:36: error: EventBridge rejects this pattern: "source" must be an object or an array (write `source: [aws.s3]`)
             c.yaml:5:78: error: EventBridge rejects this pattern: Value of < must be numeric"#]],
     );
 }
@@ -267,8 +271,8 @@ fn templates_are_parsed_when_the_config_is_loaded() {
     check(
         &with_task("    reference_id: \"{{ buckt }} {{ key | basenam }}\""),
         expect![[r#"
-            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)
-            c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"#]],
+            c.yaml:5:23: error: no event has a field `buckt`; did you mean `bucket`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)
+            c.yaml:5:41: error: unknown filter `basenam`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int`, `string` and `tagsafe`)"#]],
     );
     check(
         &with_task("    reference_id: \"{{ event['detail-type'] | replace('|', '} |') | upper }}\""),
@@ -404,7 +408,9 @@ fn limits_of_aws_are_checked_with_their_numbers() {
 fn the_defaults_do_not_conflict_with_a_tasks_own_capacity() {
     check(
         "version: 1\ndefaults: { launch_type: EC2 }\ntasks:\n  t: { task_definition: f, capacity_provider_strategy: [{ capacity_provider: spot, weight: 1 }] }\nroutes: []\n",
-        expect!["valid: routes "],
+        expect![[r#"
+            c.yaml:4:3: warning: no route or worker runs the task `t` (write `run: t` in a route, or remove the task)
+            valid: routes "#]],
     );
 }
 
@@ -441,7 +447,7 @@ fn names_are_not_empty_and_lead_nowhere_else() {
     check(
         &with_on("{ s3: { bucket: ../outside } }"),
         expect![
-            "c.yaml:5:25: error: `../outside` is not a valid bucket name (use letters, digits, `.` and `-`; for several buckets, write a list)"
+            "c.yaml:5:25: error: `../outside` is not a valid bucket name (write the name of one bucket: 3 to 63 lower-case letters, digits, `.` and `-`, with a letter or digit at both ends)"
         ],
     );
 }
@@ -490,11 +496,17 @@ fn a_schedule_is_an_expression_in_a_time_zone() {
         ],
     );
     check(
-        &with_on("{ schedule: rate(1 hours), timezone: Asia/Soul, flexible_window: 90s }"),
+        &with_on("{ schedule: \"cron(0 3 1,14,L * ?)\" }"),
         expect![[r#"
-        c.yaml:5:28: error: AWS refuses `1 hours` (use `minute`, `hour` or `day` with 1, and the plural with larger numbers)
-        c.yaml:5:46: error: unknown time zone `Asia/Soul`; did you mean `Asia/Seoul`? (write an IANA name such as `Europe/Berlin`, or `UTC`)
-        c.yaml:5:74: error: `flexible_window` must be 1 minute to 24 hours, in whole minutes (write for example `15m`)"#]],
+        c.yaml:5:31: warning: AWS does not document a list with `L` or `W`, as in `1,14,L` (write a separate route for each day)
+        valid: routes r"#]],
+    );
+    check(
+        &with_on("{ schedule: rate(1 week), timezone: Asia/Soul, flexible_window: 90s }"),
+        expect![[r#"
+            c.yaml:5:28: error: `week` is not a valid unit for a rate (write a whole number of at least 1 and a unit, as in `rate(1 minute)`, `rate(5 hours)` or `rate(2 days)`)
+            c.yaml:5:45: error: unknown time zone `Asia/Soul`; did you mean `Asia/Seoul`? (write an IANA name such as `Europe/Berlin`, or `UTC`)
+            c.yaml:5:73: error: `flexible_window` must be 1 minute to 24 hours, in whole minutes (write for example `15m`)"#]],
     );
     check(
         &with_on("{ schedule: rate(1 hour), flexible_window: 2d, state: DISABLED, catch_up: all }"),
@@ -580,13 +592,13 @@ fn a_queue_has_a_name_and_its_messages_have_fields_of_their_own() {
 /// Returns a valid config with these further keys of its route.
 fn with_route(keys: &str) -> String {
     format!(
-        "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: f }}, u: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ queue: q }}, {keys} }}\n"
+        "version: 1\nstorage: {{ bucket: state }}\ntasks: {{ t: {{ task_definition: f }}, u: {{ task_definition: f }} }}\nroutes:\n  - {{ name: r, on: {{ queue: q }}, {keys} }}\n  - {{ name: other, on: {{ queue: o }}, run: u }}\n"
     )
 }
 
 #[test]
 fn a_route_runs_a_task_or_several() {
-    check(&with_route("run: [t, u]"), expect!["valid: routes r"]);
+    check(&with_route("run: [t, u]"), expect!["valid: routes r, other"]);
     check(
         &with_route("run: [t, v, t]"),
         expect![[r#"
@@ -598,8 +610,8 @@ fn a_route_runs_a_task_or_several() {
 
 #[test]
 fn for_each_picks_a_list() {
-    check(&with_route("run: t, for_each: \"{{ body.items }}\""), expect!["valid: routes r"]);
-    check(&with_route("run: t, for_each: \"{{ body | split(',') }}\""), expect!["valid: routes r"]);
+    check(&with_route("run: t, for_each: \"{{ body.items }}\""), expect!["valid: routes r, other"]);
+    check(&with_route("run: t, for_each: \"{{ body | split(',') }}\""), expect!["valid: routes r, other"]);
     check(
         &with_route("run: t, for_each: body.items"),
         expect![[
@@ -621,14 +633,14 @@ fn for_each_picks_a_list() {
     check(
         &with_route("run: t, for_each: \"{{ bdy.items }}\""),
         expect![[
-            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
+            r#"c.yaml:5:56: error: no event has a field `bdy`; did you mean `body`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
 }
 
 #[test]
 fn large_payloads_need_a_place() {
-    check(&with_route("run: t, large_payload: s3"), expect!["valid: routes r"]);
+    check(&with_route("run: t, large_payload: s3"), expect!["valid: routes r, other"]);
     check(
         &with_route("run: t, large_payload: s3").replace("storage: { bucket: state }", ""),
         expect!["c.yaml:5:57: error: `large_payload` needs `storage` (add `storage: { bucket: NAME }` to the file)"],
@@ -692,7 +704,9 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     );
     check_with_variables(
         &task("task_definition: import-${env:NAME}, count: ${env:COUNT}"),
-        expect!["c.yaml:2:40: error: invalid YAML: while parsing a flow mapping, did not find expected ',' or '}'"],
+        expect![[
+            r#"c.yaml:2:32: error: this value needs quotes: YAML reads `{` as the start of a mapping (write `"import-${env:NAME}"`)"#
+        ]],
     );
     check_with_variables(&task("task_definition: \"${env:NOT_SET:-a}-${env:NOT_SET:-}b\""), expect!["a-b None None"]);
     check_with_variables(
@@ -754,6 +768,31 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     );
 }
 
+#[test]
+fn a_variable_alone_in_a_list_of_the_network_may_hold_several_ids() {
+    let ids = "x, y,";
+    let subnets = |list: &str| {
+        let task = format!("task_definition: t, network: {{ subnets: {list} }}");
+        let text = format!("version: 1\ntasks: {{ t: {{ {task} }} }}\nroutes: []\n");
+        let config =
+            RoutingConfig::parse_with(Source::new("c.yaml", text), &|name| (name == "IDS").then(|| ids.into()));
+        let config = config.expect("is valid");
+        config.tasks[0].fixed.network_configuration.clone().expect("has a network").awsvpc_configuration.subnets
+    };
+    for (list, expected) in [
+        (r#"["${env:IDS}"]"#, vec!["x", "y"]),
+        (r#"[a, "${env:IDS}", b]"#, vec!["a", "x", "y", "b"]),
+        (r#"["${env:NOT_SET:-a,b}"]"#, vec!["a", "b"]),
+        (r#"["${env:NOT_SET:-a}"]"#, vec!["a"]),
+    ] {
+        assert_eq!(subnets(list), expected, "{list}");
+    }
+    let command = "version: 1\ntasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app, command: \
+                   [\"${env:IDS}\"] }] } } }\nroutes: []\n";
+    let config = RoutingConfig::parse_with(Source::new("c.yaml", command), &|_| Some(ids.into())).expect("is valid");
+    assert_eq!(config.tasks[0].containers[0].command.len(), 1, "a word stays one word");
+}
+
 /// Parses a config that includes other files, and compares its problems, or its routes and the number of tests.
 fn check_included(main: &str, included: &[(&str, &str)], expected: Expect) {
     let mut source = Source::new("c.yaml", main);
@@ -802,7 +841,6 @@ fn included_files_add_tasks_routes_and_tests() {
         main,
         &[("a.yaml", "routes: ["), ("b.yaml", "")],
         expect![[r#"
-            c.yaml:5:39: error: unknown task `u` (define it under `tasks`, or run one of `t`)
             a.yaml:1:10: error: invalid YAML: while parsing a node, did not find expected node content
             b.yaml:1:1: error: expected a mapping with `tasks`, `routes`, `workers` or `tests`, found null"#]],
     );
@@ -1001,7 +1039,7 @@ fn retries_and_slots_have_borders() {
         ),
         expect![[r#"
         c.yaml:4:40: error: 0 is not an exit code of a failure (write exit codes from 1 to 255)
-        c.yaml:6:84: error: no event has a field `nothing` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#]],
+        c.yaml:6:84: error: no event has a field `nothing` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)"#]],
     );
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Loader, unknown_task};
+use super::Loader;
 use crate::config::file::ConfigFile;
 use crate::config::workers::{self, CapacityScheduleConfig, ScalingConfig, StepConfig, WorkerConfig};
 use crate::ecs::fargate::OnFargate;
@@ -92,7 +92,7 @@ impl Loader<'_> {
     ) -> Option<usize> {
         let names: Vec<&str> = file.tasks().names().collect();
         if !names.contains(&run.as_str()) {
-            self.problems.push(unknown_task(run, &names));
+            self.unknown_task(run, &names);
             return None;
         }
         if let Some(cluster) = &config.cluster {

@@ -1,16 +1,20 @@
 //! Warnings about patterns that EventBridge accepts, but that probably do not mean what their author wants.
 
 use super::operator::{Operator, Scalar};
+use super::parse::{OPERATORS, in_list};
 use super::{Alternative, Field, Pattern, below};
 use crate::event::MESSAGE_FIELDS;
 use crate::text::diagnostic::{Diagnostic, hint};
+use crate::text::yaml::flow;
 use crate::text::{Entry, Kind, Node, Span, json};
 
 /// The fields of an event that are strings.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 const TEXT_FIELDS: [&str; 7] = ["version", "id", "detail-type", "source", "account", "time", "region"];
-/// The other fields of an event.
-const OTHER_FIELDS: [&str; 2] = ["resources", "detail"];
+/// The other fields of an event. Only an event that an archive replays has `replay-name`.
+const OTHER_FIELDS: [&str; 3] = ["resources", "detail", "replay-name"];
+/// Where S3's events have the object's key.
+const OBJECT_KEY: &str = "detail.object.key";
 
 /// A pattern with more characters than this is too long for a rule under EventBridge's default quota.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
@@ -22,7 +26,12 @@ pub fn lint_message(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let known: Vec<&str> = MESSAGE_FIELDS.to_vec();
     top_level(node, &known, "message", "put the message's own fields below `body`", &mut warnings);
     repeated_paths(node, None, &mut Vec::new(), &mut warnings);
-    distinct_fields(pattern).into_iter().for_each(|field| either_or(field, &mut warnings));
+    operators_outside_lists(node, &mut warnings);
+    for field in distinct_fields(pattern) {
+        either_or(field, &mut warnings);
+        attributes_are_texts(field, &mut warnings);
+        object_key(field, &mut warnings);
+    }
     warnings
 }
 
@@ -32,9 +41,11 @@ pub fn lint(node: &Node, pattern: &Pattern) -> Vec<Diagnostic> {
     let known: Vec<&str> = TEXT_FIELDS.into_iter().chain(OTHER_FIELDS).collect();
     top_level(node, &known, "event", "put the event's own fields below `detail`", &mut warnings);
     repeated_paths(node, None, &mut Vec::new(), &mut warnings);
+    operators_outside_lists(node, &mut warnings);
     for field in distinct_fields(pattern) {
         either_or(field, &mut warnings);
         cannot_match(field, &mut warnings);
+        object_key(field, &mut warnings);
     }
     let length = json::write(node).chars().count();
     if length > RULE_CHARACTERS_MAX {
@@ -153,6 +164,93 @@ fn cannot_match(field: &Field, warnings: &mut Vec<Diagnostic>) {
     warnings.push(
         Diagnostic::warning(field.span, format!("no event matches this condition on `{}`", field.path)).help(help),
     );
+}
+
+/// Warns of an operator that is read as a field, because it is not in a field's list. (Inside `$or` it is refused.)
+fn operators_outside_lists(node: &Node, warnings: &mut Vec<Diagnostic>) {
+    for entry in entries(node) {
+        let key = entry.key.as_str();
+        match &entry.value.kind {
+            Kind::Array(_) if OPERATORS.contains(&key) => {
+                let problem =
+                    Diagnostic::warning(entry.key.span, format!("`{key}` is read as the name of a field here"));
+                warnings.push(problem.help(in_list(entry)));
+            }
+            Kind::Object(_) => operators_outside_lists(&entry.value, warnings),
+            _ => {}
+        }
+    }
+}
+
+/// Warns of attributes of messages that are compared with numbers.
+fn attributes_are_texts(field: &Field, warnings: &mut Vec<Diagnostic>) {
+    let is_attribute = ["message_attributes.", "attributes."].iter().any(|start| field.path.starts_with(start));
+    let takes_text = |operator: &Operator| operator.takes(&Scalar::String("".into())) || *operator == Operator::Absent;
+    if !is_attribute || field.operators.iter().any(takes_text) {
+        return;
+    }
+    let help = match field.operators.first() {
+        Some(Operator::EqualsNumber(number)) => format!("write `[\"{}\"]`", number.text),
+        _ => "match a string; `numeric` compares no strings".to_owned(),
+    };
+    let message = format!("no message matches this condition on `{}`: attributes are strings", field.path);
+    warnings.push(Diagnostic::warning(field.span, message).help(help));
+}
+
+/// Warns of conditions on an object's key that keys hardly ever meet.
+fn object_key(field: &Field, warnings: &mut Vec<Diagnostic>) {
+    if field.path != OBJECT_KEY && field.path != format!("body.{OBJECT_KEY}") {
+        return;
+    }
+    for operator in &field.operators {
+        let (name, text) = match operator {
+            Operator::Equals(text) | Operator::Exactly(text) => ("", text.as_str()),
+            Operator::Prefix(text) => ("prefix", text.as_str()),
+            Operator::Suffix(text) => ("suffix", text.as_str()),
+            Operator::Wildcard(wildcard) => ("wildcard", wildcard.pattern.as_str()),
+            _ => continue,
+        };
+        let write = |name: &str, text: &str| match name {
+            "" => format!("write `{}`", flow(&Node::string(text))),
+            name => format!("write `{{ {name}: {} }}`", flow(&Node::string(text))),
+        };
+        let mut warn = |message: String, help: String| {
+            warnings.push(Diagnostic::warning(field.span, message).help(help));
+        };
+        if name != "suffix" && text.starts_with('/') {
+            let message = format!("keys usually do not begin with a slash, as `{text}` does");
+            warn(message, write(name, text.trim_start_matches('/')));
+        }
+        match name {
+            "" if text.contains('*') => {
+                warn(format!("only a key with an asterisk in its name equals `{text}`"), write("wildcard", text));
+            }
+            "prefix" if text.ends_with('*') => {
+                warn(format!("`*` stands for itself in `{text}`"), write(name, text.trim_end_matches('*')));
+            }
+            "suffix" if text.starts_with('*') => {
+                warn(format!("`*` stands for itself in `{text}`"), write(name, text.trim_start_matches('*')));
+            }
+            "prefix" | "suffix" if text.contains('*') => {
+                let pattern = if name == "prefix" { format!("{text}*") } else { format!("*{text}") };
+                warn(format!("`*` stands for itself in `{text}`"), write("wildcard", &pattern));
+            }
+            _ => {}
+        }
+        if let Some(decoded) = decoded(text) {
+            warn(format!("keys are not URL-encoded in events, but `{text}` is"), write(name, &decoded));
+        }
+    }
+}
+
+/// Returns a text without its URL encoding, if it has one.
+fn decoded(text: &str) -> Option<String> {
+    let is_encoded = text
+        .as_bytes()
+        .windows(3)
+        .any(|three| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()));
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    is_encoded.then(|| decoded.into_owned())
 }
 
 /// Returns whether some event could match both patterns, judging by their fields. (If a field below `detail` is a list,

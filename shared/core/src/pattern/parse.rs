@@ -8,7 +8,7 @@ use super::operator::{
 };
 use super::{Alternative, Field, Pattern, below};
 use crate::text::diagnostic::Diagnostic;
-use crate::text::{Entry, Kind, Node, Span};
+use crate::text::{Entry, Kind, Node, Span, yaml};
 
 /// A pattern whose `$or`s multiply out to more alternatives than this is refused.
 const ALTERNATIVES_MAX: usize = 10_000;
@@ -43,6 +43,13 @@ const RESERVED_IN_OR: [&str; 24] = [
     "ip-address-in-range",
     "ip-address-not-in-range",
 ];
+
+/// The operators, which belong into a field's list.
+pub(super) const OPERATORS: [&str; 9] =
+    ["exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr"];
+
+/// The operators that take one text.
+const OF_ONE_TEXT: [&str; 4] = ["prefix", "suffix", "wildcard", "equals-ignore-case"];
 
 /// The result of a parsing step: a value, or a problem that has been recorded.
 type Parsed<T> = Result<T, Refused>;
@@ -84,6 +91,12 @@ impl Parser {
         Err(Refused)
     }
 
+    /// Refuses with the text to write instead.
+    fn refuse_for<T>(&mut self, span: Span, reason: impl Into<String>, help: Option<String>) -> Parsed<T> {
+        self.problems.push(Diagnostic { help, ..Diagnostic::error(span, reason) });
+        Err(Refused)
+    }
+
     /// Reads an object's entries into every alternative; continues after a refusal to find further ones.
     fn object(
         &mut self,
@@ -104,7 +117,7 @@ impl Parser {
             }
             if inside_or && RESERVED_IN_OR.contains(&key) {
                 let reason = format!("{key} is Ruler reserved fieldName which cannot be used inside $or.");
-                let _ = self.refuse::<()>(entry.key.span, reason);
+                let _ = self.refuse_for::<()>(entry.key.span, reason, OPERATORS.contains(&key).then(|| in_list(entry)));
                 continue;
             }
             let path = below(path, key);
@@ -121,7 +134,12 @@ impl Parser {
                     }
                 }
                 _ => {
-                    let _ = self.refuse::<()>(entry.value.span, format!("\"{key}\" must be an object or an array"));
+                    let help = match OPERATORS.contains(&key) {
+                        true => in_list(entry),
+                        false => format!("write `{key}: [{}]`", yaml::flow(&entry.value)),
+                    };
+                    let reason = format!("\"{key}\" must be an object or an array");
+                    let _ = self.refuse_for::<()>(entry.value.span, reason, Some(help));
                 }
             }
         }
@@ -186,7 +204,9 @@ impl Parser {
         match entries {
             [entry] => Ok(entry),
             [] => self.refuse(span, none),
-            [_, second, ..] => self.refuse(second.key.span, "Only one key allowed in match expression"),
+            [_, second, ..] => {
+                self.refuse_for(second.key.span, "Only one key allowed in match expression", one_operator_each(entries))
+            }
         }
     }
 
@@ -194,6 +214,10 @@ impl Parser {
         let value = &entry.value;
         match entry.key.as_str() {
             "exactly" => self.text(value, "exact match pattern must be a string").map(Operator::Exactly),
+            operator if OF_ONE_TEXT.contains(&operator) && matches!(value.kind, Kind::Array(_)) => {
+                let reason = format!("{operator} match pattern must be a string");
+                self.refuse_for(value.span, reason, Some(in_list(entry)))
+            }
             "prefix" => self.affix(value, "prefix", Operator::Prefix, Operator::PrefixIgnoreCase),
             "suffix" => self.affix(value, "suffix", Operator::Suffix, Operator::SuffixIgnoreCase),
             "equals-ignore-case" => self.ignore_case(value).map(Operator::EqualsIgnoreCase),
@@ -317,7 +341,8 @@ impl Parser {
         }
         let wrong = |node: &Node| !matches!(node.kind, Kind::String(_) | Kind::Number(_));
         if let Some(wrong) = values.iter().find(|value| wrong(value)) {
-            return self.refuse(wrong.span, "Inside anything but list, start|null|boolean is not supported.");
+            let reason = "Inside anything but list, start|null|boolean is not supported.";
+            return self.refuse_for(wrong.span, reason, one_exclusion(values));
         }
         if values.iter().all(|value| value.as_str().is_some()) {
             return Ok(AnythingBut::Strings(
@@ -360,6 +385,51 @@ impl Parser {
         }
         Ok(text)
     }
+}
+
+/// Returns the text to write for an operator that is outside a field's list, or that has several texts.
+pub(super) fn in_list(entry: &Entry) -> String {
+    let operator = entry.key.as_str();
+    let operands = match OF_ONE_TEXT.contains(&operator) {
+        true => one_or_many(&entry.value),
+        false => std::slice::from_ref(&entry.value),
+    };
+    let each = operands.iter().map(|operand| format!("{{ {operator}: {} }}", yaml::flow(operand)));
+    format!("write the operator in the field's list: `[{}]`", each.collect::<Vec<_>>().join(", "))
+}
+
+/// Returns the text to write for several operators in one object.
+fn one_operator_each(entries: &[Entry]) -> Option<String> {
+    let text = |name: &str| entries.iter().find(|entry| entry.key.value == name).and_then(|entry| entry.value.as_str());
+    let each: Vec<String> =
+        entries.iter().map(|entry| format!("{{ {}: {} }}", entry.key.value, yaml::flow(&entry.value))).collect();
+    let any = each.join(", ");
+    match (entries.len(), text("prefix"), text("suffix")) {
+        (2, Some(prefix), Some(suffix)) => {
+            let escape = |text: &str| text.replace('\\', "\\\\").replace('*', "\\*");
+            let wildcard = yaml::flow(&Node::string(&format!("{}*{}", escape(prefix), escape(suffix))));
+            Some(format!("to require both, write `{{ wildcard: {wildcard} }}`; for either, write `{any}`"))
+        }
+        _ => Some(format!("write one operator per object, of which any may match: `{any}`")),
+    }
+}
+
+/// Returns the text to write for a list of exclusions of one kind, if it is one.
+fn one_exclusion(values: &[Node]) -> Option<String> {
+    let only = |node: &Node| match &node.kind {
+        Kind::Object(entries) => match entries.as_slice() {
+            [entry] => Some((entry.key.value.clone(), entry.value.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let exclusions: Vec<(String, Node)> = values.iter().map(only).collect::<Option<_>>()?;
+    let (operator, _) = exclusions.first()?;
+    if exclusions.iter().any(|(other, _)| other != operator) {
+        return Some("exclude one kind: EventBridge cannot combine kinds of exclusion for one field".to_owned());
+    }
+    let texts = exclusions.iter().flat_map(|(_, value)| one_or_many(value)).map(yaml::flow);
+    Some(format!("write `anything-but: {{ {operator}: [{}] }}`", texts.collect::<Vec<_>>().join(", ")))
 }
 
 fn one_or_many(node: &Node) -> &[Node] {

@@ -26,6 +26,9 @@ pub enum PlanError {
 /// every element of `for_each` can contain the whole event again.
 pub(super) const RENDERED_BYTES_MAX: usize = 64 << 20;
 
+/// Rendering one event for one route takes at most this many steps of templates. They take about a second on one processor.
+pub(super) const STEPS_MAX: u64 = 10_000_000;
+
 fn for_element(index: &Option<usize>) -> String {
     index.map(|index| format!(" for element {index}")).unwrap_or_default()
 }
@@ -58,12 +61,12 @@ pub enum PlanErrorReason {
     },
     /// The event does not fit into the overrides, and the route has no `large_payload`.
     #[error(
-        "the JSON of the overrides has {length} characters; AWS allows {}; set `large_payload: s3` on the route to \
+        "the JSON of the overrides has at least {length} characters; AWS allows {}; set `large_payload: s3` on the route to \
          store the event in S3",
         limits::OVERRIDES_CHARACTERS_MAX
     )]
     OverridesTooLong {
-        /// The length of the JSON in characters.
+        /// The length of the JSON in characters, or of the first values that make it too long.
         length: usize,
     },
     /// The list of `for_each` has too many elements.
@@ -81,9 +84,15 @@ pub enum PlanErrorReason {
     /// The rendered values of all elements together are too long.
     #[error("the rendered values of all elements have more than {RENDERED_BYTES_MAX} bytes together")]
     TooMuchText,
+    /// Rendering takes too long.
+    #[error(
+        "rendering all elements takes more than {STEPS_MAX} steps; make the templates simpler, or the event's list shorter"
+    )]
+    TooMuchWork,
     /// A tag's rendered value contains a character that AWS refuses.
     #[error(
-        "the tag `{key}` contains `{}`; AWS allows only letters, digits, spaces and `_ . : / = + - @`",
+        "the tag `{key}` contains `{}`; AWS allows only letters, digits, spaces and `_ . : / = + - @`: add the filter \
+         `tagsafe` to its template",
         .character.escape_debug()
     )]
     TagCharacter {

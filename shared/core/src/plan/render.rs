@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 
 use minijinja::Value;
 
-use super::error::RENDERED_BYTES_MAX;
+use super::error::{RENDERED_BYTES_MAX, STEPS_MAX};
 use super::{PlanErrorReason, PlannedLaunch};
 use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest, limits};
 use crate::environment;
@@ -34,6 +34,7 @@ pub(super) struct Renderer<'a> {
     /// The texts of templates that render the same for every element, by the templates' positions in the config.
     of_event: RefCell<HashMap<Span, String>>,
     rendered_bytes: Cell<usize>,
+    steps: Cell<u64>,
 }
 
 /// Why a route cannot launch its task, with the position of the element.
@@ -61,6 +62,7 @@ impl<'a> Renderer<'a> {
             context,
             of_event: RefCell::default(),
             rendered_bytes: Cell::new(0),
+            steps: Cell::new(0),
         }
     }
 
@@ -161,7 +163,14 @@ impl<'a> Renderer<'a> {
     }
 
     fn text(&self, template: &Template, element: &Element) -> Result<String, PlanErrorReason> {
-        let rendered = || template.render(&self.config.templates, &element.context, &self.config.source);
+        let rendered = || {
+            let rendered = template.render(&self.config.templates, &element.context, &self.config.source)?;
+            self.steps.set(self.steps.get() + rendered.steps);
+            if self.steps.get() > STEPS_MAX {
+                return Err(PlanErrorReason::TooMuchWork);
+            }
+            Ok(rendered.text)
+        };
         let text = match template.is_filled_in() && template.is_of_event() {
             false => rendered()?,
             true => match self.of_event.borrow_mut().entry(template.span) {
@@ -198,16 +207,18 @@ impl<'a> Renderer<'a> {
             within(limits::REFERENCE_ID_CHARACTERS_MAX, &reference_id, || "`reference_id`".to_owned())?;
             request.reference_id = Some(reference_id);
         }
-        for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
-            self.container(container, templates, element)?;
-            self.own_variables(element, container)?;
-        }
-        let on_rung = |capacity: &Capacity| {
-            let mut request = request.clone();
-            capacity.apply(&mut request);
-            length_as_json(&request)
+        let length = match self.containers(&mut request, task, element) {
+            Ok(()) => {
+                let on_rung = |capacity: &Capacity| {
+                    let mut request = request.clone();
+                    capacity.apply(&mut request);
+                    length_as_json(&request)
+                };
+                task.capacity.iter().map(on_rung).max().unwrap_or_else(|| length_as_json(&request))
+            }
+            Err(PlanErrorReason::OverridesTooLong { length }) => length,
+            Err(reason) => return Err(reason),
         };
-        let length = task.capacity.iter().map(on_rung).max().unwrap_or_else(|| length_as_json(&request));
         if length <= limits::OVERRIDES_CHARACTERS_MAX {
             return Ok((request, false));
         }
@@ -234,15 +245,31 @@ impl<'a> Renderer<'a> {
         Ok((request, true))
     }
 
+    fn containers(&self, request: &mut TaskRequest, task: &Task, element: &Element) -> Result<(), PlanErrorReason> {
+        for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
+            self.container(container, templates, element)?;
+            self.own_variables(element, container)?;
+        }
+        Ok(())
+    }
+
     fn container(
         &self,
         container: &mut ContainerOverride,
         templates: &ContainerTemplates,
         element: &Element,
     ) -> Result<(), PlanErrorReason> {
-        container.command = templates.command.iter().map(|word| self.text(word, element)).collect::<Result<_, _>>()?;
+        // Values that are too long by themselves end the rendering: a hostile event must not fill the memory with them.
+        let mut length = 0;
+        let mut value = |template: &Template| {
+            let text = self.text(template, element)?;
+            length += text.chars().count();
+            let fits = length <= limits::OVERRIDES_CHARACTERS_MAX;
+            if fits { Ok(text) } else { Err(PlanErrorReason::OverridesTooLong { length }) }
+        };
+        container.command = templates.command.iter().map(&mut value).collect::<Result<_, _>>()?;
         for (variable, template) in container.environment.iter_mut().zip(&templates.environment) {
-            variable.value = self.text(template, element)?;
+            variable.value = value(template)?;
             without_nul(&variable.value, || format!("the environment variable `{}`", variable.name))?;
         }
         container.command.iter().try_for_each(|word| without_nul(word, || "a word of the command".to_owned()))

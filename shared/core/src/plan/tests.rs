@@ -4,8 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::Plan;
-use crate::event::{Delivery, Door, Event, Record};
-use crate::fixtures::{OBJECT_CREATED, event, object_created};
+use crate::event::{Decoded, Delivery, Door, Event};
+use crate::fixtures::{OBJECT_CREATED, deliveries, event, object_created, s3_notification};
 use crate::routing::RoutingConfig;
 use crate::text::Source;
 
@@ -361,7 +361,7 @@ fn rendered_values_are_held_against_awss_limits() {
         SMALL,
         &object_created(&format!("incoming/{}", "x".repeat(8200))),
         expect![
-            "the route `csv` cannot launch its task: the JSON of the overrides has 8478 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3"
+            "the route `csv` cannot launch its task: the JSON of the overrides has at least 8212 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3"
         ],
     );
     check(
@@ -382,7 +382,7 @@ fn rendered_values_are_held_against_awss_limits() {
         &tagged,
         &object_created("incoming/50%"),
         expect![
-            "the route `csv` cannot launch its task: the tag `key` contains `%`; AWS allows only letters, digits, spaces and `_ . : / = + - @`"
+            "the route `csv` cannot launch its task: the tag `key` contains `%`; AWS allows only letters, digits, spaces and `_ . : / = + - @`: add the filter `tagsafe` to its template"
         ],
     );
     let referenced =
@@ -421,14 +421,8 @@ proptest! {
 }
 
 fn events(config: &RoutingConfig, delivery: &str) -> Vec<Event> {
-    match Delivery::open(Door::Any, delivery).content.expect("is a delivery") {
-        Delivery::Event(event) => vec![config.event(*event)],
-        Delivery::Batch(records) => {
-            let events = |record: &Record| record.open().content.expect("is a message").events();
-            records.iter().flat_map(events).collect()
-        }
-        other => panic!("no tool takes {other:?}"),
-    }
+    let contents = config.open(delivery).content.expect("is a delivery").contents().into_iter();
+    contents.flat_map(|(_, content)| content.expect("is a message").events()).collect()
 }
 
 /// Plans a delivery of any source and compares each launch's command and environment, or the error, with `expected`.
@@ -507,6 +501,68 @@ fn batch(queue: &str, body: &str, group: Option<&str>) -> String {
         "messageAttributes":{{"tenant":{{"stringValue":"t","dataType":"String"}}}},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:r:1:{queue}"}}]}}"#,
         crate::text::json::quote(body)
     )
+}
+
+/// Returns each content of a delivery with its plan.
+fn plans(config: &RoutingConfig, delivery: Delivery) -> Vec<String> {
+    let plan = |content| match content {
+        Ok(Decoded::Events(events)) => {
+            events.iter().map(|event| format!("{:?}\n", Plan::new(config, event))).collect::<String>()
+        }
+        other => format!("{other:?}\n"),
+    };
+    delivery.contents().into_iter().map(|(_, content)| plan(content)).collect()
+}
+
+#[test]
+fn a_tool_plans_what_the_function_plans() {
+    let take_all = r#"
+  - { name: all, on: { event_pattern: { detail: { bucket: { name: [{ anything-but: state }, { exists: false }] } } } }, run: any }
+"#;
+    let config = format!("{}{take_all}", SOURCES.replace("tasks:\n", "tasks:\n  any: { task_definition: any }\n"));
+    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("is valid");
+    for (door, text) in deliveries() {
+        let of_function = Delivery::open(door, &text);
+        let of_tool = config.open(&text);
+        // Two functions take a rule's "Scheduled Event"; a tool takes it for the firing of the route with its name.
+        let is_ambiguous = door == Door::EventBridge && Delivery::open(Door::Schedule, &text).content.is_ok();
+        if !is_ambiguous {
+            let plans = |delivery| plans(&config, delivery);
+            assert_eq!(of_tool.content.map(plans), of_function.content.map(plans), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_container_can_have_the_notification_that_it_parses() {
+    let config = SOURCES.replace("{{ detail_type }}", "{{ notification }}");
+    let text = s3_notification("ObjectCreated:Put", r#","eTag":"e","sequencer":"1""#, "");
+    check_delivery(
+        &config,
+        &batch("objects", &text, None),
+        expect![[r#"
+        objects object
+          app ["uploads", "in/a b", "10", "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventSource\":\"aws:s3\",\"awsRegion\":\"us-west-2\",\"eventTime\":\"1970-01-01T00:00:00.000Z\",\"eventName\":\"ObjectCreated:Put\",\"userIdentity\":{\"principalId\":\"AWS:AIDA\"},\"requestParameters\":{\"sourceIPAddress\":\"1.2.3.4\"},\"responseElements\":{\"x-amz-request-id\":\"C3D13FE58DE4C810\",\"x-amz-id-2\":\"F\"},\"s3\":{\"s3SchemaVersion\":\"1.0\",\"configurationId\":\"c\",\"bucket\":{\"name\":\"uploads\",\"arn\":\"arn:aws:s3:::uploads\"},\"object\":{\"key\":\"in/a+b\",\"size\":10,\"eTag\":\"e\",\"sequencer\":\"1\"}}}]}", "in/a b"] ECS_TRIGGER_ROUTE=objects ECS_TRIGGER_EVENT_ID=C3D13FE58DE4C810 ECS_TRIGGER_ATTEMPT=0
+    "#]],
+    );
+    let other = config
+        .replace("on: { queue: objects, s3: { bucket: uploads, key: { prefix: in/ } } }", "on: { queue: objects }");
+    let text = s3_notification("ReducedRedundancyLostObject", "", "");
+    check_delivery(
+        &other.replace("{{ notification }}", "{{ detail_type }}"),
+        &batch("objects", &text, None),
+        expect![[r#"
+            objects object
+              app ["uploads", "in/a b", "10", "ReducedRedundancyLostObject", "in/a b"] ECS_TRIGGER_ROUTE=objects ECS_TRIGGER_EVENT_ID=C3D13FE58DE4C810/ReducedRedundancyLostObject/uploads/in/a b ECS_TRIGGER_ATTEMPT=0
+        "#]],
+    );
+    check_delivery(
+        &config,
+        &batch("objects", OBJECT_CREATED, None).replace("incoming/", "in/"),
+        expect![[r#"
+        error: the route `objects` cannot launch its task: c.yaml:23:110: the event has no `notification` (in the template "{{ notification }}")
+    "#]],
+    );
 }
 
 #[test]
@@ -619,14 +675,14 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", r#"{"text":"t"}"#, None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: c.yaml:28:76: the event has no `body.items` (in the template "{{ body.items }}")
-    "#]],
+            error: the route `elements` cannot launch its task: c.yaml:28:77: the event has no `body.items` (in the template "{{ body.items }}")
+        "#]],
     );
     check_delivery(
         SOURCES,
         &batch("lists", r#"{"text":"t","items":[{"id":"a"},{}]}"#, None),
         expect![[r#"
-            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `item.id` (in the template "{{ item.id }}")
+            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `body.items[1].id` (in the template "{{ item.id }}")
         "#]],
     );
     let many = vec![r#"{"id":"x"}"#; 10_001].join(",");
@@ -669,8 +725,8 @@ fn an_event_that_does_not_fit_is_pointed_to() {
         &SOURCES.replace(", large_payload: s3", ""),
         &batch("jobs", &large, None),
         expect![[r#"
-        error: the route `job` cannot launch its task: the JSON of the overrides has 18488 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3
-    "#]],
+            error: the route `job` cannot launch its task: the JSON of the overrides has at least 9000 characters; AWS allows 8192; set `large_payload: s3` on the route to store the event in S3
+        "#]],
     );
 }
 
@@ -706,4 +762,19 @@ fn every_call_of_an_event_has_a_token_of_its_own_and_the_same_at_every_delivery(
     assert_eq!(first.len(), 8, "two elements, each with one call and three calls");
     assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 8);
     assert_eq!(first, tokens("2"));
+}
+
+#[test]
+fn the_work_of_all_templates_of_an_event_is_bounded() {
+    let slow = "{{ item.id }}".to_owned() + &"{{ body.text | replace('zz', '') | length }}".repeat(12);
+    let config = SOURCES.replace("{{ item.id }}", &slow).replace("run: [element, job]", "run: element");
+    let (text, many) = ("x".repeat(120_000), vec![r#"{"id":""}"#; 200].join(","));
+    let batch = batch("lists", &format!(r#"{{"text":"{text}","items":[{many}]}}"#), None);
+    check_delivery(
+        &config,
+        &batch,
+        expect![[r#"
+        error: the route `elements` cannot launch its task for element 147: rendering all elements takes more than 10000000 steps; make the templates simpler, or the event's list shorter
+    "#]],
+    );
 }

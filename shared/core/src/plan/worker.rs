@@ -23,6 +23,9 @@ impl Worker {
 
     /// Returns the calls that start `count` tasks, for a decision made at `decided_at`. Empty if the workers are tasks
     /// of a service.
+    ///
+    /// A call's client token names the worker, the tick and the call's number, so that a second scaler that decides in
+    /// the same tick starts nothing twice.
     pub fn launches(&self, config: &RoutingConfig, count: u32, decided_at: Timestamp) -> Vec<WorkerLaunch> {
         let RunsAs::Task(position) = self.runs_as else { return Vec::new() };
         let Some(task) = config.task_at(position) else { return Vec::new() };
@@ -44,7 +47,7 @@ impl Worker {
         let slice = |slice: u32| {
             let mut request = request.clone();
             request.count = Some((count - slice * limits::COUNT_MAX).min(limits::COUNT_MAX));
-            let time = decided_at.to_string();
+            let time = self.policy.tick_of(decided_at).to_string();
             let on_rung = |rung: usize| {
                 let mut request = request.clone();
                 if let Some(capacity) = task.capacity.get(rung) {

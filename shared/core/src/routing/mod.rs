@@ -10,11 +10,13 @@ mod worker;
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use crate::config::local::Local;
 use crate::config::route::Unmatched;
 use crate::config::stack::StackConfig;
 use crate::config::test::TestConfig;
-use crate::event::{Event, EventKind, Firing, Queue};
+use crate::event::{Delivery, Event, EventKind, Opened, Queue};
 use crate::pattern::lint::overlaps;
 use crate::pattern::matcher::MatchError;
 use crate::storage::Storage;
@@ -146,11 +148,10 @@ impl RoutingConfig {
         Ok(routes)
     }
 
-    /// Returns a delivered event as an event of the config's sources: the "Scheduled Event" of a rule becomes a firing
-    /// if a route with a schedule has the rule's name.
-    pub fn event(&self, event: Event) -> Event {
-        let firing = Firing::decode(&event.node).ok().filter(|firing| self.route_on_schedule(&firing.route).is_some());
-        firing.map_or(event, Firing::into_event)
+    /// Decodes what some function could be invoked with, for a tool that has only the text. The "Scheduled Event" of a
+    /// rule is a firing if a route with a schedule has the rule's name.
+    pub fn open<'a>(&self, text: &'a str) -> Opened<'a, Delivery> {
+        Delivery::open_any(text, |route| self.route_on_schedule(route).is_some())
     }
 
     /// Returns the route of this name, if it has a schedule.
@@ -164,6 +165,18 @@ impl RoutingConfig {
         let patterns: Vec<_> =
             of_events.filter_map(|route| Some((route.name.as_str(), route.span, route.pattern()?))).collect();
         overlaps(&patterns)
+    }
+
+    /// Returns a warning for each schedule that does not fire after `now`.
+    pub fn past_schedules(&self, now: Timestamp) -> Vec<Diagnostic> {
+        let is_past = |route: &&Route| {
+            route.schedule().is_some_and(|schedule| schedule.enabled && schedule.next_after(now, now).is_none())
+        };
+        let warning = |route: &Route| {
+            Diagnostic::warning(route.span, format!("the schedule of the route `{}` never fires again", route.name))
+                .help("write a time in the future, as in `at(2026-12-31T23:59:00)`, or remove the route")
+        };
+        self.routes.iter().filter(is_past).map(warning).collect()
     }
 
     /// Returns where launches are recorded, if there is a ledger.

@@ -38,6 +38,8 @@ pub enum Reason {
     Unknown(Unknown),
     /// Scaling is paused.
     Paused,
+    /// The scaler has just started, and ECS may not list yet what an earlier one started.
+    JustStarted,
     /// More workers are needed.
     ScaleOut {
         /// The current count.
@@ -77,6 +79,8 @@ pub enum Reason {
     AboveMaximum {
         /// The current count.
         from: u32,
+        /// The new count: the maximum, or the busy workers if they are more.
+        to: u32,
         /// The maximum.
         max: u32,
     },
@@ -169,6 +173,8 @@ impl fmt::Display for Reason {
         match self {
             Self::Unknown(unknown) => write!(formatter, "hold: unknown: {unknown}"),
             Self::Paused => formatter.write_str("hold: paused"),
+            Self::JustStarted => formatter
+                .write_str("hold: the scaler has just started; ECS may not list yet what an earlier one started"),
             Self::ScaleOut { from, to, wanted } if to == wanted => write!(formatter, "scale out from {from} to {to}"),
             Self::ScaleOut { from, to, wanted } => {
                 write!(formatter, "scale out from {from} to {to} of {wanted} wanted")
@@ -177,7 +183,12 @@ impl fmt::Display for Reason {
             Self::Enough { workers } => write!(formatter, "hold: {workers} is enough"),
             Self::AtMaximum { wanted, max } => write!(formatter, "hold: at the maximum of {max}, {wanted} wanted"),
             Self::BelowMinimum { from, min } => write!(formatter, "scale out from {from} to the minimum of {min}"),
-            Self::AboveMaximum { from, max } => write!(formatter, "scale in from {from} to the maximum of {max}"),
+            Self::AboveMaximum { from, to, max } if to == max => {
+                write!(formatter, "scale in from {from} to the maximum of {max}")
+            }
+            Self::AboveMaximum { from, to, max } => {
+                write!(formatter, "scale in from {from} to {to}, which are busy, towards the maximum of {max}")
+            }
             Self::Deployment => formatter.write_str("hold: fewer would be enough, but a deployment is in progress"),
             Self::ScaledInJustNow => {
                 formatter.write_str("hold: fewer would be enough, but the last scale-in is too recent")

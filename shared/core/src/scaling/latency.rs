@@ -12,9 +12,12 @@ use super::observation::Seen;
 use super::rule::whole;
 use super::{Demand, Memory, Mode, Numbers, ScalingPolicy};
 
-/// The windows over which the offered load is measured, in ticks: one minute and five, at the default tick.
+/// The windows over which the offered load is measured, in ticks: half a minute and two and a half, at the default tick.
 const SHORT_WINDOW_TICKS: f64 = 6.0;
 const LONG_WINDOW_TICKS: f64 = 30.0;
+/// Before a scale-out, the growth of the queue counts by this share as arrivals that go on: after a burst, twice as many
+/// workers would start as drain it in time, and at a steady rise the next tick sees the rest.
+const GROWTH: f64 = 0.5;
 /// Waiting work below this share of what the running workers do in the acceptable latency does not prevent a scale-in.
 const NEGLIGIBLE: f64 = 0.05;
 
@@ -81,7 +84,7 @@ impl<'a> State<'a> {
         Self {
             rule,
             visible: seen.visible as f64,
-            in_flight: seen.in_flight as f64,
+            in_flight: seen.worked_on as f64,
             running: f64::from(seen.running),
             pending: f64::from(seen.pending),
             desired: f64::from(seen.desired),
@@ -102,10 +105,9 @@ impl<'a> State<'a> {
         let Self { visible, in_flight, running, pending, concurrency, service_time, horizon, drain, .. } = *self;
         let messages = visible + in_flight;
         let window = self.rule.acceptable_latency.as_secs_f64().clamp(self.short_window, self.long_window);
-        let seen = memory.offered_load(window, self.tick, service_time);
+        let seen = memory.offered_load(window, self.tick, service_time, GROWTH);
         let load = seen.unwrap_or_else(|| in_flight.max(memory.offered_load_by_minutes(service_time).unwrap_or(0.0)));
-        // Workers that are starting work for about half of the time.
-        let done = concurrency * (running + pending / 2.0) * horizon;
+        let done = concurrency * (running + pending) * horizon;
         let backlog = (visible * service_time + load * horizon - done).max(0.0);
         if messages == 0.0 {
             return (0, load, backlog);
@@ -119,7 +121,9 @@ impl<'a> State<'a> {
             let useful = (messages + coming) / concurrency;
             workers = whole(needed).min(whole(useful));
         }
-        (workers.max(1), load, backlog)
+        // Workers that start now can receive nothing if nothing waits.
+        let most = if visible > 0.0 { u32::MAX } else { whole(running + pending) };
+        (workers.max(1).min(most), load, backlog)
     }
 
     /// Returns how many workers are enough.
@@ -130,7 +134,7 @@ impl<'a> State<'a> {
         }
         let left = (-horizon / service_time).exp();
         let load_then = |window: f64| {
-            let load = memory.offered_load(window, self.tick, service_time).unwrap_or_else(|| {
+            let load = memory.offered_load(window, self.tick, service_time, 1.0).unwrap_or_else(|| {
                 let by_minutes = memory.offered_load_by_minutes(service_time);
                 by_minutes.map_or(in_flight.max(desired * concurrency), |load| load.max(in_flight))
             });

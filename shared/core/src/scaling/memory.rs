@@ -9,13 +9,13 @@ use super::decision::Action;
 use super::observation::Seen;
 use super::{Minute, Observation, ScalingDecision, ScalingPolicy, StartDelay};
 
-/// Older samples are dropped, in ticks: five minutes at the default tick.
+/// Older samples are dropped, in ticks: two and a half minutes at the default tick.
 const SAMPLES_TICKS: f64 = 30.0;
 /// The most messages in flight are taken from samples up to this age, in ticks.
 const RECENT_TICKS: f64 = 6.0;
 /// With fewer samples the offered load is unknown.
 const SAMPLES_MIN: usize = 3;
-/// If the samples span less, the offered load is unknown: 45 seconds at the default tick, or this share of the window
+/// If the samples span less, the offered load is unknown: about 22 seconds at the default tick, or this share of the window
 /// if that is shorter.
 const SPAN_MIN_TICKS: f64 = 4.5;
 const SPAN_SHARE: f64 = 0.7;
@@ -23,6 +23,9 @@ const SPAN_SHARE: f64 = 0.7;
 const DECAY: f64 = 0.97;
 /// This decay never reduces the weight below this many messages.
 const EXPERIENCE_MIN: f64 = 100.0;
+/// Messages that became fewer within this many samples, or were deleted within this many seconds, are progress.
+const PROGRESS_SAMPLES: usize = 4;
+const PROGRESS_AGE_MAX: f64 = 180.0;
 /// The start delays of this many tasks are kept.
 const START_DELAYS_MAX: usize = 20;
 /// After a cold start, the arrival rate is taken from at most, and at least, this many minutes of metrics.
@@ -30,9 +33,15 @@ const ARRIVAL_MINUTES_MAX: usize = 5;
 const ARRIVAL_MINUTES_MIN: usize = 3;
 /// Minutes that were read longer ago than this, in seconds, are dropped.
 const ARRIVAL_MINUTES_AGE_MAX: f64 = 300.0;
-/// If more messages are in flight than this many times the places of the running workers, and none were deleted, they
-/// count as left behind by workers that crashed.
-const LEFT_BEHIND: f64 = 1.5;
+/// A minute with more messages in flight than this many times the places of the running workers teaches no processing
+/// time: some of its messages wait for a retry, or their worker was lost.
+const LEFT_BEHIND: f64 = 1.1;
+/// A reading of the protection counts for so long after a worker was last seen protected, in seconds, and only until the
+/// next deployment: workers that no longer protect themselves must not count as idle.
+const PROTECTION_AGE_MAX: f64 = 86_400.0;
+/// Messages in flight beyond the places of the protected workers are left alone if all readings over this many seconds
+/// showed them.
+const LEFT_ALONE_SPAN: f64 = 60.0;
 
 /// What a policy remembers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,6 +56,10 @@ pub struct Memory {
     start_delays: VecDeque<f64>,
     /// For each of the last minutes, when it was read and how many messages were sent in it.
     sent: VecDeque<(f64, f64)>,
+    /// When a minute last showed deleted messages.
+    last_deleted: Option<f64>,
+    /// The readings of the tasks' protection.
+    protection: Protection,
     last_scale_in: Option<f64>,
     /// When a reading last showed messages.
     last_message: Option<f64>,
@@ -66,9 +79,22 @@ pub struct Memory {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sample {
     at: f64,
-    /// All messages, visible and in flight.
+    /// The messages that are visible or worked on.
     messages: f64,
+    /// The messages that are worked on.
     in_flight: f64,
+    /// All messages, also those in flight that nobody works on.
+    all: f64,
+}
+
+/// What the tasks' protection told: workers are protected while they have messages, so messages in flight beyond the
+/// places of the protected ones are worked on by nobody.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Protection {
+    /// When a task was last seen protected, in seconds.
+    seen_at: Option<f64>,
+    /// The messages in flight beyond the protected workers' places at the last readings, each with its time.
+    beyond: VecDeque<(f64, u64)>,
 }
 
 /// The seconds that messages were in flight, and how many messages were deleted.
@@ -96,6 +122,8 @@ impl Memory {
     /// Learns processing times, arrivals and start delays from an observation.
     pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy, now: Timestamp) {
         let now = self.seconds(now);
+        self.learn_protection(observation, policy, now);
+        let left_alone = self.left_alone(now) as f64;
         let places = f64::from(policy.concurrency) * observation.running.map_or(f64::INFINITY, f64::from);
         let prior = policy.msg_processing_time;
         let mut known =
@@ -103,11 +131,14 @@ impl Memory {
         for Minute { sent, deleted, in_flight } in &observation.minutes {
             self.sent.extend(sent.filter(|sent| is_count(*sent)).map(|sent| (now, sent)));
             let (Some(deleted), Some(in_flight)) = (deleted, in_flight) else { continue };
+            if *deleted > 0.0 {
+                self.last_deleted = Some(now);
+            }
             if !is_count(*deleted) || !is_count(*in_flight) || (*deleted == 0.0 && *in_flight == 0.0) {
                 continue;
             }
-            // Messages that no worker processes say nothing about the processing time.
-            if *deleted == 0.0 && *in_flight > LEFT_BEHIND * places {
+            let in_flight = (*in_flight - left_alone).max(0.0);
+            if in_flight > LEFT_BEHIND * places {
                 continue;
             }
             if known.messages * DECAY >= EXPERIENCE_MIN {
@@ -123,11 +154,41 @@ impl Memory {
         truncate_front(&mut self.start_delays, START_DELAYS_MAX);
     }
 
+    fn learn_protection(&mut self, observation: &Observation, policy: &ScalingPolicy, now: f64) {
+        if observation.deployment_in_progress == Some(true) {
+            self.protection = Protection::default();
+        }
+        let (Some(protected), Some(in_flight)) = (observation.protected, observation.in_flight) else { return };
+        if protected > 0 {
+            self.protection.seen_at = Some(now);
+        }
+        let beyond = in_flight.saturating_sub(u64::from(protected) * u64::from(policy.concurrency));
+        let readings = &mut self.protection.beyond;
+        readings.push_back((now, beyond));
+        // One reading older than the span stays, so that the readings cover it.
+        while readings.get(1).is_some_and(|(at, _)| now - at >= LEFT_ALONE_SPAN) {
+            readings.pop_front();
+        }
+    }
+
+    /// Returns how many messages in flight no worker has, by the readings of the protection. A worker protects itself
+    /// only after it received a message, so that a single reading does not count.
+    pub(super) fn left_alone(&self, now: f64) -> u64 {
+        let Protection { seen_at, beyond } = &self.protection;
+        let is_known = seen_at.is_some_and(|at| now - at <= PROTECTION_AGE_MAX);
+        let span = beyond.back().zip(beyond.front()).map_or(0.0, |((last, _), (first, _))| last - first);
+        if !is_known || span < LEFT_ALONE_SPAN {
+            return 0;
+        }
+        beyond.iter().map(|(_, beyond)| *beyond).min().unwrap_or(0)
+    }
+
     /// Adds the reading of a tick.
     pub(super) fn see(&mut self, seen: &Seen, tick: f64, now: Timestamp) {
         let at = self.seconds(now);
-        let (messages, in_flight) = (seen.messages() as f64, seen.in_flight as f64);
-        self.samples.push_back(Sample { at, messages, in_flight });
+        let (messages, in_flight) = (seen.messages() as f64, seen.worked_on as f64);
+        let all = seen.visible as f64 + seen.in_flight as f64;
+        self.samples.push_back(Sample { at, messages, in_flight, all });
         while self.samples.front().is_some_and(|sample| sample.at < at - SAMPLES_TICKS * tick) {
             self.samples.pop_front();
         }
@@ -166,7 +227,9 @@ impl Memory {
     /// Every message that arrives is either processed or adds to the queue. So the arriving work is the time that
     /// messages spent in flight, plus the growth of the number of messages times the processing time of one. No counter
     /// of arrivals is needed.
-    pub(super) fn offered_load(&self, window: f64, tick: f64, service_time: f64) -> Option<f64> {
+    ///
+    /// More messages count by the share `growth`: 1 takes them for arrivals that go on, 0 for a burst that is over.
+    pub(super) fn offered_load(&self, window: f64, tick: f64, service_time: f64, growth: f64) -> Option<f64> {
         let last = self.samples.back()?;
         let first = self.samples.iter().position(|sample| sample.at >= last.at - window)?;
         let samples = self.samples.range(first..);
@@ -178,7 +241,9 @@ impl Memory {
         let pairs = samples.clone().zip(samples.skip(1));
         let in_flight_seconds: f64 =
             pairs.map(|(one, next)| (next.at - one.at) * (one.in_flight + next.in_flight) / 2.0).sum();
-        Some(((in_flight_seconds + service_time * (last.messages - first.messages)) / span).max(0.0))
+        let change = last.messages - first.messages;
+        let change = if change > 0.0 { growth * change } else { change };
+        Some(((in_flight_seconds + service_time * change) / span).max(0.0))
     }
 
     /// Returns the offered load by CloudWatch's last minutes, if there are enough of them.
@@ -222,6 +287,20 @@ impl Memory {
         let recent =
             self.samples.iter().filter(|sample| sample.at >= last.at - RECENT_TICKS * policy.tick.as_secs_f64());
         recent.map(|sample| sample.in_flight).fold(0.0, f64::max)
+    }
+
+    /// Returns the average number of messages that were worked on in the last `count` samples.
+    pub(super) fn mean_in_flight(&self, count: u32) -> f64 {
+        let recent = self.samples.iter().rev().take(count as usize);
+        let (sum, count) = recent.fold((0.0, 0.0), |(sum, count), sample| (sum + sample.in_flight, count + 1.0));
+        if count > 0.0 { sum / count } else { 0.0 }
+    }
+
+    /// Returns whether messages were deleted lately, or became fewer within the last few ticks.
+    pub(super) fn has_progressed(&self, at: f64) -> bool {
+        let recent = self.samples.iter().rev().take(PROGRESS_SAMPLES);
+        let fell = recent.clone().zip(recent.skip(1)).any(|(later, earlier)| later.all < earlier.all);
+        fell || self.last_deleted.is_some_and(|last| at - last <= PROGRESS_AGE_MAX)
     }
 
     /// Returns this memory, corrected for a decision that could not be carried out. `before` is the memory before the

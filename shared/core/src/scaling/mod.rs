@@ -106,7 +106,8 @@ impl ScalingPolicy {
         let mut memory = memory.starting_at(now);
         memory.learn(observation, self, now);
         let bounds = self.bounds_at(now);
-        let seen = match Seen::of(observation, self.mode) {
+        let left_alone = memory.left_alone(memory.seconds(now));
+        let seen = match Seen::of(observation, self.mode, self.concurrency, left_alone) {
             Ok(seen) => seen,
             Err(unknown) => return (ScalingDecision::hold(Reason::Unknown(unknown), bounds), memory),
         };
@@ -136,6 +137,12 @@ impl ScalingPolicy {
         (decision, memory)
     }
 
+    /// Returns the beginning of the tick that a time is in. Ticks are counted from the epoch.
+    pub fn tick_of(&self, time: Timestamp) -> Timestamp {
+        let tick = i128::try_from(self.tick.as_nanos()).unwrap_or(i128::MAX).max(1);
+        Timestamp::from_nanosecond(time.as_nanosecond().div_euclid(tick) * tick).unwrap_or(time)
+    }
+
     /// Returns the bounds that apply at a time.
     pub fn bounds_at(&self, now: Timestamp) -> Bounds {
         capacity::bounds_at(self.bounds, &self.schedules, now)
@@ -163,12 +170,15 @@ impl ScalingPolicy {
         if seen.deployment_in_progress && desired > bounds.max.min(demand.kept) {
             return decide(Action::Hold, Reason::Deployment);
         }
-        if desired > bounds.max {
+        // A lower maximum must not stop busy workers either. ECS does not stop protected workers, even if a lagging
+        // reading shows fewer busy ones.
+        let busy = seen.busy(self.concurrency).max(seen.protected.unwrap_or(0));
+        if desired > bounds.max.max(busy) {
             memory.scaled_in(now);
-            return set(bounds.max, Reason::AboveMaximum { from: desired, max: bounds.max });
+            let to = bounds.max.max(busy);
+            return set(to, Reason::AboveMaximum { from: desired, to, max: bounds.max });
         }
-        // ECS does not stop protected workers, even if a lagging reading shows fewer busy ones.
-        let kept = demand.kept.max(seen.protected.unwrap_or(0)).clamp(bounds.min, bounds.max);
+        let kept = demand.kept.clamp(bounds.min, bounds.max).max(busy);
         if kept >= desired {
             let reason = match demand.out > bounds.max {
                 true => Reason::AtMaximum { wanted: demand.out, max: bounds.max },

@@ -92,6 +92,9 @@ pub struct Seen {
     pub visible: u64,
     /// The messages that were received and not deleted.
     pub in_flight: u64,
+    /// The messages in flight that running workers can be processing. The others wait for a retry, or their worker was
+    /// lost.
+    pub worked_on: u64,
     /// The tasks that run.
     pub running: u32,
     /// The tasks that are starting, including requested tasks that ECS does not show yet.
@@ -105,8 +108,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Returns the observation if every needed part is known, otherwise the unknown parts.
-    pub(super) fn of(observation: &Observation, mode: Mode) -> Result<Self, Unknown> {
+    /// Returns the observation if every needed part is known, otherwise the unknown parts. `left_alone` messages are
+    /// in flight, and no protected worker has them.
+    pub(super) fn of(
+        observation: &Observation,
+        mode: Mode,
+        concurrency: u32,
+        left_alone: u64,
+    ) -> Result<Self, Unknown> {
         let Observation { visible, in_flight, running, pending, .. } = *observation;
         // In mode `run_task` there is no desired count: the tasks are the workers that were requested.
         let desired = match mode {
@@ -128,6 +137,7 @@ impl Seen {
         Ok(Self {
             visible,
             in_flight,
+            worked_on: in_flight.saturating_sub(left_alone).min(u64::from(running) * u64::from(concurrency)),
             running,
             pending: pending.max(desired.saturating_sub(running)),
             desired,
@@ -136,13 +146,13 @@ impl Seen {
         })
     }
 
-    /// Returns the number of messages, visible and in flight.
+    /// Returns the number of messages that wait or are worked on.
     pub fn messages(&self) -> u64 {
-        self.visible.saturating_add(self.in_flight)
+        self.visible.saturating_add(self.worked_on)
     }
 
     /// Returns how many workers the messages in flight keep busy at least.
     pub fn busy(&self, concurrency: u32) -> u32 {
-        u32::try_from(self.in_flight.div_ceil(u64::from(concurrency.max(1)))).unwrap_or(u32::MAX)
+        u32::try_from(self.worked_on.div_ceil(u64::from(concurrency.max(1)))).unwrap_or(u32::MAX)
     }
 }

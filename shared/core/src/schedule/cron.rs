@@ -1,4 +1,5 @@
-//! AWS's cron expressions: six fields, `cron(minutes hours day-of-month month day-of-week year)`.
+//! AWS's cron expressions: `cron(minutes hours day-of-month month day-of-week year)`, of which the year may be left out.
+//! Scheduler's user guide calls the year optional, its API reference does not.
 
 use std::collections::BTreeSet;
 
@@ -30,12 +31,12 @@ enum Days {
 enum DayOfMonth {
     /// `1`, `1-5`, `*`, `1/7`.
     Numbers(BTreeSet<i16>),
-    /// `L`: the last day of the month.
-    Last,
+    /// `L`, `L-3`: so many days before the last day of the month.
+    BeforeLast(i8),
     /// `15W`: the weekday (Monday to Friday) of the month that is nearest to this day.
     NearestWeekday(i8),
-    /// `LW`: the last weekday of the month.
-    LastWeekday,
+    /// `LW`, `L-3W`: the weekday of the month that is nearest to the day so many days before the last.
+    NearestWeekdayBeforeLast(i8),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +74,13 @@ const YEAR: Field = Field { name: "year", min: 1970, max: 2199, names: &[] };
 impl Cron {
     pub(super) fn parse(arguments: Word<'_>) -> Result<Self, ExpressionError> {
         let words: Vec<Word<'_>> = arguments.words().collect();
-        let [minutes, hours, day_of_month, month, day_of_week, year] = words.as_slice() else {
-            return Err(arguments.error(
-                format!("an AWS cron expression has six fields, found {}", words.len()),
-                "write minutes, hours, day-of-month, month, day-of-week and year, as in `cron(0 3 * * ? *)`",
-            ));
+        let [minutes, hours, day_of_month, month, day_of_week, year @ ..] = words.as_slice() else {
+            return Err(wrong_length(arguments, words.len()));
+        };
+        let years = match year {
+            [] => YEAR.range(Word { text: "*", ..arguments })?,
+            [year] => YEAR.numbers(*year)?,
+            _ => return Err(wrong_length(arguments, words.len())),
         };
         if day_of_week.text.contains('#') && day_of_week.text.contains(',') {
             let help = "write a separate route for each day";
@@ -98,13 +101,32 @@ impl Cron {
             hours: HOURS.numbers(*hours)?,
             days,
             months: MONTH.numbers(*month)?,
-            years: YEAR.numbers(*year)?,
+            years,
         };
         // There is no February 30, and not every month has a fifth Monday.
         if cron.dates_from(Date::constant(YEAR.min, 1, 1)).next().is_none() {
             return Err(arguments.error("no date matches this expression", "change the day, the month or the year"));
         }
         Ok(cron)
+    }
+
+    /// Returns what AWS's documentation leaves open about an expression that [`Self::parse`] accepts.
+    pub(super) fn doubt(arguments: Word<'_>) -> Option<ExpressionError> {
+        let words: Vec<Word<'_>> = arguments.words().collect();
+        let [_, _, day_of_month, _, day_of_week, ..] = words.as_slice() else { return None };
+        let help = "write a separate route for each day";
+        for (word, letters) in [(day_of_month, "LlWw"), (day_of_week, "Ll")] {
+            if word.text.contains(',') && word.text.contains(|c| letters.contains(c)) {
+                let message = format!("AWS does not document a list with `L` or `W`, as in `{}`", word.text);
+                return Some(word.error(message, help));
+            }
+        }
+        let is_offset_weekday = day_of_month.text.contains('-') && day_of_month.text.ends_with(['W', 'w']);
+        is_offset_weekday.then(|| {
+            let message =
+                format!("AWS does not document the combination of an offset and `W`, as in `{}`", day_of_month.text);
+            day_of_month.error(message, "write the day without `W`, or try the schedule in your account first")
+        })
     }
 
     /// Returns the first time after `after` at which a clock in the zone shows one of the expression's times.
@@ -146,28 +168,31 @@ impl Days {
 
 impl DayOfMonth {
     fn parse(word: Word<'_>) -> Result<Self, ExpressionError> {
-        match word.text.to_ascii_uppercase().as_str() {
-            "L" => Ok(Self::Last),
-            "LW" | "WL" => Ok(Self::LastWeekday),
-            text => match text.strip_suffix('W') {
-                Some(day) => {
-                    let day = DAY_OF_MONTH.number(Word { at: word.at, text: &word.text[..day.len()] })?;
-                    Ok(Self::NearestWeekday(i8::try_from(day).unwrap_or_default()))
-                }
-                None => DAY_OF_MONTH.range(word).map(Self::Numbers),
-            },
+        let (day, is_weekday) = match word.text.strip_suffix(['W', 'w']) {
+            Some(day) => (Word { text: day, ..word }, true),
+            None if word.text.eq_ignore_ascii_case("WL") => (Word { text: "L", ..word }, true),
+            None => (word, false),
+        };
+        match (day.text.strip_prefix(['L', 'l']), is_weekday) {
+            (Some(offset), false) => before_last(word, offset).map(Self::BeforeLast),
+            (Some(offset), true) => before_last(word, offset).map(Self::NearestWeekdayBeforeLast),
+            (None, false) => DAY_OF_MONTH.range(day).map(Self::Numbers),
+            (None, true) => {
+                let day = DAY_OF_MONTH.number(day)?;
+                Ok(Self::NearestWeekday(i8::try_from(day).unwrap_or_default()))
+            }
         }
     }
 
     fn is(&self, date: Date) -> bool {
-        let last = date.last_of_month();
+        // A month without the day has no weekday near it either.
+        let is_nearest_to =
+            |day| Date::new(date.year(), date.month(), day).is_ok_and(|day| nearest_weekday(day) == date);
         match self {
             Self::Numbers(days) => days.contains(&i16::from(date.day())),
-            Self::Last => date == last,
-            Self::NearestWeekday(day) => {
-                Date::new(date.year(), date.month(), *day).is_ok_and(|day| nearest_weekday(day) == date)
-            }
-            Self::LastWeekday => nearest_weekday_before(last) == date,
+            Self::BeforeLast(offset) => date.day() + offset == date.days_in_month(),
+            Self::NearestWeekday(day) => is_nearest_to(*day),
+            Self::NearestWeekdayBeforeLast(offset) => is_nearest_to(date.days_in_month() - offset),
         }
     }
 }
@@ -216,13 +241,21 @@ fn nearest_weekday(day: Date) -> Date {
     Date::new(day.year(), day.month(), day.day() + shifted).unwrap_or(day)
 }
 
-fn nearest_weekday_before(last: Date) -> Date {
-    let back = match last.weekday() {
-        Weekday::Saturday => 1,
-        Weekday::Sunday => 2,
-        _ => 0,
-    };
-    Date::new(last.year(), last.month(), last.day() - back).unwrap_or(last)
+/// Parses what follows `L`: nothing, or an offset in days such as `-3`.
+fn before_last(word: Word<'_>, offset: &str) -> Result<i8, ExpressionError> {
+    if offset.is_empty() {
+        return Ok(0);
+    }
+    let days = offset.strip_prefix('-').filter(|days| days.bytes().all(|byte| byte.is_ascii_digit()));
+    let days = days.and_then(|days| days.parse().ok()).filter(|days| (1..=30).contains(days));
+    days.ok_or_else(|| DAY_OF_MONTH.error(word))
+}
+
+fn wrong_length(arguments: Word<'_>, found: usize) -> ExpressionError {
+    arguments.error(
+        format!("an AWS cron expression has five or six fields, found {found}"),
+        "write minutes, hours, day-of-month, month, day-of-week and, if it matters, year, as in `cron(0 3 * * ? *)`",
+    )
 }
 
 /// Parses the parts between commas.
@@ -299,7 +332,9 @@ impl Field {
             _ => String::new(),
         };
         let more = match self.name {
-            "day-of-month" => ", `L` (the last), `15W` (the weekday nearest to the 15th)",
+            "day-of-month" => {
+                ", `L` (the last), `L-3` (three days before the last), `15W` (the weekday nearest to the 15th)"
+            }
             "day-of-week" => ", `6L` (the last Friday), `3#2` (the second Tuesday)",
             _ => "",
         };

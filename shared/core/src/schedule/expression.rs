@@ -72,7 +72,14 @@ impl ScheduleExpression {
 }
 
 impl ScheduleExpression {
-    /// Parses the six fields of a cron expression alone.
+    /// Returns what AWS's documentation leaves open about a valid expression, so that it may refuse the expression or
+    /// fire at other times.
+    pub fn doubt(text: &str) -> Option<ExpressionError> {
+        let arguments = text.strip_prefix("cron(")?.strip_suffix(')')?;
+        Cron::doubt(Word { at: "cron(".len(), text: arguments })
+    }
+
+    /// Parses the five or six fields of a cron expression alone.
     ///
     /// # Errors
     /// The same as [`Self::parse`].
@@ -139,12 +146,25 @@ fn rate(arguments: Word<'_>) -> Result<Rate, ExpressionError> {
         "day" | "days" => 24 * 60,
         other => return Err(unit.error(format!("`{other}` is not a valid unit for a rate"), HELP)),
     };
-    // "If the value is 1, use the singular": both EventBridge and its Scheduler refuse `rate(1 minutes)`.
-    if (number == 1) == unit.text.ends_with('s') {
-        let message = format!("AWS refuses `{number} {}`", unit.text);
-        return Err(unit.error(message, "use `minute`, `hour` or `day` with 1, and the plural with larger numbers"));
-    }
+    // EventBridge's rules refuse `rate(1 hours)`, Scheduler takes it: see `for_aws`.
     Ok(Rate { minutes: i64::from(number) * minutes })
+}
+
+/// Returns a valid expression as every API of AWS takes it: a rate's unit in singular or plural, as its number demands,
+/// and a cron expression with its year.
+pub(super) fn for_aws(text: &str) -> String {
+    let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let inside = |word: &str| Some(words(text.strip_prefix(word)?.strip_suffix(')')?));
+    if let Some([number, unit]) = inside("rate(").as_deref() {
+        let unit = unit.strip_suffix('s').unwrap_or(unit);
+        let number = number.trim_start_matches('0');
+        let plural = if number == "1" { "" } else { "s" };
+        return format!("rate({number} {unit}{plural})");
+    }
+    match inside("cron(") {
+        Some(fields) if fields.len() == 5 => format!("cron({} *)", fields.join(" ")),
+        _ => text.to_owned(),
+    }
 }
 
 fn at(arguments: Word<'_>) -> Result<DateTime, ExpressionError> {

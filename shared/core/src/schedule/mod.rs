@@ -66,6 +66,12 @@ pub enum Timeliness {
 }
 
 impl Schedule {
+    /// Returns the expression as every API of AWS takes it: `rate(1 hour)` for `rate(1 hours)`, and a cron expression
+    /// with all six fields.
+    pub fn expression_for_aws(&self) -> String {
+        expression::for_aws(&self.text)
+    }
+
     /// Returns the first firing after `after`. A rate counts from `start` or, without a start, from `anchor`: on AWS,
     /// the time at which the schedule was deployed.
     pub fn next_after(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {

@@ -336,6 +336,118 @@ fn days_are_counted_from_sunday_and_from_the_ends_of_months() {
     );
 }
 
+#[test]
+fn days_are_counted_back_from_the_last_of_the_month() {
+    let after = "2026-01-01T00:00:00Z";
+    check(
+        "cron(0 0 L-3 * ? *)",
+        "UTC",
+        after,
+        expect![[r#"
+        2026-01-28 00:00:00 +00:00, Wed
+        2026-02-25 00:00:00 +00:00, Wed
+        2026-03-28 00:00:00 +00:00, Sat
+        2026-04-27 00:00:00 +00:00, Mon
+        2026-05-28 00:00:00 +00:00, Thu
+    "#]],
+    );
+    // The 28th of March 2026 is a Saturday.
+    check(
+        "cron(0 0 L-3W * ? *)",
+        "UTC",
+        after,
+        expect![[r#"
+        2026-01-28 00:00:00 +00:00, Wed
+        2026-02-25 00:00:00 +00:00, Wed
+        2026-03-27 00:00:00 +00:00, Fri
+        2026-04-27 00:00:00 +00:00, Mon
+        2026-05-28 00:00:00 +00:00, Thu
+    "#]],
+    );
+    check(
+        "cron(0 0 l-1w * ? *)",
+        "UTC",
+        after,
+        expect![[r#"
+        2026-01-30 00:00:00 +00:00, Fri
+        2026-02-27 00:00:00 +00:00, Fri
+        2026-03-30 00:00:00 +00:00, Mon
+        2026-04-29 00:00:00 +00:00, Wed
+        2026-05-29 00:00:00 +00:00, Fri
+    "#]],
+    );
+    // The 1st of August 2026 is a Saturday: the nearest weekday of its month is the 3rd.
+    check(
+        "cron(0 0 L-30W * ? *)",
+        "UTC",
+        "2026-06-30T00:00:00Z",
+        expect![[r#"
+        2026-07-01 00:00:00 +00:00, Wed
+        2026-08-03 00:00:00 +00:00, Mon
+        2026-10-01 00:00:00 +00:00, Thu
+        2026-12-01 00:00:00 +00:00, Tue
+        2027-01-01 00:00:00 +00:00, Fri
+    "#]],
+    );
+    check(
+        "cron(0 0 1,L-1 * ? *)",
+        "UTC",
+        after,
+        expect![[r#"
+        2026-01-30 00:00:00 +00:00, Fri
+        2026-02-01 00:00:00 +00:00, Sun
+        2026-02-27 00:00:00 +00:00, Fri
+        2026-03-01 00:00:00 +00:00, Sun
+        2026-03-30 00:00:00 +00:00, Mon
+    "#]],
+    );
+}
+
+#[test]
+fn a_year_and_the_number_of_a_unit_need_not_be_written_but_are_deployed() {
+    let deployed = [
+        ("rate(1 hours)", "rate(1 hour)"),
+        ("rate(1 hour)", "rate(1 hour)"),
+        ("rate(01 days)", "rate(1 day)"),
+        ("rate(10 minute)", "rate(10 minutes)"),
+        ("cron(0 3 * * ?)", "cron(0 3 * * ? *)"),
+        ("cron(0 3 L-3 * ? 2027)", "cron(0 3 L-3 * ? 2027)"),
+        ("at(2026-12-31T23:59:00)", "at(2026-12-31T23:59:00)"),
+    ];
+    let after = "2026-01-01T00:00:00Z";
+    for (written, expected) in deployed {
+        let written = schedule(written, "UTC");
+        assert_eq!(written.expression_for_aws(), expected);
+        assert_eq!(next(&written, after), next(&schedule(expected, "UTC"), after), "{expected}");
+    }
+}
+
+#[test]
+fn what_aws_does_not_document_is_doubted_where_it_stands() {
+    let doubt = |text: &str| ScheduleExpression::doubt(text).map(|doubt| text[doubt.part].to_owned());
+    let doubted = [
+        ("cron(0 0 1,14,L * ? *)", "1,14,L"),
+        ("cron(0 0 1W,15w * ?)", "1W,15w"),
+        ("cron(0 0 L-3W * ? *)", "L-3W"),
+        ("cron(0 0 ? * 2L,6L *)", "2L,6L"),
+    ];
+    for (text, part) in doubted {
+        assert!(ScheduleExpression::parse(text).is_ok(), "{text}");
+        assert_eq!(doubt(text).as_deref(), Some(part), "{text}");
+    }
+    for text in [
+        "cron(0 0 1,14 * ? *)",
+        "cron(0 0 L-3 * ? *)",
+        "cron(0 0 LW * ? *)",
+        "cron(0 0 15W JUL,FEB ? *)",
+        "cron(0 0 ? * WED,FRI *)",
+        "cron(0 0 ? * 6L *)",
+        "rate(1 hour)",
+    ] {
+        assert_eq!(doubt(text), None, "{text}");
+    }
+}
+
 /// "If a cron expression falls on a non-existent date and time, your schedule invocation is skipped."
 #[test]
 fn a_time_that_clocks_skip_is_skipped() {
@@ -507,6 +619,15 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
             "cron(0 1 ? * ? *)",
             "cron(7 20 * * NOT *)",
             "cron(INVALID)",
+            "cron(0 1 * *)",
+            "cron(0 1 * * ? * *)",
+            "cron(0 0 L-31 * ? *)",
+            "cron(0 0 L-0 * ? *)",
+            "cron(0 0 L- * ? *)",
+            "cron(0 0 L3 * ? *)",
+            "cron(0 0 L-3-4 * ? *)",
+            "cron(0 0 L-30 FEB ? *)",
+            "cron(0 0 5L * ? *)",
             "cron(0 dummy ? * MON-FRI *)",
             "cron(71 8 1 * ? *)",
             "cron(0 0 32 * ? *)",
@@ -524,8 +645,6 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
             "cron(0 0 30 FEB ? *)",
             "cron()",
             "rate(10 seconds)",
-            "rate(1 minutes)",
-            "rate(10 minute)",
             "rate(0 minutes)",
             "rate(-10 minutes)",
             "rate(10 MINUTES)",
@@ -540,11 +659,20 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
         ],
         expect![[r#"
             every day: `every day` is not a valid schedule expression at `every day`
-            cron(0 1 * * *): an AWS cron expression has six fields, found 5 at `0 1 * * *`
+            cron(0 1 * * *): exactly one of day-of-month and day-of-week must be `?` at `*`
             cron(0 1 * * * *): exactly one of day-of-month and day-of-week must be `?` at `*`
             cron(0 1 ? * ? *): exactly one of day-of-month and day-of-week must be `?` at `?`
             cron(7 20 * * NOT *): exactly one of day-of-month and day-of-week must be `?` at `NOT`
-            cron(INVALID): an AWS cron expression has six fields, found 1 at `INVALID`
+            cron(INVALID): an AWS cron expression has five or six fields, found 1 at `INVALID`
+            cron(0 1 * *): an AWS cron expression has five or six fields, found 4 at `0 1 * *`
+            cron(0 1 * * ? * *): an AWS cron expression has five or six fields, found 7 at `0 1 * * ? * *`
+            cron(0 0 L-31 * ? *): `L-31` is not a valid value of day-of-month at `L-31`
+            cron(0 0 L-0 * ? *): `L-0` is not a valid value of day-of-month at `L-0`
+            cron(0 0 L- * ? *): `L-` is not a valid value of day-of-month at `L-`
+            cron(0 0 L3 * ? *): `L3` is not a valid value of day-of-month at `L3`
+            cron(0 0 L-3-4 * ? *): `L-3-4` is not a valid value of day-of-month at `L-3-4`
+            cron(0 0 L-30 FEB ? *): no date matches this expression at `0 0 L-30 FEB ? *`
+            cron(0 0 5L * ? *): `5L` is not a valid value of day-of-month at `5L`
             cron(0 dummy ? * MON-FRI *): `dummy` is not a valid value of hours at `dummy`
             cron(71 8 1 * ? *): `71` is not a valid value of minutes at `71`
             cron(0 0 32 * ? *): `32` is not a valid value of day-of-month at `32`
@@ -560,10 +688,8 @@ fn what_aws_refuses_is_refused_where_it_is_wrong() {
             cron(1-2-3 0 1 * ? *): `1-2-3` is not a valid value of minutes at `1-2-3`
             cron(? 0 1 * ? *): minutes cannot be `?` at `?`
             cron(0 0 30 FEB ? *): no date matches this expression at `0 0 30 FEB ? *`
-            cron(): an AWS cron expression has six fields, found 0 at ``
+            cron(): an AWS cron expression has five or six fields, found 0 at ``
             rate(10 seconds): `seconds` is not a valid unit for a rate at `seconds`
-            rate(1 minutes): AWS refuses `1 minutes` at `minutes`
-            rate(10 minute): AWS refuses `10 minute` at `minute`
             rate(0 minutes): `0` is not a valid number for a rate at `0`
             rate(-10 minutes): `-10` is not a valid number for a rate at `-10`
             rate(10 MINUTES): `MINUTES` is not a valid unit for a rate at `MINUTES`
@@ -629,6 +755,7 @@ fn cron() -> impl Strategy<Value = String> {
         field(1, 28).prop_map(|day| (day, "?".to_owned())),
         field(1, 7).prop_map(|day| ("?".to_owned(), day)),
         Just(("L".to_owned(), "?".to_owned())),
+        (1..=27u32).prop_map(|offset| (format!("L-{offset}"), "?".to_owned())),
         (1..=28u32).prop_map(|day| (format!("{day}W"), "?".to_owned())),
     ];
     (field(0, 59), field(0, 23), days, field(1, 12)).prop_map(|(minutes, hours, (day, weekday), months)| {
@@ -666,6 +793,9 @@ proptest! {
             let day_fits = match fields[2] {
                 "?" => holds(fields[4], i32::from(shown.weekday().to_sunday_one_offset()), 7),
                 "L" => shown.day() == shown.days_in_month(),
+                day if day.starts_with("L-") => {
+                    day["L-".len()..] == (shown.days_in_month() - shown.day()).to_string()
+                }
                 day if day.ends_with('W') => return None,
                 day => holds(day, i32::from(shown.day()), 31),
             };

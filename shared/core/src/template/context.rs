@@ -6,7 +6,8 @@ use minijinja::Value;
 
 use crate::event::{Event, EventBridgeEvent, EventKind, Firing, MESSAGE_FIELDS};
 use crate::schedule::Schedule;
-use crate::text::{Kind, Node};
+use crate::template::values::{Spellings, strict};
+use crate::text::Node;
 
 /// The names that every event provides to templates.
 pub const EVENT_FIELDS: &[&str] = &["event", "id"];
@@ -17,6 +18,9 @@ pub const EVENT_BRIDGE_FIELDS: &[&str] = &["source", "detail_type", "account", "
 /// The additional names of S3's events; each is present if the event has it.
 pub const S3_FIELDS: &[&str] = &["bucket", "key", "size", "etag", "version_id", "sequencer", "reason"];
 
+/// The additional name of S3's events in a message that is an S3 notification.
+pub const NOTIFICATION_FIELDS: &[&str] = &["notification"];
+
 /// The additional names of a schedule's firings.
 pub const SCHEDULE_FIELDS: &[&str] = &["schedule", "scheduled_time", "scheduled", "input"];
 
@@ -25,37 +29,45 @@ pub const ELEMENT_FIELDS: &[&str] = &["item", "index"];
 
 /// Returns every name that some event provides.
 pub(crate) fn all_fields() -> Vec<&'static str> {
-    [EVENT_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, SCHEDULE_FIELDS, MESSAGE_FIELDS, ELEMENT_FIELDS].concat()
+    [EVENT_FIELDS, EVENT_BRIDGE_FIELDS, S3_FIELDS, NOTIFICATION_FIELDS, SCHEDULE_FIELDS, MESSAGE_FIELDS, ELEMENT_FIELDS]
+        .concat()
 }
 
 /// The values that templates see of one event.
 #[derive(Debug, Clone)]
 pub struct Context {
     fields: Vec<(&'static str, Value)>,
-    /// The same fields as one value, which every template receives.
+    /// The same fields as one value, for templates that provide for missing fields.
     value: Value,
+    /// The same value for all other templates: looking up a missing field fails.
+    strict: Value,
 }
 
 impl Context {
     /// Collects what templates see of `event`. For a firing, `schedule` is the schedule that fired.
     pub fn new(event: &Event, schedule: Option<&Schedule>) -> Self {
-        let mut fields = vec![("event", value(&event.node)), ("id", Value::from(event.id()))];
+        let mut spellings = Spellings::default();
+        let mut fields = vec![("event", spellings.value(&event.node)), ("id", Value::from(event.id()))];
         match &event.kind {
-            EventKind::EventBridge(of_event) => event_bridge(of_event, &event.node, &mut fields),
-            EventKind::Firing(firing) => fields.extend(firing_fields(firing, schedule)),
+            EventKind::EventBridge(of_event) => event_bridge(of_event, &event.node, &mut fields, &mut spellings),
+            EventKind::Firing(firing) => fields.extend(firing_fields(firing, schedule, &mut spellings)),
             EventKind::Message(message) => {
-                fields.extend(MESSAGE_FIELDS.iter().filter_map(|name| Some((*name, value(event.node.get(name)?)))));
+                let of_message = MESSAGE_FIELDS.iter();
+                fields.extend(of_message.filter_map(|name| Some((*name, spellings.value(event.node.get(name)?)))));
                 if let (Some(of_event), Some(body)) = (&message.event, event.node.get("body")) {
-                    event_bridge(of_event, body, &mut fields);
+                    event_bridge(of_event, body, &mut fields, &mut spellings);
                 }
+                fields.extend(message.notification.as_deref().map(|text| ("notification", Value::from(text))));
             }
         }
+        fields.push(spellings.into_field());
         Self::of(fields)
     }
 
     fn of(fields: Vec<(&'static str, Value)>) -> Self {
         let value = Value::from_pairs(fields.iter().cloned());
-        Self { fields, value }
+        let strict = strict(value.clone());
+        Self { fields, value, strict }
     }
 
     /// Returns this context with an element of the event's list added.
@@ -65,12 +77,23 @@ impl Context {
         Self::of(fields)
     }
 
-    pub(super) fn value(&self) -> Value {
+    /// Returns the value in which a missing field is undefined, for `default` and `is defined`.
+    pub(super) fn lenient(&self) -> Value {
         self.value.clone()
+    }
+
+    /// Returns the value in which looking up a missing field fails.
+    pub(super) fn strict(&self) -> Value {
+        self.strict.clone()
     }
 }
 
-fn event_bridge(event: &EventBridgeEvent, node: &Node, fields: &mut Vec<(&'static str, Value)>) {
+fn event_bridge(
+    event: &EventBridgeEvent,
+    node: &Node,
+    fields: &mut Vec<(&'static str, Value)>,
+    spellings: &mut Spellings,
+) {
     let envelope = &event.envelope;
     let detail = node.get("detail");
     fields.extend([
@@ -80,18 +103,22 @@ fn event_bridge(event: &EventBridgeEvent, node: &Node, fields: &mut Vec<(&'stati
         ("time", Value::from(envelope.time.as_str())),
         ("region", Value::from(envelope.region.as_str())),
         ("resources", Value::from(envelope.resources.clone())),
-        ("detail", detail.map(value).unwrap_or_default()),
+        ("detail", detail.map(|detail| spellings.value(detail)).unwrap_or_default()),
     ]);
     let Some(s3) = &event.s3 else { return };
     fields.push(("bucket", Value::from(s3.bucket.as_str())));
     let object = detail.and_then(|detail| detail.get("object"));
     let of_object =
         [("key", "key"), ("size", "size"), ("etag", "etag"), ("version_id", "version-id"), ("sequencer", "sequencer")];
-    fields.extend(of_object.into_iter().filter_map(|(name, key)| Some((name, value(object?.get(key)?)))));
-    fields.extend(detail.and_then(|detail| detail.get("reason")).map(|reason| ("reason", value(reason))));
+    fields.extend(of_object.into_iter().filter_map(|(name, key)| Some((name, spellings.value(object?.get(key)?)))));
+    fields.extend(detail.and_then(|detail| detail.get("reason")).map(|reason| ("reason", spellings.value(reason))));
 }
 
-fn firing_fields(firing: &Firing, schedule: Option<&Schedule>) -> Vec<(&'static str, Value)> {
+fn firing_fields(
+    firing: &Firing,
+    schedule: Option<&Schedule>,
+    spellings: &mut Spellings,
+) -> Vec<(&'static str, Value)> {
     let timezone = schedule.map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
     let input = schedule.and_then(|schedule| schedule.input.as_ref());
     vec![
@@ -99,7 +126,7 @@ fn firing_fields(firing: &Firing, schedule: Option<&Schedule>) -> Vec<(&'static 
         ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
         ("scheduled", scheduled(firing.scheduled_time, timezone)),
         // `input` is always present: without values, a `default` in a template still applies to each field of it.
-        ("input", input.map_or_else(|| value(&Node::object([])), value)),
+        ("input", spellings.value(input.unwrap_or(&Node::object([])))),
     ]
 }
 
@@ -125,30 +152,4 @@ fn scheduled(time: Timestamp, timezone: TimeZone) -> Value {
     let timezone = zoned.time_zone().iana_name().unwrap_or("UTC").to_owned();
     let parts = parts.map(|(name, format)| (name, Value::from(zoned.strftime(format).to_string())));
     Value::from_pairs(parts.into_iter().chain([("timezone", Value::from(timezone))]))
-}
-
-fn value(node: &Node) -> Value {
-    match &node.kind {
-        Kind::Null => Value::from(()),
-        Kind::Bool(value) => Value::from(*value),
-        Kind::Number(text) => number(text),
-        Kind::String(text) => Value::from(text.as_str()),
-        Kind::Array(elements) => elements.iter().map(value).collect(),
-        Kind::Object(entries) => {
-            Value::from_pairs(entries.iter().map(|entry| (entry.key.as_str(), value(&entry.value))))
-        }
-    }
-}
-
-fn number(text: &str) -> Value {
-    if let Ok(integer) = text.parse::<i64>() {
-        return Value::from(integer);
-    }
-    if let Ok(integer) = text.parse::<i128>() {
-        return Value::from(integer);
-    }
-    match text.parse::<f64>() {
-        Ok(float) if float.is_finite() => Value::from(float),
-        _ => Value::from(text),
-    }
 }

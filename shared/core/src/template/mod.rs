@@ -5,6 +5,7 @@
 
 mod context;
 mod filters;
+mod values;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +16,9 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 pub(crate) use context::all_fields;
-pub use context::{Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, S3_FIELDS, SCHEDULE_FIELDS};
+pub use context::{
+    Context, ELEMENT_FIELDS, EVENT_BRIDGE_FIELDS, EVENT_FIELDS, NOTIFICATION_FIELDS, S3_FIELDS, SCHEDULE_FIELDS,
+};
 
 use crate::ecs::limits::OVERRIDES_CHARACTERS_MAX;
 use crate::event::UNSTABLE_ATTRIBUTES;
@@ -23,7 +26,8 @@ use crate::text::decode::list;
 use crate::text::diagnostic::{Diagnostic, hint};
 use crate::text::{Source, Span, Spanned};
 
-/// Rendering a template that takes more steps than this fails.
+/// Rendering a template that takes more steps than this fails. Every 64 bytes that it makes or reads are a step too, so
+/// that the memory of a template is bounded by 6.4 MB.
 const FUEL: u64 = 100_000;
 
 /// A text of the config that may contain `{{ ... }}`.
@@ -59,6 +63,15 @@ pub struct RenderError {
     pub template: String,
     /// What is wrong, naming the field.
     pub message: String,
+}
+
+/// What a template renders to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text.
+    pub text: String,
+    /// How many steps rendering took.
+    pub steps: u64,
 }
 
 impl Default for Templates {
@@ -108,6 +121,7 @@ impl Templates {
         let names = self.names(&name);
         problems.extend(unknown_names(&names, text, source));
         problems.extend(unstable_attributes(text, source));
+        problems.extend(subtracted_fields(text, source));
         Template { name: Some(name), names, ..plain }
     }
 
@@ -147,9 +161,14 @@ impl Template {
     /// # Errors
     /// The event lacks a field (and the template gives no `default`), a value cannot be written as one text, or a
     /// filter does not accept its value.
-    pub fn render(&self, templates: &Templates, context: &Context, source: &Source) -> Result<String, RenderError> {
-        let Some(name) = &self.name else { return Ok(self.source.clone()) };
-        let rendered = templates.environment.get_template(name).and_then(|template| template.render(context.value()));
+    pub fn render(&self, templates: &Templates, context: &Context, source: &Source) -> Result<Rendered, RenderError> {
+        let Some(name) = &self.name else { return Ok(Rendered { text: self.source.clone(), steps: 0 }) };
+        let template = templates.environment.get_template(name);
+        let rendered = template.and_then(|template| template.render_captured(self.values_of(context)));
+        let rendered = rendered.map(|rendered| {
+            let steps = rendered.state().fuel_levels().map_or(0, |(used, _)| used);
+            Rendered { text: rendered.into_output(), steps }
+        });
         rendered.map_err(|error| {
             let part = whole_expression(&self.source, error.range().unwrap_or(0..0));
             self.error(&error, part, source)
@@ -164,6 +183,14 @@ impl Template {
     /// Returns whether the template provides for fields that an event lacks.
     pub(crate) fn allows_for_absence(&self) -> bool {
         ["default", "defined"].iter().any(|word| self.source.contains(word))
+    }
+
+    /// Returns the values that the template sees: strict ones unless it asks whether a field is there.
+    fn values_of(&self, context: &Context) -> Value {
+        let words: Vec<&str> = self.source.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let count = |word: &str| words.iter().filter(|used| **used == word).count();
+        let asks = filters::FOR_ABSENCE.iter().any(|word| count(word) > 0) || count("in") > count("for");
+        if asks { context.lenient() } else { context.strict() }
     }
 
     /// Returns whether the template renders the same for every element of an event's list.
@@ -187,7 +214,8 @@ impl Template {
         source: &Source,
     ) -> Result<Vec<Value>, RenderError> {
         let expression = self.expression().unwrap_or_default();
-        let value = templates.environment.compile_expression(expression).and_then(|list| list.eval(context.value()));
+        let value =
+            templates.environment.compile_expression(expression).and_then(|list| list.eval(self.values_of(context)));
         let value = value.map_err(|error| self.error(&error, 0..self.source.len(), source))?;
         let no_list =
             |what: String| RenderError { place: source.place(self.span), template: self.source.clone(), message: what };
@@ -207,13 +235,19 @@ impl Template {
         let inside = self.source.get(part.clone()).unwrap_or_default().trim();
         let inside = inside.strip_prefix("{{").and_then(|inside| inside.strip_suffix("}}")).unwrap_or(inside).trim();
         let message = match error.kind() {
-            ErrorKind::UndefinedError => format!("the event has no `{inside}`"),
-            ErrorKind::OutOfFuel => "too many steps".to_owned(),
+            ErrorKind::UndefinedError => format!("the event has no `{}`", missing_field(error).unwrap_or(inside)),
+            ErrorKind::OutOfFuel => "the template takes too many steps or makes too much text".to_owned(),
             _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         };
         let span = source.place_within(self.span, &self.source, part);
         RenderError { place: source.place(span), template: self.source.clone(), message }
     }
+}
+
+/// Returns the field that is missing, as the engine writes it: "`detail.nope` is undefined".
+fn missing_field(error: &minijinja::Error) -> Option<&str> {
+    let (before, _) = error.detail()?.split_once("` is undefined")?;
+    Some(before.rsplit_once('`')?.1)
 }
 
 fn unknown_names(names: &[String], text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
@@ -227,7 +261,7 @@ fn unknown_names(names: &[String], text: &Spanned<String>, source: &Source) -> V
             Diagnostic::error(span, format!("no event has a field `{unknown}`{hint}")).help(
                 "use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, \
                  scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, \
-                 group_id or queue (messages), item or index (with for_each); write `event[\"name\"]` for anything \
+                 group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event[\"name\"]` for anything \
                  else",
             )
         })
@@ -259,6 +293,33 @@ fn unstable_attributes(text: &Spanned<String>, source: &Source) -> Vec<Diagnosti
     .collect()
 }
 
+/// Reports `detail.object.version-id`: Jinja reads it as a subtraction, which no event can satisfy.
+fn subtracted_fields(text: &Spanned<String>, source: &Source) -> Vec<Diagnostic> {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let problem = |expression: Range<usize>| {
+        let inside = &text[expression.clone()];
+        let at = inside.match_indices('-').map(|(at, _)| at).find(|at| {
+            inside[..*at].ends_with(of_name) && inside[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic())
+        })?;
+        let start = inside[..at].trim_end_matches(|c: char| of_name(c) || "-.[]\"'".contains(c)).len();
+        let end = inside[at..].find(|c: char| !of_name(c) && c != '-').map_or(inside.len(), |length| at + length);
+        let path = &inside[start..end];
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let instead = match (parent, name.replace('-', "_")) {
+            ("", short) if all_fields().contains(&short.as_str()) => short,
+            ("", _) => format!("event[\"{name}\"]"),
+            _ => format!("{parent}[\"{name}\"]"),
+        };
+        let span = source.place_within(text.span, text, expression.start + start..expression.start + end);
+        let message = format!("`{path}` is a subtraction in a template, not a field");
+        Some(
+            Diagnostic::error(span, message)
+                .help(format!("write `{instead}`; for a subtraction, put spaces around `-`")),
+        )
+    };
+    filters::expressions(text).into_iter().filter_map(problem).collect()
+}
+
 /// Returns the range of the whole path: the engine reports only the last step of `detail.object.key`, or the filter
 /// that received nothing.
 fn whole_expression(template: &str, part: Range<usize>) -> Range<usize> {
@@ -286,16 +347,7 @@ fn syntax_problem(error: &minijinja::Error, text: &Spanned<String>, source: &Sou
 
 /// Writes strings, numbers and booleans; refuses values without one obvious text.
 fn write_scalar(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    let problem = match value.kind() {
-        ValueKind::None => "a value is null; give a default, as in `{{ value | default('-') }}`",
-        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
-            "a value is a list or an object; write it as JSON with `| tojson`, or pick a part of it"
-        }
-        ValueKind::Bytes | ValueKind::Invalid | ValueKind::Plain => "a value cannot be written as text",
-        ValueKind::Bool => return Ok(write!(out, "{}", value.is_true())?),
-        _ => return minijinja::escape_formatter(out, state, value),
-    };
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, problem))
+    Ok(out.write_str(&values::scalar_text(state, value)?)?)
 }
 
 #[cfg(test)]

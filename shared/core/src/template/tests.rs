@@ -19,7 +19,7 @@ fn render(template: &str, event: &str) -> String {
     }
     let event = Event::decode(event).expect("the fixture is an event");
     match template.render(&templates, &Context::new(&event, None), &source) {
-        Ok(text) => text,
+        Ok(rendered) => rendered.text,
         Err(error) => format!("error: {error}"),
     }
 }
@@ -96,7 +96,7 @@ fn a_missing_field_is_an_error_that_names_field_template_and_line() {
     check(
         "x {{ detail.owner.name | upper }}",
         expect![[
-            r#"error: c.yaml:1:16: the event has no `detail.owner.name` (in the template "x {{ detail.owner.name | upper }}")"#
+            r#"error: c.yaml:1:16: the event has no `detail.owner` (in the template "x {{ detail.owner.name | upper }}")"#
         ]],
     );
     expect![[r#"error: c.yaml:1:14: the event has no `bucket` (in the template "{{ bucket }}")"#]]
@@ -164,19 +164,19 @@ fn wrong_templates_are_refused_at_load() {
     check(
         "{{ ky }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
+            r#"c.yaml:1:14: error: no event has a field `ky`; did you mean `key`? (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
     check(
         "{{ key | basenme }}",
         expect![
-            "c.yaml:1:20: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:20: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int`, `string` and `tagsafe`)"
         ],
     );
     check(
         "{{ now() }}",
         expect![[
-            r#"c.yaml:1:14: error: no event has a field `now` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#
+            r#"c.yaml:1:14: error: no event has a field `now` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)"#
         ]],
     );
     check(
@@ -192,7 +192,7 @@ fn the_work_of_a_template_is_bounded() {
     check(
         "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
         expect![[
-            r#"error: c.yaml:1:11: too many steps (in the template "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}")"#
+            r#"error: c.yaml:1:77: the template takes too many steps or makes too much text (in the template "{% for a in key %}{% for b in key %}{% for c in key %}{% for d in key %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}")"#
         ]],
     );
 }
@@ -238,13 +238,13 @@ fn filters_are_checked_beside_raw_blocks_and_the_word_raw() {
     check(
         "{{ key | replace('raw/', '') | basenme }}",
         expect![
-            "c.yaml:1:42: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:42: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int`, `string` and `tagsafe`)"
         ],
     );
     check(
         "{%- raw -%}{{ a | b }}{% endraw %} {{ key | basenme }}",
         expect![
-            "c.yaml:1:55: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)"
+            "c.yaml:1:55: error: unknown filter `basenme`; did you mean `basename`? (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int`, `string` and `tagsafe`)"
         ],
     );
     check(
@@ -270,7 +270,146 @@ fn no_template_makes_the_loading_panic() {
     check(
         "{% raw %}{{ a | b }}{% endraw %}{# {{ x | nope }} #}",
         expect![[r#"
-        c.yaml:1:53: error: unknown filter `nope` (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int` and `string`)
-        c.yaml:1:49: error: no event has a field `x` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), item or index (with for_each); write `event["name"]` for anything else)"#]],
+            c.yaml:1:53: error: unknown filter `nope` (choose from `basename`, `dirname`, `stem`, `extension`, `split`, `replace`, `lower`, `upper`, `trim`, `default`, `tojson`, `urlencode`, `b64encode`, `sha256`, `first`, `last`, `join`, `length`, `int`, `string` and `tagsafe`)
+            c.yaml:1:49: error: no event has a field `x` (use bucket, key, size, etag or version_id (S3 events), detail or another event field, schedule, scheduled_time, scheduled or input (schedules), body, attributes, message_attributes, message_id, group_id or queue (messages), notification (S3 notifications), item or index (with for_each); write `event["name"]` for anything else)"#]],
     );
+}
+
+/// Every way in which a template can use a value: each must fail if the value is missing.
+fn uses(missing: &str) -> Vec<String> {
+    let arguments = ["", "('-')", "('a', 'b')"];
+    let applied = super::filters::FILTERS
+        .iter()
+        .filter(|(name, _)| *name != "default")
+        .flat_map(|(name, _)| arguments.map(|arguments| format!("{{{{ {missing} | {name}{arguments} }}}}")));
+    let as_argument = super::filters::FILTERS.iter().flat_map(|(name, _)| {
+        [format!("{{{{ 'a' | {name}({missing}) }}}}"), format!("{{{{ ['a'] | {name}({missing}) }}}}")]
+    });
+    let tests = super::filters::TESTS.iter().filter(|(name, _)| !super::filters::FOR_ABSENCE.contains(name));
+    let tested = tests.flat_map(|(name, _)| {
+        [format!("{{{{ {missing} is {name}('a') }}}}"), format!("{{{{ 'a' is {name}({missing}) }}}}")]
+    });
+    let operators = ["==", "!=", "<", ">", "+", "-", "*", "~", "and"]
+        .map(|operator| format!("{{{{ {missing} {operator} 'a' }}}}"))
+        .into_iter()
+        .chain(["'a' ~", "'a' ==", "not", "1 +"].map(|before| format!("{{{{ {before} {missing} }}}}")));
+    let statements = [
+        format!("{{{{ {missing} }}}}"),
+        format!("{{% if {missing} %}}a{{% endif %}}"),
+        format!("{{% for a in {missing} %}}a{{% endfor %}}b"),
+        format!("{{{{ {missing}[0] }}}}"),
+        format!("{{{{ {missing}.a.b }}}}"),
+        format!("{{{{ 'a' if {missing} else 'b' }}}}"),
+    ];
+    applied.chain(as_argument).chain(tested).chain(operators).chain(statements).collect()
+}
+
+#[test]
+fn a_missing_field_is_an_error_in_every_filter_test_argument_literal_and_operator() {
+    for missing in ["detail.nope", "detail.object['no-pe']", "resources[7]", "[detail.nope]", "{'a': detail.nope}"] {
+        let is_literal = missing.starts_with(['[', '{']);
+        for template in uses(missing) {
+            // Without the word `default`, nothing may be missing. With it, filters and tests still refuse it.
+            let lenient = format!("{{{{ key | default('') }}}}{template}");
+            let mut templates = vec![template];
+            templates.extend((!is_literal).then_some(lenient));
+            for template in templates {
+                let rendered = render(&template, OBJECT_CREATED);
+                assert!(rendered.contains("error: "), "{template} renders as {rendered:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_by_its_path() {
+    let named = |template: &str| {
+        let rendered = render(template, OBJECT_CREATED);
+        rendered
+            .split_once("the event has no ")
+            .map_or(rendered.clone(), |(_, rest)| rest.split_once(" (in").map_or(rest, |(name, _)| name).to_owned())
+    };
+    let table = [
+        ("{{ detail.nope == 'x' }}", "`detail.nope`"),
+        ("{{ detail.jbo | tojson }}", "`detail.jbo`"),
+        ("{{ [key, detail.nope] | tojson }}", "`detail.nope`"),
+        ("{{ {'a': detail.nope} | tojson }}", "`detail.nope`"),
+        ("{{ resources | join(detail.nope) }}", "`detail.nope`"),
+        ("{{ detail.object['no-pe'] }}", "`detail.object[\"no-pe\"]`"),
+        ("{{ resources[7] }}", "`resources[7]`"),
+        ("{{ detail.nope.deeper | default('-') }}", "`detail.nope`"),
+        ("{{ key | default('-') }}{{ [detail.nope] | tojson }}", "`detail.nope`"),
+        ("{% for one in resources %}{{ one.nope }}{% endfor %}", "`one.nope`"),
+    ];
+    for (template, name) in table {
+        assert_eq!(named(template), name, "{template}");
+    }
+}
+
+#[test]
+fn numbers_have_the_text_that_the_event_gives_them() {
+    let detail = r#"{"price":100.00,"e":1e3,"long":123456789012345678901234567890123456789012,"list":[1.10,2.5],"same":[2.0,2.00]}"#;
+    let event = &event("my.app", "x", detail);
+    let table = [
+        ("{{ detail.price }}", "100.00"),
+        ("{{ detail.e }}", "1e3"),
+        ("{{ detail.long }}", "123456789012345678901234567890123456789012"),
+        ("{{ detail.list | tojson }} {{ detail.list | join(' ') }}", "[1.10,2.5] 1.10 2.5"),
+        ("{{ {'a': detail.long} | tojson }}", r#"{"a":123456789012345678901234567890123456789012}"#),
+        ("{{ detail.price | string }}", "100.00"),
+        ("{{ detail.price > 99 }} {{ detail.price == 100 }} {{ detail.price | int }}", "true true 100"),
+        // One number that is written in two ways has the text of neither.
+        ("{{ detail.same[0] }} {{ detail.same[1] }}", "2.0 2.0"),
+    ];
+    for (template, text) in table {
+        assert_eq!(render(template, event), text, "{template}");
+    }
+}
+
+#[test]
+fn a_tag_can_be_made_of_any_key() {
+    check(
+        "{{ 'report (1).csv' | tagsafe }} {{ 'é/ü:1' | tagsafe }} {{ key | tagsafe | length }}",
+        expect!["report _1_.csv é/ü:1 22"],
+    );
+}
+
+#[test]
+fn the_memory_of_a_template_is_bounded() {
+    let text = "N".repeat(120_000);
+    let body = format!(r#"{{"text":"{text}","name":"{}","list":["{}"]}}"#, "x".repeat(10_000), "a\",\"".repeat(30_000));
+    let event = &event("my.app", "x", &body);
+    for template in [
+        "{{ detail.text | replace('N', detail.name) }}",
+        "{{ detail.list | join(detail.name) }}",
+        "{% for a in detail.list %}{{ detail.text }}{% endfor %}",
+        "{% for a in detail.list %}{{ [detail, detail, detail] | tojson }}{% endfor %}",
+        "{{ 'x' * 90000000 }}",
+        "{% set a = detail.text %}{% for b in detail.list %}{% set a = a ~ a %}{{ a | length }}{% endfor %}",
+        "{{ detail.text | split('N') | join(detail.text) }}",
+    ] {
+        let rendered = render(template, event);
+        assert!(
+            rendered.contains("too much text") || rendered.contains("too large"),
+            "{template}: {}",
+            &rendered[..200.min(rendered.len())]
+        );
+    }
+}
+
+#[test]
+fn a_field_with_a_hyphen_is_refused_at_load_with_what_to_write() {
+    let table = [
+        ("{{ detail.object.version-id }}", "detail.object[\"version-id\"]"),
+        ("{{ detail.request-id | upper }}", "detail[\"request-id\"]"),
+        ("{{ detail-type }}", "detail_type"),
+        ("{{ replay-name }}", "event[\"replay-name\"]"),
+        ("{% if detail.a-b %}x{% endif %}", "detail[\"a-b\"]"),
+    ];
+    for (template, instead) in table {
+        let instead = instead.replace('\\', "");
+        let rendered = render(template, OBJECT_CREATED);
+        assert!(rendered.contains(&format!("write `{instead}`")), "{template}: {rendered}");
+    }
+    check("{{ size - 1 }} {{ 'a-b' }} a-b {{- key -}} {{ size -1 }}", expect!["4 a-b a-bincoming/report.tar.gz4"]);
 }

@@ -4,12 +4,17 @@
 //! element once: the doc comments of its fields become the descriptions in the JSON Schema, and their types the checks.
 
 use super::diagnostic::{Diagnostic, did_you_mean};
-use super::{Entry, Kind, Node, Span, Spanned, json};
+use super::{Entry, Kind, Node, Span, Spanned, json, yaml};
+
+/// A value longer than this is left out of what a help suggests to write.
+const SUGGESTED_CHARACTERS_MAX: usize = 60;
 
 /// A type that a config value can be decoded into.
 pub(crate) trait Decode: Sized {
     /// What the value must be: the end of a message "expected ...".
     const EXPECTED: &'static str;
+    /// The keys of other elements that are often written here by mistake.
+    const NEAR: &'static [Near] = &[];
 
     /// Returns the value, or reports what is wrong with it and returns `None`.
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self>;
@@ -23,6 +28,16 @@ pub(crate) trait Decode: Sized {
     fn fallback() -> Option<Self> {
         None
     }
+}
+
+/// Keys of another element.
+pub(crate) struct Near {
+    /// The keys.
+    pub(crate) keys: &'static [&'static str],
+    /// The element that they belong to, in words.
+    pub(crate) place: &'static str,
+    /// What to write; `KEY` stands for the key and its value.
+    pub(crate) example: &'static str,
 }
 
 /// Reports that `node` is not what `T` expects.
@@ -64,7 +79,14 @@ impl<T: Decode> Decode for Vec<T> {
     const EXPECTED: &'static str = "a list";
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
-        let Kind::Array(elements) = &node.kind else { return wrong_type(node, problems) };
+        let Kind::Array(elements) = &node.kind else {
+            wrong_type::<Self>(node, problems);
+            let text = node.as_str().filter(|text| !text.is_empty())?;
+            let meant = text.split(',').map(|word| Node { span: node.span, ..Node::string(word.trim()) });
+            let meant: Vec<Node> = meant.collect();
+            problems.last_mut()?.help = Some(format!("write `{}`", yaml::flow(&Node::array(meant.clone()))));
+            return Some(meant.iter().filter_map(|element| T::decode(element, &mut Vec::new())).collect());
+        };
         Some(elements.iter().filter_map(|element| T::decode(element, problems)).collect())
     }
 
@@ -146,7 +168,7 @@ impl<'a> Fields<'a> {
             return None;
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            problems.push(unknown_key(&entry.key, known));
+            problems.push(unknown_key(entry, known, T::NEAR));
         }
         Some(Self { span: node.span, entries })
     }
@@ -167,7 +189,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn unknown_key(key: &Spanned<String>, known: &[&'static str]) -> Diagnostic {
+fn unknown_key(entry: &Entry, known: &[&'static str], near: &[Near]) -> Diagnostic {
+    let key = &entry.key;
+    if let Some(near) = near.iter().find(|near| near.keys.contains(&key.as_str())) {
+        let value = Some(yaml::flow(&entry.value)).filter(|value| value.chars().count() <= SUGGESTED_CHARACTERS_MAX);
+        let entry = format!("{}: {}", key.value, value.as_deref().unwrap_or("..."));
+        return Diagnostic::error(key.span, format!("unknown key `{}`; it belongs to {}", key.value, near.place))
+            .help(format!("write `{}`", near.example.replace("KEY", &entry)));
+    }
     match did_you_mean(key, known.iter().copied()) {
         Some(meant) => Diagnostic::error(key.span, format!("unknown key `{}`; did you mean `{meant}`?", key.value))
             .help(format!("write `{meant}`")),
@@ -186,11 +215,14 @@ pub(crate) fn list(words: &[&str]) -> String {
 }
 
 /// Declares a struct that is decoded from a mapping: unknown keys are errors, `Option` fields may be absent, and doc
-/// comments become the schema's descriptions. `as "name"` sets a key that is not a valid Rust name.
+/// comments become the schema's descriptions. `as "name"` sets a key that is not a valid Rust name. `near` lists keys
+/// of other elements, see [`Near`].
 macro_rules! record {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
-    ($(#[$meta:meta])* pub struct $name:ident ($expected:literal) {
+    ($(#[$meta:meta])* pub struct $name:ident ($expected:literal)
+        $(near [ $( [$( $near:literal ),*]: $place:literal, $example:literal; )* ])?
+    {
         $( $(#[$field_meta:meta])* pub $field:ident $(as $key:literal)? : $type:ty, )*
     }) => {
         #[derive(Debug, Clone, PartialEq, schemars::JsonSchema)]
@@ -202,6 +234,9 @@ macro_rules! record {
 
         impl $crate::text::decode::Decode for $name {
             const EXPECTED: &'static str = $expected;
+            $( const NEAR: &'static [$crate::text::decode::Near] = &[$(
+                $crate::text::decode::Near { keys: &[$( $near ),*], place: $place, example: $example },
+            )*]; )?
 
             fn decode(
                 node: &$crate::text::Node,
@@ -246,13 +281,28 @@ macro_rules! choice {
                         problems.push($crate::text::decode::unknown_word(node.span, other, &[$($word),*]));
                         None
                     }
-                    None => $crate::text::decode::wrong_type(node, problems),
+                    None => $crate::text::decode::no_word(node, &[$($word),*], problems),
                 }
             }
         }
     };
 }
 pub(crate) use choice;
+
+/// Reports a value that is not a word, and suggests the word that means `true` or `false`.
+pub(crate) fn no_word<T: Decode>(node: &Node, known: &[&'static str], problems: &mut Vec<Diagnostic>) -> Option<T> {
+    wrong_type::<T>(node, problems);
+    let meanings: &[&str] = match node.kind {
+        Kind::Bool(true) => &["enabled", "on"],
+        Kind::Bool(false) => &["disabled", "off"],
+        _ => &[],
+    };
+    let meant = known.iter().find(|known| meanings.iter().any(|meaning| known.eq_ignore_ascii_case(meaning)));
+    if let (Some(meant), Some(problem)) = (meant, problems.last_mut()) {
+        problem.help = Some(format!("write `{meant}`"));
+    }
+    None
+}
 
 pub(crate) fn unknown_word(span: Span, word: &str, known: &[&'static str]) -> Diagnostic {
     let meant = known

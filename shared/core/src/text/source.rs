@@ -129,16 +129,58 @@ impl Source {
         format!("{}:{line}:{column}", self.part_at(span.start).name)
     }
 
-    /// Returns the place of `part` of the string at `scalar`: exact if the string is written on one line without
-    /// escapes, otherwise the whole scalar.
+    /// Returns the place of `part` of the string at `scalar`, at most to the end of its first line: exact if the string
+    /// is written without escapes, otherwise the whole scalar.
     pub fn place_within(&self, scalar: Span, string: &str, part: Range<usize>) -> Span {
         let written = self.text.get(scalar.start..scalar.end).unwrap_or_default();
-        match written.find(string) {
-            Some(at) if !string.is_empty() => {
-                let (start, end) = (string.floor_char_boundary(part.start), string.ceil_char_boundary(part.end));
-                Span::new(scalar.start + at + start, scalar.start + at + end)
-            }
-            _ => scalar,
+        if string.is_empty() {
+            return scalar;
+        }
+        let start = string.floor_char_boundary(part.start);
+        let end = string.ceil_char_boundary(part.end).max(start);
+        let end = string[start..end].trim_end().find('\n').map_or(end, |newline| start + newline);
+        // The end lies after the last character, not before whatever follows it.
+        let last = string[start..end].char_indices().last().map(|(at, _)| start + at);
+        // A block begins after the indentation of its first line; other scalars lose all their indentation.
+        let before = self.text[..scalar.start].rsplit('\n').next().unwrap_or_default();
+        let depth = if before.trim().is_empty() { before.len() } else { usize::MAX };
+        let place = |offset: usize| Some(scalar.start + offset_in(written, depth, string, offset)?);
+        match (place(start), last) {
+            (Some(from), None) => Span::new(from, from),
+            (Some(from), Some(last)) => place(last).map_or(scalar, |to| Span::new(from, to + end - last)),
+            (None, _) => scalar,
         }
     }
+}
+
+/// Returns where a scalar's text, `written`, has the byte `offset` of its value `string`, or none if it has escapes before.
+/// In a scalar of several lines, each line is indented by up to `depth`, and a line break may stand for a blank.
+fn offset_in(written: &str, depth: usize, string: &str, offset: usize) -> Option<usize> {
+    let blanks = |at: usize| {
+        let rest = written.get(at..).unwrap_or_default();
+        rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len()
+    };
+    let ends_line = |at: usize| written.get(at + blanks(at)..).is_some_and(|rest| rest.starts_with('\n'));
+    let next_line = |at: usize| {
+        let start = at + blanks(at) + 1;
+        start + blanks(start).min(depth)
+    };
+    let mut at = usize::from(written.starts_with(['"', '\'']));
+    for (position, character) in string.char_indices() {
+        // A line break of a folded scalar is written as two, and a plain scalar may be indented more.
+        while !character.is_whitespace() && (ends_line(at) || blanks(at) > 0) {
+            at = if ends_line(at) { next_line(at) } else { at + blanks(at) };
+        }
+        let after = match character {
+            ' ' if written.get(at..)?.starts_with(' ') => at + 1,
+            ' ' | '\n' if ends_line(at) => next_line(at),
+            _ if written.get(at..)?.starts_with(character) => at + character.len_utf8(),
+            _ => return None,
+        };
+        if position == offset {
+            return Some(at);
+        }
+        at = after;
+    }
+    (offset == string.len()).then_some(at)
 }

@@ -76,6 +76,47 @@ fn spans_are_bytes_and_places_count_characters() {
     assert_eq!(source.place(first), "f:1:4");
 }
 
+#[test]
+fn a_part_of_a_string_is_where_it_is_written() {
+    let text = "plain: a b\nquoted: \"a b\"\nescaped: \"\\ta b\"\nliteral: |\n  a\n\n    b\n  b c\nfolded: >-\n  a\n  b\n\n  c d\nlines: é\n    b\n";
+    let tree = yaml::parse(text).0.expect("is YAML");
+    let source = Source::new("f", text);
+    let places = |key: &str, part: &str| {
+        let node = tree.get(key).expect("is there");
+        let string = node.as_str().expect("is a string");
+        let at = string.rfind(part).expect("is in it");
+        let span = source.place_within(node.span, string, at..at + part.len());
+        format!("{} {:?}", source.place(span), &text[span.start..span.end])
+    };
+    let cases = [
+        ("plain", "b", "f:1:10 \"b\""),
+        ("quoted", "b", "f:2:12 \"b\""),
+        ("escaped", "b", "f:3:10 \"\\\"\\\\ta b\\\"\""),
+        ("literal", "b\nb", "f:7:5 \"b\""),
+        ("literal", "c", "f:8:5 \"c\""),
+        ("folded", "b", "f:11:3 \"b\""),
+        ("folded", "c", "f:13:3 \"c\""),
+        ("folded", "a b\nc", "f:10:3 \"a\\n  b\""),
+        ("lines", "b", "f:15:5 \"b\""),
+    ];
+    for (key, part, expected) in cases {
+        assert_eq!(places(key, part), expected, "{key}");
+    }
+}
+
+#[test]
+fn a_value_in_flow_style_is_read_back() {
+    let text =
+        r#"{ a: x, b: in/*.csv, c: [-c, "5", "null", "", "a b", 'say "hi"', "it's \"x\"", "{{ key }}"], d: {}, e: 5 }"#;
+    let node = yaml::parse(text).0.expect("is YAML");
+    let written = yaml::flow(&node);
+    assert_eq!(
+        written,
+        r#"{ a: x, b: "in/*.csv", c: [-c, "5", "null", "", "a b", 'say "hi"', "it's \"x\"", "{{ key }}"], d: {}, e: 5 }"#
+    );
+    assert_eq!(json::write(&yaml::parse(&written).0.expect("is YAML")), json::write(&node));
+}
+
 fn node() -> impl Strategy<Value = Node> {
     let leaf = prop_oneof![
         Just(Kind::Null),
@@ -115,5 +156,19 @@ proptest! {
     fn no_text_makes_the_parsers_panic(text in any::<String>()) {
         let _ = json::parse(&text);
         let _ = yaml::parse(&text);
+    }
+
+    /// Texts that are close to YAML with templates and variables.
+    #[test]
+    fn no_line_makes_the_parser_panic(text in "[\\[\\]{}:,\"'#%$ é\\-|\n]{0,16}") {
+        let _ = yaml::parse(&text);
+    }
+
+    #[test]
+    fn every_part_of_a_string_has_a_place(string in "[a é\n{}\"'\\\\]{0,8}", written in "[a é\n{}\"'\\\\|]{0,12}", start in 0_usize..10, end in 0_usize..10) {
+        let source = Source::new("f", written.as_str());
+        let (start, end) = (start.min(string.len()), end.min(string.len()));
+        let span = source.place_within(Span::new(0, written.len()), &string, start.min(end)..start.max(end));
+        prop_assert!(written.get(span.start..span.end).is_some(), "{span:?}");
     }
 }

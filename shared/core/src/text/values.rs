@@ -1,12 +1,13 @@
 //! The leaves of a config: strings, mappings of them, and lists that may be a single value.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::decode::{Decode, wrong_type};
+use super::decode::{Decode, record, wrong_type};
 use super::diagnostic::Diagnostic;
-use super::{Kind, Node, Spanned};
+use super::{Kind, Node, Spanned, yaml};
 
 /// A string, a number or a boolean, kept as text. The only leaf that may be a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +191,11 @@ impl<T: Decode> Decode for Mapping<T> {
 
     fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let Kind::Object(entries) = &node.kind else { return wrong_type(node, problems) };
-        let decoded = entries.iter().filter_map(|entry| Some((entry.key.clone(), T::decode(&entry.value, problems)?)));
+        let decoded = entries.iter().filter_map(|entry| {
+            // Keep the name of a wrong value where an empty one will do: references to it are not wrong as well.
+            let empty = || T::decode(&Node { span: entry.value.span, ..Node::object([]) }, &mut Vec::new());
+            Some((entry.key.clone(), T::decode(&entry.value, problems).or_else(empty)?))
+        });
         Some(Self(decoded.collect()))
     }
 
@@ -211,6 +216,196 @@ impl<T: JsonSchema> JsonSchema for Mapping<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
     }
+}
+
+/// Environment variables by name: a mapping, or AWS's own list of `name` and `value`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment<T> {
+    variables: Mapping<T>,
+}
+
+record! {
+    /// An environment variable.
+    pub struct Variable ("a mapping with `name` and `value`") {
+        /// The name.
+        pub name: Spanned<String>,
+        /// The value.
+        pub value: Anything,
+    }
+}
+
+impl<T> Deref for Environment<T> {
+    type Target = Mapping<T>;
+
+    fn deref(&self) -> &Mapping<T> {
+        &self.variables
+    }
+}
+
+impl<T: Decode> Decode for Environment<T> {
+    const EXPECTED: &'static str = "a mapping, or a list of `{ name: ..., value: ... }`";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let variables = match &node.kind {
+            Kind::Object(_) => Mapping::decode(node, problems)?,
+            Kind::Array(_) => {
+                let mut variables: Vec<(Spanned<String>, T)> = Vec::new();
+                for Variable { name, value } in Vec::decode(node, problems)? {
+                    if variables.iter().any(|(known, _)| known.value == name.value) {
+                        let message = format!("duplicate environment variable `{}`", name.value);
+                        problems.push(Diagnostic::error(name.span, message).help("remove one of them"));
+                    }
+                    variables.extend(T::decode(&value.0, problems).map(|value| (name, value)));
+                }
+                Mapping(variables)
+            }
+            _ => return wrong_type(node, problems),
+        };
+        Some(Self { variables })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Environment<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("EnvironmentOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let variable = json_schema!({
+            "type": "object",
+            "properties": { "name": { "type": "string" }, "value": generator.subschema_for::<T>() },
+            "required": ["name", "value"],
+            "additionalProperties": false,
+        });
+        let mapping = Mapping::<T>::json_schema(generator);
+        json_schema!({ "anyOf": [mapping, { "type": "array", "items": variable }] })
+    }
+}
+
+/// The words of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Words<T> {
+    words: Vec<T>,
+}
+
+impl<T> Deref for Words<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.words
+    }
+}
+
+impl<T: Decode> Decode for Words<T> {
+    const EXPECTED: &'static str = "a list of words";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let Some(text) = node.as_str() else {
+            let before = problems.len();
+            let words = Vec::decode(node, problems)?;
+            // Without a wrong word, it would be another command.
+            return (problems.len() == before).then_some(Self { words });
+        };
+        wrong_type::<Self>(node, problems);
+        let help = if text.contains(SHELL_SYNTAX) {
+            format!("write `{}`: no shell reads a command unless it runs one", shell_command(text))
+        } else {
+            format!("write `{}`: no shell reads the command", flow(&shell_words(text)))
+        };
+        problems.last_mut()?.help = Some(help);
+        None
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Words<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Vec::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<T>::json_schema(generator)
+    }
+}
+
+/// What a shell would act on, rather than pass to a program.
+const SHELL_SYNTAX: [char; 6] = ['|', '&', ';', '<', '>', '$'];
+
+fn flow(words: &[String]) -> String {
+    yaml::flow(&Node::array(words.iter().map(|word| Node::string(word))))
+}
+
+/// Returns the command, as the config writes it, that runs a script in a shell. Each template becomes an argument of the
+/// script: in the script itself, the shell would run what an event fills in.
+pub(crate) fn shell_command(script: &str) -> String {
+    let mut arguments: Vec<String> = Vec::new();
+    let mut safe = String::new();
+    let mut rest = script;
+    while let Some((before, template, after)) = split_at_template(rest) {
+        let quote = before.chars().last().filter(|quote| "\"'".contains(*quote) && after.starts_with(*quote));
+        let quoted = quote.map_or(0, char::len_utf8);
+        let known = arguments.iter().position(|argument| argument == template);
+        let position = known.unwrap_or(arguments.len());
+        if known.is_none() {
+            arguments.push(template.to_owned());
+        }
+        safe.push_str(&before[..before.len() - quoted]);
+        safe.push_str(&format!("\"${}\"", position + 1));
+        rest = &after[quoted..];
+    }
+    safe.push_str(rest);
+    let mut words = vec!["sh".to_owned(), "-c".to_owned(), safe];
+    if !arguments.is_empty() {
+        words.push("sh".to_owned());
+        words.append(&mut arguments);
+    }
+    flow(&words)
+}
+
+/// Returns the text before its first `{{ ... }}`, that template, and the text after it.
+fn split_at_template(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find("{{")?;
+    let end = start + text[start..].find("}}")? + "}}".len();
+    Some((&text[..start], &text[start..end], &text[end..]))
+}
+
+/// Returns the words of a command line, split as a shell splits them. A template is never split.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut rest = line;
+    while let Some(character) = rest.chars().next() {
+        if let Some(("", template, after)) = split_at_template(rest) {
+            word.get_or_insert_default().push_str(template);
+            rest = after;
+            continue;
+        }
+        rest = &rest[character.len_utf8()..];
+        match (quote, character) {
+            (Some(open), close) if open == close => quote = None,
+            (None, '"' | '\'') => {
+                word.get_or_insert_default();
+                quote = Some(character);
+            }
+            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            (None | Some('"'), '\\') => {
+                let escaped = rest.chars().next().unwrap_or(character);
+                rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
+                word.get_or_insert_default().push(escaped);
+            }
+            (_, other) => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 /// One value, or a list of them.

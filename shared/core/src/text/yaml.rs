@@ -21,20 +21,126 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     parse_at(0, text)
 }
 
+/// Parses a text of another tool's file, from offset `start` of its source: merge keys (`<<`) stay entries of their
+/// mappings.
+pub fn parse_with_merge_keys(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    read(start, text, true)
+}
+
 /// Parses a text that begins at offset `start` of its source.
 pub fn parse_at(start: usize, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    read(start, text, false)
+}
+
+fn read(start: usize, text: &str, keeps_merge_keys: bool) -> (Option<Node>, Vec<Diagnostic>) {
     let mut reader = Reader {
+        keeps_merge_keys,
         parser: Parser::new_from_str(text),
         byte_offsets: text.char_indices().map(|(at, _)| start + at).chain([start + text.len()]).collect(),
         anchors: HashMap::new(),
         problems: Vec::new(),
         nodes: 0,
     };
-    let node = reader.file().map_err(|problem| reader.problems.push(problem)).ok();
+    let node = reader.file().map_err(|problem| reader.problems.push(unquoted(start, text, problem))).ok();
     (node, reader.problems)
 }
 
+/// Returns a value as YAML in flow style, on one line.
+pub fn flow(node: &Node) -> String {
+    match &node.kind {
+        Kind::String(text) => flow_string(text),
+        Kind::Array(elements) => format!("[{}]", elements.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Kind::Object(entries) if !entries.is_empty() => {
+            let entry = |entry: &Entry| format!("{}: {}", flow_string(&entry.key), flow(&entry.value));
+            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        _ => json::write(node),
+    }
+}
+
+/// Returns a string in the plainest style that means the same in flow style.
+fn flow_string(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._/-".contains(c);
+    let is_word = text.starts_with(|c: char| c.is_alphanumeric() || "._/".contains(c)) && text.chars().all(is_plain);
+    // An option such as `-c` is plain as well; a single `-` begins an element.
+    let is_option = text.len() > 1 && text.starts_with('-') && text[1..].chars().all(is_plain);
+    match plain_scalar(text) {
+        Kind::String(_) if is_word || is_option => text.to_owned(),
+        _ if text.contains('"') && !text.contains(['\'', '\n']) => format!("'{text}'"),
+        _ => json::quote(text),
+    }
+}
+
+/// What begins a value that needs quotes where YAML reads a brace as the start of a mapping.
+const OPENINGS: [(&str, &str); 3] = [("{{", "}}"), ("{%", "%}"), ("${", "}")];
+
+/// Returns a problem that names the remedy, if YAML stumbled over a template or a variable outside quotes.
+fn unquoted(start: usize, text: &str, problem: Diagnostic) -> Diagnostic {
+    let at = problem.span.start - start;
+    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let before = |(from, _): &(usize, usize)| *from <= at - line_start;
+    let Some((from, to)) = values_with_braces(line).into_iter().take_while(before).last() else { return problem };
+    let value = &line[from..to];
+    let quoted = match value.contains('"') {
+        true => format!("'{}'", value.replace('\'', "''")),
+        false => format!("\"{value}\""),
+    };
+    let span = Span::new(start + line_start + from, start + line_start + to);
+    Diagnostic::error(span, "this value needs quotes: YAML reads `{` as the start of a mapping")
+        .help(format!("write `{quoted}`"))
+}
+
+/// Returns the ranges of a line's values without quotes that contain a template or a variable.
+fn values_with_braces(line: &str) -> Vec<(usize, usize)> {
+    let mut values = Vec::new();
+    // Where the value begins, whether it has braces, and how many flow collections are open around it.
+    let (mut from, mut has_braces, mut depth) = (0, false, 0_usize);
+    let mut at = 0;
+    let mut end = |from: usize, to: usize, has_braces: bool| {
+        let value = line[from..to].trim_end().trim_end_matches(',');
+        let blank = value.len() - value.trim_start().len();
+        values.extend(has_braces.then_some((from + blank, from + value.len())));
+    };
+    while let Some(character) = line[at..].chars().next() {
+        let rest = &line[at..];
+        let begins = line[from..at].trim().is_empty();
+        let next_is_blank = rest[character.len_utf8()..].chars().next().is_none_or(char::is_whitespace);
+        if let Some((opening, closing)) = OPENINGS.iter().find(|(opening, _)| rest.starts_with(opening)) {
+            has_braces = true;
+            at += rest[opening.len()..].find(closing).map_or(rest.len(), |end| opening.len() + end + closing.len());
+            continue;
+        }
+        let is_separator = match character {
+            '[' | '{' if begins => {
+                depth += 1;
+                true
+            }
+            ']' | '}' | ',' if depth > 0 => true,
+            ':' => next_is_blank,
+            '-' => begins && next_is_blank,
+            '"' | '\'' if begins => {
+                let close = rest[1..].find(character).map_or(rest.len(), |close| close + 2);
+                at += close;
+                from = at;
+                continue;
+            }
+            '#' if at == 0 || line[..at].ends_with(' ') => break,
+            _ => false,
+        };
+        if is_separator {
+            end(from, at, has_braces);
+            (from, has_braces) = (at + character.len_utf8(), false);
+        }
+        at += character.len_utf8();
+    }
+    end(from, at, has_braces);
+    values
+}
+
 struct Reader<'a> {
+    /// Whether merge keys are entries like others. Otherwise they are an error.
+    keeps_merge_keys: bool,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     /// The byte offset of each character: the parser counts characters.
     byte_offsets: Vec<usize>,
@@ -150,6 +256,13 @@ impl<'a> Reader<'a> {
                 let span = Span::new(start.start, end_of(span, entries.last().map(|entry| &entry.value)));
                 return Ok(Node { span, kind: Kind::Object(entries) });
             }
+            let is_merge_key = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            if is_merge_key && !self.keeps_merge_keys {
+                let (event, of_value) = self.next()?;
+                let merged = self.node(event, of_value, depth + 1)?;
+                self.problems.push(merge_key(span, &merged));
+                continue;
+            }
             let key = self.key(event, span)?;
             if seen.insert(key.value.clone(), ()).is_some() {
                 let message = format!("duplicate key `{}` in this mapping", key.value);
@@ -177,6 +290,19 @@ fn end_of(end: Span, last: Option<&Node>) -> usize {
         // The parser's own end includes what follows the bracket: blanks and a comment.
         _ => end.start + 1,
     }
+}
+
+/// Reports a merge key, which YAML 1.2 does not have.
+fn merge_key(span: Span, merged: &Node) -> Diagnostic {
+    let keys: Vec<&str> = match &merged.kind {
+        Kind::Object(entries) => entries.iter().map(|entry| entry.key.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    let keys = if keys.is_empty() { "the keys".to_owned() } else { format!("`{}`", keys.join("`, `")) };
+    Diagnostic::error(span, "merge keys (`<<`) are not part of YAML 1.2").help(format!(
+        "write {keys} here; settings that all tasks share belong under `defaults`, and an alias can stand for one \
+         value, as in `tags: *tags`"
+    ))
 }
 
 fn size(node: &Node) -> usize {

@@ -14,6 +14,7 @@ use crate::scripted::{Scripted, refused, started};
 fn ecs() -> Scripted {
     let ecs = Scripted::new(|request, before| match request.reference_id.as_deref() {
         Some("refused") => refused("ClientException", "no"),
+        Some("bug") => panic!("a poison record"),
         _ => started([before + 1]),
     });
     Scripted { dawdles: true, ..ecs }
@@ -63,7 +64,7 @@ async fn check(messages: &[&str], expected: Expect) {
                 let launches: Vec<String> = reports.iter().map(|report| report.launches.len().to_string()).collect();
                 format!("done, launches: {}", launches.join(" and "))
             }
-            MessageOutcome::TestEvent => "test event".to_owned(),
+            MessageOutcome::Ignored(ignored) => format!("ignored: {ignored}"),
             MessageOutcome::Failed(reports) => {
                 let said = reports.iter().map(|report| match report {
                     Ok(report) => format!("{} launched", report.launches.len()),
@@ -91,6 +92,7 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
             r#"jobs {"other":1}"#,
             "jobs just text",
             r#"jobs {"Service":"Amazon S3","Event":"s3:TestEvent"}"#,
+            r#"jobs {"Type":"SubscriptionConfirmation","MessageId":"m","Token":"t","TopicArn":"arn:aws:sns:r:1:t"}"#,
         ],
         expect![[r#"
             m-0: done, launches: 1
@@ -100,7 +102,8 @@ async fn exactly_the_bad_messages_of_a_batch_go_back() {
             m-4: goes back: event m-4: the route `jobs`: ClientException: no
             m-5: done, launches: 0
             m-6: done, launches: 0
-            m-7: test event
+            m-7: ignored: S3 sent a test notification
+            m-8: ignored: SNS asks to confirm a subscription of the topic `arn:aws:sns:r:1:t`; subscribe the queue from the queue's own account, which needs no confirmation
             launched: 2 1"#]],
     )
     .await;
@@ -186,4 +189,17 @@ async fn as_much_goes_on_at_once_as_run_task_takes_in_a_second_and_no_more() {
     assert_eq!(at_once(1, "[1,2,3,4,5,6,7,8,9]").await, 4);
     assert_eq!(at_once(30, "[1]").await, 10);
     assert_eq!(at_once(30, "[1,2,3,4,5,6,7,8,9]").await, 40);
+}
+
+#[tokio::test]
+async fn a_bug_that_one_message_hits_sends_only_that_message_back() {
+    check(
+        &[r#"jobs {"job":"a"}"#, r#"jobs {"job":"bug"}"#, r#"jobs {"job":"b"}"#],
+        expect![[r#"
+            m-0: done, launches: 1
+            m-1: goes back: a bug of ecs-trigger: a poison record
+            m-2: done, launches: 1
+            launched: b a bug"#]],
+    )
+    .await;
 }

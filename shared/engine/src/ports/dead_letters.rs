@@ -13,7 +13,13 @@ pub trait DeadLetters: Sync {
     fn send(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), NotSent>> + Send;
 }
 
-/// Why a dead letter could not be sent, in words.
+/// Why a dead letter could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the dead letter could not be sent: {0}")]
-pub struct NotSent(pub String);
+pub enum NotSent {
+    /// The queue takes only shorter messages.
+    #[error("the dead letter is too long for its queue: {0}")]
+    TooLong(String),
+    /// Anything else, in words.
+    #[error("the dead letter could not be sent: {0}")]
+    Failed(String),
+}

@@ -164,7 +164,7 @@ impl Workers for World {
     }
 }
 
-const SERVICE: &str = "version: 1\nworkers:\n  - { service: a, queue: q, scaling: { max: 9, acceptable_latency: 60s, msg_processing_time: 5s } }\n";
+const SERVICE: &str = "version: 1\nworkers:\n  - { service: a, queue: q, scaling: { max: 9, acceptable_latency: 60s, tick: 10s, scale_in_hold: 10s, msg_processing_time: 5s } }\n";
 const TASK: &str = "
 version: 1
 tasks:
@@ -175,7 +175,7 @@ tasks:
       - capacity_provider_strategy: [{ capacity_provider: FARGATE_SPOT, weight: 1 }]
       - capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1 }]
 workers:
-  - { run: w, queue: q, scaling: { max: 25, acceptable_latency: 60s, msg_processing_time: 5s } }
+  - { run: w, queue: q, scaling: { max: 25, acceptable_latency: 60s, tick: 10s, msg_processing_time: 5s } }
 ";
 
 /// Ticks `ticks` times, ten seconds apart, and compares the calls and the reports with `expected`.
@@ -222,7 +222,7 @@ async fn a_service_is_set_to_what_its_queue_needs() {
 #[tokio::test]
 async fn what_cannot_be_read_changes_nothing_for_that_worker_alone() {
     let config = format!(
-        "{SERVICE}  - {{ service: b, queue: p, scaling: {{ max: 9, acceptable_latency: 60s, msg_processing_time: 5s }} }}\n  - {{ service: c, queue: q, name: c, scaling: {{ max: 9, acceptable_latency: 60s, msg_processing_time: 5s }} }}\n"
+        "{SERVICE}  - {{ service: b, queue: p, scaling: {{ max: 9, acceptable_latency: 60s, tick: 10s, scale_in_hold: 10s, msg_processing_time: 5s }} }}\n  - {{ service: c, queue: q, name: c, scaling: {{ max: 9, acceptable_latency: 60s, msg_processing_time: 5s }} }}\n"
     );
     let world = World {
         queues: [("q", depth(30, 0))].into(),
@@ -250,8 +250,9 @@ async fn what_cannot_be_read_changes_nothing_for_that_worker_alone() {
 
 #[tokio::test]
 async fn a_queue_that_does_not_answer_keeps_nobody_waiting() {
-    let config =
-        format!("{SERVICE}  - {{ service: b, queue: hanging, scaling: {{ max: 9, acceptable_latency: 60s }} }}\n");
+    let config = format!(
+        "{SERVICE}  - {{ service: b, queue: hanging, scaling: {{ max: 9, acceptable_latency: 60s, tick: 10s, scale_in_hold: 10s }} }}\n"
+    );
     let world = World {
         queues: [("q", depth(0, 0))].into(),
         services: [("a", counts(0, 0)), ("b", counts(0, 0))].into(),
@@ -285,55 +286,9 @@ async fn before_a_scale_in_it_is_asked_who_is_protected() {
         world(Some(2)),
         7,
         expect![[r#"
-        services a of default
-        tasks of Service("a")
-        metrics of 480 s
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-        tasks of Service("a")
-        metrics of 60 s
-        protection of a
-        set a to 3
-          a: scale in from 9 to 3"#]],
-    )
-    .await;
-    check(SERVICE, world(Some(1)), 7, expect![[r#"
-        services a of default
-        tasks of Service("a")
-        metrics of 480 s
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-          a: hold: 9 is enough
-        services a of default
-        tasks of Service("a")
-        metrics of 60 s
-        protection of a
-          a: hold: fewer would be enough, but a scale-in could stop a busy worker: at least 2 busy, only 1 protected"#]]).await;
-    check(
-        SERVICE,
-        world(None),
-        7,
-        expect![[r#"
             services a of default
             tasks of Service("a")
+            protection of a
             metrics of 480 s
               a: hold: 9 is enough
             services a of default
@@ -348,9 +303,68 @@ async fn before_a_scale_in_it_is_asked_who_is_protected() {
               a: hold: 9 is enough
             services a of default
             tasks of Service("a")
+            protection of a
+            metrics of 60 s
+            set a to 3
+              a: scale in from 9 to 3"#]],
+    )
+    .await;
+    check(
+        SERVICE,
+        world(Some(1)),
+        7,
+        expect![[r#"
+        services a of default
+        tasks of Service("a")
+        protection of a
+        metrics of 480 s
+          a: hold: 9 is enough
+        services a of default
+          a: hold: 9 is enough
+        services a of default
+          a: hold: 9 is enough
+        services a of default
+          a: hold: 9 is enough
+        services a of default
+          a: hold: 9 is enough
+        services a of default
+          a: hold: 9 is enough
+        services a of default
+        tasks of Service("a")
+        protection of a
+        metrics of 60 s
+        set a to 3
+          a: scale in from 9 to 3"#]],
+    )
+    .await;
+    check(
+        SERVICE,
+        world(None),
+        7,
+        expect![[r#"
+            services a of default
+            tasks of Service("a")
+            protection of a
+            metrics of 480 s
+              a: hold: 9 is enough
+              ! protection: refused
+            services a of default
+              a: hold: 9 is enough
+            services a of default
+              a: hold: 9 is enough
+            services a of default
+              a: hold: 9 is enough
+            services a of default
+              a: hold: 9 is enough
+            services a of default
+              a: hold: 9 is enough
+            services a of default
+            tasks of Service("a")
+            protection of a
             metrics of 60 s
             protection of a
               a: hold: unknown: protected
+              ! protection: refused
               ! protection: refused"#]],
     )
     .await;
@@ -406,32 +420,36 @@ async fn tasks_are_started_ten_by_ten_and_not_again_before_they_are_listed() {
     check(
         TASK,
         world,
-        2,
+        3,
         expect![[r#"
-        tasks of StartedBy("ecs-trigger/workers/w")
-        metrics of 480 s
-        run 10 on FARGATE_SPOT
-        run 10 on FARGATE_SPOT
-        run 5 on FARGATE_SPOT
-          w: scale out from 0 to 25
-        tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 25 is enough"#]],
+            tasks of StartedBy("ecs-trigger/workers/w")
+            metrics of 480 s
+              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
+            tasks of StartedBy("ecs-trigger/workers/w")
+            run 10 on FARGATE_SPOT
+            run 10 on FARGATE_SPOT
+            run 5 on FARGATE_SPOT
+              w: scale out from 0 to 25
+            tasks of StartedBy("ecs-trigger/workers/w")
+              w: hold: 25 is enough"#]],
     )
     .await;
     let world = World { queues: [("q", depth(150, 0))].into(), lists_late: true, ..World::default() };
     check(
         TASK,
         world,
-        2,
+        3,
         expect![[r#"
-        tasks of StartedBy("ecs-trigger/workers/w")
-        metrics of 480 s
-        run 10 on FARGATE_SPOT
-        run 10 on FARGATE_SPOT
-        run 5 on FARGATE_SPOT
-          w: scale out from 0 to 25
-        tasks of StartedBy("ecs-trigger/workers/w")
-          w: hold: 25 is enough"#]],
+            tasks of StartedBy("ecs-trigger/workers/w")
+            metrics of 480 s
+              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
+            tasks of StartedBy("ecs-trigger/workers/w")
+            run 10 on FARGATE_SPOT
+            run 10 on FARGATE_SPOT
+            run 5 on FARGATE_SPOT
+              w: scale out from 0 to 25
+            tasks of StartedBy("ecs-trigger/workers/w")
+              w: hold: 25 is enough"#]],
     )
     .await;
 }
@@ -444,14 +462,16 @@ async fn without_capacity_the_next_rung_is_tried() {
     check(
         TASK,
         world,
-        1,
+        2,
         expect![[r#"
-        tasks of StartedBy("ecs-trigger/workers/w")
-        metrics of 480 s
-        run 5 on FARGATE_SPOT
-        run 5 on FARGATE
-          w: scale out from 0 to 5
-          ! ECS could not start all tasks: Capacity is unavailable at this time"#]],
+            tasks of StartedBy("ecs-trigger/workers/w")
+            metrics of 480 s
+              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
+            tasks of StartedBy("ecs-trigger/workers/w")
+            run 5 on FARGATE_SPOT
+            run 5 on FARGATE
+              w: scale out from 0 to 5
+              ! ECS could not start all tasks: Capacity is unavailable at this time"#]],
     )
     .await;
 }
@@ -460,9 +480,11 @@ async fn without_capacity_the_next_rung_is_tried() {
 async fn a_lost_reply_counts_as_started_for_a_while() {
     let replies = vec![Reply::Nothing { message: "connection reset".to_owned() }];
     let world = World { queues: [("q", depth(30, 0))].into(), replies: Mutex::new(replies), ..World::default() };
-    check(TASK, world, 7, expect![[r#"
+    check(TASK, world, 9, expect![[r#"
         tasks of StartedBy("ecs-trigger/workers/w")
         metrics of 480 s
+          w: hold: the scaler has just started; ECS may not list yet what an earlier one started
+        tasks of StartedBy("ecs-trigger/workers/w")
         run 5 on FARGATE_SPOT
           w: scale out from 0 to 5
           ! no reply: connection reset
@@ -475,9 +497,11 @@ async fn a_lost_reply_counts_as_started_for_a_while() {
         tasks of StartedBy("ecs-trigger/workers/w")
           w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
+        metrics of 60 s
           w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked
         tasks of StartedBy("ecs-trigger/workers/w")
-        metrics of 60 s
         run 1 on FARGATE_SPOT
-          w: scale out from 0 to 1"#]]).await;
+          w: scale out from 0 to 1
+        tasks of StartedBy("ecs-trigger/workers/w")
+          w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked"#]]).await;
 }

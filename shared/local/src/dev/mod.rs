@@ -1,9 +1,14 @@
 //! `ecs-trigger dev`: watches folders, turns files into events and messages, fires schedules, and starts processes.
 //!
-//! - `sources` - files, messages and schedules; `scaling` - workers; `report` - what `dev` shows of the outcomes;
+//! - `lock` - at most one `dev` runs a project;
+//! - `sources` - files, messages and schedules; `objects` - the events of files; `scaling` - workers;
+//! - `ledger` - the launches in the ledger; `report` - what `dev` shows of the outcomes;
 //! - [`timetable`] - when schedules fire; [`clock`] - the time that they fire by.
 
 pub mod clock;
+mod ledger;
+mod lock;
+mod objects;
 mod report;
 mod scaling;
 mod sources;
@@ -14,7 +19,6 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,13 +26,13 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep};
 use trigger_core::config::local::Local;
-use trigger_core::launch::LaunchRecord;
 use trigger_core::routing::RoutingConfig;
-use trigger_core::storage::DueFor;
-use trigger_engine::ports::Ledger;
-use trigger_engine::{Scaler, StateChangeOutcome, handle_state_change, sweep};
+use trigger_engine::Scaler;
 
 use self::clock::Clock;
+use self::lock::Lock;
+pub use self::lock::Locked;
+use self::objects::Objects;
 use self::sources::{open_buckets, open_queues};
 use self::timetable::Timetable;
 use crate::folders::bucket::Bucket;
@@ -96,8 +100,8 @@ pub enum DevError {
     NoSource,
     #[error("cannot open a port on this machine for the workers' queues: {0}")]
     Endpoint(io::Error),
-    #[error("cannot remove the ledger of an earlier run: {0}")]
-    Ledger(io::Error),
+    #[error(transparent)]
+    Locked(#[from] Locked),
     #[error("cannot use the folder {} for the queue `{queue}`: {error}", folder.display())]
     Queue { queue: String, folder: PathBuf, error: io::Error },
     #[error("cannot watch the folders: {0}")]
@@ -107,7 +111,8 @@ pub enum DevError {
 /// Runs until every task has ended (`once`) or until `interrupted`; passes what happens to `show` as it happens.
 ///
 /// # Errors
-/// The config has no source of events, a folder cannot be used or watched, or no port is free for the workers' queues.
+/// The config has no source of events, another `dev` runs the project, a folder cannot be used or watched, or no port is
+/// free for the workers' queues.
 pub async fn run(
     options: Options,
     interrupted: impl Future<Output = ()>,
@@ -126,6 +131,7 @@ pub async fn run(
     if buckets.is_empty() && queues.is_empty() && timetable.coming().next().is_none() && !has_workers {
         return Err(DevError::NoSource);
     }
+    let _lock = Lock::take(&options.folder)?;
     let mut watch = match options.once || buckets.is_empty() {
         true => None,
         false => Some(Watch::start(buckets.iter().map(|bucket| bucket.folder.as_path()))?),
@@ -154,12 +160,13 @@ pub async fn run(
     let dead_letters = FolderDeadLetters { folder: options.folder.join(STATE_FOLDER).join("dead-letters") };
     let ports = Here {
         launcher,
-        ledger: FolderLedger::begin(&options.folder).map_err(DevError::Ledger)?,
+        ledger: FolderLedger::open(&options.folder),
         payloads: FolderPayloads { project: options.folder },
         dead_letters: has_ledger.then_some(dead_letters),
         pace: Mutex::default(),
     };
     let mut waiting: Vec<(&Bucket, PathBuf)> = Vec::new();
+    let mut objects = Objects::default();
     let mut dev = Dev {
         config: options.config,
         ports,
@@ -184,6 +191,7 @@ pub async fn run(
         }
     }
     dev.introduce(options.once);
+    dev.resume().await;
     // With `once`, the queues close when each message has been received.
     let mut queues_are_open = !dev.queues.is_empty();
     if options.once {
@@ -198,11 +206,17 @@ pub async fn run(
     let mut ticks = interval(TICK_INTERVAL);
     // With `once`, workers go on until no worker's queue holds a message.
     let mut workers_work = has_workers;
-    while !ending || workers_work || !waiting.is_empty() || queues_are_open || dev.is_busy(*stop.borrow()).await {
+    while !ending
+        || workers_work
+        || !waiting.is_empty()
+        || !objects.is_empty()
+        || queues_are_open
+        || dev.is_busy(*stop.borrow()).await
+    {
         let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
         tokio::select! {
             _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {
-                dev.take_complete(&mut waiting).await;
+                dev.take_complete(&mut waiting, &mut objects);
                 let took = dev.receive().await;
                 if options.once && !took {
                     queues_are_open = dev.queues.iter().any(FolderQueue::has_unseen);
@@ -213,6 +227,7 @@ pub async fn run(
                 ending = true;
                 watch = None;
                 waiting.clear();
+                objects = Objects::default();
                 queues_are_open = false;
                 workers_work = false;
                 stop.send_replace(true);
@@ -227,7 +242,14 @@ pub async fn run(
                 // Workers that handle a message are protected, and stop later.
                 false => dev.stop_services().await,
             },
-            landed = next(&mut watch) => dev.landed(&buckets, landed?).await,
+            landed = next(&mut watch) => {
+                let landed = landed?;
+                let (Landed::Created(path) | Landed::Deleted(path)) = &landed;
+                for bucket in buckets.iter().filter(|bucket| path.starts_with(&bucket.folder)) {
+                    objects.add(bucket, landed.clone());
+                }
+            }
+            Some(object) = objects.next(), if !objects.is_empty() => dev.object(object).await,
         }
     }
     Ok(dev.summary)
@@ -266,52 +288,6 @@ struct Dev<'a, S> {
     summary: Summary,
 }
 
-impl<S: FnMut(&Happening)> Dev<'_, S> {
-    /// Returns whether a task is running or a launch is waiting. While `dev` stops, only tasks count.
-    async fn is_busy(&self, stops: bool) -> bool {
-        if self.ports.launcher.alive.load(Ordering::Relaxed) > 0 {
-            return true;
-        }
-        let Some(storage) = self.config.ledger().filter(|_| !stops) else { return false };
-        let due = self.ports.ledger.list(&storage.due_prefix(), None, &storage.due_until(Timestamp::MAX)).await;
-        for due in due.unwrap_or_default().iter().filter_map(|uri| storage.parse_due(uri)) {
-            let DueFor::Launch(key) = due.what else { continue };
-            let entry = self.ports.ledger.read(&storage.launch_uri(&key)).await.ok().flatten();
-            let record = entry.and_then(|entry| LaunchRecord::parse(&entry.text).ok());
-            // A launch that has ended still has an entry, but `dev` does not wait for it.
-            if record.is_some_and(|record| record.ended.is_none()) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Goes on with the launches that are due in the ledger.
-    async fn sweep(&mut self) {
-        let Some(storage) = self.config.ledger() else { return };
-        match sweep(storage, &self.ports, None).await {
-            Ok(report) => report.launches.iter().for_each(|(key, conclusion)| self.ended(key, conclusion.as_ref())),
-            Err(error) => self.refuse(error.to_string()),
-        }
-        self.tell_untold();
-    }
-
-    /// Records in the ledger that a task has stopped.
-    async fn stopped(&mut self, task: &str) {
-        let change = self.ports.launcher.started().state_change(task);
-        let (Some(change), Some(ledger)) = (change, self.config.ledger()) else { return };
-        match handle_state_change(&change, Some(ledger), &self.ports, None).await {
-            Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
-                self.ended(&launch, conclusion.as_ref());
-                others.iter().for_each(|(launch, conclusion)| self.ended(launch, conclusion.as_ref()));
-            }
-            Ok(StateChangeOutcome::Ignored) => {}
-            Err(error) => self.refuse(error.to_string()),
-        }
-        self.tell_untold();
-    }
-}
-
 fn uses_images(local: Option<&Local>) -> bool {
     let definitions = local.and_then(|local| local.task_definitions.as_ref());
     let mut containers = definitions
@@ -326,3 +302,6 @@ fn docker_answers() -> bool {
         Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).stdin(Stdio::null()).output();
     version.is_ok_and(|output| output.status.success())
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                     (self.show)(&Happening::Deferred { route: launch.route, reason });
                 }
                 Outcome::DeadLettered { reason } => self.refuse(format!(
-                    "the route `{}`: {reason}; the event is in {STATE_FOLDER}/dead-letters",
+                    "the route `{}`: {reason}; the event is in {STATE_FOLDER}/dead-letters: after a fix, `touch` its file or \
+                     send its message again",
                     launch.route
                 )),
                 Outcome::Failed { reason } => self.refuse(format!("the route `{}`: {reason}", launch.route)),
@@ -110,9 +111,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             }
         }
         (self.show)(happening);
-        if let Happening::Stopped { task, .. } = happening
-            && !*self.ports.launcher.stop.borrow()
-        {
+        if let Happening::Stopped { task, .. } = happening {
             self.stopped(task).await;
         }
     }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::spawn_blocking;
 use trigger_core::event::{Event, Firing, Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::storage::BucketName;
 use trigger_engine::{Delivered, MessageOutcome, Times, handle, handle_batch};
 
 use super::clock::Clock;
+use super::objects::{Object, Objects};
 use super::timetable::Due;
 use super::{Dev, DevError};
 use crate::folders::bucket::{Bucket, NotAnObject};
@@ -107,34 +107,23 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             match outcome {
                 MessageOutcome::Done(reports) => reports.into_iter().for_each(|report| self.report(Ok(report))),
                 MessageOutcome::Failed(results) => results.into_iter().for_each(|result| self.report(result)),
-                MessageOutcome::TestEvent => (self.show)(&Happening::TestEvent),
+                MessageOutcome::Ignored(reason) => {
+                    (self.show)(&Happening::MessageIgnored { reason: reason.to_string() });
+                }
                 MessageOutcome::HeldBack => (self.show)(&Happening::HeldBack),
             }
         }
     }
 
-    pub(super) async fn landed(&mut self, buckets: &[Bucket], landed: Landed) {
-        let (Landed::Created(path) | Landed::Deleted(path)) = &landed;
-        for bucket in buckets.iter().filter(|bucket| path.starts_with(&bucket.folder)) {
-            match &landed {
-                Landed::Created(path) => self.object_created(bucket, path).await,
-                Landed::Deleted(path) => {
-                    let event = bucket.object_deleted(path, Timestamp::now());
-                    self.object(bucket, path, "Object Deleted", event).await;
-                }
-            }
-        }
-    }
-
     /// Takes the files that are complete; keeps the others waiting.
-    pub(super) async fn take_complete(&mut self, waiting: &mut Vec<(&Bucket, PathBuf)>) {
+    pub(super) fn take_complete(&mut self, waiting: &mut Vec<(&Bucket, PathBuf)>, objects: &mut Objects) {
         if waiting.is_empty() {
             return;
         }
         let written = files_being_written();
         for (bucket, path) in std::mem::take(waiting) {
             if is_complete(&path, &written) {
-                self.object_created(bucket, &path).await;
+                objects.add(bucket, Landed::Created(path));
                 continue;
             }
             if self.told_incomplete.insert(path.clone()) {
@@ -145,28 +134,17 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
-    async fn object_created(&mut self, bucket: &Bucket, path: &Path) {
-        // Reading a large file takes a while and must not hold up the tasks' output.
-        let (of_bucket, of_path) = (bucket.clone(), path.to_owned());
-        let Ok(event) = spawn_blocking(move || of_bucket.object_created(&of_path)).await else { return };
-        self.object(bucket, path, "Object Created", event).await;
-    }
-
-    async fn object(
-        &mut self,
-        bucket: &Bucket,
-        path: &Path,
-        detail_type: &'static str,
-        event: Result<String, NotAnObject>,
-    ) {
-        let (event, key) = match event.and_then(|event| Ok((event, bucket.key(path)?))) {
+    /// Handles the event of an object that was created or deleted.
+    pub(super) async fn object(&mut self, object: Object) {
+        let Object { bucket, detail_type, event } = object;
+        let (key, event) = match event {
             Ok(event) => event,
             // The file disappeared before it could be read: its deletion is the next event.
             Err(NotAnObject::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.refuse(error.to_string()),
         };
         self.summary.events += 1;
-        (self.show)(&Happening::Object { detail_type, bucket: bucket.name.clone(), key });
+        (self.show)(&Happening::Object { detail_type, bucket, key });
         let now = self.clock.now();
         let matched = Event::decode(&event).map(|event| self.config.match_event(event));
         let delivered = Delivered { text: &event, event: matched, times: Times { now, deadline: None } };

@@ -8,7 +8,7 @@ use super::FolderLedger;
 #[tokio::test]
 async fn of_two_who_write_at_once_one_is_told_so() {
     let folder = tempdir().expect("a folder");
-    let ledger = FolderLedger::begin(folder.path()).expect("can be used");
+    let ledger = FolderLedger::open(folder.path());
     let uri = "s3://state/launches/r/2026-01-01/1.json";
     assert_eq!(ledger.read(uri).await, Ok(None));
     let first = ledger.write(uri, "one", &Expected::Nothing).await.expect("is written");
@@ -23,7 +23,7 @@ async fn of_two_who_write_at_once_one_is_told_so() {
 #[tokio::test]
 async fn what_is_due_is_listed_in_order_up_to_now() {
     let folder = tempdir().expect("a folder");
-    let ledger = FolderLedger::begin(folder.path()).expect("can be used");
+    let ledger = FolderLedger::open(folder.path());
     for name in ["2026-01-01T00:00:02Z/launch/c", "2026-01-01T00:00:01Z/launch/b", "2026-01-01T00:00:00Z/slots/a"] {
         ledger.write(&format!("s3://state/due/{name}"), "", &Expected::Anything).await.expect("is written");
     }
@@ -32,12 +32,27 @@ async fn what_is_due_is_listed_in_order_up_to_now() {
     assert_eq!(listed, ["s3://state/due/2026-01-01T00:00:00Z/slots/a", "s3://state/due/2026-01-01T00:00:01Z/launch/b"]);
 }
 
-#[test]
-fn the_next_run_begins_with_an_empty_ledger() {
+#[tokio::test]
+async fn the_next_run_finds_what_the_last_one_wrote() {
     let folder = tempdir().expect("a folder");
-    let file = folder.path().join(".ecs-trigger/ledger/state/launches/r.json");
-    std::fs::create_dir_all(file.parent().expect("is in a folder")).expect("can be made");
-    std::fs::write(&file, "{}").expect("can be written");
-    FolderLedger::begin(folder.path()).expect("can be used");
-    assert!(!file.exists());
+    let uri = "s3://state/launches/r/2026-01-01/1.json";
+    let version = FolderLedger::open(folder.path()).write(uri, "one", &Expected::Nothing).await.expect("is written");
+    let read = FolderLedger::open(folder.path()).read(uri).await;
+    assert_eq!(read, Ok(Some(Entry { text: "one".to_owned(), version })));
+}
+
+#[tokio::test]
+async fn a_folder_goes_with_the_last_of_its_files() {
+    let folder = tempdir().expect("a folder");
+    let ledger = FolderLedger::open(folder.path());
+    for name in ["10/launch/a", "10/launch/b", "11/launch/c"] {
+        ledger.write(&format!("s3://state/due/{name}"), "", &Expected::Anything).await.expect("is written");
+    }
+    let due = folder.path().join(".ecs-trigger/ledger/state/due");
+    ledger.delete("s3://state/due/10/launch/a").await.expect("is deleted");
+    assert!(due.join("10/launch").exists(), "another file is in it");
+    ledger.delete("s3://state/due/10/launch/b").await.expect("is deleted");
+    assert!(!due.join("10").exists());
+    ledger.delete("s3://state/due/11/launch/c").await.expect("is deleted");
+    ledger.write("s3://state/due/11/launch/c", "", &Expected::Nothing).await.expect("is made again");
 }

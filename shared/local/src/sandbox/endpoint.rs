@@ -1,12 +1,16 @@
 //! The endpoint for workers on this machine: SQS's JSON protocol on the folders of queues, and the ECS agent's endpoint
 //! for task protection. With it, a worker runs the same program here as on AWS.
 //!
+//! Only the workers may call it. It listens on this machine only, and its URL holds a secret that other users do not know.
+//! A web page that a browser on this machine shows is refused by its headers, also if its host name leads here.
+//!
 //! Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html>,
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +18,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use md5::{Digest, Md5};
@@ -32,6 +36,8 @@ use crate::happening::Happening;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// SQS waits at most this many seconds for a message.
 const WAIT_MAX: u64 = 20;
+/// The length of the URL's secret, in bytes.
+const SECRET_BYTES: usize = 16;
 /// A larger request, in bytes, is read as empty.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
@@ -47,7 +53,7 @@ pub struct WorkerState {
 /// The endpoint. It answers as long as the runtime that it was started in.
 #[derive(Debug, Clone)]
 pub struct WorkerEndpoint {
-    /// The endpoint's URL.
+    /// The endpoint's URL. It holds the secret.
     pub url: String,
     state: Arc<Mutex<WorkerState>>,
 }
@@ -56,12 +62,13 @@ impl WorkerEndpoint {
     /// Starts the endpoint on a free port of this machine.
     ///
     /// # Errors
-    /// No port is free.
+    /// No port is free, or the system gives no random bytes.
     pub async fn start(queues: Vec<FolderQueue>, happenings: Sender<Happening>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let (host, path) = (listener.local_addr()?.to_string(), format!("/{}", secret()?));
+        let url = format!("http://{host}{path}");
         let state = Arc::new(Mutex::new(WorkerState { queues, protected: HashSet::new() }));
-        let server = Server { url: url.clone(), state: Arc::clone(&state), happenings };
+        let server = Server { host, path, state: Arc::clone(&state), happenings };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let server = server.clone();
@@ -83,7 +90,10 @@ impl WorkerEndpoint {
 
 #[derive(Clone)]
 struct Server {
-    url: String,
+    /// The address that it listens on.
+    host: String,
+    /// What every path begins with: `/` and the secret.
+    path: String,
     state: Arc<Mutex<WorkerState>>,
     happenings: Sender<Happening>,
 }
@@ -97,7 +107,10 @@ impl Server {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path().to_owned();
+        let Some(path) = self.path_for_worker(&request) else {
+            let why = "only the workers of this `dev` may call this endpoint, by the URL in their environment";
+            return response(403, &json!({ "__type": "com.amazonaws.sqs#AccessDenied", "message": why }));
+        };
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
         let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect().await;
         let body: Value =
@@ -115,6 +128,13 @@ impl Server {
         }
     }
 
+    /// Returns the path below the secret, or `None` if the request does not come from a worker.
+    fn path_for_worker<T>(&self, request: &Request<T>) -> Option<String> {
+        let path = request.uri().path().strip_prefix(&self.path)?;
+        let is_whole = path.is_empty() || path.starts_with('/');
+        (is_whole && is_for(&self.host, request.headers())).then(|| path.to_owned())
+    }
+
     fn protect(&self, task: &str, body: &Value) -> Value {
         let mut state = self.state();
         let enabled = body["ProtectionEnabled"].as_bool();
@@ -130,7 +150,7 @@ impl Server {
         if operation == "GetQueueUrl" {
             let name = body["QueueName"].as_str().unwrap_or_default();
             self.position(name)?;
-            return Ok(json!({ "QueueUrl": format!("{}/{ACCOUNT}/{name}", self.url) }));
+            return Ok(json!({ "QueueUrl": format!("http://{}{}/{ACCOUNT}/{name}", self.host, self.path) }));
         }
         let url = body["QueueUrl"].as_str().unwrap_or_default();
         let queue = self.position(url.rsplit('/').next().unwrap_or_default())?;
@@ -224,6 +244,22 @@ impl Server {
     }
 }
 
+/// Returns whether a request names this host and was not made by a web page. Browsers send `Origin` with every request
+/// that can change something, and `Sec-Fetch-Site` with every request; programs send neither.
+/// Source: <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site>
+fn is_for(host: &str, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let is_this_host = hosts.next().is_some_and(|named| named == host) && hosts.next().is_none();
+    is_this_host && !headers.contains_key(header::ORIGIN) && !headers.contains_key("sec-fetch-site")
+}
+
+/// Returns a secret that nobody can guess, as hexadecimal digits.
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; SECRET_BYTES];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 fn message(record: &Record, path: &std::path::Path) -> Value {
     let attributes: Map<String, Value> =
         record.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -267,3 +303,6 @@ fn response(status: u16, body: &Value) -> Response<Full<Bytes>> {
     let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
     response.body(Full::from(body.to_string())).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,11 +115,11 @@ fn process(
         .collect();
     let command_override =
         overridden.map(|overridden| overridden.command.clone()).filter(|command| !command.is_empty());
-    let words = command_override.or_else(|| container.command.clone()).unwrap_or_default();
+    let words = command_override.or_else(|| container.command.as_deref().cloned()).unwrap_or_default();
     for variable in overridden.iter().flat_map(|overridden| &overridden.environment) {
         variables.insert(variable.name.clone(), variable.value.clone());
     }
-    let entry_point = container.entry_point.clone().unwrap_or_default();
+    let entry_point = container.entry_point.as_deref().cloned().unwrap_or_default();
     let docker_name = format!("ecs-trigger-{task_id}-{name}");
     let command = match &container.image {
         Some(_) if !surroundings.docker => return Err(CannotRun::NoDockerEngine(name.to_owned())),

@@ -4,7 +4,7 @@
 //! The pipe closes when the task must stop and when `dev` ends, however it ends. The supervisor then stops the process
 //! and everything that the process started.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -28,7 +28,7 @@ pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
     let code = match spawned {
         Ok(child) => wait(child),
         Err(error) => {
-            eprintln!("cannot start `{program}`: {error}");
+            tell(&format!("cannot start `{program}`: {error}"));
             CANNOT_START
         }
     };
@@ -36,10 +36,15 @@ pub fn supervise(command: &[String], container: Option<&str>) -> u8 {
         let remove =
             Command::new("docker").args(["rm", "--force", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if let Err(error) = remove {
-            eprintln!("cannot remove the container `{name}`, which may still be running: {error}");
+            tell(&format!("cannot remove the container `{name}`, which may still be running: {error}"));
         }
     }
     code
+}
+
+/// Writes a line for `dev`, which may be gone.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn wait(mut child: Child) -> u8 {

@@ -18,6 +18,7 @@ const COOLDOWN: f64 = 300.0;
 #[derive(Debug, Clone)]
 pub struct Keda {
     setting: PeerSetting,
+    is_protected: bool,
     looks: u64,
     recommended: VecDeque<(f64, u32)>,
     last_active: f64,
@@ -26,13 +27,23 @@ pub struct Keda {
 impl Keda {
     /// Creates the scaler with KEDA's defaults.
     pub fn new(setting: PeerSetting) -> Self {
-        Self { setting, looks: 0, recommended: VecDeque::new(), last_active: f64::NEG_INFINITY }
+        let last_active = f64::NEG_INFINITY;
+        Self { setting, is_protected: false, looks: 0, recommended: VecDeque::new(), last_active }
+    }
+
+    /// Creates the scaler with KEDA's defaults and with workers that are protected while they have a message.
+    pub fn protected(setting: PeerSetting) -> Self {
+        Self { is_protected: true, ..Self::new(setting) }
     }
 }
 
 impl Scaler for Keda {
     fn period(&self) -> f64 {
         SYNC_PERIOD
+    }
+
+    fn protects(&self) -> bool {
+        self.is_protected
     }
 
     fn initial(&self) -> u32 {

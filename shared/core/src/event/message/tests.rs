@@ -4,8 +4,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::{Decoded, Queue, Record};
-use crate::event::{Delivery, Door};
-use crate::fixtures::{OBJECT_CREATED, event};
+use crate::event::{Delivery, Door, EventKind, S3Change};
+use crate::fixtures::{OBJECT_CREATED, event, s3_notification, sns};
 use crate::text::json;
 
 fn record(body: &str) -> Record {
@@ -24,7 +24,7 @@ fn record(body: &str) -> Record {
 fn check(body: &str, expected: Expect) {
     let shown = match record(body).open().content {
         Err(error) => format!("error: {error}"),
-        Ok(Decoded::TestEvent) => "test event".to_owned(),
+        Ok(Decoded::Ignored(reason)) => format!("ignored: {reason}"),
         Ok(Decoded::Redrive(launch)) => format!("the dead letter of {launch}"),
         Ok(Decoded::Events(events)) => {
             events.iter().map(|event| format!("{}\n  {}\n  {}\n", event.text, event.id(), event.identity())).collect()
@@ -154,13 +154,13 @@ fn each_record_of_an_s3_notification_is_an_event_with_its_key_decoded() {
     check(
         &format!(r#"{{"Records":[{created},{deleted}]}}"#),
         expect![[r#"
-        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Created","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"in/red flower+é.jpg","size":1024,"etag":"d41d","sequencer":"0055AED6DCD90281E5"},"reason":"PutObject","request-id":"C3D13FE58DE4C810"}}}
-          C3D13FE58DE4C810
-          s3/Object Created/uploads/in/red flower+é.jpg/d41d/0055AED6DCD90281E5
-        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Deleted","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b","version-id":"v","sequencer":"0056"},"reason":"DeleteObject","deletion-type":"Delete Marker Created","request-id":"C3D13FE58DE4C810"}}}
-          C3D13FE58DE4C810
-          s3/Object Deleted/uploads/b/v/0056
-    "#]],
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Created","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"in/red flower+é.jpg","size":1024,"etag":"d41d","sequencer":"0055AED6DCD90281E5"},"reason":"PutObject","configuration-id":"c","request-id":"C3D13FE58DE4C810"}}}
+              C3D13FE58DE4C810
+              s3/Object Created/uploads/in/red flower+é.jpg/d41d/0055AED6DCD90281E5
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Deleted","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b","version-id":"v","sequencer":"0056"},"reason":"DeleteObject","deletion-type":"Delete Marker Created","configuration-id":"c","request-id":"C3D13FE58DE4C810"}}}
+              C3D13FE58DE4C810
+              s3/Object Deleted/uploads/b/v/0056
+        "#]],
     );
 }
 
@@ -171,14 +171,53 @@ fn what_s3_tells_only_in_notifications_is_told_as_well() {
     check(
         &format!(r#"{{"Records":[{replication},{tagged}]}}"#),
         expect![[r#"
-            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b","source":"aws.s3","detail-type":"Replication:OperationFailedReplication","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b"},"request-id":"C3D13FE58DE4C810"}}}
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b","source":"aws.s3","detail-type":"Replication:OperationFailedReplication","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b"},"configuration-id":"c","request-id":"C3D13FE58DE4C810"}}}
               C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b
               message/jobs/m-1/C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/b
-            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Tags Added","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b","etag":"e"},"request-id":"C3D13FE58DE4C810"}}}
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Tags Added","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"b","etag":"e"},"configuration-id":"c","request-id":"C3D13FE58DE4C810"}}}
               C3D13FE58DE4C810
               s3/Object Tags Added/uploads/b/e/C3D13FE58DE4C810
         "#]],
     );
+}
+
+#[test]
+fn nothing_that_a_notification_tells_is_lost() {
+    let replication = r#","replicationEventData":{"replicationRuleId":"r","destinationBucket":"arn:aws:s3:::copies"}"#;
+    let text = s3_notification("Replication:OperationFailedReplication", r#","versionId":"v""#, replication);
+    check(
+        &text,
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"id":"C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/in/a b","source":"aws.s3","detail-type":"Replication:OperationFailedReplication","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"in/a b","size":10,"version-id":"v"},"requester":"AWS:AIDA","source-ip-address":"1.2.3.4","configuration-id":"c","replication-event-data":{"replicationRuleId":"r","destinationBucket":"arn:aws:s3:::copies"},"request-id":"C3D13FE58DE4C810"}}}
+          C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/in/a b
+          message/jobs/m-1/C3D13FE58DE4C810/Replication:OperationFailedReplication/uploads/in/a b
+    "#]],
+    );
+    let events = record(&sns(&text)).open().content.expect("is a message").events();
+    let EventKind::Message(message) = &events[0].kind else { panic!("is a message") };
+    let s3 = events[0].s3().expect("is an event of S3");
+    assert_eq!((s3.bucket.as_str(), s3.object.key.as_str(), &s3.change), ("uploads", "in/a b", &S3Change::Other));
+    let written: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+    let kept = message.notification.as_deref().expect("is a notification");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(kept).expect("is JSON"), written);
+}
+
+#[test]
+fn each_event_has_the_notification_with_its_own_record() {
+    let one = |key: &str| s3_record("ObjectCreated:Put", key, r#","size":1,"sequencer":"1""#);
+    let events = record(&format!(r#"{{"Records":[{},{}]}}"#, one("a"), one("b%2B"))).open().content.expect("is one");
+    let keys = events.events().into_iter().map(|event| match event.kind {
+        EventKind::Message(message) => {
+            let kept: serde_json::Value =
+                serde_json::from_str(message.notification.as_deref().expect("is a notification")).expect("is JSON");
+            let keys =
+                kept["Records"].as_array().expect("is a list").iter().map(|one| one["s3"]["object"]["key"].clone());
+            serde_json::Value::from_iter(keys).to_string()
+        }
+        other => panic!("is no message: {other:?}"),
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), [r#"["a"]"#, r#"["b%2B"]"#]);
+    assert!(record(r#"{"Records":[]}"#).open().content.expect("is one").events()[0].s3().is_none());
 }
 
 #[test]
@@ -206,16 +245,77 @@ fn a_broken_s3_notification_is_an_error_that_names_the_record() {
 fn a_test_event_of_s3_is_no_event() {
     check(
         r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2014-10-13T15:57:02.089Z","Bucket":"b","RequestId":"r","HostId":"h"}"#,
-        expect!["test event"],
+        expect!["ignored: S3 sent a test notification"],
     );
 }
 
-fn sns(message: &str) -> String {
-    format!(
-        r#"{{"Type":"Notification","MessageId":"63a3f6b6","TopicArn":"arn:aws:sns:us-west-2:123456789012:MyTopic","Subject":"s",
-        "Message":{},"Timestamp":"2012-03-29T05:12:16.901Z","SignatureVersion":"1","MessageAttributes":{{"tenant":{{"Type":"String","Value":"a"}}}}}}"#,
-        json::quote(message)
-    )
+#[test]
+fn a_question_of_sns_starts_nothing() {
+    let message = |kind: &str| {
+        format!(
+            r#"{{"Type":"{kind}","MessageId":"165545c9","Token":"2336412f","TopicArn":"arn:aws:sns:us-west-2:123456789012:MyTopic","Message":"You have chosen to subscribe","SubscribeURL":"https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription"}}"#
+        )
+    };
+    check(
+        &message("SubscriptionConfirmation"),
+        expect![
+            "ignored: SNS asks to confirm a subscription of the topic `arn:aws:sns:us-west-2:123456789012:MyTopic`; subscribe the queue from the queue's own account, which needs no confirmation"
+        ],
+    );
+    check(
+        &message("UnsubscribeConfirmation"),
+        expect![
+            "ignored: SNS says that a subscription of the topic `arn:aws:sns:us-west-2:123456789012:MyTopic` was cancelled"
+        ],
+    );
+    check(
+        r#"{"Type":"SubscriptionConfirmation","TopicArn":"mine"}"#,
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"Type":"SubscriptionConfirmation","TopicArn":"mine"}}
+          m-1
+          message/jobs/m-1
+    "#]],
+    );
+}
+
+#[test]
+fn a_byte_order_mark_before_json_is_left_out() {
+    check(
+        "\u{feff}{\"kind\":\"resize\"}",
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":{"kind":"resize"}}
+          m-1
+          message/jobs/m-1
+    "#]],
+    );
+    check(
+        "\u{feff}[1]",
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":[1]}
+          m-1
+          message/jobs/m-1
+    "#]],
+    );
+    check(
+        "\u{feff}[INFO] started",
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize"},"body":"﻿[INFO] started"}
+          m-1
+          message/jobs/m-1
+    "#]],
+    );
+    check(
+        "\u{feff}{broken",
+        expect!["error: the message's body begins with `{` but is not JSON: expected a string, found `b` at byte 1"],
+    );
+    check(
+        &sns("\u{feff}{\"kind\":\"resize\"}"),
+        expect![[r#"
+        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize","tenant":"a"},"body":{"kind":"resize"}}
+          m-1
+          sns/arn:aws:sns:us-west-2:123456789012:MyTopic/63a3f6b6
+    "#]],
+    );
 }
 
 #[test]
@@ -240,10 +340,10 @@ fn an_envelope_of_sns_is_taken_off() {
     check(
         &sns(&format!(r#"{{"Records":[{created}]}}"#)),
         expect![[r#"
-        {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize","tenant":"a"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Created","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"a b","size":1,"etag":"e","sequencer":"1"},"reason":"PutObject","request-id":"C3D13FE58DE4C810"}}}
-          C3D13FE58DE4C810
-          s3/Object Created/uploads/a b/e/1
-    "#]],
+            {"queue":"jobs","message_id":"m-1","attributes":{"SentTimestamp":"1573251510774"},"message_attributes":{"kind":"resize","tenant":"a"},"body":{"id":"C3D13FE58DE4C810","source":"aws.s3","detail-type":"Object Created","account":"","time":"1970-01-01T00:00:00.000Z","region":"us-west-2","resources":["arn:aws:s3:::uploads"],"detail":{"bucket":{"name":"uploads"},"object":{"key":"a b","size":1,"etag":"e","sequencer":"1"},"reason":"PutObject","configuration-id":"c","request-id":"C3D13FE58DE4C810"}}}
+              C3D13FE58DE4C810
+              s3/Object Created/uploads/a b/e/1
+        "#]],
     );
     check(
         &sns("{broken"),

@@ -115,6 +115,57 @@ fn some_patterns_match_nothing() {
 }
 
 #[test]
+fn a_replayed_event_has_a_name_of_its_own() {
+    check(r#"{"replay-name":[{"exists":false}],"source":["a"]}"#, expect![[""]]);
+}
+
+#[test]
+fn an_operator_outside_a_list_is_a_field() {
+    check(
+        r#"{"detail":{"size":{"numeric":[">",5]},"a":{"b":{"anything-but":["x"]}}}}"#,
+        expect![[r#"
+            p:1:20: warning: `numeric` is read as the name of a field here (write the operator in the field's list: `[{ numeric: [">", 5] }]`)
+            p:1:49: warning: `anything-but` is read as the name of a field here (write the operator in the field's list: `[{ anything-but: [x] }]`)"#]],
+    );
+    check(r#"{"detail":{"size":[{"numeric":[">",5]}],"wildcards":["x"]}}"#, expect![[""]]);
+}
+
+#[test]
+fn keys_are_as_they_are_named() {
+    let key = |key: &str| format!(r#"{{"detail":{{"object":{{"key":[{key}]}}}}}}"#);
+    check(
+        &key(r#""/in/a.csv",{"wildcard":"/in/*"},{"prefix":"in/"}"#),
+        expect![[r#"
+        p:1:22: warning: keys usually do not begin with a slash, as `/in/a.csv` does (write `in/a.csv`)
+        p:1:22: warning: keys usually do not begin with a slash, as `/in/*` does (write `{ wildcard: "in/*" }`)"#]],
+    );
+    check(
+        &key(r#""in/*.csv",{"wildcard":"in/*.csv"}"#),
+        expect![[
+            r#"p:1:22: warning: only a key with an asterisk in its name equals `in/*.csv` (write `{ wildcard: "in/*.csv" }`)"#
+        ]],
+    );
+    check(
+        &key(r#"{"prefix":"in/*/a"},{"prefix":"in/*"}"#),
+        expect![[r#"
+        p:1:22: warning: `*` stands for itself in `in/*/a` (write `{ wildcard: "in/*/a*" }`)
+        p:1:22: warning: `*` stands for itself in `in/*` (write `{ prefix: in/ }`)"#]],
+    );
+    check(
+        &key(r#"{"suffix":"/a*.csv"}"#),
+        expect![[r#"p:1:22: warning: `*` stands for itself in `/a*.csv` (write `{ wildcard: "*/a*.csv" }`)"#]],
+    );
+    check(
+        &key(r#"{"prefix":"100%/"},{"prefix":"a%20b+c/"}"#),
+        expect![[
+            r#"p:1:22: warning: keys are not URL-encoded in events, but `a%20b+c/` is (write `{ prefix: "a b+c/" }`)"#
+        ]],
+    );
+    check(&key(r#"{"anything-but":{"prefix":"/in"}}"#), expect![[""]]);
+    check(r#"{"detail":{"path":["/in/*"]}}"#, expect![[""]]);
+}
+
+#[test]
 fn a_long_pattern_could_not_become_a_rule() {
     let keys: Vec<String> = (0..300).map(|number| format!("\"key-{number}\"")).collect();
     check(
