@@ -1,6 +1,7 @@
 //! The Lambda functions, and which of them a config needs.
 
 use serde_json::Value;
+use trigger_core::event::SQS_TRIGGER_TIMEOUT_SECONDS;
 use trigger_core::routing::{EventSource, RoutingConfig, Task};
 
 use crate::template::sub;
@@ -81,6 +82,15 @@ impl Function {
         match self {
             Self::QueueScaler => 128,
             _ => config.stack.memory.as_ref().map_or(256, |memory| memory.value),
+        }
+    }
+
+    /// Returns the seconds after which Lambda ends an invocation. The scaler runs until the next invocation takes over,
+    /// which the schedule starts at most two minutes later.
+    pub(crate) fn timeout_seconds(self) -> u32 {
+        match self {
+            Self::QueueScaler => 130,
+            _ => SQS_TRIGGER_TIMEOUT_SECONDS,
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use trigger_core::environment;
-use trigger_core::event::SQS_TRIGGER_TIMEOUT_SECONDS;
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
@@ -12,8 +11,6 @@ use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG
 use crate::roles;
 use crate::template::{Template, attribute, reference, sub};
 
-/// Lambda ends an invocation after this many seconds.
-const TIMEOUT_SECONDS: u32 = SQS_TRIGGER_TIMEOUT_SECONDS;
 /// Lambda retries an asynchronous invocation this many times, and for this many seconds: the maximum of both.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html>
 const RETRIES: u32 = 2;
@@ -47,7 +44,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
         "Handler": "bootstrap",
         "Architectures": [reference(ARCHITECTURE_PARAMETER)],
         "MemorySize": function.memory(config),
-        "Timeout": TIMEOUT_SECONDS,
+        "Timeout": function.timeout_seconds(),
         "Role": attribute(&role_id, "Arn"),
         "Code": { "S3Bucket": reference(BUCKET_PARAMETER), "S3Key": reference(&function.code_parameter()) },
         "Environment": { "Variables": environment },

@@ -11,6 +11,8 @@ use trigger_core::event::Queue;
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
 use trigger_core::storage::{Folder, Storage};
 
+use trigger_core::scaling::LEASE_NAME;
+
 use crate::function::Function;
 use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, queue_arn};
 use crate::template::{arn, attribute, reference, sub};
@@ -196,7 +198,9 @@ fn scale(config: &RoutingConfig) -> Vec<Statement> {
             arns.push(arn);
         }
     }
+    let lease = objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/{LEASE_NAME}"));
     let mut statements = vec![
+        Statement::new("KeepLease", &["s3:PutObject"], vec![lease]),
         Statement::new("SeeQueues", &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arns),
         Statement::on_everything(
             "SeeMetrics",
@@ -436,6 +440,7 @@ workers:
                 s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
                 ecs:RunTask on arn:ecs:task-definition/t:* when ArnEquals: ecs:cluster: arn:ecs:cluster/batch
                 if HasQueueScalerTaskRoles iam:PassRole on {QueueScalerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
+                s3:PutObject on arn:s3:::${Bucket}/config/${AWS::StackName}/queue-scaler.lease.json
                 sqs:GetQueueAttributes, sqs:GetQueueUrl on arn:sqs:q, arn:sqs:eu-west-1:111122223333:r, arn:sqs:u
                 cloudwatch:GetMetricData on *
                 ecs:DescribeServices, ecs:UpdateService on arn:ecs:service/web/s when ArnEquals: ecs:cluster: arn:ecs:cluster/web

@@ -1051,3 +1051,60 @@ fn every_verb_fails_in_order_when_its_output_is_full_and_ends_quietly_when_nobod
         assert!(!said.contains("cannot write") && !said.contains("panicked"), "{arguments:?}: {said}");
     }
 }
+
+/// A valid config with most of the keys that hold a number or a duration.
+const NUMBERS: &str = r#"{
+"version": 1,
+"storage": { "bucket": "state" },
+"defaults": { "cluster": "batch", "network": { "subnets": ["subnet-1"] } },
+"tasks": {
+"t": { "task_definition": "t", "count": 2, "timeout": "1h", "retry": { "attempts": 3, "backoff": "10s" },
+"capacity": [{ "capacity_provider_strategy": [{ "capacity_provider": "FARGATE_SPOT", "weight": 1, "base": 0 }] }],
+"overrides": { "cpu": "256", "memory": "512", "ephemeral_storage": { "size_in_gib": 30 },
+"container_overrides": [{ "name": "app", "cpu": 10, "memory": 128, "memory_reservation": 64 }] } } },
+"routes": [
+{ "name": "r", "on": { "schedule": "rate(5 minutes)", "flexible_window": "10m" }, "run": "t", "concurrency": { "max": 3 } },
+{ "name": "q", "on": { "queue": "jobs" }, "run": "t" }],
+"workers": [
+{ "service": "s", "queue": "w", "name": "a", "scaling": { "min": 0, "max": 10, "acceptable_latency": "60s",
+"msg_processing_time": "5s", "concurrency": 1, "tick": "5s", "scale_in_hold": "5s", "scale_in_every": "60s",
+"stability": 2, "start_delay": "40s" } },
+{ "service": "u", "queue": "x", "name": "c", "scaling": { "max": 10, "target": { "backlog_per_task": 3 } } },
+{ "service": "v", "queue": "y", "name": "d", "scaling": { "max": 10, "step": { "cooldown": "60s",
+"adjustments": [{ "lower": 100, "change": 2 }, { "upper": 0, "change": -1 }] } } }],
+"stack": { "log_retention_days": 30, "memory": 256, "queues": { "jobs": { "queue": "create", "visibility_timeout": "6m",
+"max_receive_count": 5 } } }
+}"#;
+
+#[test]
+fn absurd_numbers_are_refused_or_do_no_harm() {
+    let folder = tempfile::TempDir::new().expect("a folder can be made");
+    let path = folder.path().join("ecs-trigger.yaml");
+    let run = |config: &str, verb: &[&str]| {
+        fs::write(&path, config).expect("is written");
+        let ran = command().args(verb).arg(&path).output().expect("runs");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(matches!(ran.status.code(), Some(0 | 3)) && !said.contains("panicked"), "{verb:?} {config}: {said}");
+        ran.status.success()
+    };
+    assert!(run(NUMBERS, &["validate"]), "the config is valid");
+    let words: Vec<&str> = NUMBERS.split_inclusive([' ', ',', '}']).collect();
+    let is_number = |word: &str| word.trim_end_matches([' ', ',', '}']).parse::<f64>().is_ok();
+    let is_duration = |word: &str| word.starts_with('"') && word[1..].starts_with(|c: char| c.is_ascii_digit());
+    for (position, word) in words.iter().enumerate() {
+        let extremes: &[&str] = match () {
+            () if is_number(word) => &["18446744073709551615", "-1", "1e308"],
+            () if is_duration(word) => &["\"9223372036854775807s\"", "\"1ns\"", "\"-5s\""],
+            () => &[],
+        };
+        for extreme in extremes {
+            let length = word.trim_end_matches([' ', ',', '}']).len();
+            let absurd = [extreme, &word[length..]].concat();
+            let config = [&words[..position].concat(), absurd.as_str(), &words[position + 1..].concat()].concat();
+            if run(&config, &["validate"]) {
+                run(&config, &["synth"]);
+                run(&config, &["simulate", "--worker", "a", "--workload", "hourly", "--seeds", "1", "--config"]);
+            }
+        }
+    }
+}

@@ -167,6 +167,18 @@ workers:
 }
 
 #[test]
+fn the_next_invocation_takes_over_and_two_start_no_more_workers_than_one() {
+    let account = Account::new(SERVICE, &["images"], &["--queue", "images"]);
+    let first = account.scaler();
+    account.send_and_hold_until("images", 60, "workers run", |cluster| cluster.running() >= 2);
+    let _second = account.scaler();
+    assert_eq!(first.answer(), Ok(serde_json::Value::Null), "the first invocation ends when the second is there");
+    account.until("all messages are done", |_| account.worked().values().filter(|(_, ended)| *ended > 0).count() == 60);
+    account.until("no worker is left", |cluster| cluster.desired("images") == 0 && cluster.running() == 0);
+    assert!(account.worked().values().all(|times| *times == (1, 1)), "each message once: {:?}", account.worked());
+}
+
+#[test]
 fn scaling_continues_after_manual_changes_and_throttling_and_beside_an_unreadable_queue() {
     let config = format!(
         "{SERVICE}

@@ -81,6 +81,14 @@ impl Function {
     /// The function did not answer in time.
     pub fn invoke(&self, event: &str) -> Result<Value, Value> {
         self.send(event);
+        self.answer()
+    }
+
+    /// Waits for the next response, or the error that was raised instead.
+    ///
+    /// # Panics
+    /// The function did not answer in time.
+    pub fn answer(&self) -> Result<Value, Value> {
         match self.answers.recv_timeout(TIMEOUT) {
             Ok((true, answer)) => Ok(answer),
             Ok((false, raised)) => Err(raised),

@@ -99,8 +99,8 @@ impl ConfigSource {
         }
     }
 
-    /// Returns the place of an included file, whose path is relative to this config's folder.
-    fn beside(&self, path: &str) -> Self {
+    /// Returns the place of another file, whose path is relative to this config's folder.
+    pub(crate) fn beside(&self, path: &str) -> Self {
         let beside = |own: &str| own.rsplit_once('/').map_or(path.to_owned(), |(folder, _)| format!("{folder}/{path}"));
         match self {
             Self::S3 { bucket, key } => Self::S3 { bucket: bucket.clone(), key: beside(key) },

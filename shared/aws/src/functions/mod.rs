@@ -1,5 +1,6 @@
 //! What the functions have in common around the engine: the config in force, the ports and the log.
 
+mod lease;
 mod scaler;
 
 use std::collections::HashSet;

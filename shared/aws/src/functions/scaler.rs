@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_s3::Client;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
 use tracing::Instrument;
@@ -11,11 +12,10 @@ use trigger_core::launch::Pace;
 use trigger_engine::ports::{Clock, Launcher, Queues, SystemClock, Workers};
 use trigger_engine::{Scaler, ScalingPorts};
 
-use crate::config::ConfigSourceError;
+use super::lease::Lease;
+use crate::config::{ConfigSource, ConfigSourceError};
 use crate::{ConfigCache, EcsLauncher, EcsWorkers, SqsQueues, clients, telemetry};
 
-/// No tick starts later than this after an invocation began; the schedule starts the next invocation after a minute.
-const LOOKS_FOR: SignedDuration = SignedDuration::from_secs(55);
 /// No tick starts later than this before Lambda ends the invocation.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
 
@@ -23,6 +23,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(3);
 #[derive(Debug)]
 pub struct ScalerFunction {
     configs: Arc<ConfigCache>,
+    /// Where the lease is.
+    source: ConfigSource,
+    s3: Client,
     ports: AwsScaling,
     /// The scaler, which remembers while the function is warm, and the decision last logged for each worker.
     state: AsyncMutex<(Scaler, BTreeMap<String, String>)>,
@@ -66,7 +69,8 @@ impl ScalerFunction {
     /// The config cannot be read or is invalid.
     pub async fn start() -> Result<Self, ConfigSourceError> {
         let sdk_config = clients::sdk_config().await;
-        let configs = ConfigCache::load(clients::s3(&sdk_config)).await?;
+        let (source, s3) = (ConfigSource::from_environment()?, clients::s3(&sdk_config));
+        let configs = ConfigCache::load(s3.clone()).await?;
         let ecs = clients::ecs(&sdk_config);
         let ports = AwsScaling {
             launcher: EcsLauncher::new(ecs.clone()),
@@ -75,16 +79,21 @@ impl ScalerFunction {
             clock: SystemClock,
             pace: Mutex::default(),
         };
-        Ok(Self { configs, ports, state: AsyncMutex::default() })
+        Ok(Self { configs, source, s3, ports, state: AsyncMutex::default() })
     }
 
-    /// Runs scaling ticks for all workers until the minute or the invocation is nearly over.
+    /// Runs scaling ticks for all workers until the next invocation takes over, or this one is nearly over.
+    ///
+    /// The schedule starts an invocation somewhere in each minute. Each one scales until the next one is there, so that
+    /// one scales at a time, without a gap.
     pub async fn scale(&self, deadline: Timestamp) {
         let (scaler, told) = &mut *self.state.lock().await;
-        let now = Timestamp::now();
-        let minute = now.checked_add(LOOKS_FOR).unwrap_or(now);
-        let until = deadline.checked_sub(MARGIN).unwrap_or(deadline).min(minute);
-        loop {
+        let until = deadline.checked_sub(MARGIN).unwrap_or(deadline);
+        let lease = Lease::new(self.s3.clone(), &self.source);
+        if !lease.take(until).await {
+            return;
+        }
+        while lease.keep().await {
             let config = self.configs.current();
             let looked = async {
                 for report in scaler.tick(&config, &self.ports).await {

@@ -40,6 +40,9 @@ use observation::Seen;
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
 pub const LAUNCHES_PER_TICK_MAX: u32 = 100;
 
+/// The name of the object beside the config by which one scaler runs at a time.
+pub const LEASE_NAME: &str = "queue-scaler.lease.json";
+
 /// How the number of workers is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
