@@ -80,11 +80,11 @@ pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> 
     statements.extend(launch(function, &tasks));
     match function {
         Function::QueueScaler => statements.extend(scale(config)),
-        function => {
+        _ => {
             if let Some(storage) = config.ledger() {
                 statements.extend(remember(storage, &tasks));
             }
-            statements.extend(payloads(config, function));
+            statements.extend(payloads(config));
         }
     }
     if function == Function::SqsTrigger {
@@ -172,21 +172,11 @@ fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
     ]
 }
 
-/// Allows storing events in S3 that are too large for the overrides, or for a copy in the record of each launch.
-fn payloads(config: &RoutingConfig, function: Function) -> Option<Statement> {
-    let storage = config.storage.as_ref()?;
-    let tasks = function.tasks(config);
-    let is_its = |route: &&trigger_core::routing::Route| {
-        config.tasks(route).any(|task| tasks.iter().any(|known| std::ptr::eq(*known, task)))
-    };
-    let puts = config.routes.iter().filter(is_its).any(|route| route.large_payload || config.ledger().is_some());
-    (puts && function != Function::TaskLifecycle).then(|| {
-        Statement::new(
-            "PutPayloads",
-            &["s3:PutObject"],
-            vec![objects(&format!("{}*", storage.folder(Folder::Payloads)))],
-        )
-    })
+/// Allows storing events in S3 that are too large for the overrides, for a copy in the record of each launch, or for a
+/// dead letter.
+fn payloads(config: &RoutingConfig) -> Option<Statement> {
+    let folder = config.storage.as_ref()?.folder(Folder::Payloads);
+    Some(Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{folder}*"))]))
 }
 
 /// Allows reading queues and workers, and setting the number of workers.

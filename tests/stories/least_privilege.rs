@@ -26,7 +26,7 @@ workers:
 "#;
 
 /// Actions that the code does not call: AWS itself uses the role for them, or a call requires them in addition.
-const BESIDE_CALLS: [&str; 8] = [
+const BESIDE_CALLS: [&str; 9] = [
     "ecs:TagResource",          // RunTask, with tags
     "iam:PassRole",             // RunTask
     "sqs:ReceiveMessage",       // the event source mapping
@@ -34,6 +34,7 @@ const BESIDE_CALLS: [&str; 8] = [
     "xray:PutTraceSegments",    // Lambda
     "xray:PutTelemetryRecords", // Lambda
     "sqs:SendMessage",          // Lambda's failure destination
+    "s3:PutObject",             // the scaler's lease, which the function itself keeps
     "s3:ListBucket",            // without it, S3 answers "access denied" for an object that does not exist
 ];
 
@@ -42,9 +43,9 @@ fn modules(function: Function) -> (&'static [&'static str], &'static [&'static s
     const LAUNCHER: &[&str] = &["launcher.rs", "payloads.rs", "ledger.rs", "dead_letters.rs"];
     match function {
         Function::EventTrigger | Function::ScheduleTrigger | Function::SqsTrigger => {
-            (&["handle.rs", "batch.rs", "drive.rs"], LAUNCHER)
+            (&["handle.rs", "batch.rs", "drive.rs", "dead_letter.rs"], LAUNCHER)
         }
-        Function::TaskLifecycle => (&["lifecycle.rs", "drive.rs", "handle.rs"], LAUNCHER),
+        Function::TaskLifecycle => (&["lifecycle.rs", "drive.rs", "handle.rs", "dead_letter.rs"], LAUNCHER),
         Function::QueueScaler => (&["scale.rs"], &["launcher.rs", "queues.rs", "workers.rs"]),
     }
 }

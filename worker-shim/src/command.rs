@@ -37,7 +37,7 @@ pub struct CommandHandler {
 
 impl CommandHandler {
     /// Creates a handler for this program and its arguments. With `forward_sigterm`, commands that run while the worker
-    /// stops get SIGTERM; otherwise they are not told.
+    /// stops get SIGTERM; otherwise they get no signal and finish.
     #[must_use]
     pub fn new(words: Vec<String>, forward_sigterm: bool) -> Self {
         Self { words: words.into(), forward_sigterm, grace: GRACE }
@@ -139,7 +139,7 @@ mod tests {
     /// A test fails if it waits longer than this.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A command under test, and what it is told.
+    /// A command under test, and the signals to it.
     struct Run {
         stop: watch::Sender<bool>,
         over: watch::Sender<Option<String>>,

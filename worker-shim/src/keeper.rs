@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 /// The option by which this program knows that it is the worker.
 pub(crate) const KEPT: &str = "kept";
 
-/// Runs the worker until it ends, and returns its exit code, 128 + n for signal n.
+/// Runs the worker until it ends, and returns its exit code: 128 + n for signal n, but 0 if that is the signal that asked
+/// it to stop. Only a worker that has not started to receive messages ends by that one.
 ///
 /// # Errors
 /// The worker cannot be started, or the signal handlers cannot be installed.
@@ -30,15 +31,24 @@ pub(crate) async fn keep() -> io::Result<ExitCode> {
     // Holds the pipe open.
     let worker = worker.spawn()?;
     let id = Pid::from_child(&worker);
-    let code = loop {
-        tokio::select! {
-            _ = child_ended.recv() => if let Some(code) = take_statuses(id) { break code },
-            _ = terminate.recv() => forward(id, Signal::TERM),
-            _ = interrupt.recv() => forward(id, Signal::INT),
-        }
+    let mut asked_to_stop = false;
+    let status = loop {
+        let signal = tokio::select! {
+            // A signal to both processes comes before the end that it causes.
+            biased;
+            _ = terminate.recv() => Signal::TERM,
+            _ = interrupt.recv() => Signal::INT,
+            _ = child_ended.recv() => match take_statuses(id) {
+                Some(status) => break status,
+                None => continue,
+            },
+        };
+        asked_to_stop = true;
+        // Fails only if the worker has ended, and its status is taken next.
+        let _ = kill_process(id, signal);
     };
     end_orphans();
-    Ok(code)
+    Ok(exit_code(status, asked_to_stop))
 }
 
 /// Waits, in the worker, until the keeper ends.
@@ -52,23 +62,22 @@ pub(crate) async fn gone() {
     let _ = ended.await;
 }
 
-fn forward(worker: Pid, signal: Signal) {
-    // Fails only if the worker has ended, and its status is taken next.
-    let _ = kill_process(worker, signal);
-}
-
-/// Takes the statuses of all children that have ended. Returns the exit code of the worker if it is among them.
-fn take_statuses(worker: Pid) -> Option<ExitCode> {
-    let mut code = None;
+/// Takes the statuses of all children that have ended. Returns the worker's if it is among them.
+fn take_statuses(worker: Pid) -> Option<WaitStatus> {
+    let mut of_worker = None;
     while let Ok(Some((child, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if child == worker {
-            code = Some(exit_code(status));
+            of_worker = Some(status);
         }
     }
-    code
+    of_worker
 }
 
-fn exit_code(status: WaitStatus) -> ExitCode {
+fn exit_code(status: WaitStatus, asked_to_stop: bool) -> ExitCode {
+    let stops = [Signal::TERM, Signal::INT].map(Signal::as_raw);
+    if asked_to_stop && status.terminating_signal().is_some_and(|signal| stops.contains(&signal)) {
+        return ExitCode::SUCCESS;
+    }
     let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use crate::queue::{Message, Queue, QueueError};
+use crate::queue::{CALL, Message, Queue, QueueError, silent};
 
 /// SQS keeps a message invisible for at most this long after its receive, extensions included.
 ///
@@ -17,6 +17,8 @@ pub const INVISIBLE_MAX: Duration = Duration::from_secs(12 * 3600);
 const MARGIN: Duration = Duration::from_secs(60);
 /// The shortest interval between two extensions of a message's visibility timeout.
 const BEATS_MIN: Duration = Duration::from_millis(500);
+/// The shortest time that SQS gets to answer a call about a message.
+const ANSWER_MIN: Duration = Duration::from_millis(500);
 /// The pause before the first repetition of a delete; each further one is twice as long, up to [`DELETE_PAUSE_MAX`].
 const DELETE_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between two attempts to delete a message.
@@ -49,6 +51,9 @@ pub(crate) enum Lost {
     /// The receipt handle is stale.
     #[error("the message became visible too early, so another worker may have received it: {0}")]
     Stale(String),
+    /// The queue no longer exists.
+    #[error("the message is gone with its queue: {0}")]
+    NoQueue(String),
 }
 
 impl Lease {
@@ -84,9 +89,9 @@ impl Lease {
         let (queue, message, _, invisible_until) = self.end().await;
         let mut pause = DELETE_PAUSE;
         loop {
-            let Err(error) = queue.delete(&message).await else { return Ok(()) };
+            let Err(error) = in_time(&queue, invisible_until, queue.delete(&message)).await else { return Ok(()) };
             let left = invisible_until.saturating_duration_since(Instant::now());
-            if left.is_zero() || matches!(error, QueueError::Stale(_)) {
+            if left.is_zero() || matches!(error, QueueError::Stale(_) | QueueError::NoQueue(_)) {
                 return Err(error);
             }
             warn!(message_id = message.id, %error, "cannot delete a handled message; trying again");
@@ -135,7 +140,8 @@ async fn beat(
             return;
         }
         let timeout = allowed(queue.visibility_timeout(), now - received_at);
-        match queue.change_visibility(&message, timeout).await {
+        let invisible_until = state.borrow().invisible_until;
+        match in_time(&queue, invisible_until, queue.change_visibility(&message, timeout)).await {
             Ok(()) => {
                 state.send_modify(|state| state.invisible_until = now + timeout);
                 pause = every;
@@ -144,12 +150,33 @@ async fn beat(
                 state.send_modify(|state| state.lost = Some(Lost::Stale(reason)));
                 return;
             }
+            Err(QueueError::NoQueue(reason)) => {
+                state.send_modify(|state| state.lost = Some(Lost::NoQueue(reason)));
+                return;
+            }
             Err(error) => {
                 warn!(message_id = message.id, %error, "the message may become visible too early; trying again");
                 pause = every / 4;
             }
         }
     }
+}
+
+/// Makes a call about a message, and gives it up early enough to try again before the message becomes visible.
+async fn in_time(
+    queue: &Queue,
+    invisible_until: Instant,
+    call: impl Future<Output = Result<(), QueueError>>,
+) -> Result<(), QueueError> {
+    let left = invisible_until.saturating_duration_since(Instant::now());
+    timeout(patience(left, queue.visibility_timeout()), call).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// Returns how long SQS may take to answer a call about a message that is invisible for `left`: a third of that time, so
+/// that others can follow. A call that begins late gets a part of the visibility timeout: the message may be invisible
+/// for a little longer than is known, or not yet received again.
+fn patience(left: Duration, visibility_timeout: Duration) -> Duration {
+    (left / 3).max(visibility_timeout / 12).max(ANSWER_MIN).min(CALL)
 }
 
 /// Returns how long a message that was received `age` ago may still stay invisible, at most `wanted`.
@@ -161,13 +188,10 @@ fn allowed(wanted: Duration, age: Duration) -> Duration {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use aws_sdk_sqs::Client;
-    use aws_sdk_sqs::config::{BehaviorVersion, Config, Credentials, Region};
     use serde_json::{Value, json};
-    use tokio::time::timeout;
 
     use super::*;
-    use crate::queue::http;
+    use crate::queue::tests::queue;
     use crate::stand_in::Sqs;
 
     /// A test fails if it waits longer than this.
@@ -190,19 +214,58 @@ mod tests {
         }
     }
 
-    fn client(sqs: &Sqs) -> Client {
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(http())
-            .endpoint_url(sqs.endpoint());
-        Client::from_conf(config.build())
+    #[test]
+    fn a_call_that_hangs_leaves_time_for_others_before_the_message_becomes_visible() {
+        for (visibility_timeout, left, expected) in [
+            (60_000, 40_000, 10_000),
+            (60_000, 25_000, 8_333),
+            (60_000, 6_000, 5_000),
+            (60_000, 0, 5_000),
+            (10_000, 6_666, 2_222),
+            (10_000, 900, 833),
+            (2_000, 1_333, 500),
+            (2_000, 0, 500),
+            (43_200_000, 0, 10_000),
+        ] {
+            let milliseconds = Duration::from_millis;
+            let patience = patience(milliseconds(left), milliseconds(visibility_timeout));
+            assert_eq!(patience.as_millis(), expected, "{left} of {visibility_timeout}");
+        }
+    }
+
+    /// Starts an SQS that never answers the first call with this name.
+    fn sqs_that_hangs_once(hung: &'static str) -> Sqs {
+        let has_hung = AtomicBool::new(false);
+        Sqs::start(move |call| {
+            if call == hung && !has_hung.swap(true, Ordering::Relaxed) {
+                loop {
+                    std::thread::park();
+                }
+            }
+            None
+        })
+    }
+
+    #[tokio::test]
+    async fn a_message_stays_invisible_although_an_extension_hangs() {
+        let sqs = sqs_that_hangs_once("ChangeMessageVisibility");
+        sqs.send("images", "a message");
+        let _lease = lease(&sqs, Duration::from_secs(3), Duration::ZERO).await;
+        let other_worker = queue(&sqs, Duration::from_secs(3)).await;
+        assert_eq!(other_worker.receive(Duration::from_secs(4), 1).await, Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_delete_that_hangs_is_repeated_while_the_message_is_invisible() {
+        let sqs = sqs_that_hangs_once("DeleteMessage");
+        sqs.send("images", "a message");
+        assert_eq!(lease(&sqs, Duration::from_secs(3), Duration::ZERO).await.delete().await, Ok(()));
+        assert_eq!(sqs.calls("DeleteMessage").len(), 2);
     }
 
     /// Receives the one message of a queue, as if it were received `age` ago.
     async fn lease(sqs: &Sqs, visibility_timeout: Duration, age: Duration) -> Lease {
-        let queue = Queue::open(client(sqs), &sqs.queue_url("images"), visibility_timeout).await.expect("is a URL");
+        let queue = queue(sqs, visibility_timeout).await;
         let message = queue.receive(Duration::ZERO, 1).await.expect("SQS answers").pop().expect("there is one");
         Lease::new(queue, message, Instant::now().checked_sub(age).expect("is a time"))
     }
@@ -221,8 +284,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stale_handle_ends_the_lease_and_other_failures_are_tried_again() {
-        for code in ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "QueueDoesNotExist"] {
+    async fn a_stale_handle_or_a_missing_queue_ends_the_lease_and_other_failures_are_tried_again() {
+        for (code, queue_is_gone) in [
+            ("com.amazonaws.sqs#ReceiptHandleIsInvalid", false),
+            ("com.amazonaws.sqs#MessageNotInflight", false),
+            ("com.amazon.coral.service#InvalidParameterValueException", false),
+            ("com.amazonaws.sqs#QueueDoesNotExist", true),
+            // Without the header.
+            ("MessageNotInflight", false),
+            ("QueueDoesNotExist", true),
+        ] {
             let failed = AtomicBool::new(false);
             let sqs = Sqs::start(move |call| match call {
                 "ChangeMessageVisibility" if !failed.swap(true, Ordering::Relaxed) => {
@@ -234,7 +305,8 @@ mod tests {
             sqs.send("images", "a message");
             let lease = lease(&sqs, Duration::from_secs(2), Duration::ZERO).await;
             let lost = timeout(PATIENCE, lease.lost()).await.expect("is noticed");
-            assert!(matches!(&lost, Lost::Stale(reason) if reason.contains("it is gone")), "{code}: {lost:?}");
+            assert!(lost.to_string().contains("it is gone"), "{code}: {lost:?}");
+            assert_eq!(matches!(lost, Lost::NoQueue(_)), queue_is_gone, "{code}: {lost:?}");
             assert_eq!(sqs.calls("ChangeMessageVisibility").len(), 2, "{code}");
         }
     }

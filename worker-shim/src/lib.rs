@@ -58,7 +58,7 @@ pub struct Summary {
     pub failed: u64,
 }
 
-/// What a handler is told while it works on a message.
+/// Signals to a handler while it works on a message.
 #[derive(Debug, Clone)]
 pub struct Notice {
     stopping: watch::Receiver<bool>,
@@ -70,7 +70,7 @@ impl Notice {
         Self { stopping, over }
     }
 
-    /// Creates a notice that tells nothing, for a handler that is called without a worker.
+    /// Creates a notice without signals, for a handler that is called without a worker.
     #[must_use]
     pub fn never() -> Self {
         Self::new(watch::channel(false).1, watch::channel(None).1)

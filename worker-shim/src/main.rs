@@ -61,7 +61,7 @@ struct Shim {
     /// 12 hours, as SQS keeps no message invisible for longer.
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
-    /// On SIGTERM, also send SIGTERM to the commands that run. Without this option they are not told, and finish.
+    /// On SIGTERM, also send SIGTERM to the commands that run. Without this option they get no signal and finish.
     #[arg(long)]
     forward_sigterm: bool,
     /// Whether to protect the task from scale-in. ECS protects only services' tasks: `auto` protects the task if

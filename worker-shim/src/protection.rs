@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -43,7 +43,16 @@ enum State {
     Free,
     /// A request was not answered, or not waited for: the task may be protected or not.
     Unsure,
-    Protected,
+    /// The worker holds the protection and renews it. After `sure_until` the task may be unprotected.
+    Held {
+        sure_until: Instant,
+    },
+}
+
+impl State {
+    fn is_protected(self) -> bool {
+        matches!(self, Self::Held { sure_until } if Instant::now() < sure_until)
+    }
 }
 
 /// Why the task is not protected.
@@ -79,32 +88,40 @@ impl Protection {
 
     /// Returns whether the task is protected.
     pub fn is_held(&self) -> bool {
-        self.state.try_lock().is_ok_and(|state| *state == State::Protected)
+        self.state.try_lock().is_ok_and(|state| state.is_protected())
     }
 
-    /// Protects the task if it is not protected yet. The call can be given up at any time.
+    /// Protects the task, if it is not protected or may lose its protection soon. The call can be given up at any time.
     ///
     /// # Errors
-    /// The agent did not answer, or ECS refused. The task is not protected.
+    /// The agent did not answer, or ECS refused. The task is not protected, or not for long.
     pub async fn hold(&self) -> Result<(), ProtectionError> {
         let mut state = self.state.lock().await;
-        if self.agent.is_none() || *state == State::Protected {
+        if self.agent.is_none() || state.is_protected() {
             return Ok(());
         }
-        *state = State::Unsure;
-        let mut attempt = 1;
-        while let Err(error) = self.put(true).await {
-            if matches!(error, ProtectionError::Refused(_)) {
-                *state = State::Free;
-                return Err(error);
-            }
-            if attempt == ATTEMPTS {
-                return Err(error);
-            }
-            attempt += 1;
+        let was_free = *state == State::Free;
+        if was_free {
+            *state = State::Unsure;
         }
-        *state = State::Protected;
-        Ok(())
+        let mut attempt = 1;
+        loop {
+            match self.protect().await {
+                Ok(held) => {
+                    *state = held;
+                    return Ok(());
+                }
+                Err(error @ ProtectionError::Refused(_)) => {
+                    // A refusal does not end a protection from before.
+                    if was_free {
+                        *state = State::Free;
+                    }
+                    return Err(error);
+                }
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
     }
 
     /// Gives the protection back, if the task has it or may have it.
@@ -125,15 +142,37 @@ impl Protection {
         let mut pause = RENEWED_EVERY;
         loop {
             sleep(pause).await;
-            pause = RENEWED_EVERY;
-            let state = self.state.lock().await;
-            if *state == State::Protected
-                && let Err(error) = self.put(true).await
-            {
+            pause = self.renew_once().await;
+        }
+    }
+
+    /// Renews the protection if it is held. Returns the pause before the next renewal.
+    pub(crate) async fn renew_once(&self) -> Duration {
+        let mut state = self.state.lock().await;
+        if !matches!(*state, State::Held { .. }) {
+            return RENEWED_EVERY;
+        }
+        match self.protect().await {
+            Ok(held) => {
+                *state = held;
+                RENEWED_EVERY
+            }
+            Err(error) => {
                 warn!(%error, "cannot renew the protection; trying again in a minute");
-                pause = RENEWED_AGAIN;
+                // ECS lets the protection expire, so the next message has to ask again.
+                if matches!(error, ProtectionError::Refused(_)) {
+                    *state = State::Held { sure_until: Instant::now() };
+                }
+                RENEWED_AGAIN
             }
         }
+    }
+
+    /// Protects the task, or renews its protection. Returns the new state.
+    async fn protect(&self) -> Result<State, ProtectionError> {
+        let asked_at = Instant::now();
+        self.put(true).await?;
+        Ok(State::Held { sure_until: asked_at + EXPIRES })
     }
 
     async fn put(&self, enabled: bool) -> Result<(), ProtectionError> {
@@ -255,5 +294,63 @@ mod tests {
         assert!(!protection.is_held());
         protection.hold().await.expect("the agent agrees");
         assert_eq!(asked(&agent), [true, false, true]);
+    }
+
+    /// Starts an agent that refuses these calls, counted from 0.
+    fn agent_that_refuses(refused: &'static [usize]) -> Sqs {
+        let calls = AtomicUsize::new(0);
+        Sqs::start(move |_| {
+            let refuses = refused.contains(&calls.fetch_add(1, Ordering::Relaxed));
+            refuses.then(|| (200, json!({ "failure": { "Arn": "a", "Reason": "DEPLOYMENT_BLOCKED" } })))
+        })
+    }
+
+    #[tokio::test]
+    async fn after_a_refused_renewal_the_next_message_asks_again_and_the_renewals_go_on() {
+        let agent = agent_that_refuses(&[1, 2]);
+        let protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        protection.hold().await.expect("the agent agrees");
+        assert_eq!(protection.renew_once().await, RENEWED_AGAIN);
+        assert!(!protection.is_held(), "the protection will expire");
+        assert!(matches!(protection.hold().await, Err(ProtectionError::Refused(_))));
+        assert_eq!(protection.renew_once().await, RENEWED_EVERY, "messages that run still need the protection");
+        protection.hold().await.expect("the task is protected");
+        assert_eq!(asked(&agent), [true; 4]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_protection_is_given_back_although_the_next_one_was_refused() {
+        let agent = agent_that_refuses(&[1, 2]);
+        let protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        protection.hold().await.expect("the agent agrees");
+        protection.renew_once().await;
+        assert!(protection.hold().await.is_err());
+        protection.release().await;
+        assert_eq!(protection.renew_once().await, RENEWED_EVERY, "a renewal never follows a release");
+        assert_eq!(asked(&agent), [true, true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_protection_that_has_expired_is_asked_for_again() {
+        let agent = Sqs::start(|_| None);
+        let protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        protection.hold().await.expect("the agent agrees");
+        *protection.state.lock().await = State::Held { sure_until: Instant::now() };
+        assert!(!protection.is_held());
+        protection.hold().await.expect("the agent agrees");
+        assert!(protection.is_held());
+        assert_eq!(asked(&agent), [true, true]);
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_does_not_answer_a_renewal_leaves_the_protection_until_it_expires() {
+        let agent = Sqs::start(|_| None);
+        let mut protection = Protection::new(Some(&agent.endpoint())).expect("is an address");
+        protection.hold().await.expect("the agent agrees");
+        let held = *protection.state.lock().await;
+        // Nothing listens there.
+        protection.agent = Some(Uri::from_static("http://127.0.0.1:1/"));
+        assert_eq!(protection.renew_once().await, RENEWED_AGAIN);
+        assert_eq!(*protection.state.lock().await, held);
     }
 }

@@ -15,10 +15,13 @@ use tokio::time::timeout;
 /// SQS hands out at most this many messages per request.
 const BATCH_MAX: usize = 10;
 /// A call that SQS does not answer within this time, repetitions included, has failed. A receive also waits for messages.
-const CALL: Duration = Duration::from_secs(10);
+pub(crate) const CALL: Duration = Duration::from_secs(10);
 /// SQS answers with one of these codes if a message is no longer in flight under its receipt handle. The first two are
 /// documented; for a deleted message SQS answers with the third.
-const STALE: [&str; 4] = ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue", "QueueDoesNotExist"];
+const STALE: [&str; 3] = ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"];
+/// SQS answers with the first code if the queue does not exist. The second is the name of the same error in the reply's
+/// body, which counts where the header `x-amzn-query-error` is missing, as in some stand-ins for SQS.
+const NO_QUEUE: [&str; 2] = ["NonExistentQueue", "QueueDoesNotExist"];
 
 /// An SQS queue.
 #[derive(Debug, Clone)]
@@ -55,6 +58,9 @@ pub enum QueueError {
     /// The message is no longer in flight under its receipt handle.
     #[error("SQS: the receipt handle is stale: {0}")]
     Stale(String),
+    /// The queue does not exist, or no longer.
+    #[error("SQS: the queue does not exist: {0}")]
+    NoQueue(String),
 }
 
 /// The variables with an endpoint for SQS; the first one that is set applies.
@@ -78,7 +84,7 @@ pub async fn client() -> Client {
 }
 
 /// Creates the HTTP client of an SQS client.
-pub(crate) fn http() -> SharedHttpClient {
+fn http() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
@@ -127,7 +133,7 @@ impl Queue {
             .visibility_timeout(seconds(self.visibility_timeout))
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");
-        let received = timeout(wait + CALL, receive.send()).await.map_err(|_| silent())?.map_err(refused)?;
+        let received = timeout(wait + CALL, receive.send()).await.map_err(|_| silent())?.map_err(of_queue)?;
         Ok(received.messages.unwrap_or_default().into_iter().map(|message| self.message(&message)).collect())
     }
 
@@ -173,19 +179,23 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-fn refused(error: impl Error) -> QueueError {
-    QueueError::Call(causes(&error))
+/// Returns the failure of a call about a queue.
+fn of_queue<E: Error + ProvideErrorMetadata + 'static>(error: SdkError<E>) -> QueueError {
+    let kind = if has_code(&error, &NO_QUEUE) { QueueError::NoQueue } else { QueueError::Call };
+    kind(causes(&error))
 }
 
 /// Returns the failure of a call about a received message.
 fn of_message<E: Error + ProvideErrorMetadata + 'static>(error: SdkError<E>) -> QueueError {
-    match error.code() {
-        Some(code) if STALE.iter().any(|stale| code.ends_with(stale)) => QueueError::Stale(causes(&error)),
-        _ => refused(error),
-    }
+    if has_code(&error, &STALE) { QueueError::Stale(causes(&error)) } else { of_queue(error) }
 }
 
-fn silent() -> QueueError {
+/// Returns whether an error has one of these codes, with or without a namespace.
+fn has_code(error: &impl ProvideErrorMetadata, codes: &[&str]) -> bool {
+    error.code().is_some_and(|code| codes.iter().any(|known| code.ends_with(known)))
+}
+
+pub(crate) fn silent() -> QueueError {
     QueueError::Call("no answer within the time limit".to_owned())
 }
 
@@ -193,4 +203,24 @@ fn silent() -> QueueError {
 fn causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use aws_sdk_sqs::config::{Config, Credentials, Region};
+
+    use super::*;
+    use crate::stand_in::Sqs;
+
+    /// Opens the queue `images` of a stand-in.
+    pub(crate) async fn queue(sqs: &Sqs, visibility_timeout: Duration) -> Queue {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(http())
+            .endpoint_url(sqs.endpoint());
+        let client = Client::from_conf(config.build());
+        Queue::open(client, &sqs.queue_url("images"), visibility_timeout).await.expect("is a URL")
+    }
 }

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use tracing::{error, warn};
 
 use crate::lease::Lease;
-use crate::protection::Protection;
-use crate::queue::{Message, Queue};
+use crate::protection::{Protection, ProtectionError};
+use crate::queue::{Message, Queue, QueueError};
 use crate::slot::{Admission, Outcome, Slot};
 use crate::{Notice, Options, Summary};
 
@@ -173,6 +173,10 @@ where
             Err(error) => {
                 warn!(%error, "cannot receive messages; trying again");
                 self.pause(PAUSE).await;
+                // Messages may wait meanwhile, unless they are gone with the queue.
+                if !matches!(error, QueueError::NoQueue(_)) {
+                    self.idle_since = Instant::now();
+                }
                 false
             }
         }
@@ -222,8 +226,16 @@ where
             loop {
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
-                if self.protection.hold().await.is_ok() {
-                    return;
+                match self.protection.hold().await {
+                    Ok(()) => return,
+                    Err(ProtectionError::Refused(_)) => {
+                        // What is left of an earlier protection must not hold up the deployment that blocks the next.
+                        self.count_ended();
+                        if self.slots.is_empty() {
+                            self.protection.release().await;
+                        }
+                    }
+                    Err(_) => {}
                 }
             }
         };
@@ -241,5 +253,43 @@ where
             () = sleep(pause) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::queue::tests::queue;
+    use crate::stand_in::Sqs;
+
+    #[tokio::test]
+    async fn what_is_left_of_a_protection_is_given_back_while_ecs_refuses_the_next_one() {
+        let calls = AtomicUsize::new(0);
+        let sqs = Sqs::start(move |call| {
+            // The renewal, the message, and the first repetition.
+            let refuses = call == "PutProtection" && (1..=3).contains(&calls.fetch_add(1, Ordering::Relaxed));
+            refuses.then(|| (200, json!({ "failure": { "Arn": "a", "Reason": "DEPLOYMENT_BLOCKED" } })))
+        });
+        sqs.send("images", "a message");
+        let protection = Arc::new(Protection::new(Some(&sqs.endpoint())).expect("is an address"));
+        protection.hold().await.expect("the agent agrees");
+        protection.renew_once().await;
+        let options = Options {
+            queues: vec![queue(&sqs, Duration::from_secs(60)).await],
+            concurrency: 1,
+            idle_exit: Some(Duration::from_secs(4)),
+            retry_delay: None,
+            timeout: None,
+        };
+        let (_stop, stopping) = watch::channel(false);
+        let summary = Receiver::new(options, protection, |_, _| async { Ok(()) }, stopping).run().await;
+        assert_eq!(summary, Summary { done: 1, failed: 0 });
+        let asked = sqs.calls("PutProtection");
+        let asked: Vec<_> = asked.iter().filter_map(|put| put["ProtectionEnabled"].as_bool()).collect();
+        assert_eq!(asked, [true, true, true, true, false, true, false]);
     }
 }

@@ -88,7 +88,7 @@ impl Slot {
                 };
             }
             Ok(Err(reason)) => reason,
-            Err(Cut::Lost(lost @ Lost::Stale(_))) => {
+            Err(Cut::Lost(lost @ (Lost::Stale(_) | Lost::NoQueue(_)))) => {
                 error!(message_id, receive_count, reason = %lost, "the message's work was ended");
                 return Outcome::Failed;
             }

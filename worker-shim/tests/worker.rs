@@ -321,3 +321,51 @@ fn an_empty_endpoint_variable_counts_as_unset() {
         assert_eq!(sqs.calls("DeleteMessage").len(), 1, "{variable} is empty");
     }
 }
+
+#[test]
+fn the_time_in_which_sqs_fails_is_not_idle_time() {
+    let failures = AtomicUsize::new(2);
+    let sqs = Sqs::start(move |call| {
+        let fails = call == "ReceiveMessage"
+            && failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        fails.then(|| (403, json!({ "__type": "AccessDeniedException", "message": "not now" })))
+    });
+    let (folder, _) = folder();
+    sqs.send("images", "a message");
+    let mut shim = Shim::start(&sqs, &["--idle-exit", "1s"], &folder, "true");
+    assert!(shim.ended().success());
+    assert_eq!(sqs.calls("DeleteMessage").len(), 1);
+}
+
+#[test]
+fn a_queue_that_no_longer_exists_counts_as_empty() {
+    let sqs = Sqs::start(|call| {
+        let gone = json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "it is gone" });
+        (call == "ReceiveMessage").then_some((400, gone))
+    });
+    let (folder, _) = folder();
+    let mut shim = Shim::start(&sqs, &["--idle-exit", "1s"], &folder, "true");
+    assert!(shim.ended().success());
+}
+
+#[test]
+fn a_shim_that_is_asked_to_stop_while_it_starts_ends_with_0() {
+    for (signal, waits_for_sqs) in [(Signal::TERM, false), (Signal::TERM, true), (Signal::INT, true)] {
+        let sqs = Sqs::start(|call| {
+            if call == "GetQueueUrl" {
+                loop {
+                    thread::park();
+                }
+            }
+            None
+        });
+        let (folder, _) = folder();
+        let mut shim = Shim::start(&sqs, &["--queue", "by-name"], &folder, "true");
+        until("the worker starts", || match waits_for_sqs {
+            true => !sqs.calls("GetQueueUrl").is_empty(),
+            false => !children(shim.id()).is_empty(),
+        });
+        shim.signal(signal);
+        assert_eq!(shim.ended().code(), Some(0), "{signal:?}, waits for SQS: {waits_for_sqs}");
+    }
+}

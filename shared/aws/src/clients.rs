@@ -10,13 +10,13 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 /// Loads the SDK's configuration from the environment that Lambda sets: Region, credentials, and `AWS_ENDPOINT_URL` for
 /// an emulator. Every call has a timeout, because a sandbox that was frozen finds its connections dead. A call with all
-/// its retries takes less than the engine's margin before the end of an invocation (12 s), so that one that hangs is
-/// recorded.
+/// its retries takes less than half of the engine's margin before the end of an invocation (16 s), so that one that hangs
+/// is recorded.
 pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(6))
-        .operation_timeout(Duration::from_secs(10))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(7))
         .build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(https()).timeout_config(timeouts).load().await
 }

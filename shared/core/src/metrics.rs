@@ -63,6 +63,9 @@ metrics! {
     MessagesVisible,
     /// Messages that were received and not deleted. By stack, and by stack and worker.
     MessagesInFlight,
+    /// Messages that were received and that no worker has: they wait for a retry, or their worker was lost. Many of them for
+    /// a long time are messages that always fail. By stack, and by stack and worker.
+    MessagesLeftAlone,
     /// Workers that run. By stack, and by stack and worker.
     WorkersRunning,
     /// The desired number of workers. By stack, and by stack and worker.

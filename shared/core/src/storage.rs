@@ -160,6 +160,11 @@ impl Storage {
         self.uri(Folder::Payloads, &format!("{client_token}.json"))
     }
 
+    /// Returns the URI of an event that does not fit into its dead letter. It is named by the event's content.
+    pub fn event_uri(&self, event: &str) -> String {
+        self.payload_uri(&format!("{:x}", Sha256::digest(event)))
+    }
+
     /// Returns the URI of a launch's record.
     pub fn launch_uri(&self, key: &LaunchKey) -> String {
         self.uri(Folder::Launches, &format!("{key}.json"))

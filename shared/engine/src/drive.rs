@@ -6,18 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, DeadLetter, EventCopy, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken,
-    later,
+    Answer, Conclusion, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
 };
 use trigger_core::storage::{Due, DueFor, Storage};
 
-use crate::ports::{
-    Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Payloads, Ports, Unanswered,
-};
+use crate::dead_letter;
+use crate::ports::{Clock, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
 
-/// An invocation makes no RunTask call in this last part of its time, so that it can still record replies. At most a
-/// third of the remaining time.
-const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(12);
+/// An invocation makes no RunTask call in this last part of its time, so that it can still record replies: a call takes at
+/// most 7 s, the write that records it as long, and 2 s are left for the reply to Lambda. At most a third of the remaining
+/// time.
+const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(16);
 /// A call that the rate limit would delay longer than this is left to the sweep.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// Pauses up to this length are waited out; longer ones are left to the sweep.
@@ -46,6 +45,9 @@ pub enum DriveError {
     /// An event has to be dead-lettered for this reason, but there is no dead-letter queue.
     #[error("{0}")]
     NoDeadLetterQueue(String),
+    /// The invocation had no time left for the rest.
+    #[error("the invocation has no time left: a call hangs, or there is too much to do")]
+    OutOfTime,
     /// An entry of the ledger cannot be read.
     #[error("cannot read {uri} in the ledger: {reason}")]
     Unreadable {
@@ -64,6 +66,7 @@ impl DriveError {
             Self::Ecs(_) => "EcsError",
             Self::NotSent(_) => "DeadLetterError",
             Self::NoDeadLetterQueue(_) => "NoDeadLetterQueue",
+            Self::OutOfTime => "OutOfTime",
             Self::Unreadable { .. } => "UnreadableRecord",
         }
     }
@@ -166,7 +169,10 @@ impl<'a, P: Ports> Driver<'a, P> {
     async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) -> Vec<(LaunchKey, Option<Conclusion>)> {
         let mut driven = Vec::new();
         while let Some((key, is_replaced)) = work.pop() {
-            // A launch that fails here is due in the ledger anyway.
+            // A launch that fails here, or that no time is left for, is due in the ledger anyway.
+            if self.is_late(SignedDuration::ZERO) {
+                break;
+            }
             let Ok(Some((record, version))) = self.read(&key).await else { continue };
             let mut other = Driven::resume(record, version);
             if is_replaced {
@@ -257,30 +263,11 @@ impl<'a, P: Ports> Driver<'a, P> {
                     let Some(queue) = self.ports.dead_letters() else {
                         return Err(DriveError::NoDeadLetterQueue(letter.reason));
                     };
-                    self.send(queue, &letter, driven.record()).await?;
+                    dead_letter::send(&letter, queue, self.ledger, self.ports).await?;
                     Answer::DeadLettered
                 }
             };
             driven.protocol.hear(answer, self.now());
-        }
-    }
-
-    /// Sends a dead letter. If the queue takes only shorter messages, the event goes to S3 first.
-    async fn send(
-        &self,
-        queue: &impl DeadLetters,
-        letter: &DeadLetter,
-        record: &LaunchRecord,
-    ) -> Result<(), DriveError> {
-        let sent = queue.send(letter).await;
-        let (Err(NotSent::TooLong(_)), Some(storage), EventCopy::Text(event)) = (&sent, self.ledger, &letter.event)
-        else {
-            return Ok(sent?);
-        };
-        let uri = storage.payload_uri(&record.client_token(0));
-        match self.ports.payloads().put(&uri, event).await {
-            Ok(()) => Ok(queue.send(&letter.pointing_to(&uri)).await?),
-            Err(_) => Ok(sent?),
         }
     }
 

@@ -12,8 +12,9 @@ use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
 use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
+use crate::dead_letter;
 use crate::drive::{Driven, Driver, Rest};
-use crate::ports::{Clock, DeadLetters, Payloads, Ports};
+use crate::ports::{Clock, Payloads, Ports};
 
 /// At most this many launches of one event are driven at once.
 const LAUNCHES_AT_ONCE: usize = 4;
@@ -258,11 +259,7 @@ pub async fn handle(
         tasks: Vec::new(),
         event: EventCopy::Text(text.to_owned()),
     };
-    // A letter that has no room for the event would lose it.
-    if !letter.holds_event() {
-        return Err(error);
-    }
-    match queue.send(&letter).await {
+    match dead_letter::send(&letter, queue, config.storage.as_ref(), ports).await {
         Ok(()) => Err(EventError::DeadLettered(Box::new(error))),
         Err(_) => Err(error),
     }

@@ -7,6 +7,7 @@
 //! - [`ports`] - the traits that AWS, this machine and the simulation implement.
 
 mod batch;
+mod dead_letter;
 mod drive;
 mod handle;
 mod lifecycle;

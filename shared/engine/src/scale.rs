@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use trigger_core::launch::{Pace, Verdict};
 use trigger_core::routing::{RoutingConfig, RunsAs, Worker};
 use trigger_core::scaling::{Action, Memory, Observation, Reason, ScalingDecision, Unknown};
@@ -18,12 +19,16 @@ use crate::ports::{Clock, Depth, Launcher, Queues, ServiceCounts, TasksOf, Unans
 const WORKERS_AT_ONCE: usize = 8;
 /// A worker whose observation takes longer than this counts as unknown.
 const LOOK_MAX: Duration = Duration::from_secs(8);
+/// The minute's reading of the protection may take so long; a service has many tasks, and one call describes ten.
+const PROTECTION_MAX: Duration = Duration::from_secs(3);
 /// Metrics and start delays are read at this interval.
 const METRICS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// After a cold start, metrics are read this far back.
 const METRICS_AT_FIRST: SignedDuration = SignedDuration::from_mins(8);
 /// A started task that ECS does not list counts as starting for this long: ECS is eventually consistent.
 const UNLISTED: SignedDuration = SignedDuration::from_secs(45);
+/// A scaler that follows a lost one launches nothing for this long.
+const SETTLED: SignedDuration = SignedDuration::from_secs(15);
 /// A launch that the rate limit would delay longer than this is left to the next tick.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(5);
 
@@ -43,12 +48,19 @@ pub trait ScalingPorts: Sync {
 
 /// Scales all workers, and remembers what it learned about each while the function is warm. A new scaler learns it
 /// again: see [`trigger_core::scaling::Memory`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Scaler {
     remembered: HashMap<String, Remembered>,
+    /// Whether another scaler was lost before this one, which may have started tasks that ECS does not list yet.
+    #[serde(skip)]
+    is_after_another: bool,
+    /// When this scaler looked first.
+    #[serde(skip)]
+    begun: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Remembered {
     memory: Memory,
     /// When the last decision was made.
@@ -80,16 +92,23 @@ pub struct WorkerReport {
 }
 
 impl Scaler {
+    /// Returns a scaler that knows nothing of one before it, and therefore launches nothing at first.
+    pub fn after_another() -> Self {
+        Self { is_after_another: true, ..Self::default() }
+    }
+
     /// Scales every worker that is due. A failure of one worker does not affect the others.
     pub async fn tick(&mut self, config: &RoutingConfig, ports: &impl ScalingPorts) -> Vec<WorkerReport> {
         let now = ports.clock().now();
         self.remembered.retain(|name, _| config.worker(name).is_some());
+        let begun = *self.begun.get_or_insert(now);
+        let may_launch = !self.is_after_another || now.duration_since(begun) >= SETTLED;
         let due: Vec<&Worker> = config.workers.iter().filter(|worker| self.is_due(worker, now)).collect();
         let services = &services(&due, ports.workers(), ports.clock()).await;
         let looked = due.into_iter().map(|worker| {
             let remembered = self.remembered.get(&worker.name).cloned().unwrap_or_default();
             async move {
-                let mut look = Look { config, worker, ports, remembered, problems: Vec::new() };
+                let mut look = Look { config, worker, ports, remembered, may_launch, problems: Vec::new() };
                 let report = look.look(services.get(&worker.name), now).await;
                 (worker.name.clone(), look.remembered, report)
             }
@@ -153,6 +172,8 @@ struct Look<'a, P> {
     worker: &'a Worker,
     ports: &'a P,
     remembered: Remembered,
+    /// Whether ECS lists every task that an earlier scaler started.
+    may_launch: bool,
     problems: Vec<String>,
 }
 
@@ -172,9 +193,7 @@ impl<P: ScalingPorts> Look<'_, P> {
                 memory = memory.undone(&self.remembered.memory);
             }
         }
-        // A scaler that started tasks and was lost may have had time for this call only.
-        let is_first = self.remembered.decided_at.is_none();
-        if is_first && matches!(decision.action, Action::Launch(_)) {
+        if !self.may_launch && matches!(decision.action, Action::Launch(_)) {
             decision.action = Action::Hold;
             decision.reason = Reason::JustStarted;
             memory = memory.undone(&self.remembered.memory);
@@ -229,6 +248,10 @@ impl<P: ScalingPorts> Look<'_, P> {
         }
         let metrics_are_due =
             self.remembered.metrics_read_at.is_none_or(|read_at| now.duration_since(read_at) >= METRICS_EVERY);
+        if metrics_are_due {
+            // Before the reads: what is slow must not be repeated at every tick.
+            self.remembered.metrics_read_at = Some(now);
+        }
         match (&self.worker.runs_as, service) {
             (RunsAs::Service { .. }, service) => {
                 let counts = service.cloned().and_then(|service| self.note(service));
@@ -240,14 +263,18 @@ impl<P: ScalingPorts> Look<'_, P> {
                     observation.start_delays = self.start_delays_of_service().await;
                     // It tells how many messages in flight nobody works on.
                     if observation.in_flight.is_some_and(|in_flight| in_flight > 0) {
-                        observation.protected = self.protected().await;
+                        let clock = self.ports.clock();
+                        let late = pin!(clock.sleep(PROTECTION_MAX));
+                        observation.protected = match select(pin!(self.protected()), late).await {
+                            Either::Left((protected, _)) => protected,
+                            Either::Right(_) => None,
+                        };
                     }
                 }
             }
             (RunsAs::Task(_), _) => self.observe_tasks(&mut observation, now).await,
         }
         if metrics_are_due {
-            self.remembered.metrics_read_at = Some(now);
             let first = now.checked_sub(METRICS_AT_FIRST).unwrap_or(now);
             let after = self.remembered.metrics_until.unwrap_or(first);
             let read = self.ports.queues().minutes(&self.worker.queues, after, now).await;

@@ -31,11 +31,11 @@ pub struct Message {
     pub work: f64,
     /// The message group in a FIFO queue: one message of a group is handled at a time.
     pub group: Option<u32>,
-    /// What its worker makes of it.
+    /// How its worker handles it.
     pub fate: Fate,
 }
 
-/// What a worker makes of a message.
+/// How a worker handles a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fate {
     /// It is handled and deleted.

@@ -137,10 +137,6 @@ struct World<'a> {
     /// The message groups of which a message is in flight.
     busy_groups: HashSet<u32>,
     in_flight: u64,
-    /// Messages whose delay is not over.
-    delayed: u64,
-    /// Messages in flight that no worker has.
-    orphans: u64,
     tasks: Vec<Task>,
     /// Running tasks that can take another message, in no order.
     free: Vec<usize>,
@@ -190,8 +186,6 @@ impl<'a> World<'a> {
             receives: vec![0; workload.messages.len()],
             busy_groups: HashSet::new(),
             in_flight: 0,
-            delayed: 0,
-            orphans: 0,
             tasks: Vec::new(),
             free: Vec::new(),
             running: 0,
@@ -250,7 +244,6 @@ impl<'a> World<'a> {
                 self.next_arrival += 1;
                 self.minute.sent += 1.0;
                 if self.workload.troubles.delay > 0.0 {
-                    self.delayed += 1;
                     self.plan(self.now + self.workload.troubles.delay, Event::Undelayed(message));
                 } else {
                     self.queue.push_back(message);
@@ -282,15 +275,11 @@ impl<'a> World<'a> {
             Event::Done { task, message } => self.done(task, message),
             Event::Visible(message) => self.give_back(message),
             Event::Undelayed(message) => {
-                self.delayed -= 1;
                 self.queue.push_back(message);
                 self.dispatch();
             }
             Event::Reclaim(share) => self.reclaim(share),
-            Event::Orphan(change) => {
-                self.orphans = self.orphans.saturating_add_signed(change);
-                self.change_in_flight(change);
-            }
+            Event::Orphan(change) => self.change_in_flight(change),
             Event::IdleExit { task, since } => {
                 let idle = &self.tasks[task];
                 if idle.state == State::Running && idle.works_on.is_empty() && idle.idle_since == since {
@@ -407,7 +396,8 @@ impl<'a> World<'a> {
         self.leave_flight(message);
         let receives_max = self.workload.troubles.receives_max;
         if receives_max.is_some_and(|max| self.receives[message] >= max) {
-            self.finish(message);
+            // It is left, not done: whoever kills its worker so often loses it.
+            self.unfinished -= usize::from(self.workload.messages[message].fate == Fate::Handled);
         } else {
             self.queue.push_front(message);
         }

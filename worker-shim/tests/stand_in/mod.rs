@@ -12,6 +12,16 @@ use serde_json::{Value, json};
 /// What the stand-in answers to a call instead of its own answer: status and body.
 type Fault = dyn Fn(&str) -> Option<(u16, Value)> + Send + Sync;
 
+/// The codes that AWS sends for these errors in the header `x-amzn-query-error`. Clients take them for the errors' codes.
+///
+/// Source: the trait `awsQueryError` in the service's model.
+const QUERY_ERRORS: [(&str, &str); 4] = [
+    ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
+    ("com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"),
+    ("com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid"),
+    ("com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue"),
+];
+
 /// SQS, with queues that exist as soon as they are named.
 pub(crate) struct Sqs {
     address: SocketAddr,
@@ -104,10 +114,12 @@ impl Shared {
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         self.account().calls.push((name.clone(), request.clone()));
         let (status, answer) = (self.fault)(&name).unwrap_or_else(|| (200, self.answer(&name, &request)));
+        let code = QUERY_ERRORS.iter().find(|(name, _)| answer["__type"] == *name);
+        let header = code.map(|(_, code)| format!("x-amzn-query-error: {code};Sender\r\n")).unwrap_or_default();
         let answer = answer.to_string();
         write!(
             reader.into_inner(),
-            "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+            "HTTP/1.1 {status} -\r\ncontent-type: application/x-amz-json-1.0\r\n{header}content-length: {}\r\nconnection: close\r\n\r\n{answer}",
             answer.len()
         )
     }

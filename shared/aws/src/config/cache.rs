@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
+use tokio::sync::watch;
 use tracing::{error, info};
 use trigger_core::environment;
 use trigger_core::metrics::Metric;
@@ -25,6 +26,8 @@ pub struct ConfigCache {
     s3: Client,
     max_age: Duration,
     state: Mutex<State>,
+    /// The number of the last check that has ended.
+    checked: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl ConfigCache {
         let seen = source.read(&s3, None).await?.ok_or_else(unreadable)?;
         let in_force = Arc::new(seen.parse().inspect_err(|_| metrics::count(Metric::ConfigRefused))?);
         let state = State { in_force, seen, looked: Instant::now(), looking: None, look: 0, trouble: None };
-        Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { source, s3, max_age, state: Mutex::new(state), checked: watch::Sender::new(0) }))
     }
 
     /// Returns the config in force. If the last check is older than the maximum age, starts a check in the background;
@@ -108,23 +111,40 @@ impl ConfigCache {
     /// Checks for changes now, then returns the config in force: for an event that the current version does not know,
     /// because it may come by a new route. Frequent calls share one check a second.
     pub async fn latest(self: &Arc<Self>) -> Arc<RoutingConfig> {
-        let due = {
+        enum Check {
+            Recent,
+            UnderWay(watch::Receiver<u64>),
+            Due(Version, u64),
+        }
+        let check = {
             let mut state = self.state();
-            let is_due = state.looked.elapsed() >= self.max_age.min(MOMENT);
-            is_due.then(|| {
+            let is_looking = state.looking.is_some_and(|since| since.elapsed() < LOST);
+            if state.looked.elapsed() < self.max_age.min(MOMENT) {
+                Check::Recent
+            } else if is_looking {
+                // A second check would only make the first one's result worthless.
+                Check::UnderWay(self.checked.subscribe())
+            } else {
                 state.looking = Some(Instant::now());
                 state.look += 1;
-                (state.seen.clone(), state.look)
-            })
+                Check::Due(state.seen.clone(), state.look)
+            }
         };
-        if let Some((seen, look)) = due {
-            self.look(seen, look).await;
+        match check {
+            Check::Recent => {}
+            Check::UnderWay(mut checked) => drop(checked.changed().await),
+            Check::Due(seen, look) => self.look(seen, look).await,
         }
         Arc::clone(&self.state().in_force)
     }
 
     async fn look(&self, seen: Version, look: u64) {
         let read = self.source.read(&self.s3, Some(&seen)).await;
+        self.conclude(read, look);
+        self.checked.send_replace(look);
+    }
+
+    fn conclude(&self, read: Result<Option<Version>, ConfigSourceError>, look: u64) {
         let mut state = self.state();
         if state.look != look {
             return;

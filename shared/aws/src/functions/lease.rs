@@ -2,9 +2,11 @@
 //! a tick.
 //!
 //! The lease is an object beside the config, changed by conditional writes. Its holder extends it. A newer invocation
-//! asks for it, and the holder, which looks at every tick, gives it away.
+//! asks for it. The holder, which looks at every tick, gives it away together with what it remembers.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -13,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use trigger_core::scaling::LEASE_NAME;
+use trigger_engine::Scaler;
 
 use crate::clients::causes;
 use crate::config::ConfigSource;
@@ -21,6 +24,8 @@ use crate::config::ConfigSource;
 const LASTS: SignedDuration = SignedDuration::from_secs(30);
 /// The holder extends its lease when less than this is left.
 const EXTENDED_AT: SignedDuration = SignedDuration::from_secs(12);
+/// While a tick goes on, the holder looks whether to extend its lease at this interval.
+const EXTENDED_EVERY: Duration = Duration::from_secs(5);
 /// A waiting invocation looks at the lease at this interval.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -35,13 +40,16 @@ pub(super) struct Lease {
 }
 
 /// What the object says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
     holder: String,
     until: Timestamp,
     /// The invocation that waits for the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// What the holder remembered when it gave the lease away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scaler: Option<Scaler>,
 }
 
 /// Why the lease could not be read or written.
@@ -63,32 +71,36 @@ impl Lease {
         Self { s3, place, own }
     }
 
-    /// Waits until this invocation holds the lease. Returns false if it does not by `deadline`.
+    /// Waits until this invocation holds the lease. Returns the scaler to go on with, or `None` if the invocation does
+    /// not hold the lease by `deadline`.
     ///
-    /// If S3 does not answer, the invocation scales without the lease: two scalers at once do little harm, and none
-    /// would.
-    pub(super) async fn take(&self, deadline: Timestamp) -> bool {
+    /// If S3 does not answer for as long as a lease lasts, the invocation scales without it. Two scalers at once do
+    /// little harm; no scaler does more.
+    pub(super) async fn take(&self, deadline: Timestamp) -> Option<Scaler> {
+        let begun = Timestamp::now();
         for look in 0.. {
             match self.try_to_take(look == 0).await {
-                Ok(true) => return true,
-                Ok(false) | Err(Failure::Changed) => {}
+                Ok(Some(scaler)) => return Some(scaler),
+                Ok(None) | Err(Failure::Changed) => {}
                 Err(Failure::Unavailable(reason)) => {
-                    warn!(reason, "cannot use the scaler's lease; scaling without it");
-                    return true;
+                    if Timestamp::now().duration_since(begun) >= LASTS {
+                        warn!(reason, "cannot use the scaler's lease; scaling without it");
+                        return Some(Scaler::after_another());
+                    }
                 }
             }
             if Timestamp::now() >= deadline {
-                return false;
+                break;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        false
+        None
     }
 
     /// Extends the lease if that is due. Returns false if another invocation holds it or waits for it, and gives it away
-    /// then.
-    pub(super) async fn keep(&self) -> bool {
-        match self.try_to_keep().await {
+    /// with the scaler then.
+    pub(super) async fn keep(&self, scaler: &Scaler) -> bool {
+        match self.try_to_keep(Some(scaler)).await {
             Ok(is_kept) => is_kept,
             // The next look shows what the other invocation wrote.
             Err(Failure::Changed) => true,
@@ -99,49 +111,74 @@ impl Lease {
         }
     }
 
-    async fn try_to_take(&self, is_first: bool) -> Result<bool, Failure> {
+    /// Extends the lease again and again while `work` goes on.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            match tokio::time::timeout(EXTENDED_EVERY, work.as_mut()).await {
+                Ok(done) => return done,
+                // A failure shows at the next look.
+                Err(_) => drop(self.try_to_keep(None).await),
+            }
+        }
+    }
+
+    /// Gives the lease away at the end of the invocation.
+    pub(super) async fn give_away(&self, scaler: &Scaler) {
+        let Ok(Some((state, version))) = self.read().await else { return };
+        if state.holder == self.own {
+            let state = State { until: Timestamp::now(), scaler: Some(scaler.clone()), ..state };
+            // If that fails, the lease ends by itself.
+            let _ = self.write(&state, Some(&version)).await;
+        }
+    }
+
+    async fn try_to_take(&self, is_first: bool) -> Result<Option<Scaler>, Failure> {
         if self.place.is_none() {
-            return Ok(true);
+            return Ok(Some(Scaler::after_another()));
         }
         let now = Timestamp::now();
         let own = self.state(now);
-        // Without permission to list the bucket, S3 does not tell a missing object from a forbidden one: so the first
+        // Without permission to list the bucket, S3 does not tell a missing object from a forbidden one. So the first
         // step is to create it.
         if is_first {
             match self.write(&own, None).await {
                 Err(Failure::Changed) => {}
-                written => return written.map(|()| true),
+                written => return written.map(|()| Some(Scaler::after_another())),
             }
         }
-        let Some((state, version)) = self.read().await? else { return Ok(false) };
+        let Some((state, version)) = self.read().await? else { return Ok(None) };
         if state.holder == self.own || state.until <= now {
-            return self.write(&own, Some(&version)).await.map(|()| true);
+            self.write(&own, Some(&version)).await?;
+            return Ok(Some(state.scaler.unwrap_or_else(Scaler::after_another)));
         }
         if state.next.as_ref() != Some(&self.own) {
             self.write(&State { next: Some(self.own.clone()), ..state }, Some(&version)).await?;
         }
-        Ok(false)
+        Ok(None)
     }
 
-    async fn try_to_keep(&self) -> Result<bool, Failure> {
-        let Some((state, version)) = self.read().await? else { return Ok(self.place.is_none()) };
-        if state.holder != self.own {
+    /// Extends the lease if that is due. With a scaler, gives it away if another invocation waits for it.
+    async fn try_to_keep(&self, scaler: Option<&Scaler>) -> Result<bool, Failure> {
+        let Some((state, version)) = self.read().await? else { return Ok(true) };
+        let now = Timestamp::now();
+        if state.holder != self.own && state.until > now {
             return Ok(false);
         }
-        let now = Timestamp::now();
-        if state.next.is_some() {
-            self.write(&State { until: now, ..state }, Some(&version)).await?;
+        if let (Some(_), Some(scaler)) = (&state.next, scaler) {
+            self.write(&State { until: now, scaler: Some(scaler.clone()), ..state }, Some(&version)).await?;
             return Ok(false);
         }
         if state.until.duration_since(now) < EXTENDED_AT {
-            let own = self.state(now);
+            let own = State { next: state.next, ..self.state(now) };
             self.write(&own, Some(&version)).await?;
         }
         Ok(true)
     }
 
     fn state(&self, now: Timestamp) -> State {
-        State { holder: self.own.clone(), until: now.checked_add(LASTS).unwrap_or(now), next: None }
+        let until = now.checked_add(LASTS).unwrap_or(now);
+        State { holder: self.own.clone(), until, next: None, scaler: None }
     }
 
     async fn read(&self) -> Result<Option<(State, String)>, Failure> {
@@ -150,10 +187,9 @@ impl Lease {
         let got = self.s3.get_object().bucket(bucket).key(key).send().await.map_err(|error| unavailable(&error))?;
         let version = got.e_tag().unwrap_or_default().to_owned();
         let body = got.body.collect().await.map_err(|error| unavailable(&error))?.into_bytes();
-        // An object that is no lease is as good as one that is over.
-        let state = serde_json::from_slice(&body);
-        let over = State { holder: String::new(), until: Timestamp::MIN, next: None };
-        Ok(Some((state.unwrap_or(over), version)))
+        // Treat an unreadable lease as expired.
+        let expired = || State { holder: String::new(), until: Timestamp::MIN, next: None, scaler: None };
+        Ok(Some((serde_json::from_slice(&body).unwrap_or_else(|_| expired()), version)))
     }
 
     /// Writes the lease if its version is still this one; without a version, if there is none.

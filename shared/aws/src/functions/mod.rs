@@ -178,7 +178,8 @@ impl Function {
     async fn record(&self, change: &TaskStateChange, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
         let recorded = async {
-            let result = handle_state_change(change, config.ledger(), &self.ports, Some(deadline)).await;
+            let recorded = handle_state_change(change, config.ledger(), &self.ports, Some(deadline));
+            let result = in_time(deadline, recorded).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_state_change(change, &result);
             result.map(drop)
         };
@@ -190,7 +191,8 @@ impl Function {
         let config = self.configs.in_force().await;
         let swept = async {
             let Some(storage) = config.ledger() else { return Ok(()) };
-            let result = sweep(storage, &self.ports, Some(deadline)).await;
+            let swept = sweep(storage, &self.ports, Some(deadline));
+            let result = in_time(deadline, swept).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_sweep(&result);
             result.map(drop)
         };

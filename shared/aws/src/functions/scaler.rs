@@ -1,4 +1,4 @@
-//! The function that scales workers: runs scaling ticks until its minute is over.
+//! The function that scales workers: runs scaling ticks until the next invocation takes over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
 use tracing::Instrument;
 use trigger_core::launch::Pace;
+use trigger_engine::ScalingPorts;
 use trigger_engine::ports::{Clock, Launcher, Queues, SystemClock, Workers};
-use trigger_engine::{Scaler, ScalingPorts};
 
 use super::lease::Lease;
 use crate::config::{ConfigSource, ConfigSourceError};
@@ -27,8 +27,7 @@ pub struct ScalerFunction {
     source: ConfigSource,
     s3: Client,
     ports: AwsScaling,
-    /// The scaler, which remembers while the function is warm, and the decision last logged for each worker.
-    state: AsyncMutex<(Scaler, BTreeMap<String, String>)>,
+    told: AsyncMutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -79,7 +78,7 @@ impl ScalerFunction {
             clock: SystemClock,
             pace: Mutex::default(),
         };
-        Ok(Self { configs, source, s3, ports, state: AsyncMutex::default() })
+        Ok(Self { configs, source, s3, ports, told: AsyncMutex::default() })
     }
 
     /// Runs scaling ticks for all workers until the next invocation takes over, or this one is nearly over.
@@ -87,24 +86,22 @@ impl ScalerFunction {
     /// The schedule starts an invocation somewhere in each minute. Each one scales until the next one is there, so that
     /// one scales at a time, without a gap.
     pub async fn scale(&self, deadline: Timestamp) {
-        let (scaler, told) = &mut *self.state.lock().await;
+        // The decision last logged for each worker.
+        let told = &mut *self.told.lock().await;
         let until = deadline.checked_sub(MARGIN).unwrap_or(deadline);
         let lease = Lease::new(self.s3.clone(), &self.source);
-        if !lease.take(until).await {
-            return;
-        }
-        while lease.keep().await {
+        let Some(mut scaler) = lease.take(until).await else { return };
+        while lease.keep(&scaler).await {
             let config = self.configs.current();
             let looked = async {
-                for report in scaler.tick(&config, &self.ports).await {
+                for report in lease.during(scaler.tick(&config, &self.ports)).await {
                     telemetry::report_worker(&report, told);
                 }
             };
             looked.instrument(telemetry::span(&config)).await;
-            let Some(next) = scaler.next_due(&config) else { return };
-            if next > until {
-                return;
-            }
+            let Some(next) = scaler.next_due(&config).filter(|next| *next <= until) else {
+                return lease.give_away(&scaler).await;
+            };
             let pause = next.duration_since(Timestamp::now());
             tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()).await;
         }

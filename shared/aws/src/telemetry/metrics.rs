@@ -113,6 +113,7 @@ pub(crate) fn of_worker(report: &WorkerReport) {
     let values = [
         (Metric::MessagesVisible, visible),
         (Metric::MessagesInFlight, in_flight),
+        (Metric::MessagesLeftAlone, report.decision.numbers.map(|numbers| numbers.left_alone)),
         (Metric::WorkersRunning, running.map(u64::from)),
         (Metric::WorkersDesired, desired.map(u64::from)),
         (Metric::WorkersHeldBack, Some(u64::from(report.decision.is_alarming()))),
@@ -129,7 +130,7 @@ fn failed(route: Option<&str>, reason: &str) {
 
 /// Returns the class that a reason is counted under. The names of our own errors are classes themselves.
 fn class(reason: &str) -> &str {
-    const OWN: [&str; 3] = ["DecodeError", "PlanError", "MissedFiring"];
+    const OWN: [&str; 5] = ["DecodeError", "PlanError", "MissedFiring", "OutOfTime", "Panic"];
     let known = OWN.iter().chain(&REASONS).find(|known| reason.contains(**known));
     known.copied().unwrap_or("Other")
 }

@@ -69,11 +69,10 @@ impl DeadLetter {
         Self { event: EventCopy::Text(note), ..fewer }.to_json()
     }
 
-    /// Returns this letter with the URI where its event is stored, in place of the event, and without its attempts and
-    /// tasks: for a queue that takes only short messages.
+    /// Returns this letter with the URI where its event is stored, in place of the event.
     #[must_use]
     pub fn pointing_to(&self, uri: &str) -> Self {
-        Self { event: EventCopy::Uri(uri.to_owned()), ..self.without_history() }
+        Self { event: EventCopy::Uri(uri.to_owned()), ..self.clone() }
     }
 
     /// Returns whether the message has room for the event.
@@ -81,7 +80,9 @@ impl DeadLetter {
         self.without_history().to_json().len() <= BYTES_MAX
     }
 
-    fn without_history(&self) -> Self {
+    /// Returns this letter without its attempts and tasks.
+    #[must_use]
+    pub fn without_history(&self) -> Self {
         Self { attempts: Vec::new(), tasks: Vec::new(), ..self.clone() }
     }
 

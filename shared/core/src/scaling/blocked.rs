@@ -2,6 +2,7 @@
 //! or a downstream system throttles. A policy that sees only queue depth would then go to its maximum and stay there.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::observation::Seen;
 use super::{Demand, Memory, Mode, ScalingPolicy};
@@ -37,7 +38,8 @@ const SETTLING: f64 = 60.0;
 const NEEDED: f64 = 0.75;
 
 /// The signs that more workers would not help.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Signs {
     /// The number of readings in a row that showed idle workers beside waiting messages.
     readings: u32,
@@ -55,7 +57,7 @@ pub struct Signs {
     utilization: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Blocked {
     /// When the queue became blocked, in seconds.
     since: f64,
@@ -70,7 +72,7 @@ struct Blocked {
 }
 
 /// A trial whether fewer workers get as much done.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Trial {
     /// When it began, in seconds.
     since: f64,

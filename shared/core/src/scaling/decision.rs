@@ -121,6 +121,8 @@ pub struct Numbers {
     pub visible: u64,
     /// The messages that were received and not deleted.
     pub in_flight: u64,
+    /// Of these, the messages that no worker has: they wait for a retry, or their worker was lost.
+    pub left_alone: u64,
 }
 
 impl Numbers {
@@ -132,6 +134,7 @@ impl Numbers {
             service_seconds: memory.service_time(policy),
             visible: seen.visible,
             in_flight: seen.in_flight,
+            left_alone: seen.in_flight.saturating_sub(seen.worked_on),
         }
     }
 }
@@ -152,8 +155,9 @@ impl ScalingDecision {
 impl fmt::Display for ScalingDecision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(formatter)?;
-        let Some(Numbers { offered_load, backlog_seconds, horizon_seconds, service_seconds, visible, in_flight }) =
-            self.numbers
+        let Some(Numbers {
+            offered_load, backlog_seconds, horizon_seconds, service_seconds, visible, in_flight, ..
+        }) = self.numbers
         else {
             return Ok(());
         };

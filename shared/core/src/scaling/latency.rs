@@ -15,9 +15,9 @@ use super::{Demand, Memory, Mode, Numbers, ScalingPolicy};
 /// The windows over which the offered load is measured, in ticks: half a minute and two and a half, at the default tick.
 const SHORT_WINDOW_TICKS: f64 = 6.0;
 const LONG_WINDOW_TICKS: f64 = 30.0;
-/// Before a scale-out, the growth of the queue counts by this share as arrivals that go on: after a burst, twice as many
-/// workers would start as drain it in time, and at a steady rise the next tick sees the rest.
-const GROWTH: f64 = 0.5;
+/// Before a scale-out, the growth of the queue counts by this share as arrivals that go on: after a burst, all of it would
+/// start twice as many workers as drain it in time, and at a steady rise the next tick sees the rest.
+const GROWTH: f64 = 0.7;
 /// Waiting work below this share of what the running workers do in the acceptable latency does not prevent a scale-in.
 const NEGLIGIBLE: f64 = 0.05;
 

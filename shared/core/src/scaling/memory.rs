@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::decision::Action;
 use super::observation::Seen;
@@ -33,22 +34,28 @@ const ARRIVAL_MINUTES_MAX: usize = 5;
 const ARRIVAL_MINUTES_MIN: usize = 3;
 /// Minutes that were read longer ago than this, in seconds, are dropped.
 const ARRIVAL_MINUTES_AGE_MAX: f64 = 300.0;
-/// A minute with more messages in flight than this many times the places of the running workers teaches no processing
-/// time: some of its messages wait for a retry, or their worker was lost.
+/// A minute with more messages in flight than this many times the places of the workers teaches no processing time: some
+/// of its messages wait for a retry, or their worker was lost.
 const LEFT_BEHIND: f64 = 1.1;
+/// The workers of a minute are the most that ran within this many seconds before it was read: it is one to three minutes
+/// old by then.
+const RUNNING_AGE_MAX: f64 = 300.0;
 /// A reading of the protection counts for so long after a worker was last seen protected, in seconds, and only until the
 /// next deployment: workers that no longer protect themselves must not count as idle.
 const PROTECTION_AGE_MAX: f64 = 86_400.0;
 /// Messages in flight beyond the places of the protected workers are left alone if all readings over this many seconds
 /// showed them.
 const LEFT_ALONE_SPAN: f64 = 60.0;
+/// A reading of the protection that is older counts for nothing, in seconds.
+const READING_AGE_MAX: f64 = 180.0;
 
 /// What a policy remembers.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
     /// The time of the first decision. All other times are seconds since then.
     origin: Option<Timestamp>,
-    /// The samples of the last five minutes, the latest last.
+    /// The latest samples, the last one last.
     samples: VecDeque<Sample>,
     /// The measured processing time.
     service: Option<Experience>,
@@ -56,6 +63,8 @@ pub struct Memory {
     start_delays: VecDeque<f64>,
     /// For each of the last minutes, when it was read and how many messages were sent in it.
     sent: VecDeque<(f64, f64)>,
+    /// How many workers ran at each of the last ticks, with the times.
+    running: VecDeque<(f64, u32)>,
     /// When a minute last showed deleted messages.
     last_deleted: Option<f64>,
     /// The readings of the tasks' protection.
@@ -76,7 +85,7 @@ pub struct Memory {
 }
 
 /// The reading of one tick.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Sample {
     at: f64,
     /// The messages that are visible or worked on.
@@ -87,9 +96,9 @@ struct Sample {
     all: f64,
 }
 
-/// What the tasks' protection told: workers are protected while they have messages, so messages in flight beyond the
-/// places of the protected ones are worked on by nobody.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The readings of the tasks' protection. Workers are protected while they have messages, so no worker has the messages in
+/// flight beyond the places of the protected ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Protection {
     /// When a task was last seen protected, in seconds.
     seen_at: Option<f64>,
@@ -98,7 +107,7 @@ struct Protection {
 }
 
 /// The seconds that messages were in flight, and how many messages were deleted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Experience {
     seconds: f64,
     messages: f64,
@@ -123,8 +132,10 @@ impl Memory {
     pub(super) fn learn(&mut self, observation: &Observation, policy: &ScalingPolicy, now: Timestamp) {
         let now = self.seconds(now);
         self.learn_protection(observation, policy, now);
-        let left_alone = self.left_alone(now) as f64;
-        let places = f64::from(policy.concurrency) * observation.running.map_or(f64::INFINITY, f64::from);
+        self.running.extend(observation.running.map(|running| (now, running)));
+        self.running.retain(|(at, _)| now - at <= RUNNING_AGE_MAX);
+        let most_running = self.running.iter().map(|(_, running)| *running).max();
+        let places = f64::from(policy.concurrency) * most_running.map_or(f64::INFINITY, f64::from);
         let prior = policy.msg_processing_time;
         let mut known =
             self.service.unwrap_or(Experience { seconds: prior.seconds * prior.messages, messages: prior.messages });
@@ -137,8 +148,9 @@ impl Memory {
             if !is_count(*deleted) || !is_count(*in_flight) || (*deleted == 0.0 && *in_flight == 0.0) {
                 continue;
             }
-            let in_flight = (*in_flight - left_alone).max(0.0);
-            if in_flight > LEFT_BEHIND * places {
+            // Messages that no worker processes say nothing about the processing time. After a cold start it is unknown
+            // how many workers ran.
+            if *in_flight > LEFT_BEHIND * places && (places > 0.0 || *deleted == 0.0) {
                 continue;
             }
             if known.messages * DECAY >= EXPERIENCE_MIN {
@@ -158,7 +170,11 @@ impl Memory {
         if observation.deployment_in_progress == Some(true) {
             self.protection = Protection::default();
         }
-        let (Some(protected), Some(in_flight)) = (observation.protected, observation.in_flight) else { return };
+        let readings = &mut self.protection.beyond;
+        readings.retain(|(at, _)| now - at <= READING_AGE_MAX);
+        let Some(in_flight) = observation.in_flight else { return };
+        readings.iter_mut().for_each(|(_, beyond)| *beyond = in_flight.min(*beyond));
+        let Some(protected) = observation.protected else { return };
         if protected > 0 {
             self.protection.seen_at = Some(now);
         }

@@ -176,7 +176,11 @@ impl ScalingPolicy {
         // A lower maximum must not stop busy workers either. ECS does not stop protected workers, even if a lagging
         // reading shows fewer busy ones.
         let busy = seen.busy(self.concurrency).max(seen.protected.unwrap_or(0));
+        let unprotected = seen.protected.filter(|protected| *protected < seen.busy(self.concurrency));
         if desired > bounds.max.max(busy) {
+            if let Some(protected) = unprotected {
+                return decide(Action::Hold, Reason::BusyWorkersUnprotected { protected, busy });
+            }
             memory.scaled_in(now);
             let to = bounds.max.max(busy);
             return set(to, Reason::AboveMaximum { from: desired, to, max: bounds.max });
@@ -192,11 +196,8 @@ impl ScalingPolicy {
         if !memory.may_scale_in(desired, kept, self.rule.scale_in_every(), now) {
             return decide(Action::Hold, Reason::ScaledInJustNow);
         }
-        if let Some(protected) = seen.protected.filter(|protected| *protected < seen.busy(self.concurrency)) {
-            return decide(
-                Action::Hold,
-                Reason::BusyWorkersUnprotected { protected, busy: seen.busy(self.concurrency) },
-            );
+        if let Some(protected) = unprotected {
+            return decide(Action::Hold, Reason::BusyWorkersUnprotected { protected, busy });
         }
         memory.scaled_in(now);
         set(kept, Reason::ScaleIn { from: desired, to: kept })

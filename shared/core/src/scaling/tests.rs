@@ -5,7 +5,7 @@ mod properties;
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Memory, Observation, ScalingDecision, ScalingPolicy};
+use super::{Action, Memory, Minute, Observation, ScalingDecision, ScalingPolicy};
 use crate::routing::RoutingConfig;
 use crate::text::Source;
 
@@ -192,29 +192,61 @@ fn a_deployment_keeps_from_scaling_in_and_not_from_scaling_out() {
             60: -: hold: fewer would be enough, but a deployment is in progress
             70: -: hold: fewer would be enough, but a deployment is in progress
             80: -: hold: fewer would be enough, but a deployment is in progress
-            90: desired 50: scale out from 9 to 50 of 206 wanted"#]],
+            90: desired 50: scale out from 9 to 50 of 234 wanted"#]],
     );
 }
 
 #[test]
 fn busy_workers_without_protection_keep_from_scaling_in() {
-    let mut lines: Vec<String> = (0..=5).map(|tick| format!("{} 0 2 9 0 9 protected 1", tick * 10)).collect();
-    lines.push("60 0 2 9 0 9 protected 1".to_owned());
-    lines.push("70 0 2 9 0 9 protected 2".to_owned());
+    let lines: Vec<String> = (0..=14).map(|tick| format!("{} 0 2 9 0 9 protected 0", tick * 10)).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let decisions = decide(&policy(USUAL), &lines);
+    assert!(decisions.iter().all(|(_, decision)| decision.action == Action::Hold), "nobody is ever protected");
+    let (_, last) = decisions.last().expect("there are some");
+    expect!["hold: fewer would be enough, but a scale-in could stop a busy worker: at least 2 busy, only 0 protected"]
+        .assert_eq(&last.reason.to_string());
+    // The same holds for a maximum that was lowered.
     check(
-        USUAL,
-        &lines,
+        &USUAL.replace("max: 50", "max: 5"),
+        &["0 0 8 20 0 20 protected 0", "10 0 8 20 0 20 protected 8", "20 0 2 20 0 20 protected 2"],
         expect![[r#"
-            0: -: hold: 9 is enough
-            10: -: hold: 9 is enough
-            20: -: hold: 9 is enough
-            30: -: hold: 9 is enough
-            40: -: hold: 9 is enough
-            50: -: hold: 9 is enough
-            60: desired 3: scale in from 9 to 3
-            70: desired 3: scale in from 9 to 3"#]],
+            0: -: hold: fewer would be enough, but a scale-in could stop a busy worker: at least 8 busy, only 0 protected
+            10: desired 8: scale in from 20 to 8, which are busy, towards the maximum of 5
+            20: desired 5: scale in from 20 to the maximum of 5"#]],
     );
+}
+
+#[test]
+fn messages_that_no_worker_has_keep_no_worker() {
+    // Of three in flight, one has a worker: the others wait for their retry.
+    let lines: Vec<String> = (0..=9).map(|tick| format!("{} 0 3 9 0 9 protected 1", tick * 10)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (early, late) = (decide(&policy(USUAL), &lines[..6]), decide(&policy(USUAL), &lines));
+    assert!(early.iter().all(|(_, decision)| decision.action == Action::Hold), "not before a minute");
+    let (_, last) = late.last().expect("there are some");
+    assert_eq!(last.numbers.map(|numbers| numbers.left_alone), Some(2));
+    assert!(matches!(last.action, Action::SetDesired(1..=3)), "{last}");
+    // In mode `run_task`, no more can be worked on than running workers have places for.
+    let lost: Vec<String> = (0..=9).map(|tick| format!("{} 0 7 0 0 -", tick * 10)).collect();
+    let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+    let decisions = decide(&policy("run max: 50, acceptable_latency: 60s"), &lost);
+    assert!(decisions.iter().all(|(_, decision)| decision.action == Action::Hold), "nothing can be received");
+}
+
+#[test]
+fn the_processing_time_is_learned_from_bursts_that_are_over() {
+    let policy = policy("run max: 50, acceptable_latency: 60s, msg_processing_time: 15s");
+    let mut memory = Memory::default();
+    for tick in 0..30 {
+        let (now, mut observation) = observation(&format!("{} 0 0 {} 0 -", tick * 5, if tick < 6 { 4 } else { 0 }));
+        // The minute of the burst is read when its workers are gone.
+        if tick == 24 {
+            observation.minutes = vec![Minute { sent: Some(100.0), deleted: Some(100.0), in_flight: Some(1.7) }];
+        }
+        (_, memory) = policy.decide(&observation, memory, now);
+    }
+    let learned = memory.service_time(&policy);
+    assert!(learned < 4.0, "100 messages in 102 seconds in flight: {learned} s");
 }
 
 #[test]
@@ -268,7 +300,7 @@ fn a_blocked_message_group_is_met_by_one_idle_worker_not_by_all() {
             50: -: hold: blocked, more workers would not help: 905 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
             60: -: hold: blocked, more workers would not help: 906 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
             70: -: hold: blocked, more workers would not help: 907 waiting, 1 in flight, 6 running; check whether workers start, and whether a message group is blocked
-            80: desired 50: scale out from 6 to 50 of 210 wanted"#]],
+            80: desired 50: scale out from 6 to 50 of 237 wanted"#]],
     );
 }
 
@@ -346,7 +378,7 @@ fn a_worker_that_ended_just_as_a_message_came_is_not_missed() {
             0: launch 1: scale out from 0 to 1
             10: -: hold: 1 is enough
             20: -: hold: 1 is enough
-            30: launch 2: scale out from 0 to 2"#]],
+            30: launch 3: scale out from 0 to 3"#]],
     );
 }
 

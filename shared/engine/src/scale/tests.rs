@@ -424,12 +424,12 @@ async fn tasks_are_started_ten_by_ten_and_not_again_before_they_are_listed() {
         expect![[r#"
             tasks of StartedBy("ecs-trigger/workers/w")
             metrics of 480 s
-              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
-            tasks of StartedBy("ecs-trigger/workers/w")
             run 10 on FARGATE_SPOT
             run 10 on FARGATE_SPOT
             run 5 on FARGATE_SPOT
               w: scale out from 0 to 25
+            tasks of StartedBy("ecs-trigger/workers/w")
+              w: hold: 25 is enough
             tasks of StartedBy("ecs-trigger/workers/w")
               w: hold: 25 is enough"#]],
     )
@@ -442,12 +442,12 @@ async fn tasks_are_started_ten_by_ten_and_not_again_before_they_are_listed() {
         expect![[r#"
             tasks of StartedBy("ecs-trigger/workers/w")
             metrics of 480 s
-              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
-            tasks of StartedBy("ecs-trigger/workers/w")
             run 10 on FARGATE_SPOT
             run 10 on FARGATE_SPOT
             run 5 on FARGATE_SPOT
               w: scale out from 0 to 25
+            tasks of StartedBy("ecs-trigger/workers/w")
+              w: hold: 25 is enough
             tasks of StartedBy("ecs-trigger/workers/w")
               w: hold: 25 is enough"#]],
     )
@@ -466,12 +466,12 @@ async fn without_capacity_the_next_rung_is_tried() {
         expect![[r#"
             tasks of StartedBy("ecs-trigger/workers/w")
             metrics of 480 s
-              w: hold: the scaler has just started; ECS may not list yet what an earlier one started
-            tasks of StartedBy("ecs-trigger/workers/w")
             run 5 on FARGATE_SPOT
             run 5 on FARGATE
               w: scale out from 0 to 5
-              ! ECS could not start all tasks: Capacity is unavailable at this time"#]],
+              ! ECS could not start all tasks: Capacity is unavailable at this time
+            tasks of StartedBy("ecs-trigger/workers/w")
+              w: hold: 5 is enough"#]],
     )
     .await;
 }
@@ -483,8 +483,6 @@ async fn a_lost_reply_counts_as_started_for_a_while() {
     check(TASK, world, 9, expect![[r#"
         tasks of StartedBy("ecs-trigger/workers/w")
         metrics of 480 s
-          w: hold: the scaler has just started; ECS may not list yet what an earlier one started
-        tasks of StartedBy("ecs-trigger/workers/w")
         run 5 on FARGATE_SPOT
           w: scale out from 0 to 5
           ! no reply: connection reset
@@ -497,11 +495,26 @@ async fn a_lost_reply_counts_as_started_for_a_while() {
         tasks of StartedBy("ecs-trigger/workers/w")
           w: hold: 5 is enough
         tasks of StartedBy("ecs-trigger/workers/w")
-        metrics of 60 s
           w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked
         tasks of StartedBy("ecs-trigger/workers/w")
+        metrics of 60 s
         run 1 on FARGATE_SPOT
           w: scale out from 0 to 1
         tasks of StartedBy("ecs-trigger/workers/w")
+          w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked
+        tasks of StartedBy("ecs-trigger/workers/w")
           w: hold: blocked, more workers would not help: 30 waiting, 0 in flight, 0 running; check whether workers start, and whether a message group is blocked"#]]).await;
+}
+
+#[tokio::test]
+async fn after_a_lost_scaler_nothing_is_launched_until_ecs_lists_what_it_started() {
+    let config = RoutingConfig::parse(Source::new("c.yaml", TASK)).expect("the config is valid");
+    let mut world = World { queues: [("q", depth(30, 0))].into(), ..World::default() };
+    let mut scaler = Scaler::after_another();
+    let mut launched = Vec::new();
+    for tick in 0..3 {
+        world.now = Mutex::new(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000 + tick * 10));
+        launched.extend(scaler.tick(&config, &world).await.iter().map(|report| report.launched > 0));
+    }
+    assert_eq!(launched, [false, false, true]);
 }

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Client, ConfigSource, Lease, State};
+use super::{Client, ConfigSource, Lease, Scaler, State};
 
 /// The object, and its version.
 type Object = Arc<Mutex<Option<(String, u32)>>>;
@@ -84,20 +84,24 @@ fn soon() -> Timestamp {
 async fn the_next_invocation_takes_over_when_the_holder_looks() {
     let s3 = &s3(&Object::default());
     let (first, second) = (lease(s3, "first"), lease(s3, "second"));
-    assert!(first.take(soon()).await && first.keep().await);
-    assert!(!second.take(soon()).await, "one at a time");
-    assert!(!first.keep().await, "the other waits");
-    assert!(second.take(soon()).await && second.keep().await);
-    assert!(!first.keep().await && !first.take(soon()).await);
+    let scaler = first.take(soon()).await.expect("nobody else is there");
+    assert!(first.keep(&scaler).await);
+    assert!(second.take(soon()).await.is_none(), "one at a time");
+    assert_eq!(first.during(async { 7 }).await, 7);
+    assert!(!first.keep(&scaler).await, "the other waits");
+    let scaler = second.take(soon()).await.expect("the first gave it away");
+    assert!(second.keep(&scaler).await);
+    assert!(!first.keep(&scaler).await && first.take(soon()).await.is_none());
+    assert!(!second.keep(&scaler).await, "the first waits now");
 }
 
 #[tokio::test]
 async fn a_lost_holders_lease_ends() {
     let object = Object::default();
     let (gone, s3) = (Timestamp::now() - SignedDuration::from_secs(1), s3(&object));
-    let state = State { holder: "lost".to_owned(), until: gone, next: None };
+    let state = State { holder: "lost".to_owned(), until: gone, next: None, scaler: None };
     *object.lock().expect("not poisoned") = Some((serde_json::to_string(&state).expect("is JSON"), 7));
-    assert!(lease(&s3, "next").take(soon()).await);
+    assert!(lease(&s3, "next").take(soon()).await.is_some());
 }
 
 #[tokio::test]
@@ -105,9 +109,9 @@ async fn a_lease_that_runs_out_is_extended() {
     let object = Object::default();
     let (s3, now) = (s3(&object), Timestamp::now());
     let until = now + SignedDuration::from_secs(5);
-    let state = State { holder: "own".to_owned(), until, next: None };
+    let state = State { holder: "own".to_owned(), until, next: None, scaler: None };
     *object.lock().expect("not poisoned") = Some((serde_json::to_string(&state).expect("is JSON"), 1));
-    assert!(lease(&s3, "own").keep().await);
+    assert!(lease(&s3, "own").keep(&Scaler::default()).await);
     let (text, _) = object.lock().expect("not poisoned").clone().expect("is there");
     let extended: State = serde_json::from_str(&text).expect("is a lease");
     assert!(extended.until > until && extended.holder == "own", "{text}");
@@ -119,6 +123,19 @@ async fn without_s3_and_with_a_config_in_a_file_the_scaler_scales() {
     let nowhere =
         Client::from_conf(s3(&Object::default()).config().to_builder().endpoint_url("http://127.0.0.1:1").build());
     let without = Lease::new(nowhere.clone(), &file);
-    assert!(without.take(soon()).await && without.keep().await);
-    assert!(lease(&nowhere, "own").take(soon()).await);
+    let scaler = without.take(soon()).await.expect("no lease is needed");
+    assert!(without.keep(&scaler).await);
+    assert!(lease(&nowhere, "own").keep(&scaler).await, "what is not answered does not end the scaler");
+}
+
+#[tokio::test]
+async fn what_the_holder_remembers_is_passed_on() {
+    let object = Object::default();
+    let (s3, gone) = (s3(&object), Timestamp::now());
+    let remembered = r#"{"remembered":{"w":{"memory":{"origin":"2026-01-01T00:00:00Z"},"launched":[["2026-01-01T00:00:00Z",null]]}}}"#;
+    let text = format!(r#"{{"holder":"a","until":"{gone}","next":"b","scaler":{remembered}}}"#);
+    *object.lock().expect("not poisoned") = Some((text, 1));
+    let scaler = lease(&s3, "b").take(soon()).await.expect("it was given away");
+    let scaler = serde_json::to_value(&scaler).expect("is JSON");
+    assert_eq!(scaler["remembered"]["w"]["launched"][0][0], "2026-01-01T00:00:00Z", "{scaler}");
 }
