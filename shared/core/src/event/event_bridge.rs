@@ -18,6 +18,11 @@ pub struct EventBridgeEvent {
 
 impl EventBridgeEvent {
     pub(super) fn decode(node: &Node) -> Result<Self, DecodeError> {
+        // A pattern and a template could see different values.
+        if let Some(key) = node.repeated_key() {
+            let problem = "is there twice; send each key once".to_owned();
+            return Err(DecodeError::Field { field: key.to_owned(), problem });
+        }
         let event = Fields::root(node)?;
         let envelope = Envelope::decode(&event)?;
         let detail = event.object("detail")?;

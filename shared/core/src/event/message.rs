@@ -1,6 +1,5 @@
 //! Messages of SQS queues: their records, their bodies, and the events in them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -220,7 +219,7 @@ fn body(text: &str) -> Result<Node, DecodeError> {
 /// Returns why a body cannot be taken as JSON, if it cannot.
 fn problem(body: &Node) -> Option<String> {
     // A pattern and a template could see different values.
-    if let Some(key) = repeated_key(body) {
+    if let Some(key) = body.repeated_key() {
         return Some(format!("has the key `{key}` twice; send each key once"));
     }
     (depth(body) > BODY_DEPTH_MAX).then(|| format!("is nested deeper than {BODY_DEPTH_MAX} levels"))
@@ -235,19 +234,6 @@ fn depth(node: &Node) -> usize {
         Kind::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
         Kind::Object(entries) => 1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
         _ => 0,
-    }
-}
-
-/// Returns a key that an object in the body has twice, if there is one.
-fn repeated_key(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Array(elements) => elements.iter().find_map(repeated_key),
-        Kind::Object(entries) => {
-            let mut seen = HashSet::with_capacity(entries.len());
-            let repeated = entries.iter().map(|entry| entry.key.value.as_str()).find(|key| !seen.insert(*key));
-            repeated.or_else(|| entries.iter().find_map(|entry| repeated_key(&entry.value)))
-        }
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => None,
     }
 }
 

@@ -82,7 +82,10 @@ pub enum PlanErrorReason {
         tasks: u64,
     },
     /// The rendered values of all elements together are too long.
-    #[error("the rendered values of all elements have more than {RENDERED_BYTES_MAX} bytes together")]
+    #[error(
+        "the rendered values of all elements have more than {RENDERED_BYTES_MAX} bytes together; use a smaller part of the event for \
+         each element, or make the event's list shorter"
+    )]
     TooMuchText,
     /// Rendering takes too long.
     #[error(

@@ -217,6 +217,10 @@ impl<'a> Renderer<'a> {
                 task.capacity.iter().map(on_rung).max().unwrap_or_else(|| length_as_json(&request))
             }
             Err(PlanErrorReason::OverridesTooLong { length }) => length,
+            // The values are not needed if the event goes to S3.
+            Err(PlanErrorReason::Render(error)) if error.is_too_much && self.route.large_payload => {
+                limits::OVERRIDES_CHARACTERS_MAX + 1
+            }
             Err(reason) => return Err(reason),
         };
         if length <= limits::OVERRIDES_CHARACTERS_MAX {

@@ -682,7 +682,7 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", r#"{"text":"t","items":[{"id":"a"},{}]}"#, None),
         expect![[r#"
-            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `body.items[1].id` (in the template "{{ item.id }}")
+            error: the route `elements` cannot launch its task for element 1: c.yaml:20:67: the event has no `item.id` (in the template "{{ item.id }}")
         "#]],
     );
     let many = vec![r#"{"id":"x"}"#; 10_001].join(",");
@@ -777,4 +777,32 @@ fn the_work_of_all_templates_of_an_event_is_bounded() {
         error: the route `elements` cannot launch its task for element 147: rendering all elements takes more than 10000000 steps; make the templates simpler, or the event's list shorter
     "#]],
     );
+}
+
+#[test]
+fn an_element_may_lack_what_its_template_provides_for() {
+    let config =
+        SOURCES.replace("{{ item.id }}", "{{ item.id | default('-') }} {{ 'rush' if 'urgent' in item else 'normal' }}");
+    let config = config.replace("run: [element, job]", "run: element");
+    check_delivery(
+        &config,
+        &batch("lists", r#"{"items":[{"id":"a"},{"urgent":true}]}"#, None),
+        expect![[r#"
+        elements element
+          app ["a normal", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+        elements element
+          app ["- rush", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+    "#]],
+    );
+}
+
+#[test]
+fn what_takes_too_many_steps_goes_to_s3_like_what_is_too_long() {
+    let numbers = format!(r#"{{"text":[{}]}}"#, vec!["1"; 90_000].join(","));
+    let config = SOURCES.replace("{{ body.text }}", "{% for a in body.text %}{{ body.text | length }}{% endfor %}");
+    let batch = batch("jobs", &numbers, None);
+    let events = events(&RoutingConfig::parse(Source::new("c.yaml", config.clone())).expect("is valid"), &batch);
+    let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("is valid");
+    let plan = Plan::new(&config, &events[0]).expect("the event goes to S3");
+    assert!(plan.launches.iter().all(|launch| launch.payload_uri.is_some()));
 }

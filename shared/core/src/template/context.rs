@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use crate::event::{Event, EventBridgeEvent, EventKind, Firing, MESSAGE_FIELDS};
 use crate::schedule::Schedule;
-use crate::template::values::{Spellings, strict};
+use crate::template::values::{Spellings, lenient, strict};
 use crate::text::Node;
 
 /// The names that every event provides to templates.
@@ -73,7 +73,7 @@ impl Context {
     /// Returns this context with an element of the event's list added.
     pub(crate) fn with_element(&self, index: usize, item: &Value) -> Self {
         let mut fields = self.fields.clone();
-        fields.extend([("index", Value::from(index)), ("item", item.clone())]);
+        fields.extend([("index", Value::from(index)), ("item", lenient(item))]);
         Self::of(fields)
     }
 

@@ -138,6 +138,26 @@ pub(super) fn expressions(template: &str) -> Vec<Range<usize>> {
     parts
 }
 
+/// Returns whether a template asks for fields that an event may lack: by [`FOR_ABSENCE`], or by the operator `in`, which
+/// is not the `in` of a `for`.
+pub(super) fn asks_for_fields(template: &str) -> bool {
+    let words = expressions(template).into_iter().flat_map(|expression| {
+        let of_name = |c: char| !c.is_alphanumeric() && c != '_';
+        template[expression].split(of_name).filter(|word| !word.is_empty())
+    });
+    let mut is_in_for = false;
+    for word in words {
+        match word {
+            "for" => is_in_for = true,
+            "in" if is_in_for => is_in_for = false,
+            "in" => return true,
+            word if FOR_ABSENCE.contains(&word) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Returns whether the text after a `{%` makes it the beginning of a raw block.
 fn opens_raw(statement: &str) -> bool {
     let word = statement.trim_start_matches(['-', '+']).trim_start().strip_prefix("raw");

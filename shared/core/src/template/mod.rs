@@ -25,6 +25,7 @@ use crate::event::UNSTABLE_ATTRIBUTES;
 use crate::text::decode::list;
 use crate::text::diagnostic::{Diagnostic, hint};
 use crate::text::{Source, Span, Spanned};
+use values::MissingField;
 
 /// Rendering a template that takes more steps than this fails. Every 64 bytes that it makes or reads are a step too, so
 /// that the memory of a template is bounded by 6.4 MB.
@@ -40,6 +41,8 @@ pub struct Template {
     name: Option<String>,
     /// The names from the event that the template uses.
     names: Vec<String>,
+    /// Whether the template asks for fields that an event may lack: by `default`, by `defined`, or by `in`.
+    asks: bool,
 }
 
 /// All templates of a config, parsed.
@@ -63,6 +66,8 @@ pub struct RenderError {
     pub template: String,
     /// What is wrong, naming the field.
     pub message: String,
+    /// Whether rendering takes too many steps, or makes too much text.
+    pub is_too_much: bool,
 }
 
 /// What a template renders to.
@@ -100,7 +105,8 @@ impl Templates {
         source: &Source,
         problems: &mut Vec<Diagnostic>,
     ) -> Template {
-        let plain = Template { span: text.span, source: text.value.clone(), name: None, names: Vec::new() };
+        let plain =
+            Template { span: text.span, source: text.value.clone(), name: None, names: Vec::new(), asks: false };
         if !["{{", "{%"].iter().any(|opening| text.contains(opening)) {
             return plain;
         }
@@ -122,7 +128,7 @@ impl Templates {
         problems.extend(unknown_names(&names, text, source));
         problems.extend(unstable_attributes(text, source));
         problems.extend(subtracted_fields(text, source));
-        Template { name: Some(name), names, ..plain }
+        Template { name: Some(name), names, asks: filters::asks_for_fields(text), ..plain }
     }
 
     /// Parses a template that selects a list: one `{{ ... }}` and nothing else.
@@ -182,15 +188,12 @@ impl Template {
 
     /// Returns whether the template provides for fields that an event lacks.
     pub(crate) fn allows_for_absence(&self) -> bool {
-        ["default", "defined"].iter().any(|word| self.source.contains(word))
+        self.asks
     }
 
     /// Returns the values that the template sees: strict ones unless it asks whether a field is there.
     fn values_of(&self, context: &Context) -> Value {
-        let words: Vec<&str> = self.source.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        let count = |word: &str| words.iter().filter(|used| **used == word).count();
-        let asks = filters::FOR_ABSENCE.iter().any(|word| count(word) > 0) || count("in") > count("for");
-        if asks { context.lenient() } else { context.strict() }
+        if self.asks { context.lenient() } else { context.strict() }
     }
 
     /// Returns whether the template renders the same for every element of an event's list.
@@ -217,8 +220,12 @@ impl Template {
         let value =
             templates.environment.compile_expression(expression).and_then(|list| list.eval(self.values_of(context)));
         let value = value.map_err(|error| self.error(&error, 0..self.source.len(), source))?;
-        let no_list =
-            |what: String| RenderError { place: source.place(self.span), template: self.source.clone(), message: what };
+        let no_list = |message: String| RenderError {
+            place: source.place(self.span),
+            template: self.source.clone(),
+            message,
+            is_too_much: false,
+        };
         match value.kind() {
             ValueKind::Seq => value.try_iter().map(Iterator::collect).map_err(|error| no_list(error.to_string())),
             ValueKind::Undefined => Err(no_list(format!("the event has no `{expression}`"))),
@@ -236,16 +243,25 @@ impl Template {
         let inside = inside.strip_prefix("{{").and_then(|inside| inside.strip_suffix("}}")).unwrap_or(inside).trim();
         let message = match error.kind() {
             ErrorKind::UndefinedError => format!("the event has no `{}`", missing_field(error).unwrap_or(inside)),
-            ErrorKind::OutOfFuel => "the template takes too many steps or makes too much text".to_owned(),
+            ErrorKind::OutOfFuel => format!(
+                "the template takes more than {FUEL} steps, where each 64 bytes that it reads or makes are one; use a part of \
+                 the event, or set `large_payload: s3` on the route"
+            ),
             _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         };
         let span = source.place_within(self.span, &self.source, part);
-        RenderError { place: source.place(span), template: self.source.clone(), message }
+        let is_too_much = error.kind() == ErrorKind::OutOfFuel;
+        RenderError { place: source.place(span), template: self.source.clone(), message, is_too_much }
     }
 }
 
-/// Returns the field that is missing, as the engine writes it: "`detail.nope` is undefined".
+/// Returns the field that is missing. Of a lenient value, only the engine knows it, and writes "`detail.nope` is
+/// undefined".
 fn missing_field(error: &minijinja::Error) -> Option<&str> {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<MissingField>());
+    if let Some(MissingField(path)) = source {
+        return Some(path);
+    }
     let (before, _) = error.detail()?.split_once("` is undefined")?;
     Some(before.rsplit_once('`')?.1)
 }

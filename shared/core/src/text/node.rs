@@ -2,6 +2,8 @@
 //!
 //! Numbers keep their spelling and objects keep duplicate keys: event patterns compare both exactly.
 
+use std::collections::HashSet;
+
 use super::{Span, Spanned};
 
 /// A value of a text, with its position.
@@ -64,6 +66,19 @@ impl Node {
                 entries.iter().rev().find(|entry| entry.key.value == key).map(|entry| &entry.value)
             }
             _ => None,
+        }
+    }
+
+    /// Returns a key that an object in this value has twice, if there is one.
+    pub fn repeated_key(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Array(elements) => elements.iter().find_map(Self::repeated_key),
+            Kind::Object(entries) => {
+                let mut seen = HashSet::with_capacity(entries.len());
+                let repeated = entries.iter().map(|entry| entry.key.value.as_str()).find(|key| !seen.insert(*key));
+                repeated.or_else(|| entries.iter().find_map(|entry| entry.value.repeated_key()))
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => None,
         }
     }
 
