@@ -31,6 +31,8 @@ impl Unresolved {
 /// Replaces every `${env:...}` in the strings of a tree, except in keys.
 pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
     match &mut node.kind {
+        // A reference that could not be replaced before is known.
+        Kind::String(_) if unresolved.scalars.contains(&node.span) => {}
         Kind::String(text) if text.contains(OPENING) => {
             let before = unresolved.problems.len();
             let replaced = Scalar { span: node.span, text, source, variables }.replaced(&mut unresolved.problems);
@@ -45,16 +47,38 @@ pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables
             elements.iter_mut().for_each(|element| interpolate(element, source, variables, unresolved));
         }
         Kind::Object(entries) => {
-            for entry in entries {
-                match (entry.key.value.as_str(), &mut entry.value.kind) {
-                    ("network", Kind::Object(settings)) => {
-                        settings.iter_mut().for_each(|setting| of_network(setting, source, variables, unresolved));
-                    }
-                    _ => interpolate(&mut entry.value, source, variables, unresolved),
-                }
-            }
+            entries.iter_mut().for_each(|entry| interpolate(&mut entry.value, source, variables, unresolved));
         }
         _ => {}
+    }
+}
+
+/// Replaces every `${env:...}` in a config, except in keys. In `network` of `defaults` and of each task, one reference
+/// can stand for several ids.
+pub(crate) fn interpolate_config(
+    root: &mut Node,
+    source: &Source,
+    variables: Variables<'_>,
+    unresolved: &mut Unresolved,
+) {
+    if let Some(defaults) = entry(root, "defaults") {
+        networks(defaults, source, variables, unresolved);
+    }
+    if let Some(Kind::Object(tasks)) = entry(root, "tasks").map(|tasks| &mut tasks.kind) {
+        tasks.iter_mut().for_each(|task| networks(&mut task.value, source, variables, unresolved));
+    }
+    interpolate(root, source, variables, unresolved);
+}
+
+fn entry<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    let Kind::Object(entries) = &mut node.kind else { return None };
+    entries.iter_mut().find(|entry| entry.key.value == key).map(|entry| &mut entry.value)
+}
+
+/// Replaces references in the `network` of a task.
+fn networks(task: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
+    if let Some(Kind::Object(settings)) = entry(task, "network").map(|network| &mut network.kind) {
+        settings.iter_mut().for_each(|setting| of_network(setting, source, variables, unresolved));
     }
 }
 

@@ -78,13 +78,17 @@ fn shell_script(container: &ContainerOverrideConfig) -> Option<Diagnostic> {
     let is_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
     // Options can be combined, as in `-ec`.
     let takes_script = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
-    let (_, script) = words
-        .windows(3)
-        .filter_map(|words| match words {
-            [shell, option, script] => Some((is_shell(&shell.0) && takes_script(&option.0), script)),
-            _ => None,
-        })
-        .find(|(is_script, script)| *is_script && ["{{", "{%"].iter().any(|opening| script.0.contains(opening)))?;
+    // A command that begins with an option has its shell in the image's entry point.
+    let options = match words.iter().position(|word| is_shell(&word.0)) {
+        Some(shell) => shell + 1,
+        None => 0,
+    };
+    let options = words.iter().enumerate().skip(options).take_while(|(_, word)| word.0.starts_with('-'));
+    let (option, _) = options.into_iter().find(|(_, word)| takes_script(&word.0))?;
+    let script = words.get(option + 1)?;
+    if !["{{", "{%"].iter().any(|opening| script.0.contains(opening)) {
+        return None;
+    }
     let message = "the shell runs what an event fills into this script as code";
     let help = format!("pass it as an argument: write `{}`; or pass it in `environment`", shell_command(&script.0));
     Some(Diagnostic::warning(script.span, message).help(help))

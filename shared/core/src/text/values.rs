@@ -348,17 +348,21 @@ pub(crate) fn shell_command(script: &str) -> String {
     let mut arguments: Vec<String> = Vec::new();
     let mut safe = String::new();
     let mut rest = script;
+    let mut open = None;
     while let Some((before, template, after)) = split_at_template(rest) {
-        let quote = before.chars().last().filter(|quote| "\"'".contains(*quote) && after.starts_with(*quote));
-        let quoted = quote.map_or(0, char::len_utf8);
+        open = quote_after(open, before);
         let known = arguments.iter().position(|argument| argument == template);
         let position = known.unwrap_or(arguments.len());
         if known.is_none() {
             arguments.push(template.to_owned());
         }
-        safe.push_str(&before[..before.len() - quoted]);
-        safe.push_str(&format!("\"${}\"", position + 1));
-        rest = &after[quoted..];
+        safe.push_str(before);
+        safe.push_str(&match open {
+            None => format!("\"${}\"", position + 1),
+            Some('\'') => format!("'\"${}\"'", position + 1),
+            Some(_) => format!("${{{}}}", position + 1),
+        });
+        rest = after;
     }
     safe.push_str(rest);
     let mut words = vec!["sh".to_owned(), "-c".to_owned(), safe];
@@ -367,6 +371,20 @@ pub(crate) fn shell_command(script: &str) -> String {
         words.append(&mut arguments);
     }
     flow(&words)
+}
+
+/// Returns the quote that is open after a part of a script, if one is. `open` is the one that was open before it.
+fn quote_after(mut open: Option<char>, script: &str) -> Option<char> {
+    let mut characters = script.chars();
+    while let Some(character) = characters.next() {
+        match (open, character) {
+            (None | Some('"'), '\\') => drop(characters.next()),
+            (Some(quote), close) if quote == close => open = None,
+            (None, '"' | '\'') => open = Some(character),
+            _ => {}
+        }
+    }
+    open
 }
 
 /// Returns the text before its first `{{ ... }}`, that template, and the text after it.

@@ -171,7 +171,7 @@ fn a_command_is_a_list_of_words() {
             "    overrides: { container_overrides: [{ name: app, command: 'echo \"{{ key }}\" && echo {{ key }} {{ bucket }}' }] }",
         ),
         expect![[
-            r#"c.yaml:5:62: error: expected a list of words, found a string (write `[sh, -c, 'echo "$1" && echo "$1" "$2"', sh, "{{ key }}", "{{ bucket }}"]`: no shell reads a command unless it runs one)"#
+            r#"c.yaml:5:62: error: expected a list of words, found a string (write `[sh, -c, 'echo "${1}" && echo "$1" "$2"', sh, "{{ key }}", "{{ bucket }}"]`: no shell reads a command unless it runs one)"#
         ]],
     );
     check(
@@ -207,7 +207,7 @@ fn an_event_is_not_part_of_a_shell_script() {
             "    overrides: { container_overrides: [{ name: app, command: [/bin/bash, -ec, \"cp '{{ key }}' {{ bucket }} {{ key }}\"] }] }",
         ),
         expect![[r#"
-            c.yaml:5:79: warning: the shell runs what an event fills into this script as code (pass it as an argument: write `[sh, -c, 'cp "$1" "$2" "$1"', sh, "{{ key }}", "{{ bucket }}"]`; or pass it in `environment`)
+            c.yaml:5:79: warning: the shell runs what an event fills into this script as code (pass it as an argument: write `[sh, -c, "cp ''\"$1\"'' \"$2\" \"$1\"", sh, "{{ key }}", "{{ bucket }}"]`; or pass it in `environment`)
             valid: routes r"#]],
     );
     check(
