@@ -4,10 +4,15 @@ use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvi
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::Args;
+use serde_json::{Value, json};
 use std::time::Duration;
 use trigger_aws::clients;
 
 use crate::exit::Failed;
+use crate::output::{message, printable};
+
+/// AWS has this long to say who calls it, retries included.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options that select the account, the Region and the endpoint.
 #[derive(Debug, Args)]
@@ -35,12 +40,51 @@ pub(crate) struct Account {
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) identity: Identity,
     pub(crate) sdk_config: SdkConfig,
 }
 
+/// Who calls AWS, and where.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The account's number.
+    pub(crate) account: String,
+    /// The ARN of the user or role.
+    pub(crate) arn: String,
+    /// The Region.
+    pub(crate) region: String,
+    /// The profile that the user named.
+    profile: Option<String>,
+    endpoint_url: Option<String>,
+}
+
+impl Identity {
+    /// Prints on standard error who works on which stack, and where.
+    fn show(&self, stack: &str) {
+        let optional = |what: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!(", {what} {value}")).unwrap_or_default()
+        };
+        let place = format!(
+            "account {}, Region {}{}{}, stack {stack}, as {}",
+            self.account,
+            self.region,
+            optional("profile", &self.profile),
+            optional("endpoint", &self.endpoint_url),
+            self.arn
+        );
+        message!("{}", printable(&place));
+    }
+
+    /// Returns the identity as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "account": self.account, "arn": self.arn, "region": self.region, "profile": self.profile })
+    }
+}
+
 impl AccountOptions {
-    /// Loads the SDK's configuration and creates the clients. Fails if no Region is configured.
-    pub(crate) async fn connect(&self) -> Result<Account, Failed> {
+    /// Loads the SDK's configuration, creates the clients, and tells the user who and where he is before anything else.
+    /// Fails if no Region is configured, or if AWS does not say whose account it is.
+    pub(crate) async fn connect(&self, stack: &str) -> Result<Account, Failed> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(60))
@@ -60,11 +104,13 @@ impl AccountOptions {
             loader = loader.region(Region::new(region.clone()));
         }
         let sdk_config = loader.load().await;
-        if sdk_config.region().is_none() {
+        let Some(region) = sdk_config.region().map(ToString::to_string) else {
             return Err(Failed::Usage(
                 "no AWS Region is configured; pass --region REGION or set AWS_REGION".to_owned(),
             ));
-        }
+        };
+        let identity = self.identity(&sdk_config, region).await?;
+        identity.show(stack);
         Ok(Account {
             cloudformation: aws_sdk_cloudformation::Client::new(&sdk_config),
             ecr: aws_sdk_ecr::Client::new(&sdk_config),
@@ -73,7 +119,34 @@ impl AccountOptions {
             logs: aws_sdk_cloudwatchlogs::Client::new(&sdk_config),
             s3: clients::s3(&sdk_config),
             sqs: clients::sqs(&sdk_config),
+            identity,
             sdk_config,
+        })
+    }
+
+    /// Asks AWS who calls it.
+    async fn identity(&self, sdk_config: &SdkConfig, region: String) -> Result<Identity, Failed> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_timeout(IDENTITY_TIMEOUT)
+            .build();
+        let config = aws_sdk_sts::config::Builder::from(sdk_config).timeout_config(timeouts).build();
+        let asked = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
+        let endpoint_url = self.endpoint_url.clone();
+        let place = endpoint_url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+        let known = asked.map_err(|error| {
+            Failed::Aws(format!(
+                "AWS in the Region {region}{place} does not say whose account it is: {}; check the credentials, the \
+                 profile, the Region and the network",
+                clients::causes(&error)
+            ))
+        })?;
+        Ok(Identity {
+            account: known.account().unwrap_or_default().to_owned(),
+            arn: known.arn().unwrap_or_default().to_owned(),
+            region,
+            profile: self.profile.clone(),
+            endpoint_url,
         })
     }
 }

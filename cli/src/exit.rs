@@ -20,7 +20,8 @@ Exit codes:
   5    the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded
   6    a file cannot be read or written
   7    AWS refused a request, or cannot be reached; a deployment failed
-  8    refused: it would lose data, or was not confirmed; another dev runs the project (dev)
+  8    refused: it would lose data, the stack is not this config's, AWS would refuse the template, or it was not
+       confirmed; another dev runs the project (dev)
   130  dev --once was interrupted, or dev was interrupted twice
 
 Documentation: docs/ in the repository";

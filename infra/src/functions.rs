@@ -8,6 +8,7 @@ use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
+use crate::policy::TaskRoles;
 use crate::roles;
 use crate::template::{Template, attribute, reference, sub};
 
@@ -17,7 +18,13 @@ const RETRIES: u32 = 2;
 const EVENT_AGE_SECONDS: u32 = 21_600;
 
 /// Adds a function with its role, its log group, its retries and its failure destination.
-pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Function, environment: &Value) {
+pub(crate) fn add(
+    template: &mut Template,
+    config: &RoutingConfig,
+    function: Function,
+    environment: &Value,
+    task_roles: Option<&TaskRoles>,
+) {
     let id = function.id();
     let (role_id, logs_id) = (format!("{id}Role"), format!("{id}Logs"));
     template.parameter(
@@ -36,7 +43,8 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
             "RetentionInDays": config.stack.log_retention_days.as_ref().map_or(30, |days| days.value),
         }),
     );
-    roles::add(template, config, function, &role_id, &logs_id);
+    let mut needed = roles::add(template, config, function, &role_id, &logs_id, task_roles);
+    needed.insert(0, logs_id);
     let mut properties = json!({
         "FunctionName": function.deployed_name(),
         "Description": function.description(),
@@ -52,7 +60,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
     if config.stack.tracing == Some(true) {
         properties["TracingConfig"] = json!({ "Mode": "Active" });
     }
-    template.resource_with(id, "AWS::Lambda::Function", json!({ "DependsOn": [logs_id] }), properties);
+    template.resource_with(id, "AWS::Lambda::Function", json!({ "DependsOn": needed }), properties);
     if function.is_asynchronous() {
         let mut invoke = json!({
             "FunctionName": reference(id),
@@ -86,7 +94,7 @@ fn is_reserved(name: &str) -> bool {
         "LAMBDA_TASK_ROOT",
         "LAMBDA_RUNTIME_DIR",
     ];
-    OWN.contains(&name) || name.starts_with("AWS_LAMBDA_") || name.starts_with('_')
+    OWN.contains(&name) || name.starts_with("AWS_LAMBDA_")
 }
 
 /// Returns the environment variables of every function.

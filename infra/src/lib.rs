@@ -4,13 +4,18 @@
 //! - [`function`](Function), [`policy`] - decide which functions a config needs, and what each of them may do;
 //! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - add their own resources to a template;
 //! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket, which outlives the stack;
-//! - `compare` - finds how a template differs from the deployed one.
+//! - [`usage`](usage()) - counts what a stack uses of AWS's limits;
+//! - `owner` - says in the template which config the stack belongs to;
+//! - `compare` - finds how a template differs from the deployed one, and the steps from one to the other;
+//! - [`check`](check()) - finds what AWS would refuse.
 
+mod check;
 mod compare;
 mod function;
 mod functions;
 mod names;
 mod observability;
+mod owner;
 pub mod policy;
 mod queues;
 mod roles;
@@ -19,12 +24,17 @@ mod schedules;
 mod stack;
 mod storage;
 mod template;
+mod usage;
 
-pub use compare::{Action, Change, Detail, Parameters, Permissions, changes, permissions};
+pub use check::{Body, Finding, Limit, Measure, Problem, check, check_config, measures};
+pub use compare::{Action, Change, Detail, Parameters, Permission, Step, changes, permissions, steps};
 pub use function::{Function, functions};
 pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
+pub use owner::Owner;
+pub use policy::TaskRoles;
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
-pub use stack::stack;
+pub use stack::{stack, stack_with_roles};
 pub use storage::{BUCKET_OUTPUT, storage};
 pub use template::Template;
+pub use usage::{Usage, usage};

@@ -32,23 +32,26 @@ pub(crate) fn identifier(name: &str) -> String {
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
 const RULE_NAME_CHARACTERS_MAX: usize = 64;
 
-/// Returns the name of a route's rule. It begins with the stack's name, because the function and the dead-letter queue
-/// accept rules by that prefix.
-pub(crate) fn rule_name(stack: &str, route: &str) -> Value {
-    let room = RULE_NAME_CHARACTERS_MAX - stack.len() - 1;
-    match route.len() <= room {
-        true => sub(format!("${{AWS::StackName}}-{route}")),
-        false => {
-            let id = identifier(route);
-            // Keep the end, which is the hash.
-            sub(format!("${{AWS::StackName}}-{}", &id[id.len().saturating_sub(room)..]))
-        }
-    }
+/// Returns the name of the rule for a part of the events, without the stack's name: the values that the part has, as far
+/// as they fit, and six characters of their hash.
+pub(crate) fn rule_name(stack: &str, key: &[Option<String>]) -> String {
+    let words: Vec<&str> = key.iter().map(|value| value.as_deref().unwrap_or("others")).collect();
+    let hash = format!("{:x}", Sha256::digest(format!("{key:?}")));
+    let room = RULE_NAME_CHARACTERS_MAX - stack.len() - ".".len() - "-".len() - 6;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&c);
+    let plain = words.join(".").chars().map(|c| if is_plain(c) { c } else { '-' }).take(room).collect::<String>();
+    format!("{plain}-{}", &hash[..6])
 }
 
-/// Returns a pattern for the ARNs of the stack's rules, whose names begin with the stack's name.
+/// Returns the whole name of one of the stack's rules. A stack's name has no dot, so that no two stacks have a rule of the
+/// same name, and none has a rule that begins with the name of another.
+pub(crate) fn rule_of_stack(name: &str) -> Value {
+    sub(format!("${{AWS::StackName}}.{name}"))
+}
+
+/// Returns a pattern for the ARNs of the stack's rules. The functions and the dead-letter queue accept only them.
 pub(crate) fn rules_of_this_stack() -> Value {
-    sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*")
+    sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}.*")
 }
 
 /// Returns the logical id of a queue that the stack creates.

@@ -1,5 +1,7 @@
 //! Adds the alarms and the dashboard.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use trigger_core::event::Queue;
 use trigger_core::metrics::{self, Metric, NAMESPACE};
@@ -19,12 +21,47 @@ struct Alarm<'a> {
     description: String,
     namespace: &'a str,
     metric: &'a str,
-    dimensions: Value,
+    /// The dimensions of the metric, or of several: then the largest value counts.
+    dimensions: Vec<Value>,
     statistic: &'a str,
     threshold: u64,
     minutes: u32,
     /// Whether the metric counts only the beginning of a problem, not each minute that it lasts.
     is_told_once: bool,
+}
+
+/// An alarm watches at most this many metrics.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>
+const METRICS_MAX: usize = 10;
+/// With more queues than this, an alarm watches several: a stack has at most 500 resources.
+const QUEUES_WITH_ALARMS_MAX: usize = 25;
+
+impl Alarm<'_> {
+    /// Returns the properties that say what the alarm watches.
+    fn metrics(&self) -> Vec<(&'static str, Value)> {
+        const PERIOD_SECONDS: u32 = 60;
+        if let [dimensions] = self.dimensions.as_slice() {
+            return vec![
+                ("Namespace", self.namespace.into()),
+                ("MetricName", self.metric.into()),
+                ("Dimensions", dimensions.clone()),
+                ("Statistic", self.statistic.into()),
+                ("Period", PERIOD_SECONDS.into()),
+            ];
+        }
+        let one = |(position, dimensions): (usize, &Value)| {
+            let metric = json!({ "Namespace": self.namespace, "MetricName": self.metric, "Dimensions": dimensions });
+            json!({
+                "Id": format!("m{position}"),
+                "MetricStat": { "Metric": metric, "Period": PERIOD_SECONDS, "Stat": self.statistic },
+                "ReturnData": false,
+            })
+        };
+        let mut metrics: Vec<Value> = self.dimensions.iter().enumerate().map(one).collect();
+        let all = (0..metrics.len()).map(|position| format!("FILL(m{position}, 0)")).collect::<Vec<_>>().join(", ");
+        metrics.push(json!({ "Id": "largest", "Expression": format!("MAX([{all}])"), "ReturnData": true }));
+        vec![("Metrics", metrics.into())]
+    }
 }
 
 /// Adds the alarms and the dashboard.
@@ -34,21 +71,19 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         let mut properties = json!({
             "AlarmName": sub(format!("${{AWS::StackName}}-{}", alarm.id)),
             "AlarmDescription": alarm.description,
-            "Namespace": alarm.namespace,
-            "MetricName": alarm.metric,
-            "Dimensions": alarm.dimensions,
-            "Statistic": alarm.statistic,
-            "Period": 60,
             "EvaluationPeriods": alarm.minutes,
             "Threshold": alarm.threshold,
             "ComparisonOperator": "GreaterThanThreshold",
             "TreatMissingData": "notBreaching",
         });
+        for (key, value) in alarm.metrics() {
+            properties[key] = value;
+        }
         if let Some(topic) = &config.stack.alarm_topic {
-            properties["AlarmActions"] = json!([topic]);
+            properties["AlarmActions"] = json!([topic.value]);
             // An alarm on a problem that is counted once, such as a refused config, would report OK a minute later.
             if !alarm.is_told_once {
-                properties["OKActions"] = json!([topic]);
+                properties["OKActions"] = json!([topic.value]);
             }
         }
         template.resource(&format!("Alarm{}", identifier(&alarm.id)), "AWS::CloudWatch::Alarm", properties);
@@ -68,37 +103,44 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
         description: description.to_owned(),
         namespace: NAMESPACE,
         metric: metric.name(),
-        dimensions: stack(),
+        dimensions: vec![stack()],
         statistic: "Sum",
         threshold: 0,
         minutes,
         is_told_once: matches!(metric, Metric::ConfigRefused | Metric::ConfigUnreadable),
     };
-    let queue =
-        |id: String, description: String, name: Value, metric: &'static str, threshold: u64, minutes: u32| Alarm {
-            id,
-            description,
-            namespace: "AWS/SQS",
-            metric,
-            dimensions: json!([{ "Name": "QueueName", "Value": name }]),
-            statistic: "Maximum",
-            threshold,
-            minutes,
-            is_told_once: false,
+    let queues =
+        |id: String, description: String, names: Vec<Value>, metric: &'static str, threshold: u64, minutes: u32| {
+            Alarm {
+                id,
+                description,
+                namespace: "AWS/SQS",
+                metric,
+                dimensions: names.into_iter().map(|name| json!([{ "Name": "QueueName", "Value": name }])).collect(),
+                statistic: "Maximum",
+                threshold,
+                minutes,
+                is_told_once: false,
+            }
         };
     const WAITING: &str = "ApproximateNumberOfMessagesVisible";
     let own = attribute("DeadLetters", "QueueName");
     let about = "The dead-letter queue holds events whose tasks could not be started or failed".to_owned();
-    let mut alarms = vec![queue("dead-letters".to_owned(), about, own, WAITING, 0, 1)];
-    for (name, id) in dead_letters(config) {
+    let mut alarms = vec![queues("dead-letters".to_owned(), about, vec![own], WAITING, 0, 1)];
+    for (name, of) in together(dead_letters(config).map(|(name, id)| (name.to_owned(), attribute(&id, "QueueName")))) {
         let about = format!("The dead-letter queue of {name} holds messages that could not be processed");
-        let of = attribute(&id, "QueueName");
-        alarms.push(queue(format!("dead-letters-of-{}", dashes(name)), about, of, WAITING, 0, 1));
+        alarms.push(queues(format!("dead-letters-of-{name}"), about, of, WAITING, 0, 1));
     }
+    let mut by_patience: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for (name, seconds) in watched_queues(config) {
-        let about = format!("A message in {name} has been waiting for more than {seconds} s");
-        let id = format!("oldest-message-of-{}", dashes(&name));
-        alarms.push(queue(id, about, name.into(), "ApproximateAgeOfOldestMessage", seconds, 3));
+        by_patience.entry(seconds).or_default().push(name);
+    }
+    for (seconds, names) in by_patience {
+        for (name, of) in together(names.into_iter().map(|name| (name.clone(), name.into()))) {
+            let about = format!("A message in {name} has been waiting for more than {seconds} s");
+            let id = format!("oldest-message-of-{name}");
+            alarms.push(queues(id, about, of, "ApproximateAgeOfOldestMessage", seconds, 3));
+        }
     }
     alarms.push(of_ours(Metric::Failed, "A launch or an event failed", 1));
     alarms.push(of_ours(
@@ -121,7 +163,7 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
             description: format!("{} has returned errors for three minutes", function.name()),
             namespace: "AWS/Lambda",
             metric: "Errors",
-            dimensions: json!([{ "Name": "FunctionName", "Value": reference(function.id()) }]),
+            dimensions: vec![json!([{ "Name": "FunctionName", "Value": reference(function.id()) }])],
             statistic: "Sum",
             threshold: 0,
             minutes: 3,
@@ -131,8 +173,21 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
     alarms
 }
 
+/// Returns the queues that an alarm watches, with the name of the queue or of all of them. Each has its own alarm unless
+/// there are many.
+fn together(queues: impl Iterator<Item = (String, Value)>) -> Vec<(String, Vec<Value>)> {
+    let queues: Vec<(String, Value)> = queues.collect();
+    let size = if queues.len() > QUEUES_WITH_ALARMS_MAX { METRICS_MAX } else { 1 };
+    let name = |group: &[(String, Value)]| match group {
+        [(only, _)] => only.clone(),
+        [(first, _), .., (last, _)] => format!("{first}-to-{last}"),
+        [] => String::new(),
+    };
+    queues.chunks(size).map(|group| (name(group), group.iter().map(|(_, value)| value.clone()).collect())).collect()
+}
+
 /// Returns each queue with the age of its oldest message, in seconds, at which its alarm goes off.
-fn watched_queues(config: &RoutingConfig) -> Vec<(String, u64)> {
+fn watched_queues(config: &RoutingConfig) -> BTreeMap<String, u64> {
     let patience = |queue: &Queue| {
         let workers = config.workers.iter().filter(|worker| worker.queues.iter().any(|known| known.is(queue)));
         let latencies = workers.filter_map(|worker| match &worker.policy.rule {
@@ -144,6 +199,11 @@ fn watched_queues(config: &RoutingConfig) -> Vec<(String, u64)> {
     let all = config.queues().into_iter().chain(config.worker_queues());
     all.map(|queue| (queue.name.clone(), patience(queue))).collect()
 }
+
+/// A widget shows at most this many metrics, and a dashboard 2,500: the routes and workers behind these are not shown.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
+const WIDGET_METRICS_MAX: usize = 500;
+const WORKERS_SHOWN_MAX: usize = 400;
 
 /// Returns the dashboard's body, in which CloudFormation fills in `${...}`.
 fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
@@ -177,11 +237,11 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     let open = |route: &trigger_core::routing::Route| {
         json!([NAMESPACE, Metric::SlotsOpen.name(), metrics::STACK, "${AWS::StackName}", metrics::ROUTE, route.name])
     };
-    let open: Vec<Value> = limited.map(open).collect();
+    let open: Vec<Value> = limited.map(open).take(WIDGET_METRICS_MAX).collect();
     if !open.is_empty() {
         widgets.push(widget("Open slots", "Minimum", open));
     }
-    for worker in &config.workers {
+    for worker in config.workers.iter().take(WORKERS_SHOWN_MAX) {
         let of = |metric: Metric| {
             json!([NAMESPACE, metric.name(), metrics::STACK, "${AWS::StackName}", metrics::WORKER, worker.name])
         };
@@ -224,7 +284,24 @@ fn words(name: &str) -> String {
     name.char_indices().map(dash).collect()
 }
 
-/// Returns a queue's name as a part of an alarm's name.
-fn dashes(name: &str) -> String {
-    name.replace('.', "-")
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{METRICS_MAX, QUEUES_WITH_ALARMS_MAX, together};
+
+    #[test]
+    fn each_queue_is_watched_once_by_alarms_with_names_of_their_own() {
+        for count in [0, 1, QUEUES_WITH_ALARMS_MAX, QUEUES_WITH_ALARMS_MAX + 1, 80] {
+            let queues: Vec<(String, Value)> = (0..count).map(|at| (format!("q{at}"), json!(at))).collect();
+            let groups = together(queues.into_iter());
+            let watched: Vec<&Value> = groups.iter().flat_map(|(_, watched)| watched).collect();
+            assert_eq!(watched, (0..count).map(Value::from).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+            assert!(groups.iter().all(|(_, watched)| (1..=METRICS_MAX).contains(&watched.len())), "{groups:?}");
+            assert_eq!(groups.len(), if count > QUEUES_WITH_ALARMS_MAX { count.div_ceil(METRICS_MAX) } else { count });
+            let mut names: Vec<&String> = groups.iter().map(|(name, _)| name).collect();
+            names.dedup();
+            assert_eq!(names.len(), groups.len());
+        }
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
 use trigger_core::storage::{Folder, Storage};
@@ -14,8 +15,11 @@ use trigger_core::storage::{Folder, Storage};
 use trigger_core::scaling::LEASE_NAME;
 
 use crate::function::Function;
-use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, queue_arn};
+use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, identifier, queue_arn};
 use crate::template::{arn, attribute, reference, sub};
+
+/// The roles of task definitions, by task definition as the config writes it.
+pub type TaskRoles = BTreeMap<String, BTreeSet<String>>;
 
 /// A statement of a policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +28,7 @@ pub struct Statement {
     pub sid: String,
     /// The actions, without wildcards.
     pub actions: Vec<&'static str>,
-    resources: Vec<Value>,
+    pub(crate) resources: Vec<Value>,
     conditions: Option<Value>,
     /// Why the resource is `*`, if it is.
     pub reason: Option<&'static str>,
@@ -41,6 +45,11 @@ impl Statement {
     /// Returns a statement on all resources, for actions that have no narrower resource.
     fn on_everything(sid: &str, actions: &[&'static str], reason: &'static str) -> Self {
         Self { reason: Some(reason), ..Self::new(sid, actions, vec!["*".into()]) }
+    }
+
+    /// Returns the same statement on other resources.
+    pub(crate) fn on(&self, resources: Vec<Value>) -> Self {
+        Self { resources, ..self.clone() }
     }
 
     fn under(self, conditions: Value) -> Self {
@@ -69,15 +78,15 @@ impl Statement {
     }
 }
 
-/// Returns what a function may do.
-pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> {
+/// Returns what a function may do. If the roles of the task definitions are not known, a parameter takes them.
+pub fn statements(config: &RoutingConfig, function: Function, roles: Option<&TaskRoles>) -> Vec<Statement> {
     let mut statements = vec![Statement::new(
         "ReadConfig",
         &["s3:GetObject"],
         vec![objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/*"))],
     )];
     let tasks = function.tasks(config);
-    statements.extend(launch(function, &tasks));
+    statements.extend(launch(function, &tasks, roles));
     match function {
         Function::QueueScaler => statements.extend(scale(config)),
         _ => {
@@ -99,31 +108,40 @@ pub fn statements(config: &RoutingConfig, function: Function) -> Vec<Statement> 
         let send = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
         statements.push(Statement::on_everything("Trace", &send, "X-Ray defines no resources for sending traces"));
     }
+    // IAM refuses a statement without resources.
+    statements.retain(|statement| !statement.resources.is_empty());
     statements
 }
 
 /// Allows starting tasks: only these task definitions, only in their clusters, passing only their roles.
-fn launch(function: Function, tasks: &[&Task]) -> Vec<Statement> {
+fn launch(function: Function, tasks: &[&Task], roles: Option<&TaskRoles>) -> Vec<Statement> {
     let mut by_cluster: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
     for task in tasks {
         by_cluster.entry(task.cluster()).or_default().insert(task.task_definition());
     }
     let mut statements = Vec::new();
-    for (position, (cluster, families)) in by_cluster.iter().enumerate() {
+    for (cluster, families) in &by_cluster {
         let run = Statement::new(
-            &format!("RunTasks{}", numbered(position)),
+            &format!("RunTasksIn{}", identifier(cluster.unwrap_or("default"))),
             &["ecs:RunTask"],
             families.iter().map(|family| task_definition_arn(family)).collect(),
         );
         statements.push(run.under(json!({ "ArnEquals": { "ecs:cluster": cluster_arn(*cluster) } })));
     }
-    let tagged = tasks.iter().filter(|task| !task.request().tags.is_empty() || task.request().propagate_tags.is_some());
+    let is_tagged = |request: &TaskRequest| {
+        !request.tags.is_empty() || request.propagate_tags.is_some() || request.enable_ecs_managed_tags == Some(true)
+    };
+    let tagged = tasks.iter().filter(|task| is_tagged(task.request()));
     let tagged: BTreeSet<Option<&str>> = tagged.map(|task| task.cluster()).collect();
     if !tagged.is_empty() {
         let tag = Statement::new("TagNewTasks", &["ecs:TagResource"], tagged.into_iter().map(tasks_of).collect());
         statements.push(tag.under(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })));
     }
-    if !tasks.is_empty() {
+    if let Some(roles) = roles {
+        let of_tasks = tasks.iter().filter_map(|task| roles.get(task.task_definition())).flatten();
+        let arns = of_tasks.map(String::as_str).collect::<BTreeSet<_>>().into_iter().map(Value::from).collect();
+        statements.push(pass_roles("PassTaskRoles", arns, "ecs-tasks.amazonaws.com"));
+    } else if !tasks.is_empty() {
         let pass = pass_roles("PassTaskRoles", vec![reference(&function.roles_parameter())], "ecs-tasks.amazonaws.com");
         statements.push(Statement { only_if: Some(function.has_roles()), ..pass });
     }
@@ -168,8 +186,10 @@ fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
         // does not exist.
         Statement::new("MissLedgersObjects", &["s3:ListBucket"], vec![bucket()]),
         see.under(in_clusters(&clusters)),
-        list_tasks(&clusters),
     ]
+    .into_iter()
+    .chain(list_tasks(&clusters))
+    .collect()
 }
 
 /// Allows storing events in S3 that are too large for the overrides, for a copy in the record of each launch, or for a
@@ -223,17 +243,17 @@ fn scale(config: &RoutingConfig) -> Vec<Statement> {
     let see =
         Statement::new("SeeTasks", &["ecs:DescribeTasks"], clusters.iter().map(|cluster| tasks_of(*cluster)).collect());
     statements.push(see.under(in_clusters(&clusters)));
-    statements.push(list_tasks(&clusters));
+    statements.extend(list_tasks(&clusters));
     statements
 }
 
-fn list_tasks(clusters: &BTreeSet<Option<&str>>) -> Statement {
+fn list_tasks(clusters: &BTreeSet<Option<&str>>) -> Option<Statement> {
     let list = Statement::on_everything(
         "ListTasks",
         &["ecs:ListTasks"],
         "ecs:ListTasks is authorized on container instances, which Fargate lacks; the condition names the clusters",
     );
-    list.under(in_clusters(clusters))
+    (!clusters.is_empty()).then(|| list.under(in_clusters(clusters)))
 }
 
 fn in_clusters(clusters: &BTreeSet<Option<&str>>) -> Value {
@@ -292,10 +312,6 @@ fn objects(keys: &str) -> Value {
     sub(format!("arn:${{AWS::Partition}}:s3:::${{{BUCKET_PARAMETER}}}/{keys}"))
 }
 
-fn numbered(position: usize) -> String {
-    if position == 0 { String::new() } else { (position + 1).to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -352,7 +368,7 @@ tasks:
   a: { cluster: one, task_definition: a }
   b: { cluster: one, task_definition: \"b:3\" }
   c: { cluster: \"arn:aws:ecs:eu-west-1:111122223333:cluster/two\", task_definition: c, tags: { team: x } }
-  d: { task_definition: d }
+  d: { task_definition: d, enable_ecs_managed_tags: true }
 routes:
   - { name: of-events, on: { event_pattern: { source: [my.app] } }, run: [a, b, c] }
   - { name: of-schedules, on: { schedule: rate(1 hour) }, run: d }
@@ -377,6 +393,7 @@ routes:
                 logs:CreateLogStream, logs:PutLogEvents on {ScheduleTriggerLogs, Arn}
                 s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
                 ecs:RunTask on arn:ecs:task-definition/d:* when ArnEquals: ecs:cluster: arn:ecs:cluster/default
+                ecs:TagResource on arn:ecs:task/default/* when StringEquals: ecs:CreateAction: RunTask
                 if HasScheduleTriggerTaskRoles iam:PassRole on {ScheduleTriggerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
                 sqs:SendMessage on {DeadLetters, Arn}
             "#]],
@@ -460,7 +477,7 @@ workers:
         let config = config(text);
         let mut seen = 0;
         for (function, statement) in Function::ALL.iter().flat_map(|function| {
-            super::statements(&config, *function).into_iter().map(move |statement| (function, statement))
+            super::statements(&config, *function, None).into_iter().map(move |statement| (function, statement))
         }) {
             seen += 1;
             assert!(statement.actions.iter().all(|action| !action.contains('*')), "{function:?}: {statement:?}");

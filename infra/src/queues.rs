@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use trigger_core::config::stack::Sender;
 use trigger_core::event::Queue;
 use trigger_core::routing::RoutingConfig;
 
@@ -72,9 +73,8 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
 fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     let (id, settings) = (queue_id(queue), config.stack.queue(queue));
     let dead_letters_id = dead_letters_id(queue);
-    let (stem, suffix) = queue.name.strip_suffix(".fifo").map_or((queue.name.as_str(), ""), |stem| (stem, ".fifo"));
     let mut dead_letters = json!({
-        "QueueName": format!("{stem}-dead-letters{suffix}"),
+        "QueueName": queue.dead_letters_name(),
         "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
         "SqsManagedSseEnabled": true,
     });
@@ -89,7 +89,7 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
             "maxReceiveCount": settings.max_receive_count,
         },
     });
-    if !suffix.is_empty() {
+    if queue.is_fifo() {
         dead_letters["FifoQueue"] = true.into();
         properties["FifoQueue"] = true.into();
         properties["ContentBasedDeduplication"] = true.into();
@@ -97,21 +97,7 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     template.resource(&dead_letters_id, "AWS::SQS::Queue", dead_letters);
     template.resource(&id, "AWS::SQS::Queue", properties);
     let mut statements = vec![over_tls_only(attribute(&id, "Arn"))];
-    let buckets = notifying_buckets(config, queue);
-    if !buckets.is_empty() {
-        let arns = buckets.iter().map(|bucket| sub(format!("arn:${{AWS::Partition}}:s3:::{bucket}")));
-        statements.push(json!({
-            "Sid": "BucketsOfRoutes",
-            "Effect": "Allow",
-            "Principal": { "Service": "s3.amazonaws.com" },
-            "Action": "sqs:SendMessage",
-            "Resource": attribute(&id, "Arn"),
-            "Condition": {
-                "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
-                "ArnLike": { "aws:SourceArn": arns.collect::<Vec<_>>() },
-            },
-        }));
-    }
+    statements.extend(senders(config, queue, &attribute(&id, "Arn")));
     template.resource(
         &format!("{id}Policy"),
         "AWS::SQS::QueuePolicy",
@@ -122,11 +108,48 @@ fn add_queue(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
     );
 }
 
-/// Returns the buckets whose notifications a queue's routes take.
-fn notifying_buckets<'a>(config: &'a RoutingConfig, queue: &Queue) -> BTreeSet<&'a str> {
+/// Returns the statements that allow others to send messages to a queue: the buckets of its routes, and its `senders`.
+fn senders(config: &RoutingConfig, queue: &Queue, arn: &Value) -> Vec<Value> {
     let routes = config.routes.iter().filter(|route| route.queue().is_some_and(|known| known.is(queue)));
     let patterns = routes.filter_map(|route| route.event_pattern());
-    patterns.flat_map(|pattern| pattern.buckets.iter().map(String::as_str)).collect()
+    // S3 cannot notify a FIFO queue.
+    let named = patterns.filter(|_| !queue.is_fifo()).flat_map(|pattern| &pattern.buckets).collect::<BTreeSet<_>>();
+    let mut buckets: Vec<Value> =
+        named.into_iter().map(|bucket| sub(format!("arn:${{AWS::Partition}}:s3:::{bucket}"))).collect();
+    let (mut topics, mut rules) = (Vec::new(), Vec::new());
+    let mut accounts = vec![reference("AWS::AccountId")];
+    for sender in config.stack.senders(queue) {
+        match sender {
+            Sender::Account(account) => accounts.push(account.into()),
+            Sender::Bucket(arn) => buckets.push(arn.into()),
+            Sender::Topic(arn) => topics.push(arn.into()),
+            Sender::Rule(arn) => rules.push(arn.into()),
+        }
+    }
+    let mut statements = Vec::new();
+    for (sid, service, sources) in [
+        ("Buckets", "s3.amazonaws.com", buckets),
+        ("Topics", "sns.amazonaws.com", topics),
+        ("Rules", "events.amazonaws.com", rules),
+    ] {
+        if sources.is_empty() {
+            continue;
+        }
+        let mut condition = json!({ "ArnLike": { "aws:SourceArn": sources } });
+        // A bucket's ARN has no account.
+        if sid == "Buckets" {
+            condition["StringEquals"] = json!({ "aws:SourceAccount": accounts });
+        }
+        statements.push(json!({
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": { "Service": service },
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": condition,
+        }));
+    }
+    statements
 }
 
 fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
@@ -144,4 +167,51 @@ fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
         mapping["ScalingConfig"] = json!({ "MaximumConcurrency": maximum });
     }
     template.resource(&format!("Mapping{}", id_of(queue)), "AWS::Lambda::EventSourceMapping", mapping);
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
+
+    use super::{attribute, senders};
+
+    #[test]
+    fn a_created_queue_takes_messages_from_its_routes_buckets_and_its_senders() {
+        let config = r#"
+version: 1
+stack:
+  queues:
+    plain: { queue: create }
+    uploads: { queue: create }
+    shared: { queue: create, senders: ["444455556666", "arn:aws:s3:::theirs", "arn:aws:sns:eu-west-1:111122223333:t", "arn:aws:events:eu-west-1:111122223333:rule/r"] }
+    ordered.fifo: { queue: create, senders: "arn:aws:events:eu-west-1:111122223333:rule/r" }
+tasks: { t: { task_definition: t } }
+routes:
+  - { name: plain, on: { queue: plain }, run: t }
+  - { name: uploads, on: { queue: uploads, s3: { bucket: [a, b] } }, run: t }
+  - { name: shared, on: { queue: shared, s3: { bucket: a } }, run: t }
+  - { name: ordered, on: { queue: ordered.fifo, s3: { bucket: a } }, run: t }
+"#;
+        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+        let line = |statement: &serde_json::Value| {
+            format!("  {} {}\n", statement["Principal"]["Service"], statement["Condition"])
+        };
+        let shown = config.queues().into_iter().map(|queue| {
+            let statements = senders(&config, queue, &attribute("Q", "Arn"));
+            format!("{}\n{}", queue.name, statements.iter().map(line).collect::<String>())
+        });
+        expect![[r#"
+            plain
+            uploads
+              "s3.amazonaws.com" {"ArnLike":{"aws:SourceArn":[{"Fn::Sub":"arn:${AWS::Partition}:s3:::a"},{"Fn::Sub":"arn:${AWS::Partition}:s3:::b"}]},"StringEquals":{"aws:SourceAccount":[{"Ref":"AWS::AccountId"}]}}
+            shared
+              "s3.amazonaws.com" {"ArnLike":{"aws:SourceArn":[{"Fn::Sub":"arn:${AWS::Partition}:s3:::a"},"arn:aws:s3:::theirs"]},"StringEquals":{"aws:SourceAccount":[{"Ref":"AWS::AccountId"},"444455556666"]}}
+              "sns.amazonaws.com" {"ArnLike":{"aws:SourceArn":["arn:aws:sns:eu-west-1:111122223333:t"]}}
+              "events.amazonaws.com" {"ArnLike":{"aws:SourceArn":["arn:aws:events:eu-west-1:111122223333:rule/r"]}}
+            ordered.fifo
+              "events.amazonaws.com" {"ArnLike":{"aws:SourceArn":["arn:aws:events:eu-west-1:111122223333:rule/r"]}}
+        "#]].assert_eq(&shown.collect::<String>());
+    }
 }

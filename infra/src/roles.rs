@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
-use crate::policy::{Statement, statements};
+use crate::policy::{Statement, TaskRoles, statements};
 use crate::template::{Template, attribute, reference, sub};
 
 /// Adds the parameter with the roles that a function passes to ECS, and the condition that it is not empty.
@@ -22,19 +22,36 @@ pub(crate) fn add_parameter(template: &mut Template, function: Function) {
     template.condition(&function.has_roles(), json!({ "Fn::Not": [is_empty] }));
 }
 
-/// Adds the role of a function.
-pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Function, id: &str, logs_id: &str) {
+/// A managed policy has at most this many characters, without white space.
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub(crate) const MANAGED_CHARACTERS_MAX: usize = 6_144;
+
+/// A role's own policy is filled with at most this many characters: the rest is for permissions that a deployment adds for
+/// as long as it lasts.
+const INLINE_CHARACTERS_FILLED: usize = 8_192;
+
+/// Adds the role of a function. What does not fit into its own policy goes into managed policies, whose logical ids are
+/// returned.
+pub(crate) fn add(
+    template: &mut Template,
+    config: &RoutingConfig,
+    function: Function,
+    id: &str,
+    logs_id: &str,
+    task_roles: Option<&TaskRoles>,
+) -> Vec<String> {
     let write = ["logs:CreateLogStream", "logs:PutLogEvents"];
     let log = Statement::new("Log", &write, vec![attribute(logs_id, "Arn")]);
     let mut all = vec![log];
-    all.extend(statements(config, function));
+    all.extend(statements(config, function, task_roles));
     let reasons: Map<String, Value> =
         all.iter().filter_map(|statement| Some((statement.sid.clone(), statement.reason?.into()))).collect();
     let attributes = match reasons.is_empty() {
         true => json!({}),
         false => json!({ "Metadata": { "WhyEveryResource": reasons } }),
     };
-    let statements: Vec<Value> = all.iter().map(Statement::to_json).collect();
+    let mut policies = policies(all).into_iter();
+    let own = policies.next().unwrap_or_default();
     template.resource_with(
         id,
         "AWS::IAM::Role",
@@ -42,12 +59,96 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, function: Fun
         json!({
             "Description": sub(format!("Permissions of ${{AWS::StackName}}-{}", function.name())),
             "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com", None),
-            "Policies": [{
-                "PolicyName": "least-privilege",
-                "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
-            }],
+            "Policies": [{ "PolicyName": "least-privilege", "PolicyDocument": document(&own) }],
         }),
     );
+    let managed = |(position, statements): (usize, Vec<Statement>)| {
+        let policy_id = format!("{}Policy{}", function.id(), position + 1);
+        template.resource(
+            &policy_id,
+            "AWS::IAM::ManagedPolicy",
+            json!({
+                "Description": sub(format!("Further permissions of ${{AWS::StackName}}-{}", function.name())),
+                "Roles": [reference(id)],
+                "PolicyDocument": document(&statements),
+            }),
+        );
+        policy_id
+    };
+    policies.enumerate().map(managed).collect()
+}
+
+fn document(statements: &[Statement]) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": statements.iter().map(Statement::to_json).collect::<Vec<_>>() })
+}
+
+/// Distributes statements to a role's own policy and to managed policies. If they do not fit into its own, the longest lists
+/// of resources are split; each part keeps the statement's name.
+fn policies(mut all: Vec<Statement>) -> Vec<Vec<Statement>> {
+    if characters(&document(&all)) <= INLINE_CHARACTERS_FILLED {
+        return vec![all];
+    }
+    // The short statements stay in the role's own policy.
+    all.sort_by_key(|statement| statement.resources.len());
+    let mut policies: Vec<Vec<Statement>> = vec![Vec::new()];
+    let mut used = characters(&document(&[]));
+    for statement in all {
+        let empty = statement.on(Vec::new());
+        let overhead = characters(&empty.to_json()) + ",".len();
+        let mut part = empty.clone();
+        used += overhead;
+        for resource in statement.resources {
+            let max = if policies.len() == 1 { INLINE_CHARACTERS_FILLED } else { MANAGED_CHARACTERS_MAX };
+            let more = characters(&resource) + ",".len();
+            if used + more > max {
+                let full = std::mem::replace(&mut part, empty.clone());
+                if let Some(last) = policies.last_mut().filter(|_| !full.resources.is_empty()) {
+                    last.push(full);
+                }
+                policies.push(Vec::new());
+                used = characters(&document(&[])) + overhead;
+            }
+            used += more;
+            part.resources.push(resource);
+        }
+        if let Some(last) = policies.last_mut() {
+            last.push(part);
+        }
+    }
+    policies
+}
+
+/// Returns how many characters a value has for IAM once CloudFormation has filled it in, which is at most this many.
+pub(crate) fn characters(value: &Value) -> usize {
+    match value {
+        Value::Object(object) => match object.iter().next() {
+            Some((key, Value::String(text))) if key == "Fn::Sub" => filled_in(text) + "\"\"".len(),
+            Some((key, _)) if key == "Fn::GetAtt" || key == "Ref" => LONGEST_REFERENCE,
+            Some((key, Value::Array(branches))) if key == "Fn::If" => branches.get(1).map_or(0, characters),
+            _ => object.iter().map(|(key, value)| key.len() + "\"\":,".len() + characters(value)).sum::<usize>() + 2,
+        },
+        Value::Array(elements) => elements.iter().map(|element| characters(element) + ",".len()).sum::<usize>() + 2,
+        plain => plain.to_string().chars().filter(|c| !c.is_whitespace()).count(),
+    }
+}
+
+/// An ARN of a queue or a log group of the stack, in quotes, has at most this many characters.
+const LONGEST_REFERENCE: usize = 150;
+
+fn filled_in(text: &str) -> usize {
+    // The longest partition and Region, and the longest names of a stack and a bucket.
+    let longest = [
+        ("${AWS::Partition}", 10),
+        ("${AWS::Region}", 14),
+        ("${AWS::AccountId}", 12),
+        ("${AWS::StackName}", 40),
+        ("${Bucket}", 63),
+    ];
+    let fill = |length: usize, (name, longest): (&str, usize)| {
+        let found = text.matches(name).count();
+        length + found * longest - found * name.len()
+    };
+    longest.into_iter().fold(text.len(), fill)
 }
 
 /// Returns the trust policy of a role that a service may assume.

@@ -1,15 +1,22 @@
-//! Adds the EventBridge rules.
+//! Adds the EventBridge rules: few, and never two for the same event.
+//!
+//! The events are divided by source, and those of a source by detail-type, or by bucket for S3's. Each part that a route
+//! takes events from has one rule, whose pattern is as wide as its routes together need. However many routes take an event,
+//! it is delivered once, and the function matches it against the whole patterns.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use trigger_core::event::S3_EVENT_SOURCE;
 use trigger_core::event::identity::STARTED_BY_PREFIX;
+use trigger_core::pattern::Alternative;
 use trigger_core::pattern::lint::RULE_CHARACTERS_MAX;
-use trigger_core::pattern::operator::Wildcard;
+use trigger_core::pattern::operator::{AnythingBut, Literal, Operator, Scalar};
+use trigger_core::routing::{EventSource, RoutingConfig};
 
 use crate::function::{Function, functions};
-use crate::names::{identifier, rule_name, rules_of_this_stack};
-use crate::template::{Template, attribute, reference, sub};
-use trigger_core::routing::{EventPattern, EventSource, RoutingConfig};
-use trigger_core::text::json::write;
+use crate::names::{identifier, rule_name, rule_of_stack, rules_of_this_stack};
+use crate::template::{Template, attribute, reference};
 
 /// EventBridge retries a delivery this many times, and for this many seconds, the maximum of both; then it dead-letters
 /// the event.
@@ -17,91 +24,302 @@ use trigger_core::text::json::write;
 const DELIVERY_ATTEMPTS: u32 = 185;
 const DELIVERY_AGE_SECONDS: u32 = 86_400;
 
-/// A rule with more wildcards than this is "too complex" for EventBridge. The limit is not documented; this many pass.
-const WILDCARDS_MAX: usize = 10;
+/// If the routes need more rules than this, each source has only one: in some Regions a bus has at most 100 rules.
+/// Source: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
+const RULES_MAX: usize = 90;
+/// A list of so few operators stays as it is when a pattern must become shorter.
+const SHORT_LIST: usize = 5;
+/// A description has at most 512 characters. This many names of routes fit.
+const ROUTES_NAMED: usize = 5;
 
-/// An EventBridge rule that sends a route's events to the `event-trigger` function.
+const SOURCE: &str = "source";
+const DETAIL_TYPE: &str = "detail-type";
+const BUCKET: &str = "detail.bucket.name";
+
+/// An EventBridge rule that sends the events of some routes to the `event-trigger` function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// The route's name.
+    /// The name, which follows the stack's.
     pub name: String,
-    /// The route's event pattern, or a wider one if that is longer than EventBridge accepts.
+    /// The routes that take some of its events, in the order of the files.
+    pub routes: Vec<String>,
+    /// The pattern. It matches every event that one of the routes takes, and may match others.
     pub event_pattern: Value,
 }
 
-/// Returns the rules that a config needs: one for each route on events. The function itself matches every event again.
+/// What an alternative of a route's pattern asks for, by path. It has no wildcard and no `null`, and is wider for that.
+#[derive(Debug, Clone)]
+struct Wish<'a> {
+    /// The route's position and name.
+    route: (usize, &'a str),
+    fields: Fields,
+}
+
+type Fields = BTreeMap<String, Vec<Operator>>;
+
+/// Events that have the same values at the paths that divide them. `None` stands for the values of the wishes that name no
+/// text.
+struct Part<'a> {
+    key: Vec<Option<String>>,
+    /// The paths that divide the events.
+    paths: Vec<&'static str>,
+    wishes: Vec<Wish<'a>>,
+}
+
+/// Returns the rules that a config needs. No event matches two of them.
 pub fn rules(config: &RoutingConfig) -> Vec<Rule> {
-    let rule = |route: &trigger_core::routing::Route| match &route.on {
-        EventSource::Events(pattern) => Some(Rule { name: route.name.clone(), event_pattern: event_pattern(pattern) }),
+    let of_events = config.routes.iter().enumerate().filter_map(|(position, route)| match &route.on {
+        EventSource::Events(pattern) => Some(((position, route.name.as_str()), pattern)),
         EventSource::Schedule(_) | EventSource::Queue(_) => None,
+    });
+    let wishes: Vec<Wish<'_>> = of_events
+        .flat_map(|(route, pattern)| pattern.pattern.alternatives.iter().map(move |one| Wish::new(route, one)))
+        .collect();
+    let by_source = divided(&Part { key: Vec::new(), paths: Vec::new(), wishes }, SOURCE);
+    let finest: Vec<Part<'_>> = by_source
+        .iter()
+        .flat_map(|part| {
+            let is_of_s3 = part.key == [Some(S3_EVENT_SOURCE.to_owned())];
+            divided(part, if is_of_s3 { BUCKET } else { DETAIL_TYPE })
+        })
+        .collect();
+    let parts = if finest.len() > RULES_MAX { by_source } else { finest };
+    parts.iter().map(|part| part.rule(config.stack.name())).collect()
+}
+
+impl<'a> Wish<'a> {
+    fn new(route: (usize, &'a str), alternative: &Alternative) -> Self {
+        let fields = alternative.fields.iter();
+        let wide = fields.filter_map(|field| Some((field.path.clone(), merged(field.operators.iter().map(wide))?)));
+        Self { route, fields: wide.collect() }
+    }
+
+    /// Returns the texts of which the value at a path must be one, or `None` if others match too.
+    fn texts(&self, path: &str) -> Option<Vec<&str>> {
+        self.fields.get(path)?.iter().map(text).collect::<Option<Vec<&str>>>()
+    }
+
+    fn takes(&self, path: &str, value: &str) -> bool {
+        let value = Scalar::String(value.into());
+        self.fields.get(path).is_none_or(|operators| operators.iter().any(|operator| operator.matches(&value)))
+    }
+
+    fn with(&self, path: &str, operators: Vec<Operator>) -> Self {
+        let mut wish = self.clone();
+        wish.fields.insert(path.to_owned(), operators);
+        wish
+    }
+}
+
+/// Divides a part by the texts that its wishes name at a path. Each text has a part of its own, unless a wish that names no
+/// texts may take it too: these wishes and texts share one part.
+fn divided<'a>(part: &Part<'a>, path: &'static str) -> Vec<Part<'a>> {
+    let texts: BTreeSet<&str> = part.wishes.iter().filter_map(|wish| wish.texts(path)).flatten().collect();
+    let (named, mut others): (Vec<&Wish<'a>>, Vec<&Wish<'a>>) =
+        part.wishes.iter().partition(|wish| wish.texts(path).is_some());
+    let (shared, own): (Vec<&str>, Vec<&str>) =
+        texts.into_iter().partition(|text| others.iter().any(|wish| wish.takes(path, text)));
+    let of = |wishes: Vec<Wish<'a>>, value: Option<&str>| Part {
+        key: [part.key.clone(), vec![value.map(str::to_owned)]].concat(),
+        paths: [part.paths.clone(), vec![path]].concat(),
+        wishes,
     };
-    config.routes.iter().filter_map(rule).collect()
+    let narrowed = |wish: &Wish<'a>, texts: &[&str]| {
+        let kept: Vec<Operator> =
+            texts.iter().filter(|text| wish.takes(path, text)).map(|&text| Operator::Equals(text.to_owned())).collect();
+        (!kept.is_empty()).then(|| wish.with(path, kept))
+    };
+    let mut parts: Vec<Part<'a>> = own
+        .into_iter()
+        .map(|text| of(named.iter().filter_map(|wish| narrowed(wish, &[text])).collect(), Some(text)))
+        .collect();
+    let shared: Vec<Wish<'a>> = named.iter().filter_map(|wish| narrowed(wish, &shared)).collect();
+    others.extend(&shared);
+    if !others.is_empty() {
+        parts.push(of(others.into_iter().cloned().collect(), None));
+    }
+    parts
 }
 
-/// Returns the route's own pattern if EventBridge accepts it: if it has too many wildcards, with prefixes and suffixes
-/// for them. If it is too long, returns its conditions on source, detail-type, account, Region and bucket, as far as
-/// they fit. The function matches the whole pattern.
-fn event_pattern(pattern: &EventPattern) -> Value {
-    let mut whole: Value = serde_json::from_str(&write(&pattern.node)).unwrap_or_default();
-    let mut wider = json!({});
-    if wildcards(&whole) > WILDCARDS_MAX {
-        widen(&mut whole);
+impl Part<'_> {
+    fn rule(&self, stack: &str) -> Rule {
+        let routes: BTreeSet<(usize, &str)> = self.wishes.iter().map(|wish| wish.route).collect();
+        let routes = routes.into_iter().map(|(_, name)| name.to_owned()).collect();
+        let name = rule_name(stack, &self.key);
+        Rule { name, routes, event_pattern: self.event_pattern() }
     }
-    if fits(&whole) {
-        return whole;
-    }
-    for key in ["source", "detail-type", "account", "region"] {
-        add_if_it_fits(&mut wider, &[key], &whole[key]);
-    }
-    add_if_it_fits(&mut wider, &["detail", "bucket"], &whole["detail"]["bucket"]);
-    // A pattern must not be empty. This one matches every event, as every event has a source.
-    if wider == json!({}) { json!({ "source": [{ "prefix": "" }] }) } else { wider }
-}
 
-/// Returns how many wildcards a pattern has.
-fn wildcards(pattern: &Value) -> usize {
-    match pattern {
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| usize::from(key == "wildcard" && value.is_string()) + wildcards(value))
-            .sum(),
-        Value::Array(elements) => elements.iter().map(wildcards).sum(),
-        _ => 0,
+    /// Returns a pattern that EventBridge accepts: exact if it fits, otherwise wider.
+    fn event_pattern(&self) -> Value {
+        let pattern = self.fitting_pattern();
+        // A pattern must not be empty. This one matches every event, as every event has a source.
+        if pattern == json!({}) { json!({ SOURCE: [{ "prefix": "" }] }) } else { pattern }
     }
-}
 
-/// Replaces every wildcard in a pattern's lists by the prefix or suffix that its matches have.
-fn widen(pattern: &mut Value) {
-    match pattern {
-        // What an exclusion excludes must not become more.
-        Value::Object(object) => {
-            object.iter_mut().filter(|(key, _)| *key != "anything-but").for_each(|(_, value)| widen(value));
-        }
-        Value::Array(elements) => {
-            let mut wider: Vec<Value> = Vec::new();
-            for mut element in std::mem::take(elements) {
-                match element["wildcard"].as_str().map(Wildcard::parse) {
-                    Some(Ok(wildcard)) if wildcard.head().is_empty() => element = json!({ "suffix": wildcard.tail() }),
-                    Some(Ok(wildcard)) => element = json!({ "prefix": wildcard.head() }),
-                    _ => widen(&mut element),
-                }
-                if !wider.contains(&element) {
-                    wider.push(element);
-                }
+    fn fitting_pattern(&self) -> Value {
+        let mut distinct: Vec<&Fields> = Vec::new();
+        for wish in &self.wishes {
+            if !distinct.contains(&&wish.fields) {
+                distinct.push(&wish.fields);
             }
-            *elements = wider;
         }
-        _ => {}
+        if let Some(exact) = exact(&distinct).filter(fits) {
+            return exact;
+        }
+        // What divides the events stays as it is, or two rules would match the same event.
+        let (divides, mut free): (Fields, Fields) =
+            union(&distinct).into_iter().partition(|(path, _)| self.paths.contains(&path.as_str()));
+        let whole = |free: Fields| object(&divides.clone().into_iter().chain(free).collect());
+        if let Some(fitting) = CHARACTERS_KEPT.iter().map(|kept| whole(shortened(&free, *kept))).find(fits) {
+            return fitting;
+        }
+        while !fits(&whole(free.clone())) {
+            let longest = free.iter().max_by_key(|(_, operators)| operators.len()).map(|(path, _)| path.clone());
+            let Some(longest) = longest else { break };
+            free.remove(&longest);
+        }
+        whole(free)
     }
 }
 
-fn add_if_it_fits(pattern: &mut Value, path: &[&str], part: &Value) {
-    let mut with = pattern.clone();
-    if !part.is_null() {
-        *path.iter().fold(&mut with, |place, key| &mut place[*key]) = part.clone();
-        if fits(&with) {
-            *pattern = with;
+/// The texts of operators are cut to this many characters, one after the other, until the pattern fits.
+const CHARACTERS_KEPT: [usize; 15] = [usize::MAX, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
+
+/// Returns the text that an operator asks for, if no other matches.
+fn text(operator: &Operator) -> Option<&str> {
+    match operator {
+        Operator::Equals(text) | Operator::Exactly(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Returns the operator, or a wider one if the rule must not have it.
+fn wide(operator: &Operator) -> Operator {
+    match operator {
+        // A bus has at most 30 rules with wildcards.
+        Operator::Wildcard(wildcard) if !wildcard.head().is_empty() => Operator::Prefix(wildcard.head().to_owned()),
+        Operator::Wildcard(wildcard) if !wildcard.tail().is_empty() => Operator::Suffix(wildcard.tail().to_owned()),
+        Operator::Wildcard(_) | Operator::AnythingBut(AnythingBut::Wildcard(_)) => Operator::Exists,
+        // CloudFormation has no null.
+        Operator::EqualsLiteral(Literal::Null) => Operator::Exists,
+        // JSON's numbers are doubles on the way to EventBridge.
+        Operator::EqualsNumber(number) if number.value.is_none() => Operator::Exists,
+        known => known.clone(),
+    }
+}
+
+/// Returns operators of which one matches whenever one of `all` does, or `None` if that is always.
+fn merged(all: impl Iterator<Item = Operator>) -> Option<Vec<Operator>> {
+    let mut operators: Vec<Operator> = Vec::new();
+    for operator in all {
+        if !operators.contains(&operator) {
+            operators.push(operator);
         }
+    }
+    let (exists, absent) = (operators.contains(&Operator::Exists), operators.contains(&Operator::Absent));
+    match (exists, absent) {
+        (true, true) => return None,
+        (true, false) => return Some(vec![Operator::Exists]),
+        (false, _) => {}
+    }
+    let is_covered = |operator: &Operator| {
+        operators.iter().any(|other| match (other, operator) {
+            (Operator::Prefix(short), Operator::Equals(text) | Operator::Exactly(text)) => {
+                text.starts_with(short.as_str())
+            }
+            (Operator::Suffix(short), Operator::Equals(text) | Operator::Exactly(text)) => {
+                text.ends_with(short.as_str())
+            }
+            (Operator::Prefix(short), Operator::Prefix(text)) => text != short && text.starts_with(short.as_str()),
+            (Operator::Suffix(short), Operator::Suffix(text)) => text != short && text.ends_with(short.as_str()),
+            _ => false,
+        })
+    };
+    Some(operators.iter().filter(|operator| !is_covered(operator)).cloned().collect())
+}
+
+/// Returns the pattern that matches what one of the alternatives matches, and nothing else. `None`: there is none.
+fn exact(alternatives: &[&Fields]) -> Option<Value> {
+    let first = alternatives.first()?;
+    let is_common = |path: &String, operators: &Vec<Operator>| {
+        alternatives.iter().all(|alternative| alternative.get(path) == Some(operators))
+    };
+    let common: Fields = first
+        .iter()
+        .filter(|(path, operators)| is_common(path, operators))
+        .map(|(path, of)| (path.clone(), of.clone()))
+        .collect();
+    let rest = |alternative: &&Fields| -> Fields {
+        let own = alternative.iter().filter(|(path, _)| !common.contains_key(*path));
+        own.map(|(path, operators)| (path.clone(), operators.clone())).collect()
+    };
+    let rests: Vec<Fields> = alternatives.iter().map(rest).collect();
+    let mut pattern = object(&common);
+    if rests.iter().any(Fields::is_empty) {
+        return Some(pattern);
+    }
+    let paths: BTreeSet<&String> = rests.iter().flat_map(Fields::keys).collect();
+    if paths.len() == 1 && rests.iter().all(|rest| rest.len() == 1) {
+        return Some(object(&union(alternatives)));
+    }
+    pattern["$or"] = rests.iter().map(object).collect();
+    Some(pattern)
+}
+
+/// Returns for each path the operators of all alternatives together. A path on which one of them asks nothing is left out.
+fn union(alternatives: &[&Fields]) -> Fields {
+    let Some((first, others)) = alternatives.split_first() else { return Fields::new() };
+    let paths = first.keys().filter(|path| others.iter().all(|other| other.contains_key(*path)));
+    let operators = |path: &String| {
+        let all = alternatives.iter().filter_map(|alternative| alternative.get(path)).flatten();
+        Some((path.clone(), merged(all.cloned())?))
+    };
+    paths.filter_map(operators).collect()
+}
+
+/// Cuts the texts of long lists to so many characters, which makes the pattern shorter and wider.
+fn shortened(fields: &Fields, characters: usize) -> Fields {
+    let is_long = |text: &str| text.chars().count() > characters;
+    let head = |text: &str| text.chars().take(characters).collect::<String>();
+    let tail = |text: &str| text.chars().skip(text.chars().count() - characters).collect::<String>();
+    let cut = |operator: &Operator| match operator {
+        Operator::Equals(text) | Operator::Exactly(text) | Operator::Prefix(text) if is_long(text) => {
+            Operator::Prefix(head(text))
+        }
+        Operator::Suffix(text) if is_long(text) => Operator::Suffix(tail(text)),
+        known => known.clone(),
+    };
+    let of_path = |(path, all): (&String, &Vec<Operator>)| match all.len() <= SHORT_LIST {
+        true => Some((path.clone(), all.clone())),
+        false => Some((path.clone(), merged(all.iter().map(cut))?)),
+    };
+    fields.iter().filter_map(of_path).collect()
+}
+
+/// Returns the fields as a pattern.
+fn object(fields: &Fields) -> Value {
+    let mut pattern = json!({});
+    let places = [SOURCE, DETAIL_TYPE];
+    let first = places.iter().filter_map(|path| fields.get_key_value(*path));
+    let others = fields.iter().filter(|(path, _)| !places.contains(&path.as_str()));
+    for (path, operators) in first.chain(others) {
+        let operators: Value =
+            operators.iter().filter_map(|operator| serde_json::from_str::<Value>(&operator.to_string()).ok()).collect();
+        insert(&mut pattern, path, operators);
+    }
+    pattern
+}
+
+/// Inserts a field at a path. A field below another field's list has the rest of the path as its name, which means the same
+/// to EventBridge.
+fn insert(place: &mut Value, path: &str, operators: Value) {
+    match path.split_once('.') {
+        Some((key, rest)) if place.get(key).is_none_or(Value::is_object) => insert(
+            place.as_object_mut().map_or(&mut Value::Null, |object| object.entry(key).or_insert_with(|| json!({}))),
+            rest,
+            operators,
+        ),
+        _ => place[path] = operators,
     }
 }
 
@@ -134,8 +352,8 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
             &format!("Rule{}", identifier(&rule.name)),
             "AWS::Events::Rule",
             json!({
-                "Name": rule_name(config.stack.name(), &rule.name),
-                "Description": format!("Events of the route {}", rule.name),
+                "Name": rule_of_stack(&rule.name),
+                "Description": description(&rule.routes),
                 "EventPattern": rule.event_pattern,
                 "Targets": target(Function::EventTrigger),
             }),
@@ -147,8 +365,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
             "TasksStopped",
             "AWS::Events::Rule",
             json!({
-                // A route's name has no dot, and cannot be the same.
-                "Name": sub("${AWS::StackName}-.tasks-stopped"),
+                "Name": rule_of_stack("tasks-stopped"),
                 "Description": "Stopped tasks that ecs-trigger started",
                 "EventPattern": stopped_tasks(),
                 "Targets": target(Function::TaskLifecycle),
@@ -170,36 +387,13 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use expect_test::expect;
-    use trigger_core::routing::RoutingConfig;
-    use trigger_core::text::Source;
-
-    use super::rules;
-
-    #[test]
-    fn each_route_on_events_has_a_rule_with_its_pattern() {
-        let config = r#"
-version: 1
-tasks: { t: { task_definition: t } }
-routes:
-  - { name: short, on: { s3: { bucket: uploads, key: { prefix: in/, suffix: .csv } } }, run: t }
-  - { name: whole, on: { event_pattern: { source: [my.app], detail: { n: [{ numeric: [">", 1.5] }] } } }, run: t }
-  - { name: queue, on: { queue: q, event_pattern: { body: { n: [1] } } }, run: t }
-  - { name: schedule, on: { schedule: rate(1 hour) }, run: t }
-  - { name: pairs, on: { s3: { bucket: uploads, key: { prefix: [in/, out/], suffix: [.csv, .tsv] } } }, run: t }
-  - { name: many, on: { s3: { bucket: uploads, key: { prefix: [a/, b/], suffix: [.1, .2, .3, .4, .5, .6] } } }, run: t }
-  - { name: ends, on: { event_pattern: { detail: { key: [k, { wildcard: "*.0" }, { wildcard: "*.1" }, { wildcard: "*.2" }, { wildcard: "*.3" }, { wildcard: "*.4" }, { wildcard: "*.5" }, { wildcard: "*.6" }, { wildcard: "*.7" }, { wildcard: "*.8" }, { wildcard: "a*.8" }, { anything-but: { wildcard: "x*" } }] } } }, run: t }
-"#;
-        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
-        let shown: Vec<String> =
-            rules(&config).iter().map(|rule| format!("{}: {}", rule.name, rule.event_pattern)).collect();
-        expect![[r#"
-            short: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"wildcard":"in/*.csv"}]}}}
-            whole: {"source":["my.app"],"detail":{"n":[{"numeric":[">",1.5]}]}}
-            pairs: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"wildcard":"in/*.csv"},{"wildcard":"in/*.tsv"},{"wildcard":"out/*.csv"},{"wildcard":"out/*.tsv"}]}}}
-            many: {"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":["uploads"]},"object":{"key":[{"prefix":"a/"},{"prefix":"b/"}]}}}
-            ends: {"detail":{"key":["k",{"suffix":".0"},{"suffix":".1"},{"suffix":".2"},{"suffix":".3"},{"suffix":".4"},{"suffix":".5"},{"suffix":".6"},{"suffix":".7"},{"suffix":".8"},{"prefix":"a"},{"anything-but":{"wildcard":"x*"}}]}}"#]].assert_eq(&shown.join("\n"));
+fn description(routes: &[String]) -> String {
+    let named = routes.iter().take(ROUTES_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match routes.len().saturating_sub(ROUTES_NAMED) {
+        0 => format!("Events of the routes {named}"),
+        more => format!("Events of the routes {named} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests;

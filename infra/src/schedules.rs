@@ -1,6 +1,6 @@
 //! Adds the schedules of EventBridge Scheduler.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use trigger_core::event::{SCHEDULER_INPUT, SWEEP_INPUT};
@@ -143,7 +143,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         }),
     );
     for schedule in schedules(config, "", "", "") {
-        let id = format!("Schedule{}", identifier(&schedule.name));
+        let id = schedule_id(&schedule.name);
         add_schedule(template, &id, Function::ScheduleTrigger, json!(schedule));
     }
     for (function, id, input) in each_minute {
@@ -157,6 +157,23 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         });
         add_schedule(template, id, function, schedule);
     }
+}
+
+fn schedule_id(route: &str) -> String {
+    format!("Schedule{}", identifier(route))
+}
+
+/// Returns the logical ids of the schedules that never fire again. One whose last firing may still be delivered, in its
+/// flexible window, is not among them.
+pub(crate) fn past(config: &RoutingConfig, now: Timestamp) -> impl Iterator<Item = String> {
+    let is_past = move |route: &&Route| {
+        route.schedule().is_some_and(|schedule| {
+            let window = SignedDuration::from_mins(schedule.flexible_window_minutes.unwrap_or(0).into());
+            let since = now.checked_sub(window).unwrap_or(now);
+            schedule.next_after(since, since).is_none()
+        })
+    };
+    config.routes.iter().filter(is_past).map(|route| schedule_id(&route.name))
 }
 
 fn add_schedule(template: &mut Template, id: &str, function: Function, mut schedule: Value) {
@@ -176,6 +193,37 @@ mod tests {
     use trigger_core::text::Source;
 
     use super::schedules;
+
+    #[test]
+    fn the_template_has_no_schedule_and_no_start_that_has_passed() {
+        let on = [
+            ("past", "schedule: at(2026-03-01T08:59:00)"),
+            ("present-in-its-zone", "schedule: at(2026-03-01T18:30:00), timezone: Asia/Seoul"),
+            ("in-its-window", "schedule: at(2026-03-01T08:50:00), flexible_window: 15m"),
+            ("ended", "schedule: rate(1 hour), end: 2026-03-01T08:00:00"),
+            ("ended-and-off", "schedule: cron(0 3 * * ? *), end: 2026-03-01T08:00:00, state: disabled"),
+            ("started", "schedule: rate(1 hour), start: 2026-03-01T08:00:00"),
+            ("coming", "schedule: rate(1 hour), start: 2026-03-01T10:00:00, end: 2026-03-02T00:00:00"),
+        ];
+        let routes: String =
+            on.iter().map(|(name, on)| format!("  - {{ name: {name}, on: {{ {on} }}, run: t }}\n")).collect();
+        let config = format!("version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes:\n{routes}");
+        let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
+        let now = "2026-03-01T09:00:00Z".parse().expect("is a time");
+        let template = crate::stack(&config, &std::collections::BTreeMap::new()).without_past(&config, now);
+        let schedules = template.resources().values().filter(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
+        let line = |schedule: &serde_json::Value| {
+            let properties = &schedule["Properties"];
+            format!("{} from {} to {}\n", properties["Name"], properties["StartDate"], properties["EndDate"])
+        };
+        expect![[r#"
+            "present-in-its-zone" from null to null
+            "in-its-window" from null to null
+            "started" from null to null
+            "coming" from "2026-03-01T10:00:00Z" to "2026-03-02T00:00:00Z"
+        "#]]
+        .assert_eq(&schedules.map(line).collect::<String>());
+    }
 
     #[test]
     fn each_route_on_a_schedule_has_a_schedule_in_its_zone() {

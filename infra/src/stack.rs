@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use trigger_core::routing::RoutingConfig;
 
-use crate::function::functions;
+use crate::function::{Function, functions};
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
+use crate::owner::Owner;
+use crate::policy::TaskRoles;
 use crate::template::Template;
 use crate::{functions as function_resources, observability, queues, roles, rules, schedules};
 
@@ -16,8 +18,28 @@ use crate::{functions as function_resources, observability, queues, roles, rules
 /// The template's parameters are what only an account knows: the bucket, the keys of the functions' code in it, and for
 /// each function the ARNs of the roles of the tasks that it starts.
 pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Template {
-    let mut template =
-        Template::new("ecs-trigger: starts ECS tasks when something happens; generated from the routing config");
+    assembled(config, environment, None)
+}
+
+/// Does the same as [`stack`], but the roles of the tasks are in the template: CloudFormation refuses a parameter with
+/// more than 4,096 characters, which some twenty task definitions with roles of their own have.
+pub fn stack_with_roles(
+    config: &RoutingConfig,
+    environment: &BTreeMap<String, String>,
+    task_roles: &TaskRoles,
+) -> Template {
+    assembled(config, environment, Some(task_roles))
+}
+
+fn assembled(
+    config: &RoutingConfig,
+    environment: &BTreeMap<String, String>,
+    task_roles: Option<&TaskRoles>,
+) -> Template {
+    let mut template = Template::new(
+        "ecs-trigger: starts ECS tasks when something happens; generated from the routing config",
+        &Owner::of_functions(config),
+    );
     let mut bucket = json!({
         "Type": "String",
         "Description": "Bucket with the config, the ledger and the functions' code",
@@ -38,11 +60,12 @@ pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> 
     let functions = functions(config);
     let variables = function_resources::variables(environment);
     queues::add_dead_letters(&mut template);
-    for function in functions.iter().filter(|function| !function.tasks(config).is_empty()) {
+    let are_parameters = |function: &&Function| task_roles.is_none() && !function.tasks(config).is_empty();
+    for function in functions.iter().filter(are_parameters) {
         roles::add_parameter(&mut template, *function);
     }
     for function in &functions {
-        function_resources::add(&mut template, config, *function, &variables);
+        function_resources::add(&mut template, config, *function, &variables, task_roles);
     }
     rules::add(&mut template, config);
     schedules::add(&mut template, config, &functions);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::storage::Folder;
 
+use crate::owner::Owner;
 use crate::template::{Template, attribute, reference, sub};
 
 /// The output with the bucket's name.
@@ -17,7 +18,10 @@ const PAYLOAD_DAYS: u32 = 30;
 /// Returns the template of the bucket's stack. The bucket must exist before the functions, whose code it holds, and
 /// outlives them with the records of what happened. It is private, encrypted, versioned, and accepts only TLS.
 pub fn storage(config: &RoutingConfig) -> Template {
-    let mut template = Template::new("ecs-trigger: bucket with the config, the ledger and the functions' code");
+    let mut template = Template::new(
+        "ecs-trigger: bucket with the config, the ledger and the functions' code",
+        &Owner::of_bucket(config),
+    );
     let mut bucket = json!({
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [{ "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }],

@@ -2,12 +2,18 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use trigger_core::routing::RoutingConfig;
+
+use crate::schedules::past;
+
+use crate::owner::Owner;
 
 /// A CloudFormation template.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html>
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     description: String,
+    metadata: Value,
     parameters: Map<String, Value>,
     conditions: Map<String, Value>,
     resources: Map<String, Value>,
@@ -15,9 +21,10 @@ pub struct Template {
 }
 
 impl Template {
-    pub(crate) fn new(description: &str) -> Self {
+    pub(crate) fn new(description: &str, owner: &Owner) -> Self {
         let (parameters, conditions, resources, outputs) = Default::default();
-        Self { description: description.to_owned(), parameters, conditions, resources, outputs }
+        let (description, metadata) = (description.to_owned(), owner.to_json());
+        Self { description, metadata, parameters, conditions, resources, outputs }
     }
 
     pub(crate) fn parameter(&mut self, name: &str, parameter: Value) {
@@ -46,9 +53,12 @@ impl Template {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }
 
-    /// Removes the start dates that have passed, because Scheduler refuses them.
+    /// Removes what has passed, because Scheduler refuses it: the schedules that never fire again, and start dates.
     /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
-    pub fn without_past_starts(mut self, now: Timestamp) -> Self {
+    pub fn without_past(mut self, config: &RoutingConfig, now: Timestamp) -> Self {
+        for id in past(config, now) {
+            self.resources.remove(&id);
+        }
         for (_, resource) in &mut self.resources {
             let Some(properties) = resource["Properties"].as_object_mut() else { continue };
             let start = properties.get("StartDate").and_then(Value::as_str);
@@ -71,7 +81,11 @@ impl Template {
 
     /// Returns the template as JSON.
     pub fn to_json(&self) -> Value {
-        let mut template = json!({ "AWSTemplateFormatVersion": "2010-09-09", "Description": self.description });
+        let mut template = json!({
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Description": self.description,
+            "Metadata": self.metadata,
+        });
         let sections = [
             ("Parameters", &self.parameters),
             ("Conditions", &self.conditions),

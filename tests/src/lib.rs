@@ -9,5 +9,5 @@ pub mod harness;
 pub mod histories;
 
 pub use harness::{
-    Answer, Asked, Cluster, Emulator, Function, Proxy, Server, binary, command, environment, root, stripped,
+    Answer, Asked, Cluster, Emulator, Function, Proxy, Server, Witness, binary, command, environment, root, stripped,
 };

@@ -1,11 +1,14 @@
 //! Deploys, changes and destroys stacks against an emulator, first with the README's quick start.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 
-use e2e::{Emulator, binary, root, stripped};
+use e2e::{Emulator, Witness, binary, root, stripped};
+use infra::Body;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,6 +18,10 @@ use crate::docs::blocks_of_readme;
 struct Team {
     emulator: Emulator,
     folder: TempDir,
+    /// Reads what the command line asks of the emulator.
+    witness: Witness,
+    /// What AWS would have refused of the change sets so far, which the emulator accepts.
+    refused: Arc<Mutex<Vec<String>>>,
 }
 
 impl Team {
@@ -34,7 +41,11 @@ impl Team {
             "--default-capacity-provider-strategy",
             "capacityProvider=FARGATE",
         ]);
-        Self { emulator, folder }
+        let refused = Arc::new(Mutex::new(Vec::new()));
+        let found = Arc::clone(&refused);
+        let address = emulator.endpoint.trim_start_matches("http://").to_owned();
+        let witness = Witness::start(&address, move |body| found.lock().expect("is not poisoned").extend(judged(body)));
+        Self { emulator, folder, witness, refused }
     }
 
     fn path(&self) -> &Path {
@@ -59,11 +70,13 @@ impl Team {
 
     fn run(&self, verb: &str, config: &Path, options: &[&str]) -> Output {
         let mut command = self.emulator.command();
-        command.arg(verb).arg(config).args(options);
+        command.env("AWS_ENDPOINT_URL", &self.witness.endpoint).arg(verb).arg(config).args(options);
         if verb == "deploy" || verb == "diff" {
             command.arg("--artifacts").arg(self.path().join("built"));
         }
-        command.output().expect("runs")
+        let output = command.output().expect("runs");
+        assert_eq!(*self.refused.lock().expect("is not poisoned"), [""; 0], "{verb}");
+        output
     }
 
     /// Runs a verb, which must succeed. Returns what it prints.
@@ -88,6 +101,39 @@ impl Team {
         lines.sort();
         lines
     }
+}
+
+/// Returns what AWS would refuse of a change set, if the request creates one. A long template is in S3, and not read.
+fn judged(request: &str) -> Vec<String> {
+    let fields: BTreeMap<String, String> =
+        request.split('&').filter_map(|field| field.split_once('=')).map(decoded).collect();
+    let Some(template) = fields.get("TemplateBody").filter(|_| fields["Action"] == "CreateChangeSet") else {
+        return Vec::new();
+    };
+    let parameters = (1..).map_while(|number| {
+        let of = |part: &str| fields.get(&format!("Parameters.member.{number}.Parameter{part}")).cloned();
+        Some((of("Key")?, of("Value").unwrap_or_default()))
+    });
+    let template = serde_json::from_str(template).expect("a template is JSON");
+    let body = Body { stack: fields["StackName"].clone(), template, parameters: parameters.collect() };
+    infra::check(&body).iter().map(ToString::to_string).collect()
+}
+
+fn decoded((name, value): (&str, &str)) -> (String, String) {
+    let decode = |text: &str| {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((first, after)) = rest.split_first() {
+            let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                Some(byte) => bytes.push(byte),
+                None => bytes.push(if *first == b'+' { b' ' } else { *first }),
+            }
+            rest = if hex.is_some() { &after[2..] } else { after };
+        }
+        String::from_utf8(bytes).expect("is UTF-8")
+    };
+    (decode(name), decode(value))
 }
 
 const CONTAINERS: &str = r#"[{"name":"app","image":"app","memory":512,"essential":true}]"#;
@@ -183,7 +229,7 @@ fn a_second_deployment_changes_nothing_and_a_new_route_changes_only_its_own_reso
     register(&team);
     let config = team.config(ONE_ROUTE);
     let first = team.done("deploy", &config, &["--yes"]);
-    assert!(first.contains("+ AWS::Events::Rule RuleFirst"), "{first}");
+    assert!(first.contains("+ AWS::Events::Rule RuleMyApp"), "{first}");
     assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
     assert_eq!(team.run("diff", &config, &["--exit-code"]).status.code(), Some(0));
 
@@ -197,7 +243,7 @@ fn a_second_deployment_changes_nothing_and_a_new_route_changes_only_its_own_reso
 
     // A route with a new task: the permissions come before the config, and the config before the events.
     team.emulator.aws(&["ecs", "register-task-definition", "--family", "other", "--container-definitions", CONTAINERS]);
-    let third = second.replace("second", "third").replace("run: t", "run: u");
+    let third = second.replace("second", "third").replace("other.app", "third.app").replace("run: t", "run: u");
     let task = "tasks: { t: { task_definition: hello }, u: { task_definition: other } }";
     let with_third = ONE_ROUTE.replace("tasks: { t: { task_definition: hello } }", task);
     let output = team.run("deploy", &team.config(&format!("{with_third}{second}{third}")), &["--yes"]);
@@ -210,7 +256,7 @@ fn a_second_deployment_changes_nothing_and_a_new_route_changes_only_its_own_reso
         "events",
         "put-events",
         "--entries",
-        r#"[{"Source":"other.app","DetailType":"t","Detail":"{}"}]"#,
+        r#"[{"Source":"other.app","DetailType":"t","Detail":"{}"},{"Source":"third.app","DetailType":"t","Detail":"{}"}]"#,
     ]);
     let calls = team.emulator.calls("RunTask", 2);
     assert!(calls.iter().any(|call| call["taskDefinition"] == "other"), "{calls:?}");
@@ -273,6 +319,65 @@ fn a_refused_deployment_says_why_and_what_to_do() {
     // None of these attempts left anything behind.
     let stacks = team.emulator.aws(&["cloudformation", "describe-stacks"]);
     assert_eq!(stacks["Stacks"].as_array().map(Vec::len), Some(0), "{stacks}");
+}
+
+#[test]
+fn a_stack_of_somebody_else_is_neither_compared_nor_changed_nor_deleted() {
+    let team = Team::new();
+    register(&team);
+    let template = r#"{"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}"#;
+    team.emulator.aws(&["cloudformation", "create-stack", "--stack-name", "theirs", "--template-body", template]);
+    let config = team.config(&ONE_ROUTE.replace("version: 1", "version: 1\nstack: { name: theirs }"));
+    for (verb, options) in [("diff", &[][..]), ("deploy", &["--yes"]), ("destroy", &["--yes"])] {
+        let output = team.run(verb, &config, options);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(8), "{verb}: {said}");
+        assert!(said.contains("the stack theirs is not ecs-trigger's"), "{verb}: {said}");
+        assert!(said.contains("`stack: { name: ... }`"), "{verb}: {said}");
+    }
+    let listed = team.emulator.aws(&["cloudformation", "list-stack-resources", "--stack-name", "theirs"]);
+    assert_eq!(listed["StackResourceSummaries"].as_array().map(Vec::len), Some(1), "{listed}");
+}
+
+#[test]
+fn an_account_that_does_not_answer_is_the_only_error() {
+    let team = Team::new();
+    let config = team.config(ONE_ROUTE);
+    for verb in ["verify", "destroy"] {
+        let mut command = team.emulator.command();
+        let output =
+            command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").arg(verb).arg(&config).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(7), "{verb}: {said}");
+        let errors = said.lines().filter(|line| line.starts_with("error:")).count();
+        assert!(said.contains("does not say whose account it is") && errors == 1, "{verb}: {said}");
+        assert!(!said.contains("dispatch failure"), "{verb}: {said}");
+    }
+}
+
+#[test]
+fn a_stack_grows_by_a_schedule_a_queue_and_a_worker_shrinks_and_is_destroyed() {
+    let team = Team::new();
+    register(&team);
+    let with_ledger = ONE_ROUTE.replace("version: 1", "version: 1\nstorage: { bucket: lives }");
+    let schedule = "  - { name: hourly, on: { schedule: rate(1 hour) }, run: t }\n";
+    let queue = "  - { name: jobs, on: { queue: jobs }, run: t }\n";
+    let stack = "stack: { queues: { jobs: { queue: create }, work: { queue: create } } }\n";
+    let worker = "workers: [{ service: s, queue: work, scaling: { max: 3, acceptable_latency: 1m } }]\n";
+    let lives = [
+        with_ledger.clone(),
+        format!("{with_ledger}{schedule}"),
+        format!("{with_ledger}{schedule}{queue}{stack}{worker}"),
+        format!("{with_ledger}{schedule}"),
+    ];
+    for life in &lives {
+        let config = team.config(life);
+        let deployed = team.done("deploy", &config, &["--yes"]);
+        assert!(deployed.contains("dashboard") && deployed.contains("aws events put-events"), "{deployed}");
+        assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+    }
+    // The schedule has fired meanwhile.
+    team.done("destroy", &team.config(&lives[0]), &["--yes", "--abandon-launches"]);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn reachable(function: Function) -> BTreeSet<String> {
 fn a_role_allows_what_its_functions_code_can_call_and_nothing_else() {
     let config = RoutingConfig::parse(Source::new("c.yaml", CONFIG)).expect("the config is valid");
     for function in Function::ALL {
-        let statements = statements(&config, function);
+        let statements = statements(&config, function, None);
         let allowed: BTreeSet<String> =
             statements.iter().flat_map(|statement| &statement.actions).map(|action| (*action).to_owned()).collect();
         let reachable = reachable(function);

@@ -9,6 +9,7 @@ use aws_sdk_cloudformation::types::{
     Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackEvent, StackStatus,
 };
 use aws_sdk_s3::primitives::ByteStream;
+use infra::{Body, Owner};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use trigger_core::text::{json, yaml};
@@ -22,6 +23,8 @@ use crate::exit::Failed;
 /// A template of more bytes than this is uploaded to S3, as CloudFormation does not accept it in a call.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 const TEMPLATE_BYTES_MAX: usize = 51_200;
+/// The start of the names of our change sets.
+const CHANGE_SETS: &str = "ecs-trigger-";
 /// After this many failed polls in a row, which take some minutes, the CLI stops following a change.
 const UNANSWERED_MAX: u32 = 20;
 /// If a stack has no new event after this many polls, its status counts as final.
@@ -29,8 +32,8 @@ const LOOKS_BEFORE_IT_BEGINS: u32 = 20;
 /// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns the stack of this name, if it exists. Refuses a stack that is being changed.
-pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Stack>, Failed> {
+/// Returns the stack of this name, if it exists. Refuses a stack that is being changed, and one of another owner.
+pub(crate) async fn existing(account: &Account, name: &str, owner: &Owner) -> Result<Option<Stack>, Failed> {
     let Some(stack) = describe(account, name).await? else { return Ok(None) };
     let status = stack.stack_status().cloned().unwrap_or(StackStatus::ReviewInProgress);
     if status == StackStatus::DeleteComplete {
@@ -59,6 +62,10 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
             physical_ids.insert(id, physical);
         }
     }
+    match status {
+        StackStatus::ReviewInProgress => refuse_review_of_another(account, name).await?,
+        _ => refuse_another_owner(name, owner, &template)?,
+    }
     let parameters = stack
         .parameters()
         .iter()
@@ -68,6 +75,36 @@ pub(crate) async fn existing(account: &Account, name: &str) -> Result<Option<Sta
         outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
     let (parameters, outputs) = (parameters.collect(), outputs.collect());
     Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids, queues }))
+}
+
+/// Refuses a stack whose template does not name this owner.
+fn refuse_another_owner(name: &str, owner: &Owner, template: &Value) -> Result<(), Failed> {
+    let known = Owner::read(template);
+    if known.as_ref() == Some(owner) {
+        return Ok(());
+    }
+    let whose = known.map_or_else(|| "is not ecs-trigger's".to_owned(), |known| format!("has {known}"));
+    Err(Failed::Refused(format!(
+        "the stack {name} {whose}, not {owner}; nothing was changed. Give this config a stack of its own: `stack: {{ \
+         name: ... }}`"
+    )))
+}
+
+/// Refuses a stack that has no template yet, but a change set of somebody else.
+async fn refuse_review_of_another(account: &Account, name: &str) -> Result<(), Failed> {
+    let mut pages = account.cloudformation.list_change_sets().stack_name(name).into_paginator().items().send();
+    while let Some(change_set) = pages.next().await {
+        let change_set =
+            change_set.map_err(|error| refused(&format!("cannot list the change sets of {name}"), &error))?;
+        let named = change_set.change_set_name().unwrap_or_default();
+        if !named.starts_with(CHANGE_SETS) {
+            return Err(Failed::Refused(format!(
+                "the stack {name} is about to be created by the change set {named}, which is not ecs-trigger's; nothing \
+                 was changed. Give this config a stack of its own: `stack: {{ name: ... }}`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn read_template(body: &str) -> Value {
@@ -88,17 +125,31 @@ async fn describe(account: &Account, name: &str) -> Result<Option<aws_sdk_cloudf
 /// Creates or updates a stack, and prints the progress.
 pub(super) async fn apply(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Stack, Failed> {
     if !wanted.changes.is_empty() {
+        refuse_invalid(&wanted.body)?;
         let leftover = wanted.existing.as_ref().filter(|stack| stack.is_leftover());
         if leftover.is_some_and(|stack| stack.status != StackStatus::ReviewInProgress) {
-            step(&format!("deleting what is left of the stack {}, whose creation failed", wanted.name));
-            delete(account, &wanted.name).await?;
+            step(&format!("deleting what is left of the stack {}, whose creation failed", wanted.body.stack));
+            delete(account, &wanted.body.stack).await?;
         }
         if let Some(change_set) = change_set(account, wanted, bucket).await? {
             execute(account, wanted, &change_set.name).await?;
         }
     }
-    let made = existing(account, &wanted.name).await?;
-    made.ok_or_else(|| Failed::Aws(format!("the stack {} was deleted meanwhile; deploy again", wanted.name)))
+    let made = existing(account, &wanted.body.stack, &wanted.owner).await?;
+    made.ok_or_else(|| Failed::Aws(format!("the stack {} was deleted meanwhile; deploy again", wanted.body.stack)))
+}
+
+/// Refuses a body that AWS would refuse, with all that is wrong with it.
+pub(super) fn refuse_invalid(body: &Body) -> Result<(), Failed> {
+    let findings: Vec<String> = infra::check(body).iter().map(|finding| format!("\n  {finding}")).collect();
+    match findings.as_slice() {
+        [] => Ok(()),
+        findings => Err(Failed::Refused(format!(
+            "AWS would refuse the template of the stack {}; nothing was sent:{}",
+            body.stack,
+            findings.concat()
+        ))),
+    }
 }
 
 /// A change set that is ready to be executed.
@@ -110,30 +161,31 @@ struct ChangeSet {
 
 /// Creates a change set, unless CloudFormation sees nothing to change.
 async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>) -> Result<Option<ChangeSet>, Failed> {
-    let body = wanted.template.to_string();
-    let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.parameters)));
-    let name = format!("ecs-trigger-{}", &hash[..16]);
+    let stack = &wanted.body.stack;
+    let body = wanted.body.template.to_string();
+    let hash = format!("{:x}", Sha256::digest(format!("{body}{:?}", wanted.body.parameters)));
+    let name = format!("{CHANGE_SETS}{}", &hash[..16]);
     let parameter =
         |(name, value): (&String, &String)| Parameter::builder().parameter_key(name).parameter_value(value).build();
     let kind = if wanted.is_new { ChangeSetType::Create } else { ChangeSetType::Update };
     // An interrupted deployment may have left a change set of this name.
-    let discard = || account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(&name).send();
+    let discard = || account.cloudformation.delete_change_set().stack_name(stack).change_set_name(&name).send();
     let _ = discard().await;
     let create = account
         .cloudformation
         .create_change_set()
-        .stack_name(&wanted.name)
+        .stack_name(stack)
         .change_set_name(&name)
         .change_set_type(kind)
         .capabilities(Capability::CapabilityIam)
-        .set_parameters(Some(wanted.parameters.iter().map(parameter).collect()));
+        .set_parameters(Some(wanted.body.parameters.iter().map(parameter).collect()));
     let create = match bucket.filter(|_| body.len() > TEMPLATE_BYTES_MAX) {
         Some(bucket) => create.template_url(upload_template(account, bucket, &body, &hash).await?),
         None => create.template_body(body),
     };
-    create.send().await.map_err(|error| refused(&format!("cannot create a change set of {}", wanted.name), &error))?;
+    create.send().await.map_err(|error| refused(&format!("cannot create a change set of {stack}"), &error))?;
     loop {
-        let describe = account.cloudformation.describe_change_set().stack_name(&wanted.name).change_set_name(&name);
+        let describe = account.cloudformation.describe_change_set().stack_name(stack).change_set_name(&name);
         let described = describe.send().await.map_err(|error| refused("cannot read the change set", &error))?;
         match described.status() {
             Some(ChangeSetStatus::CreateComplete) => {
@@ -146,7 +198,7 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
                 if is_empty.iter().any(|text| reason.contains(text)) {
                     return Ok(None);
                 }
-                return Err(Failed::Aws(format!("the change set of {} failed: {reason}", wanted.name)));
+                return Err(Failed::Aws(format!("the change set of {stack} failed: {reason}")));
             }
             _ => tokio::time::sleep(PAUSE).await,
         }
@@ -170,7 +222,7 @@ pub(super) async fn replacements(
     bucket: Option<&str>,
 ) -> Result<Vec<String>, Failed> {
     let Some(ChangeSet { name, replaced }) = change_set(account, wanted, bucket).await? else { return Ok(Vec::new()) };
-    let discard = account.cloudformation.delete_change_set().stack_name(&wanted.name).change_set_name(name);
+    let discard = account.cloudformation.delete_change_set().stack_name(&wanted.body.stack).change_set_name(name);
     discard.send().await.map_err(|error| refused("cannot delete the change set", &error))?;
     Ok(replaced)
 }
@@ -188,14 +240,18 @@ async fn upload_template(account: &Account, bucket: &str, body: &str, hash: &str
 }
 
 async fn execute(account: &Account, wanted: &Difference, change_set: &str) -> Result<(), Failed> {
-    let mut events = Events::of(account, &wanted.name).await?;
-    let execute = account.cloudformation.execute_change_set().stack_name(&wanted.name).change_set_name(change_set);
-    execute.send().await.map_err(|error| refused(&format!("cannot execute the changes of {}", wanted.name), &error))?;
+    let mut events = Events::of(account, &wanted.body.stack).await?;
+    let execute =
+        account.cloudformation.execute_change_set().stack_name(&wanted.body.stack).change_set_name(change_set);
+    execute
+        .send()
+        .await
+        .map_err(|error| refused(&format!("cannot execute the changes of {}", wanted.body.stack), &error))?;
     let progress = Progress::new(wanted.changes.len());
     let ended = events.follow(account, &progress).await?;
     match ended {
         Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => Ok(()),
-        ended => Err(events.failure(&wanted.name, ended.as_ref())),
+        ended => Err(events.failure(&wanted.body.stack, ended.as_ref())),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Uploads the functions' code to the bucket, and finds the roles that the functions pass to ECS.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use infra::TaskRoles;
 use trigger_core::routing::RoutingConfig;
 
 use super::progress::step;
@@ -11,27 +12,19 @@ use crate::account::{Account, refused};
 use crate::artifacts::Artifact;
 use crate::exit::Failed;
 
-/// Returns the roles of the task definitions that each function starts, by the parameter that takes them.
-pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<BTreeMap<String, String>, Failed> {
-    let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let (mut roles, mut missing) = (BTreeMap::new(), Vec::new());
-    for function in infra::functions(config) {
-        let mut arns = BTreeSet::new();
-        for definition in function.tasks(config).into_iter().map(|task| task.task_definition()) {
-            if !known.contains_key(definition) {
-                let of = match account.ecs.describe_task_definition().task_definition(definition).send().await {
-                    Ok(described) => roles_of(&described),
-                    Err(error) if error.as_service_error().is_some() => {
-                        missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
-                        BTreeSet::new()
-                    }
-                    Err(error) => return Err(refused("cannot read task definitions", &error)),
-                };
-                known.insert(definition, of);
+/// Returns the roles of the task definitions that the functions start.
+pub(super) async fn roles(account: &Account, config: &RoutingConfig) -> Result<TaskRoles, Failed> {
+    let (mut roles, mut missing) = (TaskRoles::new(), Vec::new());
+    let functions = infra::functions(config);
+    let started = functions.into_iter().flat_map(|function| function.tasks(config));
+    for definition in started.map(|task| task.task_definition()).collect::<BTreeSet<_>>() {
+        match account.ecs.describe_task_definition().task_definition(definition).send().await {
+            Ok(described) => drop(roles.insert(definition.to_owned(), roles_of(&described))),
+            Err(error) if error.as_service_error().is_some() => {
+                missing.push(format!("{definition} ({})", trigger_aws::clients::causes(&error)));
             }
-            arns.extend(known.get(definition).into_iter().flatten().cloned());
+            Err(error) => return Err(refused("cannot read task definitions", &error)),
         }
-        roles.insert(function.roles_parameter(), arns.into_iter().collect::<Vec<_>>().join(","));
     }
     match missing.as_slice() {
         [] => Ok(roles),

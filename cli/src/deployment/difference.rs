@@ -1,6 +1,6 @@
 //! Compares the stack that the config needs with the deployed one.
 
-use infra::{Change, Parameters, Template};
+use infra::{Body, Change, Owner, Parameters, Permission};
 use serde_json::Value;
 
 use super::stack::Stack;
@@ -8,9 +8,8 @@ use super::stack::Stack;
 /// A stack as the config needs it, and how it differs from the deployed one.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    pub(crate) name: String,
-    pub(crate) template: Value,
-    pub(crate) parameters: Parameters,
+    pub(crate) body: Body,
+    pub(crate) owner: Owner,
     pub(crate) existing: Option<Stack>,
     /// Whether no stack of this name exists that could be updated.
     pub(crate) is_new: bool,
@@ -18,19 +17,34 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    pub(crate) fn new(name: String, template: &Template, parameters: Parameters, existing: Option<Stack>) -> Self {
-        let template = template.to_json();
+    pub(crate) fn new(body: Body, owner: Owner, existing: Option<Stack>) -> Self {
         let is_new = existing.as_ref().is_none_or(Stack::is_leftover);
-        let before = existing.as_ref().filter(|_| !is_new);
-        let before = before.map(|stack| (&stack.template, &stack.parameters));
-        let changes = infra::changes(before, (&template, &parameters));
-        Self { name, template, parameters, existing, is_new, changes }
+        let mut difference = Self { body, owner, existing, is_new, changes: Vec::new() };
+        difference.changes =
+            infra::changes(difference.deployed(), (&difference.body.template, &difference.body.parameters));
+        difference
     }
 
-    /// Returns the difference between the same deployed stack and another template with its parameters.
-    pub(crate) fn with_template(&self, (template, parameters): (Value, Parameters)) -> Self {
-        let existing = self.existing.as_ref().map(|stack| (&stack.template, &stack.parameters));
-        let changes = infra::changes(existing, (&template, &parameters));
-        Self { name: self.name.clone(), template, parameters, existing: None, is_new: self.is_new, changes }
+    /// Returns the deployed template with its parameters, unless the stack is new.
+    pub(crate) fn deployed(&self) -> Option<(&Value, &Parameters)> {
+        let existing = self.existing.as_ref().filter(|_| !self.is_new)?;
+        Some((&existing.template, &existing.parameters))
+    }
+
+    /// Returns the difference between the same deployed stack and another body.
+    pub(crate) fn with_body(&self, body: Body) -> Self {
+        let changes = infra::changes(self.deployed(), (&body.template, &body.parameters));
+        Self { body, owner: self.owner.clone(), existing: None, is_new: self.is_new, changes }
+    }
+
+    /// Returns the permissions that would be added, and those that would be removed.
+    pub(crate) fn permissions(&self) -> (Vec<Permission>, Vec<Permission>) {
+        let before = self.deployed().map(infra::permissions).unwrap_or_default();
+        let after = infra::permissions((&self.body.template, &self.body.parameters));
+        let only = |in_one: &std::collections::BTreeSet<Permission>,
+                    not_in: &std::collections::BTreeSet<Permission>| {
+            in_one.difference(not_in).cloned().collect()
+        };
+        (only(&after, &before), only(&before, &after))
     }
 }

@@ -4,6 +4,7 @@
 //! [`carry_out`](Deployment::carry_out) applies it. There are two stacks: one for the bucket, which is created first,
 //! and one for everything else.
 
+mod afterwards;
 mod cloudformation;
 mod code;
 mod config_files;
@@ -16,7 +17,7 @@ mod stack;
 use std::path::Path;
 use std::time::Duration;
 
-use infra::{Action, Change, Function, Parameters, Permissions};
+use infra::{Action, Body, Change, Function, Owner, Parameters, Step};
 use jiff::Timestamp;
 use trigger_core::config::stack::Origin;
 use trigger_core::routing::RoutingConfig;
@@ -25,6 +26,7 @@ use crate::account::Account;
 use crate::artifacts::{self, Artifact};
 use crate::config::Loaded;
 use crate::exit::Failed;
+pub(crate) use afterwards::afterwards;
 pub(crate) use cloudformation::{delete, existing};
 use code::{roles, upload_code};
 use config_files::ConfigFile;
@@ -78,9 +80,10 @@ impl Deployment {
         let storage = match is_adopted {
             true => None,
             false => {
-                let name = storage_stack(config);
-                let there = existing(account, &name).await?;
-                Some(Difference::new(name, &infra::storage(config), Parameters::new(), there))
+                let (stack, owner) = (storage_stack(config), Owner::of_bucket(config));
+                let there = existing(account, &stack, &owner).await?;
+                let template = infra::storage(config).to_json();
+                Some(Difference::new(Body { stack, template, parameters: Parameters::new() }, owner, there))
             }
         };
         let made = storage.as_ref().and_then(|storage| storage.existing.as_ref());
@@ -88,7 +91,8 @@ impl Deployment {
             true => config.storage.as_ref().map(|storage| storage.bucket.0.clone()),
             false => made.and_then(|stack| stack.outputs.get(infra::BUCKET_OUTPUT).cloned()),
         };
-        let there = existing(account, config.stack.name()).await?;
+        let owner = Owner::of_functions(config);
+        let there = existing(account, config.stack.name(), &owner).await?;
         refuse_another_bucket(config, there.as_ref())?;
         let functions = infra::functions(config);
         let (archives, knows_code) = match artifacts {
@@ -99,10 +103,11 @@ impl Deployment {
         if let Some(url) = endpoint_url {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
-        let template = infra::stack(config, &environment).without_past_starts(Timestamp::now());
+        let task_roles = roles(account, config).await?;
+        let template =
+            infra::stack_with_roles(config, &environment, &task_roles).without_past(config, Timestamp::now());
         let mut parameters =
             there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
-        parameters.extend(roles(account, config).await?);
         parameters.extend(archives.iter().map(|artifact| (artifact.function.code_parameter(), artifact.key.clone())));
         if let Some(artifact) = archives.first() {
             parameters.insert(infra::ARCHITECTURE_PARAMETER.to_owned(), artifact.architecture.to_owned());
@@ -111,7 +116,8 @@ impl Deployment {
         let of_bucket = bucket.clone().or(named).unwrap_or_else(|| BUCKET_TO_BE.to_owned());
         parameters.insert(infra::BUCKET_PARAMETER.to_owned(), of_bucket);
         parameters.retain(|name, _| template.parameters().any(|known| known == name));
-        let stack = Difference::new(config.stack.name().to_owned(), &template, parameters, there);
+        let body = Body { stack: config.stack.name().to_owned(), template: template.to_json(), parameters };
+        let stack = Difference::new(body, owner, there);
         let config = config_files::compare(account, bucket.as_deref(), config.stack.name(), &config.source).await?;
         Ok(Self { storage, stack, functions, artifacts: archives, knows_code, config, bucket })
     }
@@ -119,11 +125,24 @@ impl Deployment {
     /// Fails if the code of a function is neither given nor deployed.
     pub(crate) fn has_all_code(&self) -> Result<(), Failed> {
         let lacking =
-            self.functions.iter().find(|function| !self.stack.parameters.contains_key(&function.code_parameter()));
+            self.functions.iter().find(|function| !self.stack.body.parameters.contains_key(&function.code_parameter()));
         match lacking {
             Some(function) => Err(Failed::Usage(artifacts::lacking(Path::new(artifacts::ARTIFACTS), *function))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a deployment of which AWS would refuse a step.
+    pub(crate) fn refuse_invalid(&self) -> Result<(), Failed> {
+        let of_storage = self.storage.iter().map(|storage| storage.body.clone());
+        let steps = self.steps();
+        let bodies = steps.iter().filter_map(Step::body).cloned();
+        of_storage.chain(bodies).try_for_each(|body| cloudformation::refuse_invalid(&body))
+    }
+
+    /// Returns the steps that change the stack of the functions.
+    fn steps(&self) -> Vec<Step> {
+        infra::steps(self.stack.deployed(), self.stack.body.clone())
     }
 
     /// Returns whether nothing would change.
@@ -184,7 +203,7 @@ impl Deployment {
             ));
         }
         // An open launch of a removed route cannot go on without the permissions in its cluster.
-        let narrows = self.permissions().is_some_and(|permissions| permissions.narrows);
+        let narrows = self.steps().contains(&Step::AwaitConfig);
         if let Some(storage) = config.ledger().filter(|_| narrows && !may_abandon_launches) {
             let is_gone = |route: &str| !config.routes.iter().any(|known| known.name == route);
             refuse_open_launches(account, storage, is_gone).await?;
@@ -192,53 +211,47 @@ impl Deployment {
         Ok(())
     }
 
-    /// Compares the functions' new permissions with their present ones. Returns `None` if the stack is new.
-    fn permissions(&self) -> Option<Permissions> {
-        let existing = self.stack.existing.as_ref().filter(|_| !self.stack.is_new)?;
-        Some(infra::permissions(
-            (&existing.template, &existing.parameters),
-            (&self.stack.template, &self.stack.parameters),
-        ))
-    }
-
-    /// Applies the deployment in this order: additional permissions, the config, everything else. A function's config
-    /// therefore never needs what its role does not allow, and no event arrives that the config does not know.
-    pub(crate) async fn carry_out(mut self, account: &Account) -> Result<(), Failed> {
+    /// Applies the deployment: first the bucket's stack and the functions' code, then the steps of the other stack.
+    /// Returns that stack.
+    pub(crate) async fn carry_out(mut self, account: &Account) -> Result<Stack, Failed> {
         if let Some(storage) = &self.storage {
             let made = cloudformation::apply(account, storage, None).await?;
             let bucket = made.outputs.get(infra::BUCKET_OUTPUT).cloned();
             self.bucket = bucket.or(self.bucket);
         }
         let Some(bucket) = self.bucket.clone() else {
-            return Err(Failed::Aws(format!("the stack {}-storage has no output `Bucket`", self.stack.name)));
+            return Err(Failed::Aws(format!("the stack {}-storage has no output `Bucket`", self.stack.body.stack)));
         };
-        self.stack.parameters.insert(infra::BUCKET_PARAMETER.to_owned(), bucket.clone());
+        self.stack.body.parameters.insert(infra::BUCKET_PARAMETER.to_owned(), bucket.clone());
         for artifact in &self.artifacts {
             upload_code(account, &bucket, artifact).await?;
         }
-        let brings_events = self.stack.changes.iter().any(brings_events);
-        let permissions = self.permissions();
-        let narrows = permissions.as_ref().is_some_and(|permissions| permissions.narrows);
-        if !self.stack.is_new && !narrows && !brings_events {
-            cloudformation::apply(account, &self.stack, Some(&bucket)).await?;
-            return config_files::upload(account, &bucket, &self.config).await;
+        let (mut is_uploaded, mut changed) = (false, None);
+        for step_of_stack in self.steps() {
+            match step_of_stack {
+                Step::Widen(body) => {
+                    step("adding the permissions that the new config needs");
+                    cloudformation::apply(account, &self.stack.with_body(body), Some(&bucket)).await?;
+                }
+                Step::UploadConfig => {
+                    config_files::upload(account, &bucket, &self.config).await?;
+                    is_uploaded = true;
+                }
+                Step::AwaitConfig => {
+                    step("waiting a minute, until no function uses the old config any more");
+                    tokio::time::sleep(CONFIG_AGE_MAX).await;
+                }
+                Step::Change(_) => {
+                    let applied = cloudformation::apply(account, &self.stack, Some(&bucket)).await;
+                    if is_uploaded && matches!(applied, Err(Failed::RolledBack(_))) {
+                        // The user needs the reason of the stack's failure, not of a failed restore.
+                        let _ = config_files::restore(account, &bucket, &self.config).await;
+                    }
+                    changed = Some(applied?);
+                }
+            }
         }
-        if let Some(wider) = permissions.and_then(|permissions| permissions.wider) {
-            step("adding the permissions that the new config needs");
-            let wider = self.stack.with_template(wider);
-            cloudformation::apply(account, &wider, Some(&bucket)).await?;
-        }
-        config_files::upload(account, &bucket, &self.config).await?;
-        if narrows {
-            step("waiting a minute, until no function uses the old config any more");
-            tokio::time::sleep(CONFIG_AGE_MAX).await;
-        }
-        let applied = cloudformation::apply(account, &self.stack, Some(&bucket)).await;
-        if matches!(applied, Err(Failed::RolledBack(_))) {
-            // The user needs the reason of the stack's failure, not of a failed restore.
-            let _ = config_files::restore(account, &bucket, &self.config).await;
-        }
-        applied.map(drop)
+        changed.ok_or_else(|| Failed::Aws(format!("the stack {} was not changed; deploy again", self.stack.body.stack)))
     }
 }
 
@@ -255,10 +268,4 @@ fn refuse_another_bucket(config: &RoutingConfig, there: Option<&Stack>) -> Resul
         ))),
         _ => Ok(()),
     }
-}
-
-/// Returns whether the change may let events arrive that did not arrive before.
-fn brings_events(change: &Change) -> bool {
-    let sources = ["AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping"];
-    change.action != Action::Remove && sources.contains(&change.kind.as_str())
 }

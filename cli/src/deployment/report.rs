@@ -1,12 +1,13 @@
 //! Prints what a deployment would change, for people and as JSON.
 
-use infra::{Action, Change};
+use infra::{Action, Change, Permission};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::Deployment;
 use super::config_files::ConfigFile;
 use super::difference::Difference;
+use crate::account::Account;
 use crate::exit::Failed;
 use crate::output::{line, printable};
 
@@ -23,8 +24,12 @@ impl Deployment {
     pub(crate) fn show(&self) -> Result<(), Failed> {
         for difference in self.differences().filter(|difference| !difference.changes.is_empty()) {
             let new = if difference.is_new { " (new)" } else { "" };
-            line!("stack {}{new}", difference.name)?;
+            line!("stack {}{new}", difference.body.stack)?;
             difference.changes.iter().try_for_each(show)?;
+            let (added, removed) = difference.permissions();
+            for row in table(&added, &removed) {
+                line!("{row}")?;
+            }
         }
         for file in self.config.iter().filter(|file| file.has_changed()) {
             show_file(file, self.bucket.as_deref())?;
@@ -50,7 +55,7 @@ impl Deployment {
     }
 
     /// Returns what would change, as JSON.
-    pub(crate) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self, account: &Account) -> Value {
         let change = |change: &Change| {
             let details: Vec<Value> = change
                 .details
@@ -62,15 +67,26 @@ impl Deployment {
                 "logical_id": change.id,
                 "type": change.kind,
                 "is_about_permissions": change.is_about_permissions(),
+                "replaces": change.replaces(),
                 "details": details,
             })
         };
         let stack = |difference: &Difference| {
             let changes: Vec<Value> = difference.changes.iter().map(change).collect();
-            json!({ "name": difference.name, "is_new": difference.is_new, "changes": changes })
+            let (added, removed) = difference.permissions();
+            json!({
+                "name": difference.body.stack,
+                "is_new": difference.is_new,
+                "changes": changes,
+                "permissions": {
+                    "added": added.iter().map(permission).collect::<Vec<_>>(),
+                    "removed": removed.iter().map(permission).collect::<Vec<_>>(),
+                },
+            })
         };
         let file = |file: &ConfigFile| json!({ "key": file.key, "has_changed": file.has_changed() });
         json!({
+            "account": account.identity.to_json(),
             "nothing_changes": self.is_empty(),
             "compares_code": self.knows_code,
             "stacks": self.differences().map(stack).collect::<Vec<_>>(),
@@ -94,13 +110,54 @@ fn show(change: &Change) -> Result<(), Failed> {
         Action::Remove => ('-', REMOVED),
     };
     let permissions = if change.is_about_permissions() { "  (permissions)" } else { "" };
-    line!("  {colour}{sign}{PLAIN} {} {}{permissions}", change.kind, change.id)?;
-    for detail in &change.details {
+    let replaced = if change.replaces() { "  (will be replaced)" } else { "" };
+    line!("  {colour}{sign}{PLAIN} {} {}{permissions}{replaced}", change.kind, change.id)?;
+    // The table below shows what changes in policies, statement by statement.
+    let is_in_table = |path: &str| change.is_about_permissions() && path.contains("Polic");
+    for detail in change.details.iter().filter(|detail| !is_in_table(&detail.path)) {
         let side = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), shortened);
         let path = detail.path.strip_prefix("Properties.").unwrap_or(&detail.path);
         line!("      {path}: {} -> {}", side(&detail.before), side(&detail.after))?;
     }
     Ok(())
+}
+
+fn permission(permission: &Permission) -> Value {
+    json!({
+        "of": permission.of,
+        "principal": permission.principal,
+        "effect": permission.effect,
+        "action": permission.action,
+        "resource": permission.resource,
+        "condition": permission.condition,
+    })
+}
+
+/// Returns the rows of a table of permissions that are added and removed, whole.
+fn table(added: &[Permission], removed: &[Permission]) -> Vec<String> {
+    let cells = |permission: &Permission| {
+        let who = match permission.principal.as_str() {
+            "" => permission.of.clone(),
+            principal => format!("{principal} in {}", permission.of),
+        };
+        let Permission { effect, action, resource, condition, .. } = permission;
+        [effect, &who, action, resource, condition].map(|cell| printable(cell))
+    };
+    let heads = ["effect", "who", "action", "resource", "condition"].map(str::to_owned);
+    let added = added.iter().map(|permission| ((ADDED, '+'), cells(permission)));
+    let removed = removed.iter().map(|permission| ((REMOVED, '-'), cells(permission)));
+    let rows: Vec<_> = std::iter::once(((PLAIN, ' '), heads)).chain(added).chain(removed).collect();
+    if rows.len() == 1 {
+        return Vec::new();
+    }
+    let width = |column: usize| rows.iter().map(|(_, cells)| cells[column].chars().count()).max().unwrap_or_default();
+    let widths = [0, 1, 2, 3].map(width);
+    let row = |((colour, sign), cells): &((&str, char), [String; 5])| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        let row = format!("{}{}", padded.collect::<String>(), cells[4]);
+        format!("  {colour}{sign}{PLAIN} {}", row.trim_end())
+    };
+    std::iter::once("  permissions:".to_owned()).chain(rows.iter().map(row)).collect()
 }
 
 fn shortened(value: &str) -> String {
@@ -128,4 +185,38 @@ fn show_file(file: &ConfigFile, bucket: Option<&str>) -> Result<(), Failed> {
         line!("  {colour}{}{PLAIN}", printable(line))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use infra::Permission;
+
+    use super::{ADDED, PLAIN, REMOVED, table};
+
+    #[test]
+    fn permissions_are_shown_whole_with_what_is_added_first() {
+        let permission = |principal: &str, action: &str, resource: &str, condition: &str| Permission {
+            of: "EventTriggerRole".to_owned(),
+            principal: principal.to_owned(),
+            effect: "Allow".to_owned(),
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            condition: condition.to_owned(),
+        };
+        let long = format!("arn:aws:ecs:eu-west-1:111122223333:task-definition/{}:*", "x".repeat(100));
+        let added =
+            [permission("", "ecs:RunTask", &long, "ecs:cluster ArnEquals a"), permission("", "s3:GetObject", "b", "")];
+        let removed = [permission("lambda.amazonaws.com", "sts:AssumeRole", "EventTriggerRole", "")];
+        let plain = |row: &str| [ADDED, REMOVED, PLAIN].iter().fold(row.to_owned(), |row, code| row.replace(code, ""));
+        let shown: Vec<String> = table(&added, &removed).iter().map(|row| plain(row)).collect();
+        expect![[r#"
+            stack s
+              permissions:
+                effect  who                                       action          resource                                                                                                                                                   condition
+              + Allow   EventTriggerRole                          ecs:RunTask     arn:aws:ecs:eu-west-1:111122223333:task-definition/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx:*  ecs:cluster ArnEquals a
+              + Allow   EventTriggerRole                          s3:GetObject    b
+              - Allow   lambda.amazonaws.com in EventTriggerRole  sts:AssumeRole  EventTriggerRole"#]].assert_eq(&format!("stack s\n{}", shown.join("\n")));
+        assert!(table(&[], &[]).is_empty());
+    }
 }

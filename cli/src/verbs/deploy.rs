@@ -8,7 +8,7 @@ use crate::account::{AccountOptions, block_on};
 use crate::artifacts::usual_artifacts;
 use crate::config::{FILE_NAME, load_with_environment};
 use crate::confirm::confirmed;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, afterwards};
 use crate::exit::Failed;
 use crate::output::{line, printable};
 
@@ -48,12 +48,13 @@ impl Deploy {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let loaded = load_with_environment(&self.config, false)?;
         block_on(async {
-            let account = self.account.connect().await?;
+            let account = self.account.connect(loaded.config.stack.name()).await?;
             let endpoint_url = self.account.endpoint_url.as_deref();
             let artifacts = usual_artifacts(self.artifacts);
             let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
             deployment.show()?;
             deployment.has_all_code()?;
+            deployment.refuse_invalid()?;
             if deployment.is_empty() {
                 return Ok(());
             }
@@ -65,8 +66,12 @@ impl Deploy {
             if !self.yes && !confirmed("deploy?")? {
                 return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
             }
-            deployment.carry_out(&account).await?;
-            line!("deployed: {}", loaded.config.stack.name())?;
+            let stack = deployment.carry_out(&account).await?;
+            line!("deployed: {}", stack.name)?;
+            let dead_letters = stack.outputs.get("DeadLetters").map(String::as_str);
+            for (name, what) in afterwards(config, &account.identity.region, dead_letters) {
+                line!("  {name:<13} {}", printable(&what))?;
+            }
             Ok(())
         })
     }

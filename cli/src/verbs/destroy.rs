@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use infra::Owner;
 
 use crate::account::{AccountOptions, block_on};
 use crate::config::{FILE_NAME, load};
@@ -42,11 +43,12 @@ impl Destroy {
         let config = load(&self.config, false)?;
         let name = config.stack.name();
         block_on(async {
-            let account = self.account.connect().await?;
-            let Some(stack) = existing(&account, name).await? else {
+            let account = self.account.connect(name).await?;
+            let Some(stack) = existing(&account, name, &Owner::of_functions(&config)).await? else {
                 line!("the stack {name} does not exist")?;
                 return Ok(());
             };
+            let storage = existing(&account, &storage_stack(&config), &Owner::of_bucket(&config)).await;
             if let Some(storage) = config.ledger().filter(|_| !self.abandon_launches) {
                 refuse_open_launches(&account, storage, |_| true).await?;
             }
@@ -60,7 +62,7 @@ impl Destroy {
             }
             delete(&account, name).await?;
             line!("deleted: {name}")?;
-            if let Some(storage) = existing(&account, &storage_stack(&config)).await? {
+            if let Ok(Some(storage)) = storage {
                 let bucket = storage.outputs.get(infra::BUCKET_OUTPUT).map_or("", String::as_str);
                 line!(
                     "the bucket {bucket} stays with all it holds; to delete it too, empty it, then delete it and the \

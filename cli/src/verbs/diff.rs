@@ -39,15 +39,17 @@ impl Diff {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let loaded = load_with_environment(&self.config, self.json)?;
         let artifacts = usual_artifacts(self.artifacts);
-        let deployment = block_on(async {
-            let account = self.account.connect().await?;
+        let (account, deployment) = block_on(async {
+            let account = self.account.connect(loaded.config.stack.name()).await?;
             let endpoint_url = self.account.endpoint_url.as_deref();
-            Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await
+            let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
+            Ok((account, deployment))
         })?;
         match self.json {
-            true => output::json(&deployment.to_json())?,
+            true => output::json(&deployment.to_json(&account))?,
             false => deployment.show()?,
         }
+        deployment.refuse_invalid()?;
         if self.exit_code && !deployment.is_empty() { Err(Failed::Negative) } else { Ok(()) }
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use infra::Template;
 
 use crate::config::{FILE_NAME, Loaded, load_with_environment};
+use crate::diagnostics;
 use crate::exit::Failed;
 use crate::output;
 
@@ -36,6 +37,11 @@ pub(crate) struct Synth {
 impl Synth {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let Loaded { config, environment, .. } = load_with_environment(&self.config, false)?;
+        let findings = infra::check_config(&config, &environment);
+        findings.iter().for_each(|finding| diagnostics::error(&format!("AWS would refuse the template: {finding}")));
+        if !findings.is_empty() {
+            return Err(Failed::Config);
+        }
         let template = match self.storage {
             true => infra::storage(&config),
             false => infra::stack(&config, &environment),

@@ -1,19 +1,25 @@
 //! `ecs-trigger validate`: checks a config.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use infra::Usage;
 use jiff::Timestamp;
+use serde_json::json;
+use trigger_core::routing::RoutingConfig;
 
-use crate::config::{FILE_NAME, parse, read, show};
+use crate::config::{FILE_NAME, read, show, variable};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, line};
 
 /// Check a config.
 ///
-/// Reports every error at once, each with its place and what to write instead, and warns about schedules in the past.
-/// Does not call AWS. Exits with 3 if the config has errors.
+/// Reports every error at once, each with its place and what to write instead, warns about schedules in the past and about
+/// limits of AWS of which the stack uses more than 80 %, and names what AWS would refuse of the config's stack. Does not
+/// call AWS. Exits with 3 if the config has errors, or its stack exceeds a limit.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +47,18 @@ fails if no rung has capacity for it; set `storage` to turn the ledger on";
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let source = read(&self.config)?;
-        let parsed = parse(source.clone());
+        let taken = RefCell::new(BTreeMap::new());
+        let variables = |name: &str| {
+            let value = variable(name)?;
+            taken.borrow_mut().insert(name.to_owned(), value.clone());
+            Some(value)
+        };
+        let parsed = RoutingConfig::parse_with(source.clone(), &variables);
+        let taken = taken.into_inner();
+        let limits: Vec<Usage> = match &parsed {
+            Ok(config) => infra::usage(config, &taken).into_iter().filter(Usage::is_near).collect(),
+            Err(_) => Vec::new(),
+        };
         let problems = match &parsed {
             Ok(config) => {
                 let overlaps = if self.overlaps { config.overlaps() } else { Vec::new() };
@@ -49,16 +66,27 @@ impl Validate {
             }
             Err(problems) => problems,
         };
+        let refused = parsed.as_ref().map(|config| infra::check_config(config, &taken)).unwrap_or_default();
+        let is_valid = parsed.is_ok() && refused.is_empty();
         if self.json {
-            let mut said = diagnostics::all_as_json(&source, parsed.is_ok(), problems);
+            let mut said = diagnostics::all_as_json(&source, is_valid, problems);
             if let Ok(config) = &parsed {
                 said["ledger"] = if config.ledger().is_some() { "on" } else { "off" }.into();
+                said["limits"] = limits.iter().map(as_json).collect();
+            }
+            if !refused.is_empty() {
+                said["refused_by_aws"] = refused.iter().map(ToString::to_string).collect();
             }
             output::json(&said)?;
         } else {
             show(&source, problems);
+            let report = |finding: &infra::Finding| format!("AWS would refuse the template: {finding}");
+            refused.iter().for_each(|finding| diagnostics::error(&report(finding)));
         }
         let config = parsed.map_err(|_| Failed::Config)?;
+        if !refused.is_empty() {
+            return Err(Failed::Config);
+        }
         if !self.json {
             let workers = match config.workers.len() {
                 0 => String::new(),
@@ -68,7 +96,17 @@ impl Validate {
             if config.ledger().is_none() && !config.routes.is_empty() {
                 line!("{WITHOUT_LEDGER}")?;
             }
+            limits.iter().try_for_each(|limit| line!("{}", sentence(limit)))?;
         }
         Ok(())
     }
+}
+
+fn as_json(limit: &Usage) -> serde_json::Value {
+    json!({ "limit": limit.what, "used": limit.used, "max": limit.max, "remedy": limit.remedy })
+}
+
+fn sentence(limit: &Usage) -> String {
+    let Usage { what, used, max, .. } = limit;
+    format!("{what} is {used}: {} % of AWS's limit of {max}", limit.percent())
 }

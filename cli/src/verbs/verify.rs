@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::account::{AccountOptions, block_on};
+use crate::account::{Account, AccountOptions, block_on};
 use crate::config::{FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output::{self, line};
@@ -42,12 +42,13 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let config = load(&self.config, self.json)?;
-        let checks = block_on(async {
-            let account = self.account.connect().await?;
-            Ok(checks::all(&account, &config, self.enable_eventbridge).await)
+        let (account, checks) = block_on(async {
+            let account = self.account.connect(config.stack.name()).await?;
+            let checks = checks::all(&account, &config, self.enable_eventbridge).await;
+            Ok((account, checks))
         })?;
         match self.json {
-            true => output::json(&as_json(&checks))?,
+            true => output::json(&as_json(&account, &checks))?,
             false => checks.iter().try_for_each(show)?,
         }
         let failed = checks.iter().filter(|check| matches!(check.verdict, Verdict::Failed { .. })).count();
@@ -58,7 +59,7 @@ impl Verify {
     }
 }
 
-fn as_json(checks: &[Check]) -> serde_json::Value {
+fn as_json(account: &Account, checks: &[Check]) -> serde_json::Value {
     let check = |check: &Check| match &check.verdict {
         Verdict::Passed => json!({ "check": check.what, "verdict": "passed" }),
         Verdict::NotChecked(why) => json!({ "check": check.what, "verdict": "not_checked", "reason": why }),
@@ -66,7 +67,7 @@ fn as_json(checks: &[Check]) -> serde_json::Value {
             json!({ "check": check.what, "verdict": "failed", "reason": reason, "remedy": remedy })
         }
     };
-    json!({ "checks": checks.iter().map(check).collect::<Vec<_>>() })
+    json!({ "account": account.identity.to_json(), "checks": checks.iter().map(check).collect::<Vec<_>>() })
 }
 
 fn show(check: &Check) -> Result<(), Failed> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The values of a template's parameters, by name.
 pub type Parameters = BTreeMap<String, String>;
@@ -40,7 +40,34 @@ pub struct Detail {
     pub after: Option<String>,
 }
 
+/// The properties that CloudFormation cannot change in place: it replaces the resource.
+/// Source: "Update requires: Replacement" in
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html>
+const CREATE_ONLY: [(&str, &[&str]); 12] = [
+    ("AWS::CloudWatch::Alarm", &["AlarmName"]),
+    ("AWS::CloudWatch::Dashboard", &["DashboardName"]),
+    ("AWS::Events::Rule", &["Name", "EventBusName"]),
+    ("AWS::IAM::Role", &["RoleName", "Path"]),
+    ("AWS::Lambda::EventInvokeConfig", &["FunctionName", "Qualifier"]),
+    ("AWS::Lambda::EventSourceMapping", &["EventSourceArn"]),
+    ("AWS::Lambda::Function", &["FunctionName", "PackageType"]),
+    ("AWS::Logs::LogGroup", &["LogGroupName"]),
+    ("AWS::S3::Bucket", &["BucketName"]),
+    ("AWS::SQS::Queue", &["QueueName", "FifoQueue"]),
+    ("AWS::Scheduler::Schedule", &["Name"]),
+    ("AWS::Scheduler::ScheduleGroup", &["Name"]),
+];
+
 impl Change {
+    /// Returns whether CloudFormation replaces the resource, because a property changes that it cannot change in place.
+    pub fn replaces(&self) -> bool {
+        let properties = CREATE_ONLY.iter().find(|(kind, _)| self.kind == *kind).map_or(&[][..], |(_, all)| *all);
+        self.details.iter().any(|detail| {
+            let path = detail.path.strip_prefix("Properties.").unwrap_or_default();
+            detail.path == "Type" || properties.contains(&path.split(['.', '[']).next().unwrap_or_default())
+        })
+    }
+
     /// Returns whether the change affects who may do what.
     pub fn is_about_permissions(&self) -> bool {
         let of_policies = ["AWS::IAM::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
@@ -52,18 +79,16 @@ impl Change {
 /// the new template, and removed resources come last. Before the first deployment, `before` is `None`.
 pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameters)) -> Vec<Change> {
     let none = (&Value::Null, &Parameters::new());
-    let (before, after) = (resources(before.unwrap_or(none)), resources(after));
-    let find = |all: &[(String, Value)], id: &str| {
-        all.iter().find(|(known, _)| known == id).map(|(_, resource)| resource.clone())
-    };
+    let (before, after) = (before.unwrap_or(none), after);
+    let (old, new) = (resources(before.0), resources(after.0));
     let kind = |resource: &Value| resource["Type"].as_str().unwrap_or_default().to_owned();
     let mut changes = Vec::new();
-    for (id, resource) in &after {
-        let (action, details) = match find(&before, id) {
+    for (id, resource) in new.into_iter().flatten() {
+        let (action, details) = match old.and_then(|old| old.get(id)) {
             None => (Action::Add, Vec::new()),
             Some(known) => {
                 let mut details = Vec::new();
-                compare("", Some(&known), Some(resource), &mut details);
+                compare("", Some(&filled_in(known, before.1)), Some(&filled_in(resource, after.1)), &mut details);
                 (Action::Modify, details)
             }
         };
@@ -71,16 +96,26 @@ pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameter
             changes.push(Change { id: id.clone(), kind: kind(resource), action, details });
         }
     }
-    for (id, resource) in before.iter().filter(|(id, _)| find(&after, id).is_none()) {
+    let is_gone = |id: &str| new.is_none_or(|new| !new.contains_key(id));
+    for (id, resource) in old.into_iter().flatten().filter(|(id, _)| is_gone(id)) {
         changes.push(Change { id: id.clone(), kind: kind(resource), action: Action::Remove, details: Vec::new() });
     }
     changes
 }
 
-/// Returns a template's resources, with the parameters' values filled in.
-fn resources((template, parameters): (&Value, &Parameters)) -> Vec<(String, Value)> {
-    let resources = template["Resources"].as_object().into_iter().flatten();
-    resources.map(|(id, resource)| (id.clone(), filled_in(resource, parameters))).collect()
+/// Returns whether the new template may let events arrive that did not arrive before.
+pub(super) fn brings_events(before: (&Value, &Parameters), after: (&Value, &Parameters)) -> bool {
+    const SOURCES: [&str; 3] = ["AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping"];
+    let mut all = resources(after.0).into_iter().flatten();
+    all.any(|(id, resource)| {
+        let known = resources(before.0).and_then(|old| old.get(id));
+        SOURCES.iter().any(|kind| resource["Type"] == *kind)
+            && known.is_none_or(|known| filled_in(known, before.1) != filled_in(resource, after.1))
+    })
+}
+
+fn resources(template: &Value) -> Option<&Map<String, Value>> {
+    template["Resources"].as_object()
 }
 
 pub(crate) fn filled_in(value: &Value, parameters: &Parameters) -> Value {
@@ -102,8 +137,16 @@ pub(crate) fn filled_in(value: &Value, parameters: &Parameters) -> Value {
 }
 
 fn parts_filled_in(text: &str, parameters: &Parameters) -> String {
-    let fill = |text: String, (name, value): (&String, &String)| text.replace(&format!("${{{name}}}"), value);
-    parameters.iter().fold(text.to_owned(), fill)
+    let mut parts = text.split("${");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let known = part.split_once('}').and_then(|(name, rest)| Some((parameters.get(name)?, rest)));
+        match known {
+            Some((value, rest)) => filled.extend([value.as_str(), rest]),
+            None => filled.extend(["${", part]),
+        }
+    }
+    filled
 }
 
 /// Adds the differences below a path.
@@ -173,6 +216,24 @@ mod tests {
 
     fn rule(target: &str) -> Value {
         json!({ "Type": "AWS::Events::Rule", "Properties": { "Targets": [{ "Arn": target }] } })
+    }
+
+    #[test]
+    fn a_resource_is_replaced_if_a_property_changes_that_cannot_change_in_place() {
+        let parameters = Parameters::new();
+        let queue = |name: &str, seconds: u32| {
+            let properties = json!({ "QueueName": { "Fn::Sub": name }, "VisibilityTimeout": seconds });
+            json!({ "Resources": { "Q": { "Type": "AWS::SQS::Queue", "Properties": properties } } })
+        };
+        for (name, seconds, is_replaced) in [("a", 2, false), ("b", 1, true), ("b", 2, true)] {
+            let (before, after) = (queue("a", 1), queue(name, seconds));
+            let changes = changes(Some((&before, &parameters)), (&after, &parameters));
+            assert_eq!(
+                changes.iter().map(super::Change::replaces).collect::<Vec<_>>(),
+                [is_replaced],
+                "{name} {seconds}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Compares a template with the deployed one.
+//! Compares a template with the deployed one, and plans the steps from one to the other.
 
 mod changes;
 mod permissions;
+mod steps;
 
 pub use changes::{Action, Change, Detail, Parameters, changes};
-pub use permissions::{Permissions, permissions};
+pub use permissions::{Permission, permissions};
+pub use steps::{Step, steps};

@@ -6,7 +6,20 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ecs::config::SharedHttpClient;
+use aws_sdk_ecs::error::ErrorMetadata;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// The SDK's texts for the kind of an error.
+const KINDS: [&str; 8] = [
+    "service error",
+    "dispatch failure",
+    "response error",
+    "client error (Connect)",
+    "io error",
+    "timeout",
+    "user error",
+    "other",
+];
 
 /// Loads the SDK's configuration from the environment that Lambda sets: Region, credentials, and `AWS_ENDPOINT_URL` for
 /// an emulator. Every call has a timeout, because a sandbox that was frozen finds its connections dead. A call with all
@@ -51,6 +64,42 @@ pub fn https() -> SharedHttpClient {
 
 /// Returns an error and its causes on one line. (The SDK's own texts name only the kind, or print whole responses.)
 pub fn causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let sources = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source());
+    let of_source = |source: &(dyn Error + 'static)| match source.downcast_ref::<ErrorMetadata>() {
+        Some(answer) => [answer.code(), answer.message()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+        None => source.to_string(),
+    };
+    let mut texts: Vec<String> = std::iter::once(error.to_string()).chain(sources.map(of_source)).collect();
+    let last = texts.pop().unwrap_or_default();
+    // The kind of an error says nothing once there is a cause.
+    let is_kind = |text: &str| text.is_empty() || KINDS.contains(&text) || text.starts_with("unhandled error");
+    texts.retain(|text| !is_kind(text));
+    texts.push(last);
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::error::{ConnectorError, ErrorMetadata, SdkError};
+    use aws_sdk_ecs::operation::list_tasks::ListTasksError;
+
+    use super::causes;
+
+    #[test]
+    fn an_answer_is_told_by_its_code_and_message_and_a_failure_by_its_cause() {
+        let answer = |code: &str, message: &str| {
+            let metadata = ErrorMetadata::builder().code(code).message(message).custom("aws_request_id", "1").build();
+            SdkError::service_error(ListTasksError::generic(metadata), ())
+        };
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        let unreachable: SdkError<ListTasksError, ()> = SdkError::dispatch_failure(ConnectorError::io(refused.into()));
+        let silent: SdkError<ListTasksError, ()> = SdkError::timeout_error("no answer after 5 s");
+        for (error, expected) in [
+            (answer("AccessDenied", "you may not"), "AccessDenied: you may not"),
+            (unreachable, "connection refused"),
+            (silent, "request has timed out: no answer after 5 s"),
+        ] {
+            assert_eq!(causes(&error), expected);
+        }
+    }
 }

@@ -16,5 +16,5 @@ pub use cluster::Cluster;
 pub use emulator::Emulator;
 pub use function::Function;
 pub use http::{Answer, Asked, Server};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Witness};
 pub use python::environment;

@@ -331,6 +331,9 @@ impl Checks<'_> {
 
     async fn queues(&mut self) {
         let config = self.config;
+        if let Some(region) = config.stack.alarm_topic_region() {
+            self.region("topic of `alarm_topic`".to_owned(), region);
+        }
         let of_routes = config.queues().into_iter().map(|queue| (queue, true));
         let of_workers = config.worker_queues().into_iter().map(|queue| (queue, false));
         for (queue, is_of_route) in of_routes.chain(of_workers) {
@@ -344,6 +347,9 @@ impl Checks<'_> {
 
     async fn queue(&mut self, queue: &Queue, is_of_route: bool) {
         let name = &queue.name;
+        if let Some(region) = queue.region.as_deref().filter(|_| is_of_route) {
+            self.region(format!("queue {name}"), region);
+        }
         let get =
             self.account.sqs.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(queue.account.clone());
         let url = match get.send().await {
@@ -399,6 +405,14 @@ impl Checks<'_> {
             let remedy = format!("set its VisibilityTimeout to at least {least}");
             self.expect(format!("queue {name}: visibility timeout"), problem, remedy);
         }
+    }
+
+    /// Checks that something is in the Region of the stack: Lambda receives messages only from queues of its own Region, and
+    /// alarms notify only topics of theirs.
+    fn region(&mut self, what: String, region: &str) {
+        let own = self.account.sdk_config.region().map_or("", |own| own.as_ref());
+        let problem = (own != region).then(|| format!("it is in {region}, but the stack is in {own}"));
+        self.expect(format!("{what}: Region"), problem, "name one of the stack's Region, or pass --region");
     }
 
     async fn buckets(&mut self, enable: bool) {

@@ -213,7 +213,7 @@ async fn an_error_of_the_servers_leaves_open_what_happened() {
         expect![[r#"Error { code: "ServerException", message: "try again", resource_ids: [], of_server: true }"#]],
     )
     .await;
-    check(200, "not JSON", expect![[r#"Nothing { message: "response error: type mismatch: expected object" }"#]]).await;
+    check(200, "not JSON", expect![[r#"Nothing { message: "type mismatch: expected object" }"#]]).await;
 }
 
 #[tokio::test]

@@ -171,6 +171,10 @@ impl Scalar<'_> {
             let help = "write `${env:NAME}` or `${env:NAME:-default}`; for a literal `${env:`, write `$${env:`";
             return error(format!("`{name}` is not a valid environment variable name"), help.into());
         }
+        if name.len() < 2 || name.starts_with('_') {
+            let help = "rename it: begin with a letter, and use at least two characters";
+            return error(format!("a Lambda function cannot have an environment variable `{name}`"), help.into());
+        }
         if is_within_template(before) {
             let help = "move it before or after the braces: a template sees only the event";
             return error("an environment variable cannot be used inside a template".into(), help.into());

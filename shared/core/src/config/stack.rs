@@ -4,7 +4,7 @@ use crate::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use crate::text::Spanned;
 use crate::text::decode::{choice, record};
 use crate::text::diagnostic::Diagnostic;
-use crate::text::values::{Duration, Mapping};
+use crate::text::values::{Duration, Mapping, OneOrMany};
 
 record! {
     /// The CloudFormation stack that is generated from this config.
@@ -28,7 +28,7 @@ record! {
         /// here must exist.
         pub queues: Option<Mapping<Spanned<StackQueue>>>,
         /// The ARN of the SNS topic that the alarms notify. Default: the alarms send no notifications.
-        pub alarm_topic: Option<String>,
+        pub alarm_topic: Option<Spanned<String>>,
         /// Whether AWS X-Ray traces the functions. Default: false.
         #[schemars(extend("default" = false))]
         pub tracing: Option<bool>,
@@ -52,6 +52,10 @@ record! {
         /// Whether the stack creates the queue and a dead-letter queue for it, or adopts an existing queue. Default:
         /// `adopt`.
         pub queue: Option<Origin>,
+        /// Who may send messages to the queue beside the buckets of its routes: the ARNs of SNS topics, EventBridge rules
+        /// and buckets, and the ids of other accounts whose buckets may. Only with `queue: create`.
+        #[schemars(example = &"arn:aws:sns:eu-west-1:111122223333:orders")]
+        pub senders: Option<OneOrMany<Spanned<String>>>,
         /// How long a received message is hidden from other receivers, at most 12h. For a route's queue: at least six
         /// times the function's timeout of 60 s, plus `batch_window`. Default: 6m plus `batch_window`.
         pub visibility_timeout: Option<Spanned<Duration>>,
@@ -79,6 +83,39 @@ const LOG_RETENTION_DAYS: [u32; 22] =
 /// The longest name of a queue that the stack creates: with `-dead-letters` appended, it must fit into SQS's 80
 /// characters.
 const CREATED_NAME_CHARACTERS_MAX: usize = 67;
+
+/// Who may send messages to a queue that the stack creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender<'a> {
+    /// The buckets of an account that the routes name.
+    Account(&'a str),
+    /// An SNS topic, by its ARN.
+    Topic(&'a str),
+    /// An EventBridge rule, by its ARN.
+    Rule(&'a str),
+    /// A bucket, by its ARN.
+    Bucket(&'a str),
+}
+
+impl<'a> Sender<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        match text.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+            [account] if is_account(account) => Some(Self::Account(account)),
+            ["arn", _, "sns", region, account, name] if !region.is_empty() && is_account(account) => {
+                (!name.is_empty()).then_some(Self::Topic(text))
+            }
+            ["arn", _, "events", region, account, rule] if !region.is_empty() && is_account(account) => {
+                rule.starts_with("rule/").then_some(Self::Rule(text))
+            }
+            ["arn", _, "s3", "", "", name] if !name.is_empty() => Some(Self::Bucket(text)),
+            _ => None,
+        }
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// How a queue is created and read, with defaults filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +146,27 @@ impl StackConfig {
         settings.map(|settings| &settings.value).map_or_else(|| StackQueue::default().settings(), StackQueue::settings)
     }
 
+    /// Returns who may send messages to a queue that the stack creates, beside the buckets of its routes.
+    pub fn senders(&self, queue: &Queue) -> Vec<Sender<'_>> {
+        let settings = self.queues.as_ref().and_then(|queues| queues.get(&queue.name));
+        let written =
+            settings.and_then(|settings| settings.senders.as_ref()).into_iter().flat_map(|senders| &senders.0);
+        written.filter_map(|sender| Sender::parse(sender)).collect()
+    }
+
+    /// Returns the Region of the topic that the alarms notify.
+    pub fn alarm_topic_region(&self) -> Option<&str> {
+        self.alarm_topic.as_ref().and_then(|topic| topic.split(':').nth(3))
+    }
+
+    /// Returns whether the stack creates a queue of this name to keep dead letters.
+    pub(crate) fn creates_for_dead_letters(&self, name: &str) -> bool {
+        let queues = self.queues.iter().flat_map(|queues| &queues.0);
+        let mut created = queues.filter(|(_, queue)| queue.queue == Some(Origin::Create));
+        let is_its = |queue: &str| Queue::parse(queue).is_some_and(|queue| queue.dead_letters_name() == name);
+        name == format!("{}-dead-letters", self.name()) || created.any(|(queue, _)| is_its(queue))
+    }
+
     /// Reports what AWS would refuse, and what would lose messages. `known` are the queues of routes, whose messages a
     /// function receives, and those of workers; none if they are not all known.
     pub(crate) fn check(&self, known: Option<(Vec<Queue>, Vec<Queue>)>, problems: &mut Vec<Diagnostic>) {
@@ -126,6 +184,12 @@ impl StackConfig {
                 Diagnostic::error(days.span, format!("CloudWatch Logs has no retention period of {} days", days.value));
             problems
                 .push(problem.help("write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ..."));
+        }
+        if let Some(topic) = &self.alarm_topic
+            && !matches!(Sender::parse(topic), Some(Sender::Topic(_)))
+        {
+            let problem = Diagnostic::error(topic.span, format!("`{}` is not the ARN of an SNS topic", topic.value));
+            problems.push(problem.help("write for example `arn:aws:sns:eu-west-1:111122223333:alarms`"));
         }
         let Some((of_routes, of_workers)) = known else { return };
         for (name, queue) in self.queues.iter().flat_map(|queues| &queues.0) {
@@ -194,6 +258,25 @@ impl StackQueue {
         if let Some(visible) = self.visibility_timeout.as_ref().filter(|_| settings.visibility_timeout > 43_200) {
             let problem = Diagnostic::error(visible.span, "`visibility_timeout` must be at most 12h");
             problems.push(problem.help("write `12h` or less"));
+        }
+        for sender in self.senders.iter().flat_map(|senders| &senders.0) {
+            let (message, help) = match Sender::parse(sender) {
+                _ if self.queue != Some(Origin::Create) => (
+                    "`senders` is only valid with `queue: create`".to_owned(),
+                    "write the policy of a queue that exists where the queue is defined",
+                ),
+                None => (
+                    format!("`{}` is neither the ARN of a topic, rule or bucket nor an account id", sender.value),
+                    "write for example `arn:aws:sns:eu-west-1:111122223333:orders`, \
+                     `arn:aws:events:eu-west-1:111122223333:rule/orders`, `arn:aws:s3:::uploads` or `111122223333`",
+                ),
+                Some(Sender::Account(_) | Sender::Bucket(_)) if is_fifo => (
+                    "S3 cannot notify a FIFO queue".to_owned(),
+                    "let an EventBridge rule send the bucket's events, and write the rule's ARN",
+                ),
+                Some(_) => continue,
+            };
+            problems.push(Diagnostic::error(sender.span, message).help(help));
         }
         if !is_of_route {
             return;

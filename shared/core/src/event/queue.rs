@@ -67,6 +67,14 @@ impl Queue {
         !stem.is_empty() && self.name.len() <= 80 && stem.chars().all(legal)
     }
 
+    /// Returns the name of the dead-letter queue that the stack creates together with this queue.
+    pub fn dead_letters_name(&self) -> String {
+        match self.name.strip_suffix(".fifo") {
+            Some(stem) => format!("{stem}-dead-letters.fifo"),
+            None => format!("{}-dead-letters", self.name),
+        }
+    }
+
     /// Returns whether the messages of a group keep their order.
     pub fn is_fifo(&self) -> bool {
         self.name.ends_with(".fifo")

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Loader;
 use crate::config::file::ConfigFile;
 use crate::config::local::Local;
+use crate::config::stack::StackConfig;
 use crate::config::test::Expect;
 use crate::event::{MESSAGE_FIELDS, Queue};
 use crate::routing::{EventSource, Route, Task};
@@ -82,6 +83,31 @@ impl Loader<'_> {
         if let Some(stack) = &file.stack {
             let queues = self.has_all_routes.then(|| (queues_of_routes(file), queues_of_workers(file)));
             stack.check(queues, &mut self.problems);
+        }
+        self.queues_that_no_function_can_read(file);
+    }
+
+    /// Reports routes on queues from which Lambda cannot receive, and an alarm topic that the alarms cannot notify.
+    fn queues_that_no_function_can_read(&mut self, file: &ConfigFile) {
+        let default = StackConfig::default();
+        let stack = file.stack.as_ref().unwrap_or(&default);
+        let written = file.routes().iter().filter_map(|route| route.on.queue.as_ref());
+        let queues: Vec<_> = written.filter_map(|text| Some((text.span, Queue::parse(text)?))).collect();
+        for (span, queue) in &queues {
+            if queue.account.is_none() && stack.creates_for_dead_letters(&queue.name) {
+                let message = format!("the stack creates `{}` for dead letters, which no route can take", queue.name);
+                let help = "read the dead letters and send them again, or use a queue that the stack does not create";
+                self.problems.push(Diagnostic::error(*span, message).help(help));
+            }
+        }
+        let of_queues = queues.iter().filter_map(|(span, queue)| Some((*span, queue.region.as_deref()?)));
+        let of_topic = stack.alarm_topic.iter().filter_map(|topic| Some((topic.span, stack.alarm_topic_region()?)));
+        let mut regions = of_queues.chain(of_topic);
+        let Some((_, first)) = regions.next() else { return };
+        for (span, region) in regions.filter(|(_, region)| *region != first) {
+            let message = format!("this is in the Region {region}, but another queue of a route is in {first}");
+            let help = "write a config for each Region: functions and alarms use only queues and topics of their own";
+            self.problems.push(Diagnostic::error(span, message).help(help));
         }
     }
 

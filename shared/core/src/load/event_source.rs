@@ -97,7 +97,15 @@ impl Loader<'_> {
             Some((node, buckets)) => Some(self.event_pattern(node, buckets, lint_message)?),
             None => None,
         };
+        let written = queue.span;
         let queue = self.queue_named(queue)?;
+        if queue.is_fifo() && on.s3.is_some() {
+            let problem = Diagnostic::warning(written, "S3 cannot notify a FIFO queue");
+            self.problems.push(problem.help(
+                "use a standard queue; or let an EventBridge rule send the bucket's events to the queue, and write \
+                 `event_pattern` instead of `s3`",
+            ));
+        }
         let unmatched = on.unmatched.unwrap_or(Unmatched::Ignore);
         Some(EventSource::Queue(MessageSource { queue, pattern, unmatched }))
     }

@@ -123,6 +123,13 @@ impl Problems {
     }
 
     fn capacity(&mut self, settings: &TaskSettings) {
+        let launch_type = settings.launch_type.as_ref();
+        if let Some(chosen) = launch_type.filter(|chosen| chosen.value == LaunchType::ManagedInstances) {
+            let message = "ECS takes managed instances as a capacity provider, not as a launch type";
+            let help = "write `capacity_provider_strategy: [{ capacity_provider: NAME, weight: 1 }]`, with the name of the \
+                        cluster's capacity provider";
+            self.add(chosen.span, message, help);
+        }
         let Some(strategy) = &settings.capacity_provider_strategy else { return };
         if let Some(launch_type) = &settings.launch_type {
             let message = "`launch_type` cannot be combined with `capacity_provider_strategy`";

@@ -1,6 +1,7 @@
 //! The messages that the author of a config gets. Most tests use [`check`].
 
 mod mistakes;
+mod refused_by_aws;
 
 use expect_test::{Expect, expect};
 
@@ -573,7 +574,9 @@ fn a_queue_has_a_name_and_its_messages_have_fields_of_their_own() {
     );
     check(
         &with_on("{ queue: \"https://sqs.eu-west-1.amazonaws.com/111122223333/q.fifo\", s3: { bucket: b } }"),
-        expect!["valid: routes r"],
+        expect![[r#"
+            c.yaml:5:18: warning: S3 cannot notify a FIFO queue (use a standard queue; or let an EventBridge rule send the bucket's events to the queue, and write `event_pattern` instead of `s3`)
+            valid: routes r"#]],
     );
     check(
         &with_on("{ queue: \"my queue\" }"),

@@ -362,11 +362,11 @@ fn the_network_is_the_one_of_copilots_state_machine() {
     "#]],
     );
     of(
-        "{ placement: { subnets: ['${A}', \"${COPILOT_ENVIRONMENT_NAME}-b\"] } }",
+        "{ placement: { subnets: ['${SUBNET}', \"${COPILOT_ENVIRONMENT_NAME}-b\"] } }",
         &expect![[r#"
-        {"subnets":["${env:A}","prod-b"],"security_groups":["${env:ENVIRONMENT_SECURITY_GROUP}"],"assign_public_ip":"DISABLED"}
+        {"subnets":["${env:SUBNET}","prod-b"],"security_groups":["${env:ENVIRONMENT_SECURITY_GROUP}"],"assign_public_ip":"DISABLED"}
         - CLUSTER: set this variable; to find its value, run: aws cloudformation list-exports --query "Exports[?Name=='shop-prod-ClusterId'].Value" --output text
-        - A: set this variable, as for `copilot`; separate several ids by commas
+        - SUBNET: set this variable, as for `copilot`; separate several ids by commas
         - ENVIRONMENT_SECURITY_GROUP: set this variable; to find its value, run: aws cloudformation list-exports --query "Exports[?Name=='shop-prod-EnvironmentSecurityGroup'].Value" --output text
     "#]],
     );

@@ -1,0 +1,73 @@
+//! Finds values that no AWS service accepts: null, lists that must not be empty, malformed ids, names that are taken twice.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::limits::{Filled, name_of};
+use super::{Body, Finding, Problem};
+
+/// Lists under these keys must not be empty.
+const NOT_EMPTY: [&str; 3] = ["Action", "Resource", "Statement"];
+/// A logical id has at most this many characters.
+/// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html>
+const ID_CHARACTERS_MAX: usize = 255;
+
+pub(super) fn findings(body: &Body) -> Vec<Finding> {
+    let (filled, mut findings, mut names) = (Filled::new(body), Vec::new(), BTreeMap::new());
+    let finding = |id: &str, problem: Problem| Finding { id: id.to_owned(), problem };
+    for section in ["Parameters", "Conditions", "Outputs"] {
+        look(section, &body.template[section], "", &mut findings);
+    }
+    for (id, resource) in body.template["Resources"].as_object().into_iter().flatten() {
+        if id.len() > ID_CHARACTERS_MAX || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
+            findings.push(finding(id, Problem::Id));
+        }
+        if is_suspect(resource) {
+            look(id, resource, "", &mut findings);
+        }
+        if let Some((name, _)) = name_of(resource) {
+            let group = filled.text(&resource["Properties"]["GroupName"]);
+            let key = (resource["Type"].to_string(), group, filled.text(name));
+            if let Some(other) = names.insert(key, id) {
+                findings.push(finding(id, Problem::SameName(other.clone())));
+            }
+        }
+    }
+    findings
+}
+
+/// Returns whether a value holds null or an empty list. That is cheaper than to know where.
+fn is_suspect(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty() || elements.iter().any(is_suspect),
+        Value::Object(entries) => entries.values().any(is_suspect),
+        _ => false,
+    }
+}
+
+/// Looks for null and for empty lists below a path.
+fn look(id: &str, value: &Value, path: &str, findings: &mut Vec<Finding>) {
+    match value {
+        Value::Null if !path.is_empty() => {
+            findings.push(Finding { id: id.to_owned(), problem: Problem::Null(path.to_owned()) });
+        }
+        Value::Array(elements) => {
+            let last = path.rsplit('.').next().unwrap_or(path);
+            if elements.is_empty() && NOT_EMPTY.contains(&last) {
+                findings.push(Finding { id: id.to_owned(), problem: Problem::Empty(path.to_owned()) });
+            }
+            for (position, element) in elements.iter().enumerate() {
+                look(id, element, &format!("{path}[{position}]"), findings);
+            }
+        }
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                look(id, value, &below, findings);
+            }
+        }
+        _ => {}
+    }
+}
