@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use clap::Parser;
-use e2e::histories::{Configs, Tally, play};
+use e2e::histories::{Configs, Mutation, Tally, play};
 
 /// Play simulated histories of the launch protocol against the model of ECS. Exit with 1 if one of them breaks a rule.
 #[derive(Debug, Parser)]
@@ -21,18 +21,21 @@ struct Arguments {
     /// Play only the history of this seed, and print everything that happens in it.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
+    /// Break the protocol in this way, to see that a rule notices it.
+    #[arg(long)]
+    mutation: Option<Mutation>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
-        Some(seed) => one(seed),
-        None => many(arguments.from, arguments.seeds),
+        Some(seed) => one(seed, arguments.mutation),
+        None => many(arguments.from, arguments.seeds, arguments.mutation),
     }
 }
 
-fn one(seed: u64) -> ExitCode {
-    let report = play(&Configs::default(), seed, None, true);
+fn one(seed: u64, mutation: Option<Mutation>) -> ExitCode {
+    let report = play(&Configs::default(), seed, mutation, true);
     let mut out = stdout().lock();
     for line in &report.history {
         // A reader may close the pipe early, as `head` does.
@@ -46,7 +49,7 @@ fn one(seed: u64) -> ExitCode {
     }
 }
 
-fn many(from: u64, seeds: u64) -> ExitCode {
+fn many(from: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
     let next = AtomicU64::new(from);
     let tally = Mutex::new(Tally::default());
     let broken: Mutex<Option<(u64, String)>> = Mutex::new(None);
@@ -61,7 +64,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
                     if seed >= from + seeds {
                         break;
                     }
-                    let report = play(&configs, seed, None, false);
+                    let report = play(&configs, seed, mutation, false);
                     own.add(report.tally);
                     if let Some(violation) = report.violation {
                         *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some((seed, violation));

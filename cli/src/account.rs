@@ -34,6 +34,7 @@ pub(crate) struct AccountOptions {
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) cloudformation: aws_sdk_cloudformation::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) ecr: aws_sdk_ecr::Client,
     pub(crate) ecs: aws_sdk_ecs::Client,
     pub(crate) iam: aws_sdk_iam::Client,
@@ -113,6 +114,7 @@ impl AccountOptions {
         identity.show(stack);
         Ok(Account {
             cloudformation: aws_sdk_cloudformation::Client::new(&sdk_config),
+            dynamodb: clients::dynamodb(&sdk_config),
             ecr: aws_sdk_ecr::Client::new(&sdk_config),
             ecs: clients::ecs(&sdk_config),
             iam: aws_sdk_iam::Client::new(&sdk_config),

@@ -99,6 +99,11 @@ impl Function {
         self != Self::SqsTrigger
     }
 
+    /// Returns whether the function records launches, if there is a ledger. The scaler's workers have no record.
+    pub(crate) fn keeps_launches(self) -> bool {
+        self != Self::QueueScaler
+    }
+
     /// Returns the tasks that the function may start.
     pub fn tasks(self, config: &RoutingConfig) -> Vec<&Task> {
         let of_routes = |fits: fn(&EventSource) -> bool| {

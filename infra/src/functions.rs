@@ -9,6 +9,7 @@ use trigger_core::routing::RoutingConfig;
 use crate::function::Function;
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
 use crate::policy::TaskRoles;
+use crate::queues::WORK_ID;
 use crate::roles;
 use crate::template::{Template, attribute, reference, sub};
 
@@ -22,7 +23,7 @@ pub(crate) fn add(
     template: &mut Template,
     config: &RoutingConfig,
     function: Function,
-    environment: &Value,
+    environment: &BTreeMap<String, String>,
     task_roles: Option<&TaskRoles>,
 ) {
     let id = function.id();
@@ -55,7 +56,7 @@ pub(crate) fn add(
         "Timeout": function.timeout_seconds(),
         "Role": attribute(&role_id, "Arn"),
         "Code": { "S3Bucket": reference(BUCKET_PARAMETER), "S3Key": reference(&function.code_parameter()) },
-        "Environment": { "Variables": environment },
+        "Environment": { "Variables": variables(config, function, environment) },
     });
     if config.stack.tracing == Some(true) {
         properties["TracingConfig"] = json!({ "Mode": "Active" });
@@ -97,8 +98,8 @@ fn is_reserved(name: &str) -> bool {
     OWN.contains(&name) || name.starts_with("AWS_LAMBDA_")
 }
 
-/// Returns the environment variables of every function.
-pub(crate) fn variables(of_config: &BTreeMap<String, String>) -> Value {
+/// Returns the environment variables of a function.
+fn variables(config: &RoutingConfig, function: Function, of_config: &BTreeMap<String, String>) -> Value {
     let mut variables: Map<String, Value> = of_config
         .iter()
         .filter(|(name, _)| !is_reserved(name))
@@ -108,5 +109,9 @@ pub(crate) fn variables(of_config: &BTreeMap<String, String>) -> Value {
     variables.insert(environment::CONFIG.to_owned(), sub(place));
     variables.insert(environment::DEAD_LETTER_QUEUE.to_owned(), reference("DeadLetters"));
     variables.insert(environment::STACK.to_owned(), reference("AWS::StackName"));
+    if let Some(storage) = config.ledger().filter(|_| function.keeps_launches()) {
+        variables.insert(environment::TABLE.to_owned(), storage.table().into());
+        variables.insert(environment::WORK_QUEUE.to_owned(), reference(WORK_ID));
+    }
     variables.into()
 }

@@ -3,7 +3,8 @@
 //! - [`template`](Template), `names` - build a CloudFormation template, and name everything in it;
 //! - [`function`](Function), [`policy`] - decide which functions a config needs, and what each of them may do;
 //! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - add their own resources to a template;
-//! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket, which outlives the stack;
+//! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket and the table, which outlive
+//!   the stack;
 //! - [`usage`](usage()) - counts what a stack uses of AWS's limits;
 //! - `owner` - says in the template which config the stack belongs to;
 //! - `compare` - finds how a template differs from the deployed one, and the steps from one to the other;
@@ -32,9 +33,10 @@ pub use function::{Function, functions};
 pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
 pub use owner::Owner;
 pub use policy::TaskRoles;
+pub use queues::WORK_QUEUES;
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
 pub use stack::{stack, stack_with_roles};
-pub use storage::{BUCKET_OUTPUT, storage};
+pub use storage::{BUCKET_OUTPUT, TABLE_OUTPUT, keep_table, storage};
 pub use template::Template;
 pub use usage::{Usage, usage};

@@ -4,8 +4,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use trigger_core::event::Queue;
 use trigger_core::routing::RoutingConfig;
+use trigger_core::storage::Storage;
 
-use crate::template::{attribute, sub};
+use crate::template::{arn, attribute, sub};
 
 /// The parameter that takes the name of the bucket, which holds the config and the code.
 pub const BUCKET_PARAMETER: &str = "Bucket";
@@ -87,6 +88,11 @@ pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str
     let all = config.queues().into_iter().chain(config.worker_queues());
     let created = all.filter(|queue| config.stack.queue(queue).is_created);
     created.map(|queue| (queue.name.as_str(), dead_letters_id(queue)))
+}
+
+/// Returns the ARN of the table with the launches, or of a part of it.
+pub(crate) fn table_arn(storage: &Storage, part: &str) -> Value {
+    arn("dynamodb", &format!("table/{}{part}", storage.table()))
 }
 
 #[cfg(test)]

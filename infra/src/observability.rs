@@ -7,13 +7,19 @@ use trigger_core::event::Queue;
 use trigger_core::metrics::{self, Metric, NAMESPACE};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::ScalingRule;
+use trigger_core::storage::{DUE_INDEX, Storage};
 
 use crate::function::Function;
 use crate::names::{dead_letters, identifier};
+use crate::queues::{FAILED_WORK_ID, WORK_ID};
 use crate::template::{Template, attribute, reference, sub};
 
 /// The alarm goes off when a queue's oldest message is older than this many seconds, far more than any start takes.
 const OLDEST_MESSAGE_SECONDS: u64 = 900;
+
+/// The alarm goes off when work has waited for more than this many seconds: twice the longest delay of a message, which
+/// counts as waiting.
+const OLDEST_WORK_SECONDS: u64 = 1800;
 
 /// An alarm that goes off when a metric is above a threshold for some minutes.
 struct Alarm<'a> {
@@ -142,6 +148,15 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
             alarms.push(queues(id, about, of, "ApproximateAgeOfOldestMessage", seconds, 3));
         }
     }
+    if let Some(storage) = config.ledger() {
+        let queue = |id: &str| vec![attribute(id, "QueueName")];
+        let about = format!("Launches in the work queue have been waiting for more than {OLDEST_WORK_SECONDS} s");
+        let (id, age) = ("oldest-work".to_owned(), "ApproximateAgeOfOldestMessage");
+        alarms.push(queues(id, about, queue(WORK_ID), age, OLDEST_WORK_SECONDS, 3));
+        let about = "Launches of the work queue could not be continued; the sweep tries them again".to_owned();
+        alarms.push(queues("work-failed".to_owned(), about, queue(FAILED_WORK_ID), WAITING, 0, 1));
+        alarms.extend(throttles(storage));
+    }
     alarms.push(of_ours(Metric::Failed, "A launch or an event failed", 1));
     alarms.push(of_ours(
         Metric::DeadLettersUnsent,
@@ -171,6 +186,27 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
         });
     }
     alarms
+}
+
+/// Returns the alarms on throttled requests to the table and to its index, whose metrics are apart.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html>
+fn throttles(storage: &Storage) -> Vec<Alarm<'static>> {
+    let table = json!({ "Name": "TableName", "Value": storage.table() });
+    let index = json!({ "Name": "GlobalSecondaryIndexName", "Value": DUE_INDEX });
+    let of = [("table", json!([table])), ("index", json!([table, index]))];
+    let metrics = [("reads", "ReadThrottleEvents"), ("writes", "WriteThrottleEvents")];
+    let alarm = |(place, dimensions): &(&str, Value), (requests, metric): (&str, &'static str)| Alarm {
+        id: format!("{place}-{requests}-throttled"),
+        description: format!("DynamoDB has throttled {requests} of the launches' {place} for three minutes"),
+        namespace: "AWS/DynamoDB",
+        metric,
+        dimensions: vec![dimensions.clone()],
+        statistic: "Sum",
+        threshold: 0,
+        minutes: 3,
+        is_told_once: false,
+    };
+    of.iter().flat_map(|of| metrics.map(|metric| alarm(of, metric))).collect()
 }
 
 /// Returns the queues that an alarm watches, with the name of the queue or of all of them. Each has its own alarm unless
@@ -227,6 +263,18 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
         ]));
     }
     widgets.push(widget("Dead letters", "Maximum", dead));
+    if config.ledger().is_some() {
+        let work = |metric: &str, id: &str| json!(["AWS/SQS", metric, "QueueName", format!("${{{id}.QueueName}}")]);
+        widgets.push(widget(
+            "Work queue",
+            "Maximum",
+            vec![
+                work("ApproximateNumberOfMessagesVisible", WORK_ID),
+                work("ApproximateNumberOfMessagesDelayed", WORK_ID),
+                work("ApproximateNumberOfMessagesVisible", FAILED_WORK_ID),
+            ],
+        ));
+    }
     let invoked = |metric: &'static str| {
         functions
             .iter()
@@ -286,9 +334,42 @@ fn words(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
     use serde_json::{Value, json};
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
-    use super::{METRICS_MAX, QUEUES_WITH_ALARMS_MAX, together};
+    use super::{METRICS_MAX, QUEUES_WITH_ALARMS_MAX, alarms, together};
+    use crate::functions;
+
+    #[test]
+    fn a_ledger_has_alarms_on_its_work_and_on_its_table_and_its_index() {
+        let text = "version: 1\nstorage: { bucket: state }\ntasks: {}\nroutes: []\n";
+        let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+        let line = |alarm: &super::Alarm<'_>| {
+            let dimensions: Vec<String> = alarm.dimensions.iter().map(Value::to_string).collect();
+            let rule = format!("{} above {} for {} min", alarm.metric, alarm.threshold, alarm.minutes);
+            format!("{}: {rule}\n{}", alarm.id, dimensions.iter().map(|of| format!("  {of}\n")).collect::<String>())
+        };
+        let all = alarms(&config, &functions(&config));
+        let words = ["-work", "work-", "-throttled"];
+        let new = all.iter().filter(|alarm| words.iter().any(|word| alarm.id.contains(word)));
+        expect![[r#"
+            oldest-work: ApproximateAgeOfOldestMessage above 1800 for 3 min
+              [{"Name":"QueueName","Value":{"Fn::GetAtt":["Work","QueueName"]}}]
+            work-failed: ApproximateNumberOfMessagesVisible above 0 for 1 min
+              [{"Name":"QueueName","Value":{"Fn::GetAtt":["WorkFailed","QueueName"]}}]
+            table-reads-throttled: ReadThrottleEvents above 0 for 3 min
+              [{"Name":"TableName","Value":"state"}]
+            table-writes-throttled: WriteThrottleEvents above 0 for 3 min
+              [{"Name":"TableName","Value":"state"}]
+            index-reads-throttled: ReadThrottleEvents above 0 for 3 min
+              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"due"}]
+            index-writes-throttled: WriteThrottleEvents above 0 for 3 min
+              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"due"}]
+        "#]]
+        .assert_eq(&new.map(line).collect::<String>());
+    }
 
     #[test]
     fn each_queue_is_watched_once_by_alarms_with_names_of_their_own() {

@@ -22,9 +22,9 @@ impl Owner {
         Self { config: config.stack.name().to_owned(), holds: "functions".to_owned() }
     }
 
-    /// Returns the owner of the stack with a config's bucket.
-    pub fn of_bucket(config: &RoutingConfig) -> Self {
-        Self { config: config.stack.name().to_owned(), holds: "bucket".to_owned() }
+    /// Returns the owner of the stack with a config's bucket and table.
+    pub fn of_storage(config: &RoutingConfig) -> Self {
+        Self { config: config.stack.name().to_owned(), holds: "storage".to_owned() }
     }
 
     /// Returns the owner that a template names.
@@ -62,12 +62,12 @@ mod tests {
             let text = format!("version: 1\nstack: {{ name: {name} }}\ntasks: {{}}\nroutes: []\n");
             RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid")
         };
-        let (own, of_bucket) = (named("a-storage"), named("a"));
+        let (own, other) = (named("a-storage"), named("a"));
         let functions = Owner::read(&stack(&own, &BTreeMap::new()).to_json());
         assert_eq!(functions, Some(Owner::of_functions(&own)));
-        let bucket = Owner::read(&storage(&of_bucket).to_json());
-        assert_eq!(bucket, Some(Owner::of_bucket(&of_bucket)));
-        assert_ne!(functions, bucket, "two stacks that have the same name by chance are told apart");
+        let storage = storage(&other).and_then(|template| Owner::read(&template.to_json()));
+        assert_eq!(storage, Some(Owner::of_storage(&other)));
+        assert_ne!(functions, storage, "two stacks that have the same name by chance are told apart");
         assert_eq!(Owner::read(&json!({ "Resources": {}, "Metadata": { "EcsTrigger": "x" } })), None);
     }
 }

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
-use trigger_core::storage::{Folder, Storage};
+use trigger_core::storage::{DUE_INDEX, DUE_SHARDS, ItemKind, Storage};
 
 use trigger_core::scaling::LEASE_NAME;
 
 use crate::function::Function;
-use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, identifier, queue_arn};
+use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, identifier, queue_arn, table_arn};
+use crate::queues::WORK_ID;
 use crate::template::{arn, attribute, reference, sub};
 
 /// The roles of task definitions, by task definition as the config writes it.
@@ -87,21 +88,20 @@ pub fn statements(config: &RoutingConfig, function: Function, roles: Option<&Tas
     )];
     let tasks = function.tasks(config);
     statements.extend(launch(function, &tasks, roles));
-    match function {
-        Function::QueueScaler => statements.extend(scale(config)),
-        _ => {
-            if let Some(storage) = config.ledger() {
-                statements.extend(remember(storage, &tasks));
-            }
-            statements.extend(payloads(config));
+    if function.keeps_launches() {
+        if let Some(storage) = config.ledger() {
+            statements.extend(keep_launches(storage, function));
+            statements.extend(follow_tasks(&tasks));
         }
+        statements.extend(payloads(config));
+    } else {
+        statements.extend(scale(config));
     }
     if function == Function::SqsTrigger {
         let queues = config.queues().into_iter().map(|queue| queue_arn(config, queue)).collect();
-        let take = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-        statements.push(Statement::new("TakeMessages", &take, queues));
+        statements.push(Statement::new("TakeMessages", &TAKE, queues));
     }
-    if function != Function::QueueScaler {
+    if function.keeps_launches() {
         statements.push(Statement::new("DeadLetter", &["sqs:SendMessage"], vec![attribute("DeadLetters", "Arn")]));
     }
     if config.stack.tracing == Some(true) {
@@ -171,31 +171,50 @@ fn pass_roles(sid: &str, roles: Vec<Value>, service: &str) -> Statement {
     pass.under(json!({ "StringEquals": { "iam:PassedToService": service } }))
 }
 
-/// Allows keeping the ledger, and watching and stopping the tasks that it records.
-fn remember(storage: &Storage, tasks: &[&Task]) -> Vec<Statement> {
+/// What an event source mapping does by its function's role.
+const TAKE: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+/// Allows recording launches, and continuing them by the work queue.
+///
+/// The actions of a transaction are allowed one by one, as if each were a call of its own. The partition keys are all
+/// the keys of a call.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>
+fn keep_launches(storage: &Storage, function: Function) -> Vec<Statement> {
+    let keep =
+        ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
+    let keys = ItemKind::ALL.map(|kind| format!("{}*", kind.prefix()));
+    let work = || vec![attribute(WORK_ID, "Arn")];
+    let mut statements = vec![
+        Statement::new("KeepLaunches", &keep, vec![table_arn(storage, "")])
+            .under(json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } })),
+        Statement::new("AddWork", &["sqs:SendMessage"], work()),
+    ];
+    if function == Function::TaskLifecycle {
+        let index = table_arn(storage, &format!("/index/{DUE_INDEX}"));
+        let shards: Vec<String> = (0..DUE_SHARDS).map(|shard| shard.to_string()).collect();
+        let find = Statement::new("FindDueLaunches", &["dynamodb:Query"], vec![index]);
+        statements.push(find.under(json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": shards } })));
+        statements.push(Statement::new("TakeWork", &TAKE, work()));
+    }
+    statements
+}
+
+/// Allows watching and stopping the tasks of recorded launches.
+fn follow_tasks(tasks: &[&Task]) -> Vec<Statement> {
     let clusters: BTreeSet<Option<&str>> = tasks.iter().map(|task| task.cluster()).collect();
-    let kept = Folder::LEDGER.iter().map(|folder| objects(&format!("{}*", storage.folder(*folder)))).collect();
     let see = Statement::new(
         "SeeAndStopTasks",
         &["ecs:DescribeTasks", "ecs:StopTask"],
         clusters.iter().map(|cluster| tasks_of(*cluster)).collect(),
     );
-    vec![
-        Statement::new("KeepLedger", &["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], kept),
-        // Without this permission, or with a condition on the prefix, S3 answers "access denied" for an object that
-        // does not exist.
-        Statement::new("MissLedgersObjects", &["s3:ListBucket"], vec![bucket()]),
-        see.under(in_clusters(&clusters)),
-    ]
-    .into_iter()
-    .chain(list_tasks(&clusters))
-    .collect()
+    std::iter::once(see.under(in_clusters(&clusters))).chain(list_tasks(&clusters)).collect()
 }
 
 /// Allows storing events in S3 that are too large for the overrides, for a copy in the record of each launch, or for a
 /// dead letter.
 fn payloads(config: &RoutingConfig) -> Option<Statement> {
-    let folder = config.storage.as_ref()?.folder(Folder::Payloads);
+    let folder = config.storage.as_ref()?.payload_folder();
     Some(Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{folder}*"))]))
 }
 
@@ -302,10 +321,6 @@ fn role_arn(role: &str) -> Value {
         true => role.into(),
         false => sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{role}")),
     }
-}
-
-fn bucket() -> Value {
-    sub(format!("arn:${{AWS::Partition}}:s3:::${{{BUCKET_PARAMETER}}}"))
 }
 
 fn objects(keys: &str) -> Value {
@@ -419,14 +434,38 @@ routes:
                 ecs:RunTask on arn:ecs:task-definition/a:* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
                 if HasSqsTriggerTaskRoles iam:PassRole on {SqsTriggerTaskRoles} when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
                 iam:PassRole on arn:aws:iam::111122223333:role/a, arn:iam::${AWS::AccountId}:role/b when StringEquals: iam:PassedToService: ecs-tasks.amazonaws.com
-                s3:GetObject, s3:PutObject, s3:DeleteObject on arn:s3:::${Bucket}/team/launches/*, arn:s3:::${Bucket}/team/slots/*, arn:s3:::${Bucket}/team/sequences/*, arn:s3:::${Bucket}/team/due/*
-                s3:ListBucket on arn:s3:::${Bucket}
+                dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem on arn:dynamodb:table/state-team when ForAllValues:StringLike: dynamodb:LeadingKeys: launch/*, line/*, sequence/*, set/*, rate/*
+                sqs:SendMessage on {Work, Arn}
                 ecs:DescribeTasks, ecs:StopTask on arn:ecs:task/one/* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
                 ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/one
                 s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
                 sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
                 sqs:SendMessage on {DeadLetters, Arn}
             "#]],
+        );
+    }
+
+    #[test]
+    fn only_the_function_that_continues_launches_finds_those_that_are_due_and_takes_work() {
+        let text = "
+version: 1
+storage: { bucket: state, table: launches }
+tasks: { a: { task_definition: a } }
+routes: []
+";
+        check(
+            text,
+            "TaskLifecycleRole",
+            &expect![[r#"
+            logs:CreateLogStream, logs:PutLogEvents on {TaskLifecycleLogs, Arn}
+            s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+            dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem on arn:dynamodb:table/launches when ForAllValues:StringLike: dynamodb:LeadingKeys: launch/*, line/*, sequence/*, set/*, rate/*
+            sqs:SendMessage on {Work, Arn}
+            dynamodb:Query on arn:dynamodb:table/launches/index/due when ForAllValues:StringEquals: dynamodb:LeadingKeys: 0, 1, 2, 3
+            sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on {Work, Arn}
+            s3:PutObject on arn:s3:::${Bucket}/payloads/*
+            sqs:SendMessage on {DeadLetters, Arn}
+        "#]],
         );
     }
 

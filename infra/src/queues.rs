@@ -1,10 +1,11 @@
-//! Adds the queues that the stack creates, and the event source mappings of the queues that routes are on.
+//! Adds the queues that the stack creates, and the event source mappings of the queues that routes are on and of the
+//! work queue.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use trigger_core::config::stack::Sender;
-use trigger_core::event::Queue;
+use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
@@ -44,6 +45,60 @@ pub(crate) fn add_dead_letters(template: &mut Template) {
         }),
     );
     template.output("DeadLetters", "URL of the dead-letter queue", reference("DeadLetters"));
+}
+
+/// The logical id of the work queue: launches that `task-lifecycle` continues.
+pub(crate) const WORK_ID: &str = "Work";
+/// The logical id of the queue with work that failed.
+pub(crate) const FAILED_WORK_ID: &str = "WorkFailed";
+
+/// The logical ids of the stack's own queues whose messages may be lost: they only name launches, which the table
+/// holds.
+pub const WORK_QUEUES: [&str; 2] = [WORK_ID, FAILED_WORK_ID];
+
+/// SQS deletes work after this many seconds. It is long done by then: the sweep continues each launch that is due.
+const WORK_RETENTION_SECONDS: u32 = 86_400;
+/// This many invocations continue launches at once. They make as many calls as ECS accepts: more would only wait for
+/// the rate that all functions share.
+const CONTINUED_AT_ONCE: u32 = 5;
+
+/// Adds the work queue, the queue with work that failed, and the mapping that invokes `task-lifecycle`.
+pub(crate) fn add_work(template: &mut Template) {
+    let failed = json!({
+        "QueueName": sub("${AWS::StackName}-work-failed"),
+        "MessageRetentionPeriod": LONGEST_RETENTION_SECONDS,
+        "SqsManagedSseEnabled": true,
+    });
+    let work = json!({
+        "QueueName": sub("${AWS::StackName}-work"),
+        "VisibilityTimeout": visibility_timeout_min(0),
+        "MessageRetentionPeriod": WORK_RETENTION_SECONDS,
+        "SqsManagedSseEnabled": true,
+        "RedrivePolicy": {
+            "deadLetterTargetArn": attribute(FAILED_WORK_ID, "Arn"),
+            "maxReceiveCount": RECEIVES_MIN,
+        },
+    });
+    template.resource(FAILED_WORK_ID, "AWS::SQS::Queue", failed);
+    template.resource(WORK_ID, "AWS::SQS::Queue", work);
+    template.resource(
+        &format!("{WORK_ID}Policy"),
+        "AWS::SQS::QueuePolicy",
+        json!({
+            "Queues": [reference(WORK_ID)],
+            "PolicyDocument": { "Version": "2012-10-17", "Statement": [over_tls_only(attribute(WORK_ID, "Arn"))] },
+        }),
+    );
+    template.resource(
+        &format!("{WORK_ID}Mapping"),
+        "AWS::Lambda::EventSourceMapping",
+        json!({
+            "FunctionName": reference(Function::TaskLifecycle.id()),
+            "EventSourceArn": attribute(WORK_ID, "Arn"),
+            "BatchSize": 1,
+            "ScalingConfig": { "MaximumConcurrency": CONTINUED_AT_ONCE },
+        }),
+    );
 }
 
 fn over_tls_only(resource: Value) -> Value {
@@ -171,11 +226,31 @@ fn add_mapping(template: &mut Template, config: &RoutingConfig, queue: &Queue) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use expect_test::expect;
     use trigger_core::routing::RoutingConfig;
     use trigger_core::text::Source;
 
-    use super::{attribute, senders};
+    use super::{WORK_ID, attribute, senders};
+    use crate::{Function, stack};
+
+    #[test]
+    fn work_stays_hidden_for_six_times_the_functions_timeout_and_fails_into_a_queue_of_its_own() {
+        let template = |ledger: &str| {
+            let text = format!("version: 1\nstorage: {{ bucket: state }}\nledger: {ledger}\ntasks: {{}}\nroutes: []\n");
+            let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+            stack(&config, &BTreeMap::new())
+        };
+        assert!(!template("off").resources().contains_key(WORK_ID));
+        let template = template("on");
+        let work = &template.resources()[WORK_ID]["Properties"];
+        assert_eq!(work["VisibilityTimeout"], 6 * Function::TaskLifecycle.timeout_seconds());
+        expect![[r#"
+            {"QueueName":{"Fn::Sub":"${AWS::StackName}-work"},"VisibilityTimeout":360,"MessageRetentionPeriod":86400,"SqsManagedSseEnabled":true,"RedrivePolicy":{"deadLetterTargetArn":{"Fn::GetAtt":["WorkFailed","Arn"]},"maxReceiveCount":5}}
+            {"FunctionName":{"Ref":"TaskLifecycle"},"EventSourceArn":{"Fn::GetAtt":["Work","Arn"]},"BatchSize":1,"ScalingConfig":{"MaximumConcurrency":5}}
+        "#]].assert_eq(&format!("{}\n{}\n", work, template.resources()["WorkMapping"]["Properties"]));
+    }
 
     #[test]
     fn a_created_queue_takes_messages_from_its_routes_buckets_and_its_senders() {

@@ -9,6 +9,7 @@ use crate::function::{Function, functions};
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
 use crate::owner::Owner;
 use crate::policy::TaskRoles;
+use crate::storage::TABLE_OUTPUT;
 use crate::template::Template;
 use crate::{functions as function_resources, observability, queues, roles, rules, schedules};
 
@@ -42,7 +43,7 @@ fn assembled(
     );
     let mut bucket = json!({
         "Type": "String",
-        "Description": "Bucket with the config, the ledger and the functions' code",
+        "Description": "Bucket with the config, payloads and the functions' code",
     });
     if let Some(storage) = &config.storage {
         bucket["Default"] = storage.bucket.0.as_str().into();
@@ -58,14 +59,17 @@ fn assembled(
         }),
     );
     let functions = functions(config);
-    let variables = function_resources::variables(environment);
     queues::add_dead_letters(&mut template);
+    if let Some(storage) = config.ledger() {
+        queues::add_work(&mut template);
+        template.output(TABLE_OUTPUT, "Name of the table with the launches", storage.table().into());
+    }
     let are_parameters = |function: &&Function| task_roles.is_none() && !function.tasks(config).is_empty();
     for function in functions.iter().filter(are_parameters) {
         roles::add_parameter(&mut template, *function);
     }
     for function in &functions {
-        function_resources::add(&mut template, config, *function, &variables, task_roles);
+        function_resources::add(&mut template, config, *function, environment, task_roles);
     }
     rules::add(&mut template, config);
     schedules::add(&mut template, config, &functions);

@@ -49,6 +49,16 @@ impl Template {
         self.resources.insert(id.to_owned(), resource.into());
     }
 
+    /// Adds a resource and its output as the deployed template has them, if it has them.
+    pub(crate) fn keep(&mut self, deployed: &Value, id: &str, output: &str) {
+        let parts = [("Resources", id, &mut self.resources), ("Outputs", output, &mut self.outputs)];
+        for (section, name, kept) in parts {
+            if let Some(known) = deployed[section].get(name) {
+                kept.insert(name.to_owned(), known.clone());
+            }
+        }
+    }
+
     pub(crate) fn output(&mut self, name: &str, description: &str, value: Value) {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }

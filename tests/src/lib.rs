@@ -9,5 +9,6 @@ pub mod harness;
 pub mod histories;
 
 pub use harness::{
-    Answer, Asked, Cluster, Emulator, Function, Proxy, Server, Witness, binary, command, environment, root, stripped,
+    Answer, Asked, Call, Cluster, Doomed, Emulator, Function, LaunchTable, Message, Passage, Proxy, Server,
+    WithoutRate, binary, command, environment, root, stripped,
 };

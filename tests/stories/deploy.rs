@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use e2e::{Emulator, Witness, binary, root, stripped};
+use e2e::{Emulator, Passage, Proxy, binary, root, stripped};
 use infra::Body;
 use serde_json::Value;
 use tempfile::TempDir;
+use trigger_core::storage::ItemKind;
 
 use crate::docs::blocks_of_readme;
 
@@ -19,7 +20,7 @@ struct Team {
     emulator: Emulator,
     folder: TempDir,
     /// Reads what the command line asks of the emulator.
-    witness: Witness,
+    proxy: Proxy,
     /// What AWS would have refused of the change sets so far, which the emulator accepts.
     refused: Arc<Mutex<Vec<String>>>,
 }
@@ -43,9 +44,11 @@ impl Team {
         ]);
         let refused = Arc::new(Mutex::new(Vec::new()));
         let found = Arc::clone(&refused);
-        let address = emulator.endpoint.trim_start_matches("http://").to_owned();
-        let witness = Witness::start(&address, move |body| found.lock().expect("is not poisoned").extend(judged(body)));
-        Self { emulator, folder, witness, refused }
+        let proxy = Proxy::start(emulator.address(), move |asked| {
+            found.lock().expect("is not poisoned").extend(judged(&asked.body));
+            Passage::Pass
+        });
+        Self { emulator, folder, proxy, refused }
     }
 
     fn path(&self) -> &Path {
@@ -70,7 +73,7 @@ impl Team {
 
     fn run(&self, verb: &str, config: &Path, options: &[&str]) -> Output {
         let mut command = self.emulator.command();
-        command.env("AWS_ENDPOINT_URL", &self.witness.endpoint).arg(verb).arg(config).args(options);
+        command.env("AWS_ENDPOINT_URL", &self.proxy.endpoint).arg(verb).arg(config).args(options);
         if verb == "deploy" || verb == "diff" {
             command.arg("--artifacts").arg(self.path().join("built"));
         }
@@ -203,10 +206,9 @@ fn after_the_quick_start_an_object_a_schedule_and_a_message_each_start_their_tas
     }
     let subnets = &calls[0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"];
     assert_eq!(subnets[0], subnet.as_str(), "the config's variables are the functions' as well");
-    // The ledger is in the bucket that the deployment created.
-    let listed =
-        emulator.aws(&["s3api", "list-objects-v2", "--bucket", "my-uploads-ecs-trigger", "--prefix", "launches/"]);
-    assert!(listed["Contents"].as_array().is_some_and(|launches| launches.len() >= 3), "{listed}");
+    // The launches are in the table that the deployment created.
+    let launches = emulator.table("my-uploads-ecs-trigger").items(ItemKind::Launch.prefix());
+    assert!(launches.len() >= 3, "{launches:?}");
 
     // Tasks never stop in the emulator, so launches are open and `destroy` refuses.
     let destroy = |options: &[&str]| {

@@ -644,6 +644,10 @@ fn a_task_that_fails_leaves_its_event_among_the_dead_letters_and_its_history_in_
     let letter = fs::read_to_string(letters[0].as_ref().expect("is a file").path()).expect("is text");
     let letter: Value = serde_json::from_str(&letter).expect("is JSON");
     assert_eq!((letters.len(), &letter["event"]["detail"]["object"]["key"]), (1, &"a".into()));
-    let records = project.path().join(".ecs-trigger/ledger/state/launches/r");
-    assert_eq!(fs::read_dir(records).expect("is a folder").count(), 1);
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1));
+    assert!(!happenings.iter().any(|happening| happening.get("started").is_some()), "the ledger knows its launch");
+    let refused =
+        |happening: &Value| happening["refused"]["reason"].as_str().is_some_and(|it| it.contains("exit code 3"));
+    assert!(happenings.iter().any(refused), "{happenings:?}");
 }

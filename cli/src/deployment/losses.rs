@@ -1,9 +1,7 @@
 //! Refuses deployments and deletions that would lose messages in queues, or open launches.
 
-use trigger_aws::S3Ledger;
-use trigger_core::launch::LaunchRecord;
-use trigger_core::storage::{DueFor, Storage};
-use trigger_engine::ports::{Ledger, LedgerError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use trigger_core::storage::{DUE_INDEX, DUE_KEY, DUE_SHARDS, ItemKind, TABLE_KEY};
 
 use crate::account::{Account, refused};
 use crate::exit::Failed;
@@ -14,13 +12,10 @@ const NAMED_MAX: usize = 10;
 /// Refuses if launches of the routes that `of` selects are open.
 pub(crate) async fn refuse_open_launches(
     account: &Account,
-    storage: &Storage,
+    table: &str,
     of: impl Fn(&str) -> bool,
 ) -> Result<(), Failed> {
-    let ledger = S3Ledger::new(account.s3.clone());
-    let open = open_launches(&ledger, storage, of)
-        .await
-        .map_err(|error| Failed::Aws(format!("cannot read the ledger: {error}")))?;
+    let open = open_launches(&account.dynamodb, table, of).await?;
     if open.is_empty() {
         return Ok(());
     }
@@ -32,35 +27,40 @@ pub(crate) async fn refuse_open_launches(
     )))
 }
 
-/// Returns the launches that have not ended. Each of them has a due entry.
+/// Returns the launches that have not ended: those that the table's index holds.
 async fn open_launches(
-    ledger: &impl Ledger,
-    storage: &Storage,
+    client: &aws_sdk_dynamodb::Client,
+    table: &str,
     of: impl Fn(&str) -> bool,
-) -> Result<Vec<String>, LedgerError> {
+) -> Result<Vec<String>, Failed> {
+    let ([item, _], [shard, _]) = (TABLE_KEY, DUE_KEY);
     let mut open = Vec::new();
-    let (prefix, mut after) = (storage.due_prefix(), None);
-    // Sorts after every due time.
-    let until = format!("{prefix}~");
-    loop {
-        let uris = ledger.list(&prefix, after.as_deref(), &until).await?;
-        let Some(last) = uris.last().cloned() else { return Ok(open) };
-        for due in uris.iter().filter_map(|uri| storage.parse_due(uri)) {
-            let DueFor::Launch(key) = due.what else { continue };
-            let name = key.to_string();
-            if open.contains(&name) || !of(&key.route) {
-                continue;
-            }
-            let Some(entry) = ledger.read(&storage.launch_uri(&key)).await? else { continue };
-            // A record that cannot be decoded counts as open.
-            let has_ended =
-                serde_json::from_str::<LaunchRecord>(&entry.text).is_ok_and(|record| record.ended.is_some());
-            if !has_ended {
-                open.push(name);
-            }
+    for number in 0..DUE_SHARDS {
+        let query = client.query().table_name(table).index_name(DUE_INDEX);
+        let query = query.key_condition_expression("#shard = :shard").expression_attribute_names("#shard", shard);
+        let query = query.expression_attribute_values(":shard", AttributeValue::S(number.to_string()));
+        let mut found = query.into_paginator().items().send();
+        while let Some(found) = found.next().await {
+            let found = match found {
+                Ok(found) => found,
+                // Nothing was ever recorded, or somebody deleted it.
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                    return Ok(Vec::new());
+                }
+                Err(error) => return Err(refused(&format!("cannot read the table {table}"), &error)),
+            };
+            let key = found.get(item).and_then(|key| key.as_s().ok()).map_or("", String::as_str);
+            open.extend(launch_of(key, &of));
         }
-        after = Some(last);
     }
+    Ok(open)
+}
+
+/// Returns the name of the launch with this key in the table, if its route is selected.
+fn launch_of(key: &str, of: impl Fn(&str) -> bool) -> Option<String> {
+    let launch = key.strip_prefix(ItemKind::Launch.prefix())?;
+    let route = launch.split('/').next().unwrap_or(launch);
+    of(route).then(|| launch.to_owned())
 }
 
 /// Refuses to delete queues that hold messages.
@@ -90,5 +90,18 @@ pub(crate) async fn refuse_full_queues(account: &Account, urls: &[&str]) -> Resu
             "queues that hold messages would be deleted: {}; empty them first, or pass --delete-messages",
             full.join(", ")
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::launch_of;
+
+    #[test]
+    fn a_launch_is_open_if_its_route_is_selected() {
+        let of = |key: &str| launch_of(key, |route| route == "csv");
+        assert_eq!(of("launch/csv/2026-01-31/00").as_deref(), Some("csv/2026-01-31/00"));
+        assert_eq!(of("launch/csv-2/2026-01-31/00"), None);
+        assert_eq!(of("line/csv"), None);
     }
 }

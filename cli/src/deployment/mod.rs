@@ -1,8 +1,8 @@
 //! Prepares a deployment, shows what it would change, and carries it out.
 //!
 //! [`Deployment::prepare`] compares the config with the account, [`show`](Deployment::show) prints the difference, and
-//! [`carry_out`](Deployment::carry_out) applies it. There are two stacks: one for the bucket, which is created first,
-//! and one for everything else.
+//! [`carry_out`](Deployment::carry_out) applies it. There are two stacks: one for the bucket and the table, which is
+//! created first, and one for everything else.
 
 mod afterwards;
 mod cloudformation;
@@ -21,6 +21,7 @@ use infra::{Action, Body, Change, Function, Owner, Parameters, Step};
 use jiff::Timestamp;
 use trigger_core::config::stack::Origin;
 use trigger_core::routing::RoutingConfig;
+use trigger_core::storage::Storage;
 
 use crate::account::Account;
 use crate::artifacts::{self, Artifact};
@@ -44,7 +45,7 @@ const BUCKET_TO_BE: &str = "(the new bucket)";
 /// A prepared deployment.
 #[derive(Debug)]
 pub(crate) struct Deployment {
-    /// The bucket's stack, or `None` if the bucket is adopted.
+    /// The stack of the bucket and the table, or `None` if it would be empty.
     storage: Option<Difference>,
     stack: Difference,
     functions: Vec<Function>,
@@ -56,7 +57,7 @@ pub(crate) struct Deployment {
     bucket: Option<String>,
 }
 
-/// Returns the name of the bucket's stack.
+/// Returns the name of the stack of the bucket and the table.
 pub(crate) fn storage_stack(config: &RoutingConfig) -> String {
     format!("{}-storage", config.stack.name())
 }
@@ -77,13 +78,18 @@ impl Deployment {
                 "`stack.storage_bucket: adopt` needs the bucket's name; add `storage: { bucket: NAME }`".to_owned(),
             ));
         }
-        let storage = match is_adopted {
-            true => None,
-            false => {
-                let (stack, owner) = (storage_stack(config), Owner::of_bucket(config));
+        let storage = match infra::storage(config) {
+            None => None,
+            Some(template) => {
+                let (stack, owner) = (storage_stack(config), Owner::of_storage(config));
                 let there = existing(account, &stack, &owner).await?;
-                let template = infra::storage(config).to_json();
-                Some(Difference::new(Body { stack, template, parameters: Parameters::new() }, owner, there))
+                let deployed = there.as_ref().filter(|stack| !stack.is_leftover()).map(|stack| &stack.template);
+                let template = match deployed {
+                    Some(deployed) => infra::keep_table(template, deployed),
+                    None => template,
+                };
+                let body = Body { stack, template: template.to_json(), parameters: Parameters::new() };
+                Some(Difference::new(body, owner, there))
             }
         };
         let made = storage.as_ref().and_then(|storage| storage.existing.as_ref());
@@ -93,7 +99,7 @@ impl Deployment {
         };
         let owner = Owner::of_functions(config);
         let there = existing(account, config.stack.name(), &owner).await?;
-        refuse_another_bucket(config, there.as_ref())?;
+        refuse_another_place(config, there.as_ref())?;
         let functions = infra::functions(config);
         let (archives, knows_code) = match artifacts {
             Some(folder) => (artifacts::archives(folder, &functions)?, true),
@@ -159,10 +165,10 @@ impl Deployment {
     fn queues_removed(&self) -> Vec<&str> {
         let Some(existing) = &self.stack.existing else { return Vec::new() };
         if existing.is_leftover() {
-            return existing.queues.values().map(String::as_str).collect();
+            return existing.all_queues();
         }
         let removed = self.stack.changes.iter().filter(|change| change.action == Action::Remove);
-        removed.filter_map(|change| existing.queues.get(&change.id)).map(String::as_str).collect()
+        removed.filter_map(|change| existing.queue(&change.id)).collect()
     }
 
     /// Returns the deployed resources that would be replaced.
@@ -206,12 +212,12 @@ impl Deployment {
         let narrows = self.steps().contains(&Step::AwaitConfig);
         if let Some(storage) = config.ledger().filter(|_| narrows && !may_abandon_launches) {
             let is_gone = |route: &str| !config.routes.iter().any(|known| known.name == route);
-            refuse_open_launches(account, storage, is_gone).await?;
+            refuse_open_launches(account, &storage.table(), is_gone).await?;
         }
         Ok(())
     }
 
-    /// Applies the deployment: first the bucket's stack and the functions' code, then the steps of the other stack.
+    /// Applies the deployment: first the storage stack and the functions' code, then the steps of the other stack.
     /// Returns that stack.
     pub(crate) async fn carry_out(mut self, account: &Account) -> Result<Stack, Failed> {
         if let Some(storage) = &self.storage {
@@ -255,17 +261,69 @@ impl Deployment {
     }
 }
 
-/// Refuses to move a stack to another bucket: the ledger would stay behind, with its open launches.
-fn refuse_another_bucket(config: &RoutingConfig, there: Option<&Stack>) -> Result<(), Failed> {
-    let wanted = config.storage.as_ref().map(|storage| storage.bucket.0.as_str());
-    let known =
-        there.filter(|stack| !stack.is_leftover()).and_then(|stack| stack.parameters.get(infra::BUCKET_PARAMETER));
-    match wanted.zip(known) {
-        Some((wanted, known)) if wanted != known => Err(Failed::Refused(format!(
-            "the stack {} has its ledger in the bucket {known}, but the config names {wanted}; set `storage.bucket` to \
-             `{known}`, or destroy the stack first",
+/// Refuses to move a stack to another bucket or table: what it holds would stay behind, with the open launches.
+fn refuse_another_place(config: &RoutingConfig, there: Option<&Stack>) -> Result<(), Failed> {
+    let Some(there) = there.filter(|stack| !stack.is_leftover()) else { return Ok(()) };
+    let bucket = config.storage.as_ref().map(|storage| storage.bucket.0.clone());
+    let table = config.ledger().map(Storage::table);
+    let places = [
+        ("config", "bucket", bucket, there.parameters.get(infra::BUCKET_PARAMETER)),
+        ("launches", "table", table, there.outputs.get(infra::TABLE_OUTPUT)),
+    ];
+    for (what, place, wanted, known) in places {
+        let Some((wanted, known)) = wanted.zip(known).filter(|(wanted, known)| wanted != *known) else { continue };
+        return Err(Failed::Refused(format!(
+            "the stack {} has its {what} in the {place} {known}, but the config names {wanted}; set `storage.{place}` \
+             to `{known}`, or destroy the stack first",
             config.stack.name()
-        ))),
-        _ => Ok(()),
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use aws_sdk_cloudformation::types::StackStatus;
+    use expect_test::expect;
+    use infra::Parameters;
+    use serde_json::Value;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
+
+    use super::{Stack, refuse_another_place};
+
+    #[test]
+    fn a_stack_stays_with_its_bucket_and_its_table() {
+        let check = |storage: &str, status: StackStatus| {
+            let text = format!("version: 1\nstorage: {storage}\ntasks: {{}}\nroutes: []\n");
+            let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+            let there = Stack {
+                name: "ecs-trigger".to_owned(),
+                status,
+                template: Value::Null,
+                parameters: Parameters::from([("Bucket".to_owned(), "state".to_owned())]),
+                outputs: BTreeMap::from([("Table".to_owned(), "state-team".to_owned())]),
+                physical_ids: BTreeMap::new(),
+                queues: BTreeMap::new(),
+            };
+            let refused = refuse_another_place(&config, Some(&there)).map_err(|failed| failed.to_string());
+            format!("{storage}: {}\n", refused.err().unwrap_or_else(|| "fine".to_owned()))
+        };
+        let shown = [
+            check("{ bucket: state, prefix: team }", StackStatus::UpdateComplete),
+            check("{ bucket: state, table: state-team }", StackStatus::UpdateComplete),
+            check("{ bucket: other, prefix: team }", StackStatus::UpdateComplete),
+            check("{ bucket: state, prefix: other }", StackStatus::UpdateComplete),
+            check("{ bucket: other, prefix: team }", StackStatus::RollbackComplete),
+        ];
+        expect![[r#"
+            { bucket: state, prefix: team }: fine
+            { bucket: state, table: state-team }: fine
+            { bucket: other, prefix: team }: the stack ecs-trigger has its config in the bucket state, but the config names other; set `storage.bucket` to `state`, or destroy the stack first
+            { bucket: state, prefix: other }: the stack ecs-trigger has its launches in the table state-team, but the config names state-other; set `storage.table` to `state-team`, or destroy the stack first
+            { bucket: other, prefix: team }: fine
+        "#]].assert_eq(&shown.concat());
     }
 }

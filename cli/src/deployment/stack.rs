@@ -26,4 +26,15 @@ impl Stack {
         use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};
         matches!(self.status, ReviewInProgress | RollbackComplete | CreateFailed | RollbackFailed | DeleteFailed)
     }
+
+    /// Returns the URL of a queue whose messages must not be lost: of each but the stack's own queues for work, which
+    /// only name launches.
+    pub(crate) fn queue(&self, id: &str) -> Option<&str> {
+        self.queues.get(id).filter(|_| !infra::WORK_QUEUES.contains(&id)).map(String::as_str)
+    }
+
+    /// Returns the URLs of all queues whose messages must not be lost.
+    pub(crate) fn all_queues(&self) -> Vec<&str> {
+        self.queues.keys().filter_map(|id| self.queue(id)).collect()
+    }
 }

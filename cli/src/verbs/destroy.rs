@@ -12,7 +12,7 @@ use crate::deployment::{delete, existing, refuse_full_queues, refuse_open_launch
 use crate::exit::Failed;
 use crate::output::line;
 
-/// Delete the stack, but keep the bucket with the ledger and the config.
+/// Delete the stack, but keep the bucket and the table with the config and the launches.
 ///
 /// Deletes the functions, rules, schedules and all other resources of the stack, with every queue that it created.
 /// Refuses while launches are open, as nothing would continue them, and while one of these queues holds messages.
@@ -48,13 +48,12 @@ impl Destroy {
                 line!("the stack {name} does not exist")?;
                 return Ok(());
             };
-            let storage = existing(&account, &storage_stack(&config), &Owner::of_bucket(&config)).await;
-            if let Some(storage) = config.ledger().filter(|_| !self.abandon_launches) {
-                refuse_open_launches(&account, storage, |_| true).await?;
+            let storage = existing(&account, &storage_stack(&config), &Owner::of_storage(&config)).await;
+            if let Some(table) = stack.outputs.get(infra::TABLE_OUTPUT).filter(|_| !self.abandon_launches) {
+                refuse_open_launches(&account, table, |_| true).await?;
             }
-            let queues: Vec<&str> = stack.queues.values().map(String::as_str).collect();
             if !self.delete_messages {
-                refuse_full_queues(&account, &queues).await?;
+                refuse_full_queues(&account, &stack.all_queues()).await?;
             }
             line!("stack {name}: {} resources would be deleted", stack.physical_ids.len())?;
             if !self.yes && !confirmed("delete them?")? {
@@ -63,12 +62,17 @@ impl Destroy {
             delete(&account, name).await?;
             line!("deleted: {name}")?;
             if let Ok(Some(storage)) = storage {
-                let bucket = storage.outputs.get(infra::BUCKET_OUTPUT).map_or("", String::as_str);
-                line!(
-                    "the bucket {bucket} stays with all it holds; to delete it too, empty it, then delete it and the \
-                     stack {}",
-                    storage.name
-                )?;
+                let output = |name: &str| storage.outputs.get(name);
+                if let Some(bucket) = output(infra::BUCKET_OUTPUT) {
+                    line!("the bucket {bucket} stays with all it holds; to delete it too, empty it, then delete it")?;
+                }
+                if let Some(table) = output(infra::TABLE_OUTPUT) {
+                    line!(
+                        "the table {table} stays with all launches; to delete it too, turn off its deletion \
+                         protection, then delete it"
+                    )?;
+                }
+                line!("their stack {} stays as well; delete it last", storage.name)?;
             }
             Ok(())
         })

@@ -156,6 +156,7 @@ fn failed(error: DevError) -> Failed {
         DevError::Endpoint(_)
         | DevError::Bucket { .. }
         | DevError::Queue { .. }
+        | DevError::Ledger(_)
         | DevError::Locked(Locked::Unusable { .. })
         | DevError::Watch(_) => Failed::Io(error.to_string()),
     }

@@ -26,7 +26,7 @@ pub(crate) struct Synth {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
-    /// Print the template of the bucket instead, which is a separate stack and outlives the functions.
+    /// Print the template of the bucket and the table instead, which are a separate stack and outlive the functions.
     #[arg(long)]
     storage: bool,
     /// Print the template as JSON.
@@ -43,7 +43,13 @@ impl Synth {
             return Err(Failed::Config);
         }
         let template = match self.storage {
-            true => infra::storage(&config),
+            true => infra::storage(&config).ok_or_else(|| {
+                Failed::Usage(
+                    "the config has no storage stack, because its bucket is adopted and it has no ledger; leave \
+                     --storage out"
+                        .to_owned(),
+                )
+            })?,
             false => infra::stack(&config, &environment),
         };
         match self.json {

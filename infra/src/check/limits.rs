@@ -61,7 +61,7 @@ impl Limit {
                 "take fewer or shorter values by `${env:...}`",
             ),
             Self::NameCharacters(max) => {
-                ("the number of characters of its name", max, "shorten the name of the stack, route or queue")
+                ("the number of characters of its name", max, "shorten the name of the stack, route, queue or table")
             }
             Self::PatternCharacters => {
                 ("the number of characters of the event pattern", 2048, "shorten the route's event pattern")
@@ -131,9 +131,10 @@ pub fn measures(body: &Body) -> Vec<Measure> {
 }
 
 /// The property with the name of a resource, and how many characters the service accepts.
-const NAMES: [(&str, &str, usize); 10] = [
+const NAMES: [(&str, &str, usize); 11] = [
     ("AWS::CloudWatch::Alarm", "AlarmName", 255),
     ("AWS::CloudWatch::Dashboard", "DashboardName", 255),
+    ("AWS::DynamoDB::Table", "TableName", 255),
     ("AWS::Events::Rule", "Name", 64),
     ("AWS::IAM::Role", "RoleName", 64),
     ("AWS::Lambda::Function", "FunctionName", 64),

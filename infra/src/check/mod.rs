@@ -5,6 +5,7 @@
 
 mod limits;
 mod references;
+mod services;
 mod values;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use trigger_core::routing::RoutingConfig;
 
 use crate::compare::Parameters;
 pub use limits::{Limit, Measure, measures};
-pub(crate) use references::resolves;
+pub(crate) use references::{referred, resolves};
 
 use crate::stack::stack;
 use crate::storage::storage;
@@ -58,6 +59,17 @@ pub enum Problem {
     Id,
     /// Another resource of the same type, with this logical id, has the same name.
     SameName(String),
+    /// The attribute is part of a table's or index's key but not defined, or defined but not part of one.
+    KeyAttribute(String),
+    /// A message of the queue becomes visible again, after so many seconds, before the function's timeout.
+    VisibleTooSoon {
+        /// The queue's logical id.
+        queue: String,
+        /// The queue's visibility timeout, in seconds.
+        visible_after: u64,
+        /// The function's timeout, in seconds.
+        timeout: u64,
+    },
     /// It exceeds a limit of AWS's; the number is the actual size.
     TooLarge(Limit, usize),
 }
@@ -78,6 +90,14 @@ impl fmt::Display for Finding {
             Problem::SameName(other) => {
                 write!(f, "{id}: has the same name as {other}; rename the route or the queue that it is for")
             }
+            Problem::KeyAttribute(name) => {
+                write!(f, "{id}: the attribute `{name}` is either only defined or only part of a key; {REPORT}")
+            }
+            Problem::VisibleTooSoon { queue, visible_after, timeout } => write!(
+                f,
+                "{id}: messages of {queue} become visible again after {visible_after} s, before the function's timeout \
+                 of {timeout} s; {REPORT}"
+            ),
             Problem::TooLarge(limit, actual) => {
                 let (what, max, remedy) = limit.parts();
                 write!(f, "{id}: {what} is {actual}, but AWS's limit is {max}; {remedy}")
@@ -90,6 +110,7 @@ impl fmt::Display for Finding {
 pub fn check(body: &Body) -> Vec<Finding> {
     let mut findings = references::findings(body);
     findings.extend(values::findings(body));
+    findings.extend(services::findings(body));
     let too_large = measures(body).into_iter().filter(|measure| measure.actual > measure.limit.parts().1);
     findings.extend(
         too_large.map(|measure| Finding { id: measure.id, problem: Problem::TooLarge(measure.limit, measure.actual) }),
@@ -100,13 +121,13 @@ pub fn check(body: &Body) -> Vec<Finding> {
 /// Returns everything in the templates of a config's two stacks that AWS would refuse, as far as it is known without an
 /// account.
 pub fn check_config(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Vec<Finding> {
-    let templates = [stack(config, environment), storage(config)];
+    let templates = [stack(config, environment)].into_iter().chain(storage(config));
     let body = |template: Template| Body {
         stack: config.stack.name().to_owned(),
         template: template.to_json(),
         parameters: Parameters::new(),
     };
-    templates.into_iter().map(body).flat_map(|body| check(&body)).collect()
+    templates.map(body).flat_map(|body| check(&body)).collect()
 }
 
 #[cfg(test)]
@@ -213,6 +234,45 @@ mod tests {
     }
 
     #[test]
+    fn a_key_without_definition_and_a_queue_that_is_quicker_than_its_function_are_named() {
+        let table = |name: &str, defined: &[&str], index: &str| {
+            let key = |name: &str| json!([{ "AttributeName": name, "KeyType": "HASH" }]);
+            let define = |name: &&str| json!({ "AttributeName": name, "AttributeType": "S" });
+            json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+                "TableName": name,
+                "AttributeDefinitions": defined.iter().map(define).collect::<Vec<_>>(),
+                "KeySchema": key("item"),
+                "GlobalSecondaryIndexes": [{ "IndexName": "i", "KeySchema": key(index) }],
+            } })
+        };
+        let mapping = |queue: &str| {
+            json!({ "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+                "EventSourceArn": { "Fn::GetAtt": [queue, "Arn"] },
+                "FunctionName": { "Ref": "Function" },
+            } })
+        };
+        let mut slow = queue("slow");
+        slow["Properties"]["VisibilityTimeout"] = 60.into();
+        check_body(
+            json!({
+                "Table": table(&"t".repeat(256), &["item", "more"], "due"),
+                "Fits": table("fits", &["due", "item"], "due"),
+                "Function": { "Type": "AWS::Lambda::Function", "Properties": { "FunctionName": "f", "Timeout": 60 } },
+                "Quick": queue("quick"),
+                "Slow": slow,
+                "One": mapping("Quick"),
+                "Two": mapping("Slow"),
+            }),
+            &expect![[r#"
+                Table: the attribute `due` is either only defined or only part of a key; this is a fault of ecs-trigger; report it with the output of `ecs-trigger synth`
+                Table: the attribute `more` is either only defined or only part of a key; this is a fault of ecs-trigger; report it with the output of `ecs-trigger synth`
+                One: messages of Quick become visible again after 30 s, before the function's timeout of 60 s; this is a fault of ecs-trigger; report it with the output of `ecs-trigger synth`
+                Table: the number of characters of its name is 256, but AWS's limit is 255; shorten the name of the stack, route, queue or table
+            "#]],
+        );
+    }
+
+    #[test]
     fn each_limit_is_reported_with_its_remedy_once_it_is_exceeded() {
         let long = "x".repeat(5000);
         let statement = |size: usize| json!([{ "Sid": "A", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "x".repeat(size) }]);
@@ -237,11 +297,11 @@ mod tests {
             }),
             &expect![[r#"
                 Role: the number of characters of the role's policies is 10305, but AWS's limit is 10240; deploy in two steps, first what is removed, then what is added; if that does not fit either, give fewer task definitions roles of their own, or split the config into several stacks
-                Function: the number of characters of its name is 65, but AWS's limit is 64; shorten the name of the stack, route or queue
+                Function: the number of characters of its name is 65, but AWS's limit is 64; shorten the name of the stack, route, queue or table
                 Function: the size in bytes of the function's environment variables is 5017, but AWS's limit is 4096; take fewer or shorter values by `${env:...}`
                 Rule: the number of characters of the event pattern is 2063, but AWS's limit is 2048; shorten the route's event pattern
                 Rule: the number of the rule's targets is 6, but AWS's limit is 5; split the config into several, each with a stack of its own (`stack: { name: ... }`)
-                Queue: the number of characters of its name is 81, but AWS's limit is 80; shorten the name of the stack, route or queue
+                Queue: the number of characters of its name is 81, but AWS's limit is 80; shorten the name of the stack, route, queue or table
                 Policy: the number of characters of the policy is 6282, but AWS's limit is 6144; deploy in two steps, first what is removed, then what is added; if that does not fit either, give fewer task definitions roles of their own, or split the config into several stacks
             "#]],
         );

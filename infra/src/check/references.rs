@@ -53,6 +53,13 @@ pub(crate) fn resolves(template: &Value, value: &Value) -> bool {
     found.into_iter().all(|reference| reference.resolves(template))
 }
 
+/// Returns the names of the resources and parameters that a value refers to.
+pub(crate) fn referred(value: &Value) -> Vec<&str> {
+    let mut found = Vec::new();
+    collect(value, &mut found);
+    found.into_iter().map(Reference::name).collect()
+}
+
 pub(super) fn findings(body: &Body) -> Vec<Finding> {
     let template = &body.template;
     let none = Map::new();

@@ -43,9 +43,10 @@ pub struct Detail {
 /// The properties that CloudFormation cannot change in place: it replaces the resource.
 /// Source: "Update requires: Replacement" in
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html>
-const CREATE_ONLY: [(&str, &[&str]); 12] = [
+const CREATE_ONLY: [(&str, &[&str]); 13] = [
     ("AWS::CloudWatch::Alarm", &["AlarmName"]),
     ("AWS::CloudWatch::Dashboard", &["DashboardName"]),
+    ("AWS::DynamoDB::Table", &["TableName", "KeySchema"]),
     ("AWS::Events::Rule", &["Name", "EventBusName"]),
     ("AWS::IAM::Role", &["RoleName", "Path"]),
     ("AWS::Lambda::EventInvokeConfig", &["FunctionName", "Qualifier"]),
@@ -64,7 +65,10 @@ impl Change {
         let properties = CREATE_ONLY.iter().find(|(kind, _)| self.kind == *kind).map_or(&[][..], |(_, all)| *all);
         self.details.iter().any(|detail| {
             let path = detail.path.strip_prefix("Properties.").unwrap_or_default();
-            detail.path == "Type" || properties.contains(&path.split(['.', '[']).next().unwrap_or_default())
+            // The attributes of a table's key have the same types for ever.
+            let is_type = path.starts_with("AttributeDefinitions[") && path.ends_with(".AttributeType");
+            let property = path.split(['.', '[']).next().unwrap_or_default();
+            detail.path == "Type" || is_type || properties.contains(&property)
         })
     }
 
@@ -190,13 +194,15 @@ fn named(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
 fn name_of(element: &Value) -> Option<&str> {
     // A statement under a condition keeps its name.
     let element = element.get("Fn::If").and_then(|parts| parts.get(1)).unwrap_or(element);
-    ["Sid", "PolicyName", "Id"].iter().find_map(|key| element.get(*key)?.as_str())
+    ["Sid", "PolicyName", "Id", "IndexName", "AttributeName"].iter().find_map(|key| element.get(*key)?.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
     use serde_json::json;
+    use trigger_core::routing::RoutingConfig;
+    use trigger_core::text::Source;
 
     use super::{Parameters, Value, changes};
 
@@ -234,6 +240,39 @@ mod tests {
                 "{name} {seconds}"
             );
         }
+    }
+
+    #[test]
+    fn a_table_is_replaced_if_its_name_or_key_changes_and_not_if_its_index_does() {
+        let storage = |top: &str| {
+            let text = format!("version: 1\nstorage: {{ bucket: state{top} }}\ntasks: {{}}\nroutes: []\n");
+            let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+            crate::storage(&config).expect("has a table").to_json()
+        };
+        let parameters = Parameters::new();
+        let check = |after: &Value, expected: &[(&str, bool)]| {
+            let changes = changes(Some((&storage(""), &parameters)), (after, &parameters));
+            let changed: Vec<(&str, bool)> =
+                changes.iter().map(|change| (change.id.as_str(), change.replaces())).collect();
+            assert_eq!(changed, expected);
+        };
+        let edited = |edit: fn(&mut Value)| {
+            let mut template = storage("");
+            edit(&mut template["Resources"]["Table"]["Properties"]);
+            template
+        };
+        check(&storage(", table: state"), &[]);
+        check(&storage(", table: other"), &[("Table", true)]);
+        check(&storage(", prefix: team"), &[("Storage", false), ("Table", true)]);
+        check(&edited(|table| table["KeySchema"][1]["AttributeName"] = "at".into()), &[("Table", true)]);
+        check(&edited(|table| table["AttributeDefinitions"][0]["AttributeType"] = "N".into()), &[("Table", true)]);
+        let index = json!({ "IndexName": "by-state", "KeySchema": [{ "AttributeName": "state", "KeyType": "HASH" }] });
+        let mut template = storage("");
+        let table = &mut template["Resources"]["Table"]["Properties"];
+        table["GlobalSecondaryIndexes"].as_array_mut().expect("is a list").insert(0, index);
+        let state = json!({ "AttributeName": "state", "AttributeType": "S" });
+        table["AttributeDefinitions"].as_array_mut().expect("is a list").insert(0, state);
+        check(&template, &[("Table", false)]);
     }
 
     #[test]

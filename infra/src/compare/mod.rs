@@ -3,6 +3,7 @@
 mod changes;
 mod permissions;
 mod steps;
+mod variables;
 
 pub use changes::{Action, Change, Detail, Parameters, changes};
 pub use permissions::{Permission, permissions};

@@ -4,13 +4,14 @@ use serde_json::Value;
 
 use super::changes::{Parameters, brings_events};
 use super::permissions::compare;
+use super::variables::with_variables;
 use crate::check::Body;
 
 /// A step of a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Gives the deployed functions the permissions that the new config needs, as far as the resources exist that they
-    /// are about. Nothing else changes.
+    /// Gives the deployed functions the variables that the new config needs, with the resources that these name, and
+    /// the permissions on what exists. Nothing else changes.
     Widen(Body),
     /// Uploads the config, which is in force from then on.
     UploadConfig,
@@ -32,18 +33,20 @@ impl Step {
 
 /// Returns the steps from the deployed template, if the stack exists, to the new one.
 ///
-/// A function must never use a config that its role does not allow, and no event may arrive that its config does not
-/// know. One change set cannot do that: the config has to change after permissions were added, and before sources of
-/// events are added or permissions are removed.
+/// A function must never use a config that its role does not allow or for which it lacks a variable, and no event may
+/// arrive that its config does not know. One change set cannot do that: the config has to change after variables and
+/// permissions were added, and before sources of events are added or permissions are removed.
 pub fn steps(before: Option<(&Value, &Parameters)>, after: Body) -> Vec<Step> {
     let Some(before) = before else { return vec![Step::UploadConfig, Step::Change(after)] };
     let new = (&after.template, &after.parameters);
-    let compared = compare(before, new);
+    let prepared = with_variables(before.0, new.0);
+    let compared = compare((&prepared, before.1), new);
     if !compared.narrows && !brings_events(before, new) {
         return vec![Step::Change(after), Step::UploadConfig];
     }
     let mut steps = Vec::new();
-    if let Some(template) = compared.wider {
+    let is_prepared = prepared == *before.0;
+    if let Some(template) = compared.wider.or_else(|| (!is_prepared).then_some(prepared)) {
         steps.push(Step::Widen(Body { stack: after.stack.clone(), template, parameters: before.1.clone() }));
     }
     steps.push(Step::UploadConfig);

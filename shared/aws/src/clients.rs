@@ -21,15 +21,17 @@ const KINDS: [&str; 8] = [
     "other",
 ];
 
+/// A call with all its retries is given up after this time: less than half of the engine's margin before the end of an
+/// invocation (16 s), so that a call that hangs is recorded.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(7);
+
 /// Loads the SDK's configuration from the environment that Lambda sets: Region, credentials, and `AWS_ENDPOINT_URL` for
-/// an emulator. Every call has a timeout, because a sandbox that was frozen finds its connections dead. A call with all
-/// its retries takes less than half of the engine's margin before the end of an invocation (16 s), so that one that hangs
-/// is recorded.
+/// an emulator. Every call has a timeout, because a sandbox that was frozen finds its connections dead.
 pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(7))
+        .operation_timeout(CALL_MAX)
         .build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(https()).timeout_config(timeouts).load().await
 }
@@ -37,6 +39,11 @@ pub async fn sdk_config() -> SdkConfig {
 /// Creates an ECS client.
 pub fn ecs(config: &SdkConfig) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(config)
+}
+
+/// Creates a DynamoDB client.
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(config)
 }
 
 /// Creates a CloudWatch client.
@@ -75,6 +82,8 @@ pub fn causes(error: &dyn Error) -> String {
     let is_kind = |text: &str| text.is_empty() || KINDS.contains(&text) || text.starts_with("unhandled error");
     texts.retain(|text| !is_kind(text));
     texts.push(last);
+    // An error that the SDK knows has the text of its cause.
+    texts.dedup();
     texts.join(": ")
 }
 
@@ -82,6 +91,7 @@ pub fn causes(error: &dyn Error) -> String {
 mod tests {
     use aws_sdk_ecs::error::{ConnectorError, ErrorMetadata, SdkError};
     use aws_sdk_ecs::operation::list_tasks::ListTasksError;
+    use aws_sdk_ecs::types::error::ClusterNotFoundException;
 
     use super::causes;
 
@@ -91,11 +101,14 @@ mod tests {
             let metadata = ErrorMetadata::builder().code(code).message(message).custom("aws_request_id", "1").build();
             SdkError::service_error(ListTasksError::generic(metadata), ())
         };
+        let missing = ClusterNotFoundException::builder().message("no cluster").build();
+        let missing = SdkError::service_error(ListTasksError::ClusterNotFoundException(missing), ());
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
         let unreachable: SdkError<ListTasksError, ()> = SdkError::dispatch_failure(ConnectorError::io(refused.into()));
         let silent: SdkError<ListTasksError, ()> = SdkError::timeout_error("no answer after 5 s");
         for (error, expected) in [
             (answer("AccessDenied", "you may not"), "AccessDenied: you may not"),
+            (missing, "ClusterNotFoundException: no cluster"),
             (unreachable, "connection refused"),
             (silent, "request has timed out: no answer after 5 s"),
         ] {

@@ -6,17 +6,18 @@ use std::sync::Mutex;
 use aws_sdk_s3::Client;
 use trigger_core::environment;
 use trigger_core::launch::Pace;
-use trigger_engine::ports::{Clock, DeadLetters, Launcher, Ledger, Payloads, Ports, SystemClock};
+use trigger_engine::ports::{Clock, DeadLetters, LaunchStore, Launcher, Payloads, Ports, SystemClock, WorkQueue};
 
-use crate::dead_letters::SqsDeadLetters;
-use crate::{EcsLauncher, S3Ledger, S3Payloads, clients};
+use crate::{DynamoStore, EcsLauncher, S3Payloads, SqsDeadLetters, SqsWorkQueue, clients};
 
-/// The ports of a function.
+/// The ports of a function. The stack names the table and the queues in the environment: they stay the same while the
+/// routing config changes.
 #[derive(Debug)]
 pub struct Aws {
     launcher: EcsLauncher,
     payloads: S3Payloads,
-    ledger: S3Ledger,
+    store: Option<DynamoStore>,
+    work: Option<SqsWorkQueue>,
     dead_letters: Option<SqsDeadLetters>,
     clock: SystemClock,
     pace: Mutex<Pace>,
@@ -26,18 +27,33 @@ impl Aws {
     /// Creates the ports for the account whose credentials are in the environment, and an S3 client.
     pub async fn new() -> (Self, Client) {
         let sdk_config = clients::sdk_config().await;
-        let s3 = clients::s3(&sdk_config);
-        let queue_url = env::var(environment::DEAD_LETTER_QUEUE).ok().filter(|url| !url.is_empty());
+        let (s3, sqs) = (clients::s3(&sdk_config), clients::sqs(&sdk_config));
         let aws = Self {
             launcher: EcsLauncher::new(clients::ecs(&sdk_config)),
             payloads: S3Payloads::new(s3.clone()),
-            ledger: S3Ledger::new(s3.clone()),
-            dead_letters: queue_url.map(|url| SqsDeadLetters::new(clients::sqs(&sdk_config), url)),
+            store: set(environment::TABLE).map(|table| DynamoStore::new(clients::dynamodb(&sdk_config), table)),
+            work: set(environment::WORK_QUEUE).map(|url| SqsWorkQueue::new(sqs.clone(), url)),
+            dead_letters: set(environment::DEAD_LETTER_QUEUE).map(|url| SqsDeadLetters::new(sqs, url)),
             clock: SystemClock,
             pace: Mutex::default(),
         };
         (aws, s3)
     }
+
+    /// Returns the first variable that a ledger needs and the environment lacks.
+    pub(crate) fn lacks_for_ledger(&self) -> Option<&'static str> {
+        let needed = [
+            (environment::TABLE, self.store.is_some()),
+            (environment::WORK_QUEUE, self.work.is_some()),
+            (environment::DEAD_LETTER_QUEUE, self.dead_letters.is_some()),
+        ];
+        needed.into_iter().find(|(_, is_there)| !is_there).map(|(variable, _)| variable)
+    }
+}
+
+/// Returns the value of a variable, unless it is empty.
+fn set(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 impl Ports for Aws {
@@ -49,8 +65,12 @@ impl Ports for Aws {
         &self.payloads
     }
 
-    fn ledger(&self) -> &impl Ledger {
-        &self.ledger
+    fn store(&self) -> Option<&impl LaunchStore> {
+        self.store.as_ref()
+    }
+
+    fn work(&self) -> Option<&impl WorkQueue> {
+        self.work.as_ref()
     }
 
     fn dead_letters(&self) -> Option<&impl DeadLetters> {

@@ -28,6 +28,8 @@ variables! {
         CONFIG_MAX_AGE = "ECS_TRIGGER_CONFIG_MAX_AGE", "The age in seconds at which the config is checked for a new version. Default: 30.";
         DEAD_LETTER_QUEUE = "ECS_TRIGGER_DEAD_LETTER_QUEUE", "The URL of the dead-letter queue.";
         STACK = "ECS_TRIGGER_STACK", "The name of the stack, which is a dimension of every metric.";
+        TABLE = "ECS_TRIGGER_TABLE", "The name of the table that holds the launches.";
+        WORK_QUEUE = "ECS_TRIGGER_WORK_QUEUE", "The URL of the queue with launches to continue.";
     }
 }
 

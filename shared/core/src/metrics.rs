@@ -14,7 +14,7 @@ pub const REASON: &str = "Reason";
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])* $metric:ident,)*) => {
         /// A metric.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric {
             $($(#[doc = $doc])* $metric,)*
         }

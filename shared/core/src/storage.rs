@@ -1,12 +1,12 @@
-//! The layout of everything that ecs-trigger stores: `storage` in the config, and the keys of the objects below it.
+//! The layout of everything that ecs-trigger stores: `storage` in the config, the table's items, and the keys in the
+//! bucket.
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sha2::{Digest, Sha256};
 
-use crate::event::identity::{CLIENT_TOKEN_CHARACTERS, LAUNCH_ID_CHARACTERS, LaunchKey};
+use crate::event::identity::{CLIENT_TOKEN_CHARACTERS, LAUNCH_ID_CHARACTERS};
 use crate::text::decode::{Decode, record};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Node, Spanned};
@@ -80,84 +80,96 @@ impl JsonSchema for BucketName {
     }
 }
 
+/// The name of a DynamoDB table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName(pub String);
+
+impl TableName {
+    /// The lengths of a table's name, in characters.
+    /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+    const LENGTHS: std::ops::RangeInclusive<usize> = 3..=255;
+
+    /// Returns whether a table can have this name.
+    fn is_valid(name: &str) -> bool {
+        Self::LENGTHS.contains(&name.len()) && name.chars().all(Self::is_legal)
+    }
+
+    fn is_legal(c: char) -> bool {
+        c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+    }
+}
+
+impl Decode for TableName {
+    const EXPECTED: &'static str = "a table name";
+
+    fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Self> {
+        let name = String::decode(node, problems)?;
+        if Self::is_valid(&name) {
+            return Some(Self(name));
+        }
+        let problem = Diagnostic::error(node.span, format!("`{name}` is not a valid table name"));
+        problems.push(problem.help("write 3 to 255 letters, digits, `.`, `-` and `_`"));
+        None
+    }
+}
+
+impl JsonSchema for TableName {
+    fn schema_name() -> Cow<'static, str> {
+        "TableName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "The name of a DynamoDB table.", "type": "string", "pattern": "^[A-Za-z0-9._-]{3,255}$" })
+    }
+}
+
 record! {
-    /// The S3 bucket for everything that must outlive a call: the ledger and large payloads.
+    /// Where everything is stored that must outlive a call: launches in a DynamoDB table, large events in an S3 bucket.
     pub struct Storage ("a mapping with `bucket`") {
-        /// The name of the bucket. The functions write to it. Tasks need permission to read the payloads that they get.
+        /// The name of the bucket. Events that do not fit into a task's overrides are stored in it. Tasks need permission
+        /// to read the payloads that they get.
         pub bucket: Spanned<BucketName>,
-        /// The prefix of every key. Default: none, so payloads are at `payloads/CLIENT_TOKEN.json`, and the ledger's
-        /// launches at `launches/ROUTE/DATE/ID.json`.
+        /// The name of the table that holds the launches. Default: the bucket's name, and the prefix if there is one.
+        pub table: Option<TableName>,
+        /// The prefix of every key in the bucket. Default: none, so payloads are at `payloads/CLIENT_TOKEN.json`.
         #[schemars(example = &"ecs-trigger")]
         pub prefix: Option<String>,
     }
 }
 
-/// Something that is due at some time. It is stored as an empty object whose name sorts by that time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// When it is due, in whole seconds.
-    pub at: Timestamp,
-    /// What is due.
-    pub what: DueFor,
-}
-
-/// What to look at when it is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DueFor {
-    /// A launch.
-    Launch(LaunchKey),
-    /// The slots of this name.
-    Slots(String),
-}
-
-/// A folder below the prefix of `storage`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Folder {
-    /// The record of each launch.
-    Launches,
-    /// The entries of what is due, sorted by time.
-    Due,
-    /// The slots of each route and key.
-    Slots,
-    /// The last launched event about each object.
-    Sequences,
-    /// Events that do not fit into a task's overrides or into its launch records.
-    Payloads,
-}
-
-impl Folder {
-    /// The folders of the ledger.
-    pub const LEDGER: [Self; 4] = [Self::Launches, Self::Slots, Self::Sequences, Self::Due];
-
-    /// Returns the key of the folder, which ends in `/`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Launches => "launches/",
-            Self::Due => "due/",
-            Self::Slots => "slots/",
-            Self::Sequences => "sequences/",
-            Self::Payloads => "payloads/",
-        }
-    }
-}
-
 impl Storage {
-    /// Returns the key of a folder, including the prefix. It ends in `/`.
-    pub fn folder(&self, folder: Folder) -> String {
-        match self.prefix.as_deref().unwrap_or_default().trim_matches('/') {
-            "" => folder.as_str().to_owned(),
-            prefix => format!("{prefix}/{}", folder.as_str()),
+    /// Returns the name of the table that holds the launches.
+    pub fn table(&self) -> String {
+        if let Some(table) = &self.table {
+            return table.0.clone();
         }
+        let prefix = self.prefix();
+        let legal = |c: char| if TableName::is_legal(c) { c } else { '-' };
+        let parts = [self.bucket.0.as_str(), prefix].into_iter().filter(|part| !part.is_empty());
+        let name: String = parts.collect::<Vec<_>>().join("-").chars().map(legal).take(255).collect();
+        // A folder that stands in for a bucket may have a shorter name than a table can.
+        format!("{name:_<3}")
     }
 
-    /// Returns the URI of the object with this name in a folder.
-    fn uri(&self, folder: Folder, name: &str) -> String {
-        format!("s3://{}/{}{name}", self.bucket.0, self.folder(folder))
+    fn prefix(&self) -> &str {
+        self.prefix.as_deref().unwrap_or_default().trim_matches('/')
+    }
+
+    /// Returns the start of the keys of all payloads, which ends in `/`.
+    pub fn payload_folder(&self) -> String {
+        match self.prefix() {
+            "" => "payloads/".to_owned(),
+            prefix => format!("{prefix}/payloads/"),
+        }
     }
 
     /// Returns the URI of a payload. It is named by the client token of the first launch that needs it.
     pub fn payload_uri(&self, client_token: &str) -> String {
-        self.uri(Folder::Payloads, &format!("{client_token}.json"))
+        format!("s3://{}/{}", self.bucket.0, self.payload_key(client_token))
+    }
+
+    fn payload_key(&self, client_token: &str) -> String {
+        format!("{}{client_token}.json", self.payload_folder())
     }
 
     /// Returns the URI of an event that does not fit into its dead letter. It is named by the event's content.
@@ -165,80 +177,66 @@ impl Storage {
         self.payload_uri(&format!("{:x}", Sha256::digest(event)))
     }
 
-    /// Returns the URI of a launch's record.
-    pub fn launch_uri(&self, key: &LaunchKey) -> String {
-        self.uri(Folder::Launches, &format!("{key}.json"))
+    /// Returns a key in the bucket such as launches write. No route may take events about them.
+    pub fn key_written_by_launches(&self) -> String {
+        self.payload_key(&"0".repeat(CLIENT_TOKEN_CHARACTERS))
     }
+}
 
-    /// Returns the URI of the slots of this name.
-    pub fn slots_uri(&self, name: &str) -> String {
-        self.uri(Folder::Slots, &format!("{name}.json"))
-    }
+/// The kinds of items in the table, which the start of an item's partition key tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A launch.
+    Launch,
+    /// The launches that share a limit: how many slots are taken, and who holds and awaits them.
+    Line,
+    /// The last launched event about an object.
+    Sequence,
+    /// The launches of one event.
+    Set,
+    /// The calls that all functions share.
+    Rate,
+}
 
-    /// Returns the URI of the last launched event about an object.
-    pub fn sequence_uri(&self, name: &str) -> String {
-        self.uri(Folder::Sequences, &format!("{name}.json"))
-    }
+impl ItemKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Launch, Self::Line, Self::Sequence, Self::Set, Self::Rate];
 
-    /// Returns the start of the URIs of all entries of what is due.
-    pub fn due_prefix(&self) -> String {
-        self.uri(Folder::Due, "")
-    }
-
-    /// Returns the URI of the entry of something due.
-    pub fn due_uri(&self, due: &Due) -> String {
-        let time = stamp(due.at);
-        self.uri(
-            Folder::Due,
-            &match &due.what {
-                DueFor::Launch(key) => format!("{time}/launch/{key}"),
-                DueFor::Slots(name) => format!("{time}/slots/{name}"),
-            },
-        )
-    }
-
-    /// Returns the URI up to which the entries are due at a time.
-    pub fn due_until(&self, now: Timestamp) -> String {
-        // `0` is the character after `/`, so this sorts after all entries of that second.
-        self.uri(Folder::Due, &format!("{}0", stamp(now)))
-    }
-
-    /// Returns what is due according to the URI of an entry, or `None` if the URI is not that of an entry.
-    pub fn parse_due(&self, uri: &str) -> Option<Due> {
-        let (at, what) = uri.strip_prefix(&self.due_prefix())?.split_once('/')?;
-        let (kind, name) = what.split_once('/')?;
-        let what = match kind {
-            "launch" => DueFor::Launch(LaunchKey::parse(name)?),
-            "slots" => DueFor::Slots(name.to_owned()),
-            _ => return None,
-        };
-        Some(Due { at: at.parse().ok()?, what })
-    }
-
-    /// Returns one key of each kind of object that launches of this route write. No route may take events about them.
-    pub fn keys_written_by(&self, route: &str, has_ledger: bool) -> Vec<String> {
-        let token = "0".repeat(CLIENT_TOKEN_CHARACTERS);
-        let mut uris = vec![self.payload_uri(&token)];
-        if has_ledger {
-            let at = Timestamp::constant(1_767_225_600, 0);
-            let launch = LaunchKey::new(route, "2026-01-01", &token);
-            let name = format!("{route}/{}", launch.id);
-            uris.extend([
-                self.launch_uri(&launch),
-                self.slots_uri(&name),
-                self.sequence_uri(&name),
-                self.due_uri(&Due { at, what: DueFor::Slots(name) }),
-                self.due_uri(&Due { at, what: DueFor::Launch(launch) }),
-            ]);
+    /// Returns the start of the partition keys of all items of this kind.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Launch => "launch/",
+            Self::Line => "line/",
+            Self::Sequence => "sequence/",
+            Self::Set => "set/",
+            Self::Rate => "rate/",
         }
-        let bucket = format!("s3://{}/", self.bucket.0);
-        uris.iter().filter_map(|uri| uri.strip_prefix(&bucket)).map(str::to_owned).collect()
+    }
+
+    /// Returns the partition key of the item of this name.
+    pub fn key(self, name: &str) -> String {
+        format!("{}{name}", self.prefix())
     }
 }
 
-fn stamp(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
+/// The attributes of the table's key.
+pub const TABLE_KEY: [&str; 2] = ["item", "part"];
+
+/// The secondary index by which launches are found that are due.
+pub const DUE_INDEX: &str = "due";
+
+/// The attributes of the index's key: one of [`DUE_SHARDS`] parts, and the time.
+pub const DUE_KEY: [&str; 2] = ["due_shard", "due"];
+
+/// The index spreads over this many partition keys: each takes a thousand writes a second.
+pub const DUE_SHARDS: u8 = 4;
+
+/// The attribute with the time at which DynamoDB deletes an item.
+pub const EXPIRES: &str = "expires";
+
+/// A launch is kept for this many days after it has ended: later than any dead letter, because a redrive needs it. A
+/// payload is kept as long.
+pub const KEPT_DAYS: u32 = 90;
 
 /// Returns a name, within a route, for something that the content of an event identifies. The parts are hashed, so an
 /// event cannot choose the name.

@@ -1,41 +1,55 @@
 //! Drives one launch: carries out the protocol's steps and passes their results back, until nothing is left to do.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use trigger_core::ecs::TaskRequest;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, LaunchRecord, Protocol, Reply, Sequence, Slots, Step, StopReason, Taken, later,
+    Answer, Conclusion, Concurrency, LaunchRecord, Place, Pool, Protocol, Reply, Slot, Slots, SlotsChangeKind, Step,
+    StopReason, Turn, Verdict, WhenFull, later,
 };
-use trigger_core::storage::{Due, DueFor, Storage};
+use trigger_core::storage::Storage;
 
 use crate::dead_letter;
-use crate::ports::{Clock, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, Ports, Unanswered};
+use crate::ports::{
+    Begun, Change, Clock, DELAY_MAX, LaunchStore, Launcher, NotSent, Ports, StoreError, Stored, Unanswered, Work,
+    WorkQueue,
+};
 
 /// An invocation makes no RunTask call in this last part of its time, so that it can still record replies: a call takes at
 /// most 7 s, the write that records it as long, and 2 s are left for the reply to Lambda. At most a third of the remaining
 /// time.
 const MARGIN_MAX: SignedDuration = SignedDuration::from_secs(16);
-/// A call that the rate limit would delay longer than this is left to the sweep.
+/// Without a ledger, a call that the rate limit would delay longer than this is not made.
 const PACE_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// Pauses up to this length are waited out; longer ones are left to the sweep.
+/// With a ledger, a call that the rate limit would delay longer than this is left to the work queue.
+const CALL_WAIT_MAX: SignedDuration = SignedDuration::from_secs(10);
+/// A launch whose call was left to the work queue is continued after this time.
+pub(crate) const LEFT_FOR: Duration = Duration::from_secs(5);
+/// One write reserves at most this many calls. Those that are not made are lost to other invocations.
+const RESERVED_AT_ONCE: u32 = 10;
+/// Pauses up to this length are waited out; longer ones are left to the work queue, or to the sweep.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
-/// A conditional write that loses to other writers this many times is given up.
-const WRITES_MAX: u32 = 40;
-/// A launch that was given its slots is due after this time, in case it is not driven at once.
-const WAKING: SignedDuration = SignedDuration::from_mins(2);
-/// The sweep checks the holders of slots at this interval.
-pub(crate) const SLOTS_EVERY: SignedDuration = SignedDuration::from_mins(15);
+/// A launch that finds its slots taken by others this many times gives up for now.
+const TRIES_MAX: u32 = 20;
+/// For this time after it was recorded, a launch that is next in line is left to the process that recorded it.
+const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(5);
+/// A time at which a launch is due that is nearer than this gives way to a later one: a look that comes to nothing costs
+/// more than a change of the index.
+const TOO_SOON: SignedDuration = SignedDuration::from_mins(2);
 /// One call describes at most this many tasks.
 const DESCRIBED_AT_ONCE: usize = 100;
 
 /// Why a launch could not be driven further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError {
-    /// The ledger did not answer.
+    /// The launch store did not answer.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Store(#[from] StoreError),
     /// ECS did not answer a question about tasks.
     #[error(transparent)]
     Ecs(#[from] Unanswered),
@@ -48,26 +62,18 @@ pub enum DriveError {
     /// The invocation had no time left for the rest.
     #[error("the invocation has no time left: a call hangs, or there is too much to do")]
     OutOfTime,
-    /// An entry of the ledger cannot be read.
-    #[error("cannot read {uri} in the ledger: {reason}")]
-    Unreadable {
-        /// The URI of the entry.
-        uri: String,
-        /// Why it cannot be read.
-        reason: String,
-    },
 }
 
 impl DriveError {
     /// Returns the error's name, by which Lambda reports it and logs count it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Ledger(_) => "LedgerError",
+            Self::Store(StoreError::Unreadable { .. }) => "UnreadableRecord",
+            Self::Store(_) => "StoreError",
             Self::Ecs(_) => "EcsError",
             Self::NotSent(_) => "DeadLetterError",
             Self::NoDeadLetterQueue(_) => "NoDeadLetterQueue",
             Self::OutOfTime => "OutOfTime",
-            Self::Unreadable { .. } => "UnreadableRecord",
         }
     }
 }
@@ -79,53 +85,92 @@ pub(crate) enum Rest {
     Ended,
     /// The launch waits until this time.
     Waits(Timestamp),
-    /// The invocation had no time left.
+    /// The invocation had no time left, or the rate limit no place for the call.
     OutOfTime,
 }
 
-/// A launch in progress, with the version of its record in the ledger.
+/// A launch in progress, with what the store holds about it.
 #[derive(Debug)]
 pub(crate) struct Driven {
     pub protocol: Protocol,
-    /// The version of the record, once it is in the ledger.
-    pub version: Option<String>,
+    /// What the store holds, once the launch is recorded.
+    pub stored: Option<Stored>,
     /// Whether a RunTask call of this drive started tasks.
     pub has_launched: bool,
     /// How many slots are free after this launch took its own.
     pub open_slots: Option<u32>,
-    /// Launches that were given their slots and are driven next.
-    woken: Vec<LaunchKey>,
-    /// Launches that this one replaces.
-    replaced: Vec<LaunchKey>,
-    /// Other launches that were driven because of this one, with their conclusions if they have ended.
-    pub(crate) others: Vec<(LaunchKey, Option<Conclusion>)>,
+    /// When the next call may be made, if it is reserved.
+    call_at: Option<Timestamp>,
+    /// How often the slots were taken by others.
+    tries: u32,
+    /// What follows for other launches.
+    follow_ups: Vec<FollowUp>,
+    /// Other launches that were continued because of this one.
+    pub others: Vec<Continued>,
+}
+
+/// A launch that was continued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continued {
+    /// The launch.
+    pub launch: LaunchKey,
+    /// Whether a RunTask call started tasks.
+    pub has_launched: bool,
+    /// The conclusion, if the launch has ended.
+    pub conclusion: Option<Conclusion>,
+}
+
+/// What follows from a drive for other launches.
+#[derive(Debug)]
+enum FollowUp {
+    /// A launch hears that a later one replaces or supersedes it.
+    Tell(LaunchKey, Answer),
+    /// The next in line may take slots of this limit.
+    Next(Concurrency),
+    /// A launch that was given its slots continues.
+    Continue(Box<Driven>),
 }
 
 impl Driven {
-    /// Starts a launch that is not in the ledger, as far as is known.
+    /// Starts a launch that is not in the store, as far as is known.
     pub(crate) fn begin(record: LaunchRecord) -> Self {
         Self::new(Protocol::begin(record), None)
     }
 
-    /// Continues a launch from its record in the ledger.
-    pub(crate) fn resume(record: LaunchRecord, version: String) -> Self {
-        Self::new(Protocol::resume(record), Some(version))
+    /// Continues a launch from its record in the store.
+    pub(crate) fn resume(stored: Stored) -> Self {
+        Self::new(Protocol::resume(stored.record.clone()), Some(stored))
     }
 
-    fn new(protocol: Protocol, version: Option<String>) -> Self {
+    fn new(protocol: Protocol, stored: Option<Stored>) -> Self {
         Self {
             protocol,
-            version,
+            stored,
             has_launched: false,
             open_slots: None,
-            woken: Vec::new(),
-            replaced: Vec::new(),
+            call_at: None,
+            tries: 0,
+            follow_ups: Vec::new(),
             others: Vec::new(),
         }
     }
 
-    fn record(&self) -> &LaunchRecord {
+    pub(crate) fn record(&self) -> &LaunchRecord {
         self.protocol.record()
+    }
+
+    /// Returns what became of the launch.
+    pub(crate) fn continued(&self) -> Continued {
+        let record = self.record();
+        let (launch, conclusion) = (record.key.clone(), record.ended.clone());
+        Continued { launch, has_launched: self.has_launched, conclusion }
+    }
+
+    /// Makes the next in line look for slots that this launch has released.
+    pub(crate) fn wake_next(&mut self) {
+        if let Some(concurrency) = self.record().concurrency.clone() {
+            self.follow_ups.push(FollowUp::Next(concurrency));
+        }
     }
 }
 
@@ -133,10 +178,16 @@ impl Driven {
 #[derive(Debug)]
 pub(crate) struct Driver<'a, P> {
     pub ports: &'a P,
-    /// Where the ledger is, if there is one.
+    /// The place of the ledger, if there is one.
     pub ledger: Option<&'a Storage>,
     /// No call begins after this time.
     latest: Option<Timestamp>,
+    /// The reserved times of calls.
+    call_times: Mutex<HashMap<Pool, VecDeque<Timestamp>>>,
+    /// How many launches this invocation still has to start, as far as is known.
+    expected: AtomicU32,
+    /// Launches that another invocation continues.
+    left: Mutex<Vec<Work>>,
 }
 
 impl<'a, P: Ports> Driver<'a, P> {
@@ -147,46 +198,86 @@ impl<'a, P: Ports> Driver<'a, P> {
             let margin = (deadline.duration_since(now) / 3).min(MARGIN_MAX);
             deadline.checked_sub(margin).unwrap_or(deadline)
         });
-        Self { ports, ledger, latest }
+        let (call_times, expected, left) = (Mutex::default(), AtomicU32::new(1), Mutex::default());
+        Self { ports, ledger, latest, call_times, expected, left }
     }
 
-    /// Drives a launch until it ends, waits or runs out of time, and then the launches that it woke or replaces.
+    /// Says how many launches are about to be started, so that one write reserves their calls.
+    pub(crate) fn expect(&self, launches: usize) {
+        self.expected.store(u32::try_from(launches).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns the store, if there is a ledger.
+    pub(crate) fn store(&self) -> Option<&'a impl LaunchStore> {
+        self.ledger.and_then(|_| self.ports.store())
+    }
+
+    /// Drives a launch until it ends, waits or runs out of time, and then the launches that follow from it.
     ///
     /// # Errors
-    /// The ledger, ECS or the dead-letter queue did not answer, or cannot be used. A recorded launch continues when it
-    /// is due.
+    /// The store, ECS or the dead-letter queue did not answer, or cannot be used. A recorded launch continues when it is
+    /// due.
     pub(crate) async fn drive(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
         let rest = self.drive_one(driven).await;
-        driven.others = self.drive_others(others(driven)).await;
+        self.leave_until_its_time(driven, &rest);
+        driven.others = self.follow(std::mem::take(&mut driven.follow_ups)).await;
         rest
     }
 
-    /// Drives launches that were given their slots.
-    pub(crate) async fn wake(&self, woken: Vec<LaunchKey>) {
-        self.drive_others(woken.into_iter().map(|key| (key, false)).collect()).await;
+    /// Hands the launches that were left to the work queue. If that fails, the sweep finds them when they are due.
+    pub(crate) async fn hand_over(&self) {
+        let left = std::mem::take(&mut *lock(&self.left));
+        if let Some(work) = self.ports.work().filter(|_| self.ledger.is_some() && !left.is_empty()) {
+            let _ = work.add(&left).await;
+        }
     }
 
-    async fn drive_others(&self, mut work: Vec<(LaunchKey, bool)>) -> Vec<(LaunchKey, Option<Conclusion>)> {
-        let mut driven = Vec::new();
-        while let Some((key, is_replaced)) = work.pop() {
-            // A launch that fails here, or that no time is left for, is due in the ledger anyway.
-            if self.is_late(SignedDuration::ZERO) {
-                break;
-            }
-            let Ok(Some((record, version))) = self.read(&key).await else { continue };
-            let mut other = Driven::resume(record, version);
-            if is_replaced {
-                other.protocol.hear(Answer::Replaced, self.now());
-            }
-            let _ = self.drive_one(&mut other).await;
-            work.extend(others(&mut other));
-            driven.push((key, other.protocol.record().ended.clone()));
+    /// Leaves a launch to another invocation.
+    pub(crate) fn leave(&self, launches: Vec<LaunchKey>, delay: Duration) {
+        lock(&self.left).push(Work { launches, delay });
+    }
+
+    fn leave_until_its_time(&self, driven: &Driven, rest: &Result<Rest, DriveError>) {
+        let now = self.now();
+        let Some(wake) = driven.protocol.wake(now).filter(|_| driven.stored.is_some()) else { return };
+        let delay = match rest {
+            Ok(Rest::OutOfTime) => LEFT_FOR.max(unsigned(wake.duration_since(now))),
+            _ => unsigned(wake.duration_since(now)),
+        };
+        if delay <= DELAY_MAX {
+            self.leave(vec![driven.record().key.clone()], delay);
         }
-        driven
+    }
+
+    /// Drives the launches that follow from others. One that fails here, or that no time is left for, is due anyway.
+    async fn follow(&self, mut follow_ups: Vec<FollowUp>) -> Vec<Continued> {
+        let mut followed = Vec::new();
+        while let Some(follow_up) = follow_ups.pop() {
+            let mut other = match follow_up {
+                FollowUp::Continue(driven) => *driven,
+                FollowUp::Tell(key, answer) => {
+                    let Ok(Some(stored)) = self.read(&key).await else { continue };
+                    let mut other = Driven::resume(stored);
+                    other.protocol.hear(answer, self.now());
+                    other
+                }
+                FollowUp::Next(concurrency) => match self.give_slots_to_next(&concurrency, None).await {
+                    Ok(Some(next)) => {
+                        follow_ups.push(FollowUp::Next(concurrency));
+                        next
+                    }
+                    Ok(None) | Err(_) => continue,
+                },
+            };
+            let rest = self.drive_one(&mut other).await;
+            self.leave_until_its_time(&other, &rest);
+            follow_ups.append(&mut other.follow_ups);
+            followed.push(other.continued());
+        }
+        followed
     }
 
     async fn drive_one(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
-        let mut is_paced = false;
         loop {
             let now = self.now();
             let answer = match driven.protocol.next(now) {
@@ -205,44 +296,30 @@ impl<'a, P: Ports> Driver<'a, P> {
                     continue;
                 }
                 Step::RunTask(request) => {
-                    let time_left = self.latest.map_or(PACE_MAX, |latest| latest.duration_since(now).min(PACE_MAX));
-                    let pause = match is_paced {
-                        _ if time_left <= SignedDuration::ZERO => None,
-                        true => Some(SignedDuration::ZERO),
-                        false => self.pace(|pace| pace.take(now, time_left)),
+                    let call_at = match driven.call_at {
+                        _ if self.is_late(SignedDuration::ZERO) => None,
+                        Some(call_at) => Some(call_at),
+                        None => self.time_of_call(&request, now).await,
                     };
-                    let Some(pause) = pause else {
+                    let Some(call_at) = call_at else {
                         driven.protocol.leave();
                         self.write(driven).await?;
                         return Ok(Rest::OutOfTime);
                     };
-                    if pause > SignedDuration::ZERO {
-                        self.ports.clock().sleep(unsigned(pause)).await;
-                        is_paced = true;
+                    if call_at > now {
+                        driven.call_at = Some(call_at);
+                        self.ports.clock().sleep(unsigned(call_at.duration_since(now))).await;
                         continue;
                     }
-                    is_paced = false;
+                    driven.call_at = None;
                     let reply = self.ports.launcher().run_task(&request).await;
-                    driven.has_launched |= self.judge(&reply, request.count.unwrap_or(1));
+                    driven.has_launched |= self.judge(&reply, &request).await;
                     let attempt = driven.record().open_attempt().unwrap_or_default();
                     Answer::Replied { attempt, reply }
                 }
                 Step::TakeTurn => Answer::Turn(self.take_turn(driven.record()).await?),
-                Step::TakeSlots => {
-                    let (taken, open) = self.take_slots(driven.record()).await?;
-                    driven.open_slots = open;
-                    if let Taken::Waiting { stop } = &taken {
-                        driven.replaced.extend(stop.iter().cloned());
-                    }
-                    Answer::Slots(taken)
-                }
-                Step::ReleaseSlots => {
-                    if let Some(concurrency) = &driven.record().concurrency {
-                        let woken = self.release_slots(&concurrency.slots, &driven.record().key).await?;
-                        driven.woken.extend(woken);
-                    }
-                    Answer::SlotsReleased
-                }
+                Step::DrawTicket => Answer::Ticket(self.draw_ticket(driven.record()).await?),
+                Step::TakeSlots => self.look_for_slots(driven).await?,
                 Step::StopTasks(arns, reason) => {
                     self.stop(driven.record(), arns, reason).await.unwrap_or(Answer::NotStopped)
                 }
@@ -271,14 +348,59 @@ impl<'a, P: Ports> Driver<'a, P> {
         }
     }
 
-    /// Adapts the pace to a reply. Returns whether the reply started tasks.
-    fn judge(&self, reply: &Reply, asked: u32) -> bool {
-        self.pace(|pace| pace.hear(&reply.verdict(asked)));
-        matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
+    /// Reserves the calls of launches that are about to be started. Returns false if the first of them would have to wait
+    /// for too long.
+    pub(crate) async fn reserve(&self, pool: Pool, calls: u32) -> bool {
+        let now = self.now();
+        let Some(store) = self.store() else { return true };
+        match store.reserve_calls(pool, calls, now, self.wait_max(now)).await {
+            Ok(Some(times)) => {
+                let times = (0..calls).map(|number| times.at(number));
+                lock(&self.call_times).entry(pool).or_default().extend(times);
+                true
+            }
+            Ok(None) => false,
+            // Each call asks again.
+            Err(_) => true,
+        }
     }
 
-    fn pace<T>(&self, change: impl FnOnce(&mut trigger_core::launch::Pace) -> T) -> T {
-        change(&mut self.ports.pace().lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    /// Returns when a call may be made, or nothing if that is too late for this invocation.
+    async fn time_of_call(&self, request: &TaskRequest, now: Timestamp) -> Option<Timestamp> {
+        let (pool, wait_max) = (Pool::of(request), self.wait_max(now));
+        let reserved = |driver: &Self| lock(&driver.call_times).get_mut(&pool).and_then(VecDeque::pop_front);
+        let expected = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| it.checked_sub(1));
+        if let Some(at) = reserved(self) {
+            return Some(at).filter(|at| at.duration_since(now) <= wait_max);
+        }
+        let own = || lock(self.ports.pace()).take(now, wait_max).map(|pause| later(now, pause));
+        let Some(store) = self.store() else { return own() };
+        let calls = expected.unwrap_or(1).clamp(1, RESERVED_AT_ONCE);
+        match store.reserve_calls(pool, calls, now, wait_max).await {
+            Ok(Some(times)) => {
+                let rest = (1..calls).map(|number| times.at(number));
+                lock(&self.call_times).entry(pool).or_default().extend(rest);
+                Some(times.first)
+            }
+            Ok(None) => None,
+            Err(_) => own(),
+        }
+    }
+
+    /// Returns how long a call may have to wait for the rate limit.
+    fn wait_max(&self, now: Timestamp) -> SignedDuration {
+        let longest = if self.ledger.is_some() { CALL_WAIT_MAX } else { PACE_MAX };
+        self.latest.map_or(longest, |latest| latest.duration_since(now).min(longest))
+    }
+
+    /// Adapts the rate to a reply. Returns whether the reply started tasks.
+    async fn judge(&self, reply: &Reply, request: &TaskRequest) -> bool {
+        let verdict = reply.verdict(request.count.unwrap_or(1));
+        lock(self.ports.pace()).hear(&verdict);
+        if let (Verdict::Busy { throttled: true }, Some(store)) = (&verdict, self.store()) {
+            let _ = store.slow_down(Pool::of(request), self.now()).await;
+        }
+        matches!(reply, Reply::Tasks { task_arns, .. } if !task_arns.is_empty())
     }
 
     async fn stop(&self, record: &LaunchRecord, arns: Vec<String>, reason: StopReason) -> Result<Answer, Unanswered> {
@@ -288,7 +410,7 @@ impl<'a, P: Ports> Driver<'a, P> {
         Ok(Answer::StopAsked(arns))
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.ports.clock().now()
     }
 
@@ -297,167 +419,176 @@ impl<'a, P: Ports> Driver<'a, P> {
         self.latest.is_some_and(|latest| latest.duration_since(self.now()) <= pause)
     }
 
-    /// Reads the record of a launch and its version.
-    pub(crate) async fn read(&self, key: &LaunchKey) -> Result<Option<(LaunchRecord, String)>, DriveError> {
-        let Some(storage) = self.ledger else { return Ok(None) };
-        let uri = storage.launch_uri(key);
-        let Some(Entry { text, version }) = self.ports.ledger().read(&uri).await? else { return Ok(None) };
-        match LaunchRecord::parse(&text) {
-            Ok(record) => Ok(Some((record, version))),
-            Err(reason) => Err(DriveError::Unreadable { uri, reason }),
-        }
+    /// Reads a launch.
+    pub(crate) async fn read(&self, key: &LaunchKey) -> Result<Option<Stored>, DriveError> {
+        let Some(store) = self.store() else { return Ok(None) };
+        Ok(store.read(std::slice::from_ref(key)).await?.pop().flatten())
     }
 
-    /// Writes the record, if the ledger still holds the version that was read. Otherwise continues with the record that
-    /// another process wrote.
+    /// Writes the record, if the store still holds the version that was read. Otherwise continues with what the store
+    /// holds.
     pub(crate) async fn write(&self, driven: &mut Driven) -> Result<(), DriveError> {
-        let now = self.now();
-        let due = round_up(driven.protocol.due(now));
-        let record = driven.record();
-        let Some(storage) = self.ledger else {
+        let record = self.due_record(driven);
+        let due = record.due;
+        let Some(store) = self.store() else {
             driven.protocol.written(due);
             return Ok(());
         };
-        let (key, uri, has_ended) = (record.key.clone(), storage.launch_uri(&record.key), record.ended.is_some());
-        let is_due_in_time = driven.version.is_some() && record.due > now && record.due <= due;
-        let due = if has_ended || is_due_in_time { record.due } else { due };
-        if due != record.due || driven.version.is_none() {
-            self.note_due(storage, due, DueFor::Launch(key.clone())).await?;
-        }
-        let text = LaunchRecord { due, ..record.clone() }.to_json();
-        let expected = driven.version.clone().map_or(Expected::Nothing, Expected::Version);
-        match self.ports.ledger().write(&uri, &text, &expected).await {
-            Ok(version) => {
-                driven.version = Some(version);
+        let Some(stored) = driven.stored.clone() else {
+            let begun = store.begin(std::slice::from_ref(&record)).await?.pop();
+            self.begun(driven, record, begun);
+            return Ok(());
+        };
+        let change = Change::new(&stored, record);
+        match store.advance(&change).await {
+            Ok(stored) => {
+                driven.stored = Some(stored);
                 driven.protocol.written(due);
-                if has_ended {
-                    // Saves the sweep a look. An entry that stays behind does no harm.
-                    let entry = Due { at: due, what: DueFor::Launch(key) };
-                    let _ = self.ports.ledger().delete(&storage.due_uri(&entry)).await;
+                let freed = |kind| matches!(kind, SlotsChangeKind::Release | SlotsChangeKind::Leave);
+                let may_be_more = || driven.open_slots.is_some_and(|open| open > 0);
+                if change.slots.is_some_and(|slots| freed(slots.kind) || may_be_more()) {
+                    driven.wake_next();
                 }
                 Ok(())
             }
-            Err(LedgerError::Changed) => {
-                let Some((record, version)) = self.read(&key).await? else {
+            Err(StoreError::Changed) => {
+                let Some(stored) = self.read(&stored.record.key).await? else {
+                    let launch = stored.record.key.to_string();
                     let reason = "it was removed in the meantime".to_owned();
-                    return Err(DriveError::Unreadable { uri, reason });
+                    return Err(StoreError::Unreadable { launch, reason }.into());
                 };
-                driven.version = Some(version);
-                driven.protocol.reload(record, self.now());
+                driven.protocol.reload(stored.record.clone(), self.now());
+                driven.stored = Some(stored);
+                Ok(())
+            }
+            Err(StoreError::NoSlots) if driven.tries < TRIES_MAX => {
+                self.give_way(driven.tries).await;
+                driven.tries += 1;
+                driven.protocol.without_slots(stored.record);
                 Ok(())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Adds a due entry, so that a sweep looks at `what` from that time on.
-    pub(crate) async fn note_due(&self, storage: &Storage, at: Timestamp, what: DueFor) -> Result<(), LedgerError> {
-        let uri = storage.due_uri(&Due { at, what });
-        self.ports.ledger().write(&uri, "", &Expected::Anything).await.map(drop)
+    /// Returns the record as it is to be written. An earlier time at which the launch is due stays, so that the store's
+    /// index need not change.
+    pub(crate) fn due_record(&self, driven: &Driven) -> LaunchRecord {
+        let (now, record) = (self.now(), driven.record());
+        let due = driven.protocol.due(now);
+        let is_due_in_time = driven.stored.is_some() && record.due > later(now, TOO_SOON) && record.due <= due;
+        let due = if record.ended.is_some() || is_due_in_time { record.due } else { due };
+        LaunchRecord { due, ..record.clone() }
+    }
+
+    /// Notes that a new launch was recorded, or continues one that was recorded before.
+    pub(crate) fn begun(&self, driven: &mut Driven, record: LaunchRecord, begun: Option<Begun>) {
+        match begun {
+            Some(Begun::Known(stored)) => {
+                driven.protocol.reload(stored.record.clone(), self.now());
+                driven.stored = Some(*stored);
+            }
+            Some(Begun::New(version)) => {
+                driven.protocol.written(record.due);
+                driven.stored = Some(Stored { record, version });
+            }
+            // The store answers for each launch; without an answer the next write asks again.
+            None => {}
+        }
     }
 
     /// Records this launch as the latest of its object. Returns false if a later event has been launched already.
     async fn take_turn(&self, record: &LaunchRecord) -> Result<bool, DriveError> {
-        let (Some(storage), Some(sequence)) = (self.ledger, &record.sequence) else { return Ok(true) };
-        let uri = storage.sequence_uri(&sequence.name);
-        let own = LastLaunched { sequencer: sequence.sequencer.clone(), launch: record.key.to_string() };
-        self.update(&uri, |text| {
-            let last: Option<LastLaunched> = text.map(|text| parse(&uri, text)).transpose()?;
-            Ok(match last {
-                Some(last) if Sequence::is_before(&own.sequencer, &last.sequencer) => (false, None),
-                Some(last) if last.sequencer == own.sequencer => (true, None),
-                _ => (true, Some(to_json(&own))),
-            })
-        })
-        .await
+        match (self.store(), &record.sequence) {
+            (Some(store), Some(sequence)) => Ok(store.take_turn(sequence, &record.key).await?),
+            _ => Ok(true),
+        }
     }
 
-    /// Takes the slots of a launch. Also returns how many slots are free afterwards.
-    async fn take_slots(&self, record: &LaunchRecord) -> Result<(Taken, Option<u32>), DriveError> {
-        let (Some(storage), Some(concurrency)) = (self.ledger, &record.concurrency) else {
-            return Ok((Taken::Held, None));
+    async fn draw_ticket(&self, record: &LaunchRecord) -> Result<u64, DriveError> {
+        match (self.store(), &record.concurrency) {
+            (Some(store), Some(concurrency)) => Ok(store.draw_tickets(&concurrency.slots, 1).await?),
+            _ => Ok(0),
+        }
+    }
+
+    /// Looks whether it is the launch's turn to take slots, and makes room for it if its route replaces.
+    async fn look_for_slots(&self, driven: &mut Driven) -> Result<Answer, DriveError> {
+        let (Some(store), Some(concurrency)) = (self.store(), driven.record().concurrency.clone()) else {
+            return Ok(Answer::Slots(Slots::Free));
         };
-        let uri = storage.slots_uri(&concurrency.slots);
-        let due = round_up(later(self.now(), SLOTS_EVERY));
-        let waited = record.slot.is_some();
-        let take = |slots: &mut Slots| slots.take(&record.key, record.count(), concurrency, waited);
-        // The due entry is written before the slots need it: an entry too many does no harm.
-        self.update_slots(&uri, |slots| {
-            let taken = take(slots);
-            let needs_due = slots.due.is_none_or(|known| known <= self.now());
-            if needs_due {
-                slots.due = Some(due);
+        let Concurrency { slots: limit, max, when_full } = &concurrency;
+        let (key, tasks) = (driven.record().key.clone(), driven.record().count());
+        let line = store.line(limit).await?;
+        if *when_full == WhenFull::Replace {
+            let room = line.make_room(*max);
+            if room.superseded.contains(&key) {
+                return Ok(Answer::Superseded);
             }
-            let open = concurrency.max.saturating_sub(slots.used());
-            (
-                (taken, Some(open)),
-                needs_due
-                    .then_some(DueFor::Slots(concurrency.slots.clone()))
-                    .into_iter()
-                    .map(|what| Due { at: due, what })
-                    .collect(),
-            )
-        })
-        .await
-    }
-
-    /// Releases the slots of a launch. Returns the launches that were given them.
-    pub(crate) async fn release_slots(&self, name: &str, launch: &LaunchKey) -> Result<Vec<LaunchKey>, DriveError> {
-        let Some(storage) = self.ledger else { return Ok(Vec::new()) };
-        let uri = storage.slots_uri(name);
-        let due = round_up(later(self.now(), WAKING));
-        self.update_slots(&uri, |slots| {
-            let woken = slots.release(launch);
-            let dues = woken.iter().map(|key| Due { at: due, what: DueFor::Launch(key.clone()) }).collect();
-            (woken, dues)
-        })
-        .await
-    }
-
-    /// Changes slots, after it has added the due entries that the change needs.
-    async fn update_slots<T>(&self, uri: &str, change: impl Fn(&mut Slots) -> (T, Vec<Due>)) -> Result<T, DriveError> {
-        for turn in 0..WRITES_MAX {
-            let entry = self.ports.ledger().read(uri).await?;
-            let (mut slots, expected) = match entry {
-                Some(Entry { text, version }) => (parse(uri, &text)?, Expected::Version(version)),
-                None => (Slots::default(), Expected::Nothing),
-            };
-            let before = slots.clone();
-            let (result, dues) = change(&mut slots);
-            if slots.holders == before.holders && slots.waiting == before.waiting {
-                return Ok(result);
-            }
-            for due in dues {
-                let Some(storage) = self.ledger else { break };
-                self.note_due(storage, due.at, due.what).await?;
-            }
-            match self.ports.ledger().write(uri, &to_json(&slots), &expected).await {
-                Ok(_) => return Ok(result),
-                Err(LedgerError::Changed) => self.give_way(turn).await,
-                Err(error) => return Err(error.into()),
-            }
+            let superseded = room.superseded.into_iter().map(|key| FollowUp::Tell(key, Answer::Superseded));
+            let replaced = room.replaced.into_iter().map(|key| FollowUp::Tell(key, Answer::Replaced));
+            driven.follow_ups.extend(superseded.chain(replaced));
         }
-        Err(LedgerError::Unavailable(format!("too many concurrent writes to {uri}")).into())
+        Ok(Answer::Slots(match line.turn(&key, tasks, *max, *when_full) {
+            Turn::Own => {
+                driven.open_slots = Some(max.saturating_sub(line.used + tasks));
+                Slots::Free
+            }
+            Turn::Full => Slots::Full,
+            Turn::Waits => Slots::Waiting,
+            Turn::Other(place) => {
+                // The launch waits behind that one. If both fit, the other one's process or this one wakes it.
+                if let Some(next) = self.give_slots_to_next(&concurrency, Some(&place)).await? {
+                    driven.follow_ups.push(FollowUp::Next(concurrency));
+                    driven.follow_ups.push(FollowUp::Continue(Box::new(next)));
+                }
+                Slots::Waiting
+            }
+        }))
     }
 
-    /// Reads a text and writes the new text that `change` returns, if it returns one.
-    async fn update<T>(
+    /// Gives free slots to the next launch in line. Returns that launch, which continues. `place` is that of a launch
+    /// that is left to its own process while it is new.
+    async fn give_slots_to_next(
         &self,
-        uri: &str,
-        change: impl Fn(Option<&str>) -> Result<(T, Option<String>), DriveError>,
-    ) -> Result<T, DriveError> {
-        for turn in 0..WRITES_MAX {
-            let entry = self.ports.ledger().read(uri).await?;
-            let (result, text) = change(entry.as_ref().map(|entry| entry.text.as_str()))?;
-            let Some(text) = text else { return Ok(result) };
-            let expected = entry.map_or(Expected::Nothing, |entry| Expected::Version(entry.version));
-            match self.ports.ledger().write(uri, &text, &expected).await {
-                Ok(_) => return Ok(result),
-                Err(LedgerError::Changed) => self.give_way(turn).await,
-                Err(error) => return Err(error.into()),
+        concurrency: &Concurrency,
+        place: Option<&Place>,
+    ) -> Result<Option<Driven>, DriveError> {
+        let Some(store) = self.store() else { return Ok(None) };
+        for turn in 0..TRIES_MAX {
+            let line = store.line(&concurrency.slots).await?;
+            let Some(next) = line.next(concurrency.max) else { return Ok(None) };
+            if place.is_some_and(|place| place.ticket != next.ticket) {
+                return Ok(None);
             }
+            let Some(stored) = self.read(&next.launch).await? else { return Ok(None) };
+            let is_new = self.now().duration_since(stored.record.created) < LEFT_ALONE;
+            if place.is_some() && is_new {
+                return Ok(None);
+            }
+            if self.is_late(SignedDuration::ZERO) {
+                self.leave(vec![next.launch.clone()], Duration::ZERO);
+                return Ok(None);
+            }
+            let mut driven = Driven::resume(stored);
+            driven.protocol.hear(Answer::Slots(Slots::Free), self.now());
+            let wants_slots = driven.record().slot == Some(Slot::Held)
+                && driven.stored.as_ref().is_some_and(|stored| stored.record.slot == Some(Slot::Waiting))
+                && driven.protocol.next(self.now()) == Step::Write;
+            if let Some(stored) = driven.stored.as_ref().filter(|_| wants_slots) {
+                match store.advance(&Change::new(stored, self.due_record(&driven))).await {
+                    Ok(stored) => {
+                        driven.protocol.written(stored.record.due);
+                        driven.stored = Some(stored);
+                        return Ok(Some(driven));
+                    }
+                    Err(StoreError::Changed | StoreError::NoSlots) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.give_way(turn).await;
         }
-        Err(LedgerError::Unavailable(format!("too many concurrent writes to {uri}")).into())
+        Ok(None)
     }
 
     async fn give_way(&self, turn: u32) {
@@ -465,31 +596,8 @@ impl<'a, P: Ports> Driver<'a, P> {
     }
 }
 
-/// The last launched event of an object.
-#[derive(Serialize, Deserialize)]
-struct LastLaunched {
-    sequencer: String,
-    launch: String,
-}
-
-fn others(driven: &mut Driven) -> Vec<(LaunchKey, bool)> {
-    let replaced = std::mem::take(&mut driven.replaced).into_iter().map(|key| (key, true));
-    replaced.chain(std::mem::take(&mut driven.woken).into_iter().map(|key| (key, false))).collect()
-}
-
-pub(crate) fn parse<T: for<'de> Deserialize<'de>>(uri: &str, text: &str) -> Result<T, DriveError> {
-    serde_json::from_str(text)
-        .map_err(|error| DriveError::Unreadable { uri: uri.to_owned(), reason: error.to_string() })
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-/// Rounds a time up to whole seconds, as the names of due entries have no fractions.
-pub(crate) fn round_up(time: Timestamp) -> Timestamp {
-    let whole = Timestamp::from_second(time.as_second()).unwrap_or(time);
-    if whole < time { later(whole, SignedDuration::from_secs(1)) } else { whole }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unsigned(duration: SignedDuration) -> Duration {

@@ -1,26 +1,35 @@
 //! Handles one event: from its delivery to its report.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
+use futures_util::{StreamExt, future, stream};
+use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{DecodeError, Event, EventKind};
-use trigger_core::launch::{self, DeadLetter, EventCopy, GivenUp, LaunchRecord, Skipped};
+use trigger_core::launch::{
+    self, Answer, DeadLetter, EventCopy, GivenUp, LaunchRecord, LaunchSet, Pool, Skipped, WhenFull, later,
+};
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
 use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
 use crate::dead_letter;
-use crate::drive::{Driven, Driver, Rest};
-use crate::ports::{Clock, Payloads, Ports};
+use crate::drive::{DriveError, Driven, Driver, Rest};
+use crate::ports::{Begun, Clock, LAUNCHES_MAX, LaunchStore, Payloads, Ports, StoreError};
 
 /// At most this many launches of one event are driven at once.
 const LAUNCHES_AT_ONCE: usize = 4;
-/// If the copies of an event in its launch records would have more bytes than this, the records share one copy, which
-/// is stored beside them.
-const COPIES_BYTES_MAX: usize = 1 << 20;
+/// If an event makes more launches than this, they are only recorded here, and started from the work queue.
+const STARTED_HERE_MAX: usize = 20;
+/// If an event makes more launches than this, a repeated delivery asks first whether all of them are recorded.
+const ASKED_FOR_FIRST: usize = 100;
+/// When the sweep looks at launches that the work queue was to start. By then ECS has accepted ten thousand calls.
+const LOST_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// If the copies of an event in its launch records would have more bytes than this, the records share one copy in S3: each
+/// write of a record pays for its size.
+const COPIES_BYTES_MAX: usize = 8 << 10;
 
 /// An event as it was delivered, and the routes that take it.
 #[derive(Debug)]
@@ -102,7 +111,7 @@ pub enum Outcome {
     },
     /// Nothing is started, because of a setting of the route.
     Skipped(Skipped),
-    /// The launch is in the ledger and continues later.
+    /// The launch is recorded and continues later.
     Deferred {
         /// When it continues.
         until: Timestamp,
@@ -119,6 +128,25 @@ pub enum Outcome {
         /// Why the launch failed.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Returns the outcome's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Launched { .. } => "launched",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Skipped(_) => "skipped",
+            Self::Deferred { .. } => "deferred",
+            Self::DeadLettered { .. } => "dead-lettered",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Returns whether tasks were not started that should have been.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::DeadLettered { .. } | Self::Failed { .. })
+    }
 }
 
 /// Why an event must be delivered again, or was dead-lettered.
@@ -233,7 +261,7 @@ impl fmt::Display for EventError {
 /// Renders, launches and reports one matched event.
 ///
 /// One failed launch does not stop the event's other launches: the next delivery repeats every client token, so only
-/// the missing tasks start. A launch in the ledger is not an error: it continues from the ledger.
+/// the missing tasks start. A recorded launch is not an error: it continues from its record.
 ///
 /// # Errors
 /// It is not certain that all tasks were started, so the event must be delivered again. Or the event is in the
@@ -277,19 +305,20 @@ pub async fn redrive(
 ) -> Result<LaunchReport, EventError> {
     let driver = &Driver::new(ports, config.ledger(), deadline);
     let refused = |reason: String| EventError::Redrive { launch: key.clone(), reason };
-    let (record, version) = match driver.read(key).await {
-        Ok(Some(read)) => read,
+    let stored = match driver.read(key).await {
+        Ok(Some(stored)) => stored,
         Ok(None) => {
             return Err(refused(
-                "it is not in the ledger; deliver the `event` of its dead letter (of a message: `event.body`) instead"
+                "the ledger does not know it; deliver the `event` of its dead letter (of a message: `event.body`) instead"
                     .to_owned(),
             ));
         }
         Err(error) => return Err(refused(error.to_string())),
     };
-    let mut driven = Driven::resume(record, version);
+    let mut driven = Driven::resume(stored);
     driven.protocol.reopen();
     let outcome = launch(driver, &mut driven).await;
+    driver.hand_over().await;
     let record = driven.protocol.record();
     let report = LaunchReport {
         event_id: record.event_id.clone(),
@@ -337,32 +366,191 @@ async fn launch_all(
     let copy = copy_uri(&plan, &event, config);
     let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
     let driver = &Driver::new(ports, config.ledger(), delivered.times.deadline);
-    let (event, copy) = (&event, copy.as_deref());
-    let launches = plan.launches.into_iter().map(|planned| async move {
-        let needed = planned.payload_uri.as_deref().into_iter().chain(copy);
-        let (outcome, open_slots) = match needed.filter_map(|uri| refused.get(uri)).next() {
-            Some(reason) => (Outcome::Failed { reason: reason.clone() }, None),
-            None => {
-                let now = ports.clock().now();
-                let record = planned.record(event, copy, config.etag.as_deref(), now);
-                let mut driven = Driven::begin(record);
-                let outcome = launch(driver, &mut driven).await;
-                (outcome, driven.open_slots)
-            }
-        };
-        let PlannedLaunch { route, task, index, request, .. } = planned;
-        LaunchOutcome { route, task, index, client_token: request.client_token, open_slots, outcome }
+    let now = ports.clock().now();
+    let launches = plan.launches.into_iter().map(|planned| {
+        let mut needed = planned.payload_uri.as_deref().into_iter().chain(copy.as_deref());
+        let refused = needed.find_map(|uri| refused.get(uri).cloned());
+        let record = planned.record(&event, copy.as_deref(), config.etag.as_deref(), now);
+        Launch { refused, driven: Driven::begin(record), planned }
     });
-    report.launches = stream::iter(launches).buffered(LAUNCHES_AT_ONCE).collect().await;
+    let mut launches: Vec<Launch> = launches.collect();
+    let outcomes = match driver.store() {
+        Some(_) => launch_recorded(driver, &mut launches).await,
+        None => {
+            stream::iter(&mut launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await
+        }
+    };
+    driver.hand_over().await;
+    let outcome = |(launch, outcome): (Launch, Outcome)| {
+        let PlannedLaunch { route, task, index, request, .. } = launch.planned;
+        let open_slots = launch.driven.open_slots;
+        LaunchOutcome { route, task, index, client_token: request.client_token, open_slots, outcome }
+    };
+    report.launches = launches.into_iter().zip(outcomes).map(outcome).collect();
     report.routes = plan.routes;
     if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
+}
+
+/// A planned launch under way.
+struct Launch {
+    planned: PlannedLaunch,
+    /// Why the event could not be stored for it.
+    refused: Option<String>,
+    driven: Driven,
+}
+
+impl Launch {
+    async fn start(&mut self, driver: &Driver<'_, impl Ports>) -> Outcome {
+        match &self.refused {
+            Some(reason) => Outcome::Failed { reason: reason.clone() },
+            None => launch(driver, &mut self.driven).await,
+        }
+    }
+}
+
+/// Records all launches, then starts those that this invocation has the time for.
+async fn launch_recorded(driver: &Driver<'_, impl Ports>, launches: &mut [Launch]) -> Vec<Outcome> {
+    let starts_here = launches.len() <= STARTED_HERE_MAX;
+    let recorded = match record(driver, launches, starts_here).await {
+        Ok(recorded) => recorded,
+        Err(error) => return unrecorded(launches, &error),
+    };
+    if recorded == Recorded::Before {
+        return launches.iter().map(|_| Outcome::Duplicate { task_arns: Vec::new() }).collect();
+    }
+    if starts_here {
+        return stream::iter(launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await;
+    }
+    let untried = launches.iter().map(|launch| launch.driven.record()).filter(|record| is_untried(record));
+    let untried: Vec<LaunchKey> = untried.map(|record| record.key.clone()).collect();
+    untried.chunks(LAUNCHES_MAX).for_each(|chunk| driver.leave(chunk.to_vec(), Duration::ZERO));
+    let outcome = |launch: &Launch| match &launch.refused {
+        Some(reason) => Outcome::Failed { reason: reason.clone() },
+        None if is_untried(launch.driven.record()) => {
+            let reason = "it starts as soon as ECS's rate allows".to_owned();
+            Outcome::Deferred { until: launch.driven.record().due, reason }
+        }
+        None => {
+            let task_arns = launch.driven.record().tasks.iter().map(|task| task.arn.clone()).collect();
+            Outcome::Duplicate { task_arns }
+        }
+    };
+    launches.iter().map(outcome).collect()
+}
+
+/// When the launches of an event were recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recorded {
+    /// At this delivery, or each at this or an earlier one.
+    Now,
+    /// All at an earlier delivery.
+    Before,
+}
+
+/// Returns the outcomes of launches of which not all could be recorded. Those that could continue from their records.
+fn unrecorded(launches: &[Launch], error: &DriveError) -> Vec<Outcome> {
+    let outcome = |launch: &Launch| match (&launch.refused, launch.driven.stored.is_some()) {
+        (Some(reason), _) => Outcome::Failed { reason: reason.clone() },
+        (None, true) => Outcome::Deferred { until: launch.driven.record().due, reason: error.to_string() },
+        (None, false) => Outcome::Failed { reason: error.to_string() },
+    };
+    launches.iter().map(outcome).collect()
+}
+
+/// Returns whether a launch waits for its first attempt.
+fn is_untried(record: &LaunchRecord) -> bool {
+    record.attempts.is_empty() && record.ended.is_none()
+}
+
+/// Records the launches, and the launch sets that they make.
+async fn record(
+    driver: &Driver<'_, impl Ports>,
+    launches: &mut [Launch],
+    starts_here: bool,
+) -> Result<Recorded, DriveError> {
+    let Some(store) = driver.store() else { return Ok(Recorded::Now) };
+    let now = driver.now();
+    let sets = sets(launches, now);
+    if launches.len() > ASKED_FOR_FIRST {
+        let mut are_recorded = true;
+        for set in &sets {
+            are_recorded &= store.read_set(&set.name).await?.is_some();
+        }
+        if are_recorded && !sets.is_empty() {
+            return Ok(Recorded::Before);
+        }
+    }
+    draw_tickets(driver, launches).await?;
+    let mut recorded: Vec<&mut Launch> = launches.iter_mut().filter(|launch| launch.refused.is_none()).collect();
+    let mut records: Vec<LaunchRecord> = Vec::with_capacity(recorded.len());
+    for launch in &mut recorded {
+        if starts_here {
+            // Decides on the first attempt, so that the write which begins the launch is the only one before its call.
+            launch.driven.protocol.next(now);
+        }
+        let due = if starts_here { launch.driven.protocol.due(now) } else { later(now, LOST_AFTER) };
+        records.push(LaunchRecord { due, ..launch.driven.record().clone() });
+    }
+    driver.expect(records.len());
+    let calls = if starts_here { records.iter().filter(|record| record.open_attempt().is_some()).count() } else { 0 };
+    let reserve = async {
+        if let Some(first) = records.first().filter(|_| calls > 0) {
+            driver.reserve(Pool::of(&first.request), u32::try_from(calls).unwrap_or(1)).await;
+        }
+    };
+    let (begun, ()) = future::join(store.begin(&records), reserve).await;
+    let begun: Vec<Begun> = begun?;
+    for ((launch, record), begun) in recorded.into_iter().zip(records).zip(begun) {
+        driver.begun(&mut launch.driven, record, Some(begun));
+    }
+    // A set says that all of its launches are recorded.
+    let is_whole = launches.iter().all(|launch| launch.refused.is_none());
+    for set in sets.iter().filter(|_| is_whole) {
+        store.record_set(set).await?;
+    }
+    Ok(Recorded::Now)
+}
+
+/// Draws tickets for the launches that need a place in a line: at once for all that share a limit.
+async fn draw_tickets(driver: &Driver<'_, impl Ports>, launches: &mut [Launch]) -> Result<(), StoreError> {
+    let Some(store) = driver.store() else { return Ok(()) };
+    let mut by_limit: BTreeMap<String, Vec<&mut Launch>> = BTreeMap::new();
+    for launch in launches.iter_mut().filter(|launch| launch.refused.is_none()) {
+        let concurrency = launch.planned.concurrency.as_ref().filter(|it| it.when_full != WhenFull::Skip);
+        if let Some(limit) = concurrency.map(|concurrency| concurrency.slots.clone()) {
+            by_limit.entry(limit).or_default().push(launch);
+        }
+    }
+    let now = driver.now();
+    for (limit, waiting) in by_limit {
+        let first = store.draw_tickets(&limit, u32::try_from(waiting.len()).unwrap_or(u32::MAX)).await?;
+        for (launch, ticket) in waiting.into_iter().zip(first..) {
+            launch.driven.protocol.hear(Answer::Ticket(ticket), now);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the launch sets: the launches of each route that makes several.
+fn sets(launches: &[Launch], now: Timestamp) -> Vec<LaunchSet> {
+    let mut sets: Vec<LaunchSet> = Vec::new();
+    for record in launches.iter().map(|launch| launch.driven.record()) {
+        let Some(name) = &record.set else { continue };
+        match sets.last_mut().filter(|set| set.name == *name) {
+            Some(set) => set.total += 1,
+            None => {
+                sets.push(LaunchSet { name: name.clone(), event_id: record.event_id.clone(), total: 1, created: now })
+            }
+        }
+    }
+    sets
 }
 
 /// Drives a launch as far as possible now. Returns the outcome for the event.
 async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome {
     let rest = driver.drive(driven).await;
     let record = driven.protocol.record();
-    let is_remembered = driven.version.is_some();
+    let is_remembered = driven.stored.is_some();
     let task_arns: Vec<String> = record.tasks.iter().map(|task| task.arn.clone()).collect();
     let conclusion = record.ended.as_ref().or(record.concluding.as_ref());
     let unsettled = match (&rest, conclusion.map(|conclusion| &conclusion.outcome), &record.given_up) {
@@ -391,7 +579,7 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
 /// Returns why a launch waits.
 fn waiting_for(record: &LaunchRecord, rest: Rest) -> String {
     if rest == Rest::OutOfTime {
-        return "the invocation has no time left for the RunTask call".to_owned();
+        return "ECS's rate, or the invocation's time, has no place for the RunTask call now".to_owned();
     }
     if record.slot == Some(launch::Slot::Waiting) {
         return "the route already runs as many tasks as its `concurrency` allows".to_owned();

@@ -1,20 +1,25 @@
-//! Handles what happens after a launch: its tasks stop, and times pass.
+//! Handles what happens after a launch is recorded: it is started, its tasks stop, and times pass.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::TaskStateChange;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{Answer, Conclusion, SeenTask, Slots, TaskStatus, later};
-use trigger_core::storage::{Due, DueFor, Storage};
+use trigger_core::launch::{Answer, Conclusion, Pool, SeenTask, TaskStatus};
+use trigger_core::storage::Storage;
 
-use crate::drive::{DriveError, Driven, Driver, Rest, SLOTS_EVERY, parse, round_up, to_json};
-use crate::ports::{Clock, Entry, Expected, Ledger, LedgerError, Ports};
+use crate::drive::{Continued, DriveError, Driven, Driver, LEFT_FOR, Rest};
+use crate::ports::{Clock, LAUNCHES_MAX, LaunchStore, Launcher, Ports, Stored};
 
-/// The sweep handles this many due entries at once.
-const LOOKS_AT_ONCE: usize = 8;
-/// A due entry is deleted this long after its time if its launch is not in the ledger. Until then its writer may only
-/// be slow.
-const ORPHANED: SignedDuration = SignedDuration::from_mins(15);
+/// This many launches are driven at once.
+const DRIVEN_AT_ONCE: usize = 8;
+/// One read of the store, and one call that describes tasks, covers at most this many.
+const READ_AT_ONCE: usize = 100;
+/// The pause between two calls that describe tasks: ECS allows 20 a second for the whole account.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+const DESCRIBE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The result of a task's state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +32,8 @@ pub enum StateChangeOutcome {
         launch: LaunchKey,
         /// The launch's conclusion, if it has ended.
         conclusion: Option<Conclusion>,
-        /// The launches that continued because of the change, with their conclusions if they have ended.
-        others: Vec<(LaunchKey, Option<Conclusion>)>,
+        /// The launches that continued because of the change.
+        others: Vec<Continued>,
     },
 }
 
@@ -36,7 +41,7 @@ pub enum StateChangeOutcome {
 /// dead-lettered, or a waiting launch is started. A repeated or old state change changes nothing.
 ///
 /// # Errors
-/// The ledger, ECS or the dead-letter queue did not answer, or cannot be used. The change should be delivered again; if
+/// The store, ECS or the dead-letter queue did not answer, or cannot be used. The change should be delivered again; if
 /// it is not, the sweep looks the task up.
 pub async fn handle_state_change(
     change: &TaskStateChange,
@@ -48,158 +53,224 @@ pub async fn handle_state_change(
     let (Some((key, attempt)), Some(stopped)) = (change.launch(), &change.stopped) else {
         return Ok(StateChangeOutcome::Ignored);
     };
-    let Some((record, version)) = driver.read(&key).await? else { return Ok(StateChangeOutcome::Ignored) };
-    let mut driven = Driven::resume(record, version);
+    let Some(stored) = driver.read(&key).await? else { return Ok(StateChangeOutcome::Ignored) };
+    let has_ended = stored.record.ended.is_some();
+    let mut driven = Driven::resume(stored);
     let status = TaskStatus::Stopped(stopped.clone());
     let seen = SeenTask { arn: change.task_arn.clone(), attempt: Some(attempt), status };
     driven.protocol.hear(Answer::Seen(vec![seen]), ports.clock().now());
+    if has_ended {
+        // An earlier delivery may have ended before it gave the slots to the next in line.
+        driven.wake_next();
+    }
     driver.drive(&mut driven).await?;
+    driver.hand_over().await;
     let conclusion = driven.protocol.record().ended.clone();
     Ok(StateChangeOutcome::Recorded { launch: key, conclusion, others: driven.others })
 }
 
-/// The result of a sweep.
+/// The result of continuing launches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// The launches that the sweep continued, with their conclusions if they have ended.
-    pub launches: Vec<(LaunchKey, Option<Conclusion>)>,
-    /// The URIs of due entries that failed, with the errors. They stay due.
-    pub failed: Vec<(String, DriveError)>,
-    /// Whether the sweep ran out of time before everything was done.
+    /// The launches that were continued.
+    pub launches: Vec<Continued>,
+    /// The launches that could not be continued, with the errors. They are tried again later.
+    pub failed: Vec<(LaunchKey, DriveError)>,
+    /// Whether the time ran out before everything was done.
     pub is_cut_short: bool,
 }
 
 /// Handles everything that is due: continues launches that were left half done or wait for capacity, stops tasks that
-/// run too long, looks up tasks whose state change never came, and releases the slots of launches that have ended.
+/// run too long, and looks up tasks whose state change never came.
 ///
 /// # Errors
-/// The ledger did not list what is due.
+/// The store did not list what is due.
 pub async fn sweep(
-    storage: &Storage,
+    ledger: &Storage,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<SweepReport, DriveError> {
-    let driver = Driver::new(ports, Some(storage), deadline);
-    let sweep = Sweep { driver: &driver, storage };
-    let (prefix, until) = (storage.due_prefix(), storage.due_until(ports.clock().now()));
-    let mut report = SweepReport::default();
+    let driver = Driver::new(ports, Some(ledger), deadline);
+    let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
     let mut after = None;
-    // Page by page: entries that fail stay in the list, and must not hide the rest.
-    while !report.is_cut_short {
-        let uris = ports.ledger().list(&prefix, after.as_deref(), &until).await?;
-        let Some(last) = uris.last().cloned() else { break };
-        let looks = uris.into_iter().map(|uri| sweep.look(uri));
-        let looks: Vec<Look> = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect().await;
-        looks.into_iter().for_each(|look| report.add(look));
-        after = Some(last);
+    let Some(store) = driver.store() else { return Ok(sweep.report) };
+    let now = ports.clock().now();
+    loop {
+        let page = store.due(now, after).await?;
+        sweep.look_after(&page.launches, Some(now)).await;
+        after = page.next;
+        if after.is_none() || sweep.report.is_cut_short {
+            break;
+        }
     }
+    let report = sweep.report;
+    driver.hand_over().await;
     Ok(report)
+}
+
+/// Continues launches that another invocation left.
+///
+/// # Errors
+/// There is no launch store.
+pub async fn continue_launches(
+    launches: &[LaunchKey],
+    ledger: &Storage,
+    ports: &impl Ports,
+    deadline: Option<Timestamp>,
+) -> Result<SweepReport, DriveError> {
+    let driver = Driver::new(ports, Some(ledger), deadline);
+    let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
+    sweep.look_after(launches, None).await;
+    let report = sweep.report;
+    driver.hand_over().await;
+    Ok(report)
+}
+
+struct Sweep<'a, P> {
+    driver: &'a Driver<'a, P>,
+    report: SweepReport,
+    has_described: bool,
+}
+
+/// What became of one launch.
+enum Look {
+    Continued(Vec<Continued>),
+    Failed(LaunchKey, DriveError),
+    NoTime,
+}
+
+impl<P: Ports> Sweep<'_, P> {
+    /// Continues launches. With `due_until`, skips those that are no longer due: the list of what is due may be old.
+    async fn look_after(&mut self, keys: &[LaunchKey], due_until: Option<Timestamp>) {
+        for keys in keys.chunks(READ_AT_ONCE) {
+            if self.driver.is_late(SignedDuration::ZERO) {
+                self.report.is_cut_short = true;
+                return;
+            }
+            let is_due = |stored: &Stored| {
+                let record = &stored.record;
+                record.ended.is_none() && due_until.is_none_or(|until| record.due <= until)
+            };
+            let read = self.read(keys).await.into_iter().filter(is_due);
+            let mut driven: Vec<Driven> = read.map(Driven::resume).collect();
+            self.observe(&mut driven).await;
+            let driven = self.with_calls(driven).await;
+            let looks = driven.into_iter().map(|driven| self.look(driven));
+            let looks: Vec<Look> = stream::iter(looks).buffer_unordered(DRIVEN_AT_ONCE).collect().await;
+            looks.into_iter().for_each(|look| self.report.add(look));
+        }
+    }
+
+    /// Reads launches. A record that cannot be read must not keep the others from being read.
+    async fn read(&mut self, keys: &[LaunchKey]) -> Vec<Stored> {
+        let Some(store) = self.driver.store() else { return Vec::new() };
+        if let Ok(read) = store.read(keys).await {
+            return read.into_iter().flatten().collect();
+        }
+        let mut read = Vec::new();
+        for key in keys {
+            match self.driver.read(key).await {
+                Ok(stored) => read.extend(stored),
+                Err(error) => self.fail(key.clone(), error).await,
+            }
+        }
+        read
+    }
+
+    async fn fail(&mut self, key: LaunchKey, error: DriveError) {
+        self.postpone(&key).await;
+        self.report.add(Look::Failed(key, error));
+    }
+
+    /// Makes a launch due later, so that it does not stand before those that can be continued.
+    async fn postpone(&self, key: &LaunchKey) {
+        if let Some(store) = self.driver.store() {
+            let _ = store.postpone(key, self.driver.now()).await;
+        }
+    }
+
+    /// Looks up the tasks whose state is unknown, of all launches together. If ECS does not answer, each launch asks for
+    /// itself.
+    async fn observe(&mut self, driven: &mut [Driven]) {
+        let now = self.driver.now();
+        let mut by_cluster: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
+        for launch in driven.iter() {
+            let cluster = launch.record().request.cluster.clone();
+            by_cluster.entry(cluster).or_default().extend(launch.protocol.unobserved(now));
+        }
+        let mut seen: BTreeMap<String, SeenTask> = BTreeMap::new();
+        for (cluster, arns) in by_cluster {
+            for arns in arns.chunks(READ_AT_ONCE) {
+                if std::mem::replace(&mut self.has_described, true) {
+                    self.driver.ports.clock().sleep(DESCRIBE_PAUSE).await;
+                }
+                let described = self.driver.ports.launcher().describe_tasks(cluster.as_deref(), arns).await;
+                seen.extend(described.into_iter().flatten().map(|task| (task.arn.clone(), task)));
+            }
+        }
+        for launch in driven {
+            let unobserved = launch.protocol.unobserved(now);
+            let tasks: Vec<SeenTask> = unobserved.iter().filter_map(|arn| seen.get(arn).cloned()).collect();
+            if !tasks.is_empty() && tasks.len() == unobserved.len() {
+                launch.protocol.hear(Answer::Seen(tasks), now);
+            }
+        }
+    }
+
+    /// Reserves the calls of the launches that are about to be started. Those for which the rate has no place now are left
+    /// as they are: opening their attempts would only cost writes.
+    async fn with_calls(&self, driven: Vec<Driven>) -> Vec<Driven> {
+        let now = self.driver.now();
+        let (calling, mut others): (Vec<Driven>, Vec<Driven>) =
+            driven.into_iter().partition(|driven| driven.protocol.is_about_to_call(now));
+        let mut by_pool: BTreeMap<Pool, Vec<Driven>> = BTreeMap::new();
+        calling.into_iter().for_each(|it| by_pool.entry(Pool::of(&it.record().request)).or_default().push(it));
+        for (pool, calling) in by_pool {
+            if self.driver.reserve(pool, u32::try_from(calling.len()).unwrap_or(u32::MAX)).await {
+                others.extend(calling);
+                continue;
+            }
+            let keys: Vec<LaunchKey> = calling.iter().map(|driven| driven.record().key.clone()).collect();
+            keys.chunks(LAUNCHES_MAX).for_each(|keys| self.driver.leave(keys.to_vec(), LEFT_FOR));
+        }
+        others
+    }
+
+    /// Drives a launch, and makes it due later if it still is.
+    async fn look(&self, mut driven: Driven) -> Look {
+        let key = driven.record().key.clone();
+        if self.driver.is_late(SignedDuration::ZERO) {
+            return Look::NoTime;
+        }
+        match self.continue_one(&mut driven).await {
+            Ok(Rest::OutOfTime) if self.driver.is_late(SignedDuration::ZERO) => Look::NoTime,
+            Ok(_) => {
+                let own = driven.continued();
+                Look::Continued(std::iter::once(own).chain(driven.others).collect())
+            }
+            Err(error) => {
+                self.postpone(&key).await;
+                Look::Failed(key, error)
+            }
+        }
+    }
+
+    async fn continue_one(&self, driven: &mut Driven) -> Result<Rest, DriveError> {
+        let rest = self.driver.drive(driven).await?;
+        if matches!(rest, Rest::Waits(_)) && driven.record().due <= self.driver.now() {
+            driven.protocol.touch();
+            self.driver.write(driven).await?;
+        }
+        Ok(rest)
+    }
 }
 
 impl SweepReport {
     fn add(&mut self, look: Look) {
         match look {
-            Look::Launches(launches) => self.launches.extend(launches),
-            Look::Nothing => {}
-            Look::Failed(uri, error) => self.failed.push((uri, error)),
+            Look::Continued(launches) => self.launches.extend(launches),
+            Look::Failed(key, error) => self.failed.push((key, error)),
             Look::NoTime => self.is_cut_short = true,
-        }
-    }
-}
-
-enum Look {
-    Launches(Vec<(LaunchKey, Option<Conclusion>)>),
-    Nothing,
-    Failed(String, DriveError),
-    NoTime,
-}
-
-struct Sweep<'a, P> {
-    driver: &'a Driver<'a, P>,
-    storage: &'a Storage,
-}
-
-impl<P: Ports> Sweep<'_, P> {
-    async fn look(&self, uri: String) -> Look {
-        if self.driver.is_late(SignedDuration::ZERO) {
-            return Look::NoTime;
-        }
-        let looked = match self.storage.parse_due(&uri) {
-            Some(Due { at, what: DueFor::Launch(key) }) => self.launch(&uri, at, key).await,
-            Some(Due { what: DueFor::Slots(name), .. }) => self.slots(&uri, name).await.map(|()| Look::Nothing),
-            None => return Look::Nothing,
-        };
-        looked.unwrap_or_else(|error| Look::Failed(uri, error))
-    }
-
-    /// Drives a launch that is due. Its entry is deleted only when the launch has ended, or when its record has been
-    /// written with another due time: a process that read the record before can no longer write it then.
-    async fn launch(&self, uri: &str, at: Timestamp, key: LaunchKey) -> Result<Look, DriveError> {
-        let ports = self.driver.ports;
-        let Some((record, version)) = self.driver.read(&key).await? else {
-            if ports.clock().now().duration_since(at) >= ORPHANED {
-                ports.ledger().delete(uri).await?;
-            }
-            return Ok(Look::Nothing);
-        };
-        let mut driven = Driven::resume(record, version);
-        match self.driver.drive(&mut driven).await? {
-            Rest::Ended => {}
-            // The entry brings the next sweep back to the launch.
-            Rest::OutOfTime => return Ok(Look::NoTime),
-            Rest::Waits(_) => {
-                driven.protocol.touch();
-                self.driver.write(&mut driven).await?;
-            }
-        }
-        let record = driven.protocol.record();
-        let entry = Due { at: record.due, what: DueFor::Launch(key.clone()) };
-        if record.ended.is_some() || self.storage.due_uri(&entry) != uri {
-            ports.ledger().delete(uri).await?;
-        }
-        let own = (key, record.ended.clone());
-        Ok(Look::Launches(std::iter::once(own).chain(driven.others).collect()))
-    }
-
-    /// Releases the slots of launches that have ended or are not in the ledger.
-    async fn slots(&self, uri: &str, name: String) -> Result<(), DriveError> {
-        let ports = self.driver.ports;
-        let slots_uri = self.storage.slots_uri(&name);
-        let Some(Entry { text, .. }) = ports.ledger().read(&slots_uri).await? else {
-            return Ok(ports.ledger().delete(uri).await?);
-        };
-        let slots: Slots = parse(&slots_uri, &text)?;
-        // A launch that waits in line re-checks its slots by itself when it is due.
-        for key in slots.holders.iter().map(|holder| &holder.launch) {
-            if self.driver.is_late(SignedDuration::ZERO) {
-                return Ok(());
-            }
-            // A launch that cannot be read keeps its slots, but does not stop the check of the others.
-            let Ok(read) = self.driver.read(key).await else { continue };
-            if read.is_none_or(|(record, _)| record.ended.is_some()) {
-                let woken = self.driver.release_slots(&name, key).await?;
-                self.driver.wake(woken).await;
-            }
-        }
-        self.slots_due_again(uri, &slots_uri, name).await
-    }
-
-    /// Makes the slots due again, while a launch holds or awaits some.
-    async fn slots_due_again(&self, uri: &str, slots_uri: &str, name: String) -> Result<(), DriveError> {
-        let ports = self.driver.ports;
-        let Some(Entry { text, version }) = ports.ledger().read(slots_uri).await? else { return Ok(()) };
-        let mut slots: Slots = parse(slots_uri, &text)?;
-        slots.due = None;
-        if !slots.holders.is_empty() || !slots.waiting.is_empty() {
-            let due = round_up(later(ports.clock().now(), SLOTS_EVERY));
-            self.driver.note_due(self.storage, due, DueFor::Slots(name)).await?;
-            slots.due = Some(due);
-        }
-        match ports.ledger().write(slots_uri, &to_json(&slots), &Expected::Version(version)).await {
-            Ok(_) => Ok(ports.ledger().delete(uri).await?),
-            // The entry brings the next sweep back to these slots.
-            Err(LedgerError::Changed) => Ok(()),
-            Err(error) => Err(error.into()),
         }
     }
 }

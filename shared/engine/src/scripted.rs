@@ -1,16 +1,21 @@
 //! Ports for tests: ECS answers as the test defines, and every call is recorded.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::TaskRequest;
-use trigger_core::launch::{DeadLetter, Failure, Pace, Reply, SeenTask, TaskStatus};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{
+    CallTimes, DeadLetter, Failure, LaunchRecord, LaunchSet, Line, Pace, Pool, Reply, SeenTask, Sequence, SetCounts,
+    TaskStatus,
+};
 
+use crate::model::StoreModel;
 use crate::ports::{
-    Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, PayloadError, Payloads, Ports,
-    Unanswered,
+    Begun, Change, Clock, Cursor, DeadLetters, DuePage, LaunchStore, Launcher, NotAdded, NotSent, PayloadError,
+    Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
 };
 
 pub(crate) type Answer = Box<dyn Fn(&TaskRequest, usize) -> Reply + Send + Sync>;
@@ -21,15 +26,18 @@ pub(crate) struct Scripted {
     pub(crate) asked: Mutex<Vec<TaskRequest>>,
     pub(crate) put: Mutex<Vec<String>>,
     pub(crate) refuses_payloads: bool,
-    pub(crate) ledger: Mutex<BTreeMap<String, (String, usize)>>,
-    /// The kinds of the ledger requests.
+    pub(crate) store: Mutex<StoreModel>,
+    /// The requests to the store, but for those that reserve calls.
     pub(crate) requests: Mutex<Vec<&'static str>>,
-    /// Whether the ledger accepts writes.
+    /// Whether the store answers.
     pub(crate) remembers: bool,
+    pub(crate) work: Mutex<Vec<Work>>,
     pub(crate) letters: Mutex<Vec<DeadLetter>>,
     pub(crate) takes_letters: bool,
     pub(crate) stopped: Mutex<Vec<String>>,
     pub(crate) tasks: Mutex<HashMap<String, TaskStatus>>,
+    /// How many tasks each call has described.
+    pub(crate) described: Mutex<Vec<usize>>,
     pub(crate) now: Mutex<Timestamp>,
     pub(crate) pace: Mutex<Pace>,
     /// Whether calls take a while, so that others run meanwhile.
@@ -46,13 +54,15 @@ impl Scripted {
             asked: Mutex::default(),
             put: Mutex::default(),
             refuses_payloads: false,
-            ledger: Mutex::default(),
+            store: Mutex::default(),
             requests: Mutex::default(),
             remembers: true,
+            work: Mutex::default(),
             letters: Mutex::default(),
             takes_letters: false,
             stopped: Mutex::default(),
             tasks: Mutex::default(),
+            described: Mutex::default(),
             now: Mutex::new("2026-01-01T10:00:00Z".parse().expect("is a time")),
             pace: Mutex::default(),
             dawdles: false,
@@ -65,11 +75,15 @@ impl Scripted {
         Self::new(|request, before| started((0..request.count.unwrap_or(1)).map(|task| before + 1 + task as usize)))
     }
 
-    fn note(&self, request: &'static str) {
+    fn store(&self, request: &'static str) -> Result<MutexGuard<'_, StoreModel>, StoreError> {
         self.requests.lock().expect("not poisoned").push(request);
+        match self.remembers {
+            true => Ok(self.store.lock().expect("not poisoned")),
+            false => Err(StoreError::Unavailable("ThrottlingException".to_owned())),
+        }
     }
 
-    /// Returns the kinds of the ledger requests since the last call.
+    /// Returns the requests to the store since the last call.
     pub(crate) fn take_requests(&self) -> String {
         std::mem::take(&mut *self.requests.lock().expect("not poisoned")).join(" ")
     }
@@ -108,8 +122,12 @@ impl Ports for Scripted {
         self
     }
 
-    fn ledger(&self) -> &impl Ledger {
-        self
+    fn store(&self) -> Option<&impl LaunchStore> {
+        Some(self)
+    }
+
+    fn work(&self) -> Option<&impl WorkQueue> {
+        Some(self)
     }
 
     fn dead_letters(&self) -> Option<&impl DeadLetters> {
@@ -152,6 +170,7 @@ impl Launcher for Scripted {
     }
 
     async fn describe_tasks(&self, _: Option<&str>, task_arns: &[String]) -> Result<Vec<SeenTask>, Unanswered> {
+        self.described.lock().expect("not poisoned").push(task_arns.len());
         let tasks = self.tasks.lock().expect("not poisoned");
         let seen = |arn: &String| SeenTask {
             arn: arn.clone(),
@@ -177,44 +196,71 @@ impl Payloads for Scripted {
     }
 }
 
-impl Ledger for Scripted {
-    async fn read(&self, uri: &str) -> Result<Option<Entry>, LedgerError> {
-        self.note("read");
-        let ledger = self.ledger.lock().expect("not poisoned");
-        Ok(ledger.get(uri).map(|(text, version)| Entry { text: text.clone(), version: version.to_string() }))
+impl LaunchStore for Scripted {
+    async fn draw_tickets(&self, limit: &str, count: u32) -> Result<u64, StoreError> {
+        Ok(self.store("tickets")?.draw_tickets(limit, count))
     }
 
-    async fn write(&self, uri: &str, text: &str, expected: &Expected) -> Result<String, LedgerError> {
-        self.note("write");
-        if !self.remembers {
-            return Err(LedgerError::Unavailable("SlowDown".to_owned()));
-        }
-        let mut ledger = self.ledger.lock().expect("not poisoned");
-        let version = ledger.get(uri).map(|(_, version)| version.to_string());
-        let is_as_expected = match expected {
-            Expected::Anything => true,
-            Expected::Nothing => version.is_none(),
-            Expected::Version(expected) => version.as_ref() == Some(expected),
-        };
-        if !is_as_expected {
-            return Err(LedgerError::Changed);
-        }
-        let next = version.and_then(|version| version.parse::<usize>().ok()).unwrap_or_default() + 1;
-        ledger.insert(uri.to_owned(), (text.to_owned(), next));
-        Ok(next.to_string())
+    async fn begin(&self, launches: &[LaunchRecord]) -> Result<Vec<Begun>, StoreError> {
+        let mut store = self.store("begin")?;
+        Ok(launches.iter().map(|record| store.begin(record)).collect())
     }
 
-    async fn delete(&self, uri: &str) -> Result<(), LedgerError> {
-        self.note("delete");
-        self.ledger.lock().expect("not poisoned").remove(uri);
+    async fn read(&self, keys: &[LaunchKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let store = self.store("read")?;
+        Ok(keys.iter().map(|key| store.read(key)).collect())
+    }
+
+    async fn advance(&self, change: &Change) -> Result<Stored, StoreError> {
+        self.store("advance")?.advance(change)
+    }
+
+    async fn line(&self, limit: &str) -> Result<Line, StoreError> {
+        Ok(self.store("line")?.line(limit))
+    }
+
+    async fn take_turn(&self, sequence: &Sequence, _: &LaunchKey) -> Result<bool, StoreError> {
+        Ok(self.store("turn")?.take_turn(sequence))
+    }
+
+    async fn record_set(&self, set: &LaunchSet) -> Result<(), StoreError> {
+        self.store("set")?.record_set(set);
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
-        self.note("list");
-        let ledger = self.ledger.lock().expect("not poisoned");
-        let uris = ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri);
-        Ok(uris.filter(|uri| after.is_none_or(|after| uri.as_str() > after)).take(2).cloned().collect())
+    async fn read_set(&self, name: &str) -> Result<Option<(LaunchSet, SetCounts)>, StoreError> {
+        Ok(self.store("read_set")?.read_set(name))
+    }
+
+    async fn due(&self, until: Timestamp, after: Option<Cursor>) -> Result<DuePage, StoreError> {
+        Ok(self.store("due")?.due(until, after))
+    }
+
+    async fn postpone(&self, key: &LaunchKey, now: Timestamp) -> Result<(), StoreError> {
+        self.store("postpone")?.postpone(key, now);
+        Ok(())
+    }
+
+    async fn reserve_calls(
+        &self,
+        pool: Pool,
+        calls: u32,
+        now: Timestamp,
+        longest: SignedDuration,
+    ) -> Result<Option<CallTimes>, StoreError> {
+        Ok(self.store.lock().expect("not poisoned").reserve_calls(pool, calls, now, longest))
+    }
+
+    async fn slow_down(&self, pool: Pool, now: Timestamp) -> Result<(), StoreError> {
+        self.store.lock().expect("not poisoned").slow_down(pool, now);
+        Ok(())
+    }
+}
+
+impl WorkQueue for Scripted {
+    async fn add(&self, work: &[Work]) -> Result<(), NotAdded> {
+        self.work.lock().expect("not poisoned").extend(work.iter().cloned());
+        Ok(())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 
 use trigger_core::launch::Pace;
-use trigger_engine::ports::{Clock, DeadLetters, Launcher, Ledger, Payloads, Ports, SystemClock};
+use trigger_engine::ports::{Clock, DeadLetters, LaunchStore, Launcher, Payloads, Ports, SystemClock, WorkQueue};
 
-use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, LocalLauncher};
+use crate::{EmbeddedStore, FolderDeadLetters, FolderPayloads, LocalLauncher, LocalWork};
 
 /// The ports of `dev`.
 #[derive(Debug)]
@@ -14,11 +14,13 @@ pub struct Here {
     pub launcher: LocalLauncher,
     /// Stores large events.
     pub payloads: FolderPayloads,
-    /// Remembers launches.
-    pub ledger: FolderLedger,
+    /// Stores launches. `None` without a ledger.
+    pub store: Option<EmbeddedStore>,
+    /// Holds the launches that `dev` continues soon. `None` without a ledger.
+    pub work: Option<LocalWork>,
     /// Stores events that end without their tasks. `None` without a ledger: such events return to their source.
     pub dead_letters: Option<FolderDeadLetters>,
-    /// The pace of launches.
+    /// The pace of launches without a ledger.
     pub pace: Mutex<Pace>,
 }
 
@@ -31,8 +33,12 @@ impl Ports for Here {
         &self.payloads
     }
 
-    fn ledger(&self) -> &impl Ledger {
-        &self.ledger
+    fn store(&self) -> Option<&impl LaunchStore> {
+        self.store.as_ref()
+    }
+
+    fn work(&self) -> Option<&impl WorkQueue> {
+        self.work.as_ref()
     }
 
     fn dead_letters(&self) -> Option<&impl DeadLetters> {

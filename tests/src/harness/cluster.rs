@@ -184,7 +184,7 @@ impl State {
         if let Some(path) = asked.path.strip_prefix("/agent/") {
             return self.protect(path, &body);
         }
-        let operation = asked.target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or_default();
+        let operation = asked.operation();
         self.calls.push((operation.to_owned(), body.clone()));
         if self.throttled > 0 {
             self.throttled -= 1;

@@ -7,10 +7,13 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use trigger_core::routing::RoutingConfig;
 
 use crate::harness::binaries::{Made, once, root, small};
+use crate::harness::http::call;
 use crate::harness::python::{environment, run};
+use crate::harness::table::LaunchTable;
 
 /// A lookup fails after this many tries; each takes about half a second.
 const LOOKS_MAX: usize = 120;
@@ -73,6 +76,23 @@ impl Emulator {
             .unwrap_or_else(|error| panic!("cannot run aws: {error}"));
         assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// Calls an operation of AWS's JSON protocol, such as `AmazonSQS.ReceiveMessage`. It takes a hundredth of the time of
+    /// [`Emulator::aws`].
+    ///
+    /// # Panics
+    /// The call fails.
+    pub fn call(&self, target: &str, request: &Value) -> Value {
+        let answer = call(self.address(), target, &request.to_string());
+        let (status, body) = answer.unwrap_or_else(|error| panic!("{target}: {error}"));
+        assert_eq!(status, 200, "{target} {request}: {body}");
+        serde_json::from_str(&body).unwrap_or(Value::Null)
+    }
+
+    /// Returns the emulator's address, `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.endpoint.trim_start_matches("http://")
     }
 
     /// Returns the folder that contains `aws`.
@@ -142,6 +162,19 @@ impl Emulator {
         self.aws(&[&family[..], &["--container-definitions", containers]].concat());
         let environment = [environment, &[("ECS_TRIGGER_CONFIG", "s3://config/ecs-trigger.yaml")]].concat();
         self.create_function(function, &environment);
+    }
+
+    /// Creates the launch table of a config, as the template of its storage declares it.
+    ///
+    /// # Panics
+    /// The config has no storage, or the table cannot be created.
+    pub fn create_table(&self, config: &RoutingConfig) -> LaunchTable {
+        LaunchTable::create(self.address(), config)
+    }
+
+    /// Returns the launch table of this name, which a deployment has created.
+    pub fn table(&self, name: &str) -> LaunchTable {
+        LaunchTable::new(self.address(), name)
     }
 
     /// Writes an object.
@@ -236,6 +269,55 @@ impl Emulator {
         panic!("expected {count} messages of {queue}, found {bodies:?}");
     }
 
+    /// Takes a message of a queue, if there is one. It comes again after the queue's visibility timeout, unless it is
+    /// deleted.
+    ///
+    /// # Panics
+    /// The queue does not exist.
+    pub fn take(&self, queue: &str) -> Option<Message> {
+        let request = json!({ "QueueUrl": self.queue_url(queue), "MaxNumberOfMessages": 1 });
+        let answer = self.call("AmazonSQS.ReceiveMessage", &request);
+        let text = |message: &Value, key: &str| message[key].as_str().unwrap_or_default().to_owned();
+        let message = |message: &Value| Message {
+            queue: queue.to_owned(),
+            id: text(message, "MessageId"),
+            receipt: text(message, "ReceiptHandle"),
+            body: text(message, "Body"),
+        };
+        answer["Messages"].as_array().and_then(|messages| messages.first()).map(message)
+    }
+
+    /// Deletes a message that was taken.
+    ///
+    /// # Panics
+    /// The queue does not exist.
+    pub fn delete(&self, message: &Message) {
+        let request = json!({ "QueueUrl": self.queue_url(&message.queue), "ReceiptHandle": message.receipt });
+        self.call("AmazonSQS.DeleteMessage", &request);
+    }
+
+    /// Returns a message that was taken to its queue.
+    ///
+    /// # Panics
+    /// The queue does not exist.
+    pub fn give_back(&self, message: &Message) {
+        let (url, receipt) = (self.queue_url(&message.queue), &message.receipt);
+        let request = json!({ "QueueUrl": url, "ReceiptHandle": receipt, "VisibilityTimeout": 0 });
+        self.call("AmazonSQS.ChangeMessageVisibility", &request);
+    }
+
+    /// Returns the number of messages in a queue, with those that are delayed or taken.
+    ///
+    /// # Panics
+    /// The queue does not exist.
+    pub fn depth(&self, queue: &str) -> usize {
+        let request = json!({ "QueueUrl": self.queue_url(queue), "AttributeNames": ["All"] });
+        let attributes = &self.call("AmazonSQS.GetQueueAttributes", &request)["Attributes"];
+        let count = |name: &str| attributes[name].as_str().and_then(|count| count.parse::<usize>().ok());
+        let names = ["", "NotVisible", "Delayed"].map(|suffix| format!("ApproximateNumberOfMessages{suffix}"));
+        names.iter().filter_map(|name| count(name)).sum()
+    }
+
     /// Invokes a function and waits for its response. Returns what `aws lambda invoke` prints.
     ///
     /// # Panics
@@ -276,6 +358,40 @@ impl Emulator {
             }
         }
         panic!("expected {count} calls of {name}, found {found:?}");
+    }
+}
+
+/// A message of a queue.
+#[derive(Debug, Clone)]
+pub struct Message {
+    queue: String,
+    id: String,
+    receipt: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Message {
+    /// Returns a message as if it had been received.
+    pub fn new(queue: &str, id: &str, body: &str) -> Self {
+        Self { queue: queue.to_owned(), id: id.to_owned(), receipt: "r".to_owned(), body: body.to_owned() }
+    }
+
+    /// Returns the event with which Lambda hands messages to a function.
+    pub fn batch(messages: &[Self]) -> String {
+        let record = |message: &Self| {
+            json!({
+                "messageId": message.id,
+                "receiptHandle": message.receipt,
+                "body": message.body,
+                "attributes": { "SentTimestamp": "1767225600000" },
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{}", message.queue),
+                "awsRegion": "us-east-1",
+            })
+        };
+        json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() }).to_string()
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::harness::http::{Answer, Asked, Server};
+use crate::harness::proxy::{Passage, Proxy};
 
 /// An invocation that takes longer fails the story.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -101,11 +102,54 @@ impl Function {
         // Delivered when the function asks for its next event.
         let _ = self.events.send(event.to_owned());
     }
+}
 
-    /// Returns a closure that kills the function like `kill -9`, from any thread.
-    pub fn killer(&self) -> impl Fn() + Send + Sync + 'static {
-        let process = Arc::clone(&self.process);
-        move || end(&process)
+/// A function that is killed like `kill -9` at an exact moment.
+#[derive(Debug)]
+pub struct Doomed {
+    function: Function,
+    killed: Receiver<()>,
+}
+
+impl Doomed {
+    /// Starts the function `name` with these environment variables, and with `variable`, which names the endpoint of a
+    /// service at `address`. The function is killed before the first request to that service for which `strikes` returns
+    /// true.
+    ///
+    /// # Panics
+    /// The function cannot be started.
+    pub fn start(
+        name: &str,
+        variables: &[(&str, &str)],
+        (variable, address): (&str, &str),
+        mut strikes: impl FnMut(&Asked) -> bool + Send + 'static,
+    ) -> Self {
+        let process = Arc::new(Mutex::new(None::<Arc<Mutex<Child>>>));
+        let (told, killed) = channel();
+        let victim = Arc::clone(&process);
+        let proxy = Proxy::start(address, move |asked| {
+            if !strikes(asked) {
+                return Passage::Pass;
+            }
+            let victim = victim.lock().unwrap_or_else(PoisonError::into_inner);
+            victim.iter().for_each(|process| end(process));
+            // An error means that the story is over.
+            let _ = told.send(());
+            Passage::LoseRequest
+        });
+        let function = Function::start(name, &[variables, &[(variable, proxy.endpoint.as_str())]].concat());
+        *process.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&function.process));
+        Self { function, killed }
+    }
+
+    /// Invokes the function, and waits until it has been killed.
+    ///
+    /// # Panics
+    /// The function was not killed in time.
+    pub fn invoke(self, event: &str) {
+        self.function.send(event);
+        let killed = self.killed.recv_timeout(TIMEOUT);
+        killed.unwrap_or_else(|error| panic!("the function was not killed: {error}"));
     }
 }
 

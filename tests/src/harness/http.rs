@@ -1,6 +1,8 @@
-//! A small HTTP server on this machine for the stand-ins of stories.
+//! A small HTTP server on this machine for the stand-ins of stories, and a client of AWS's JSON protocol.
 
 use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
@@ -23,6 +25,14 @@ pub struct Asked {
     pub target: Option<String>,
     /// The body.
     pub body: String,
+}
+
+impl Asked {
+    /// Returns the operation of AWS's JSON protocol, such as `RunTask`, or the method of another request.
+    pub fn operation(&self) -> &str {
+        let operation = self.target.as_deref().and_then(|target| target.rsplit('.').next());
+        operation.unwrap_or(&self.method)
+    }
 }
 
 /// A response of the server.
@@ -91,4 +101,31 @@ async fn answer<H: Fn(Asked) -> Answer + Send + Sync + 'static>(
         response = response.header(*name, value);
     }
     Ok(response.body(Full::from(answer.body)).unwrap_or_default())
+}
+
+/// Calls an operation of AWS's JSON protocol, such as `AmazonSQS.SendMessage`. Returns the status and the body of the
+/// response.
+///
+/// # Errors
+/// The server did not answer.
+pub(crate) fn call(address: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
+    // The emulator reads the Region from the header, and checks no signature.
+    let signature =
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/any/aws4_request, SignedHeaders=host, Signature=0";
+    let head = [
+        "POST / HTTP/1.1".to_owned(),
+        format!("host: {address}"),
+        format!("x-amz-target: {target}"),
+        "content-type: application/x-amz-json-1.0".to_owned(),
+        format!("authorization: {signature}"),
+        format!("content-length: {}", body.len()),
+        "connection: close".to_owned(),
+    ];
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(format!("{}\r\n\r\n{body}", head.join("\r\n")).as_bytes())?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Ok((status, body.to_owned()))
 }

@@ -10,11 +10,13 @@ mod function;
 pub(crate) mod http;
 mod proxy;
 mod python;
+mod table;
 
 pub use binaries::{binary, command, root, stripped};
 pub use cluster::Cluster;
-pub use emulator::Emulator;
-pub use function::Function;
+pub use emulator::{Emulator, Message};
+pub use function::{Doomed, Function};
 pub use http::{Answer, Asked, Server};
-pub use proxy::{Proxy, Witness};
+pub use proxy::{Call, Passage, Proxy};
 pub use python::environment;
+pub use table::{LaunchTable, WithoutRate};

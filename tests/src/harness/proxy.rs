@@ -1,127 +1,158 @@
-//! A proxy between a function or the command line and the emulator, which can drop a request at an exact moment, or
-//! read what is asked.
+//! A proxy between a function or the command line and the emulator. It reads and counts what is asked, and can lose a
+//! request or a response.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-type Strike = Box<dyn FnMut(&str) -> bool + Send>;
+use crate::harness::http::Asked;
 
-/// A TCP proxy that forwards everything, unless its callback drops a request.
+/// What a proxy does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// The request and its response pass.
+    Pass,
+    /// The connection is closed, and the request never arrives.
+    LoseRequest,
+    /// The request arrives, and the connection is closed before its response.
+    LoseResponse,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The operation, or the method.
+    pub operation: String,
+    /// The status of the response.
+    pub status: u16,
+}
+
+/// A TCP proxy.
 #[derive(Debug)]
 pub struct Proxy {
     /// The proxy's URL.
     pub endpoint: String,
+    calls: Arc<Mutex<Vec<Call>>>,
 }
+
+type Judge = Box<dyn FnMut(&Asked) -> Passage + Send>;
 
 impl Proxy {
-    /// Forwards connections to `address`. Before it forwards a request, it calls `strikes` with the request's first
-    /// line. If the callback returns true, the proxy closes the connection and the request never arrives.
+    /// Forwards connections to `address`. Before it forwards a request, it asks `judge` what to do with it. Only a
+    /// request that posts to the root path, as AWS's JSON and Query protocols do, is shown with its body.
     ///
     /// # Panics
     /// No port is free.
-    pub fn start(address: &str, strikes: impl FnMut(&str) -> bool + Send + 'static) -> Self {
+    pub fn start(address: &str, judge: impl FnMut(&Asked) -> Passage + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
         let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
-        let (address, strikes) = (address.to_owned(), Arc::new(Mutex::new(Box::new(strikes) as Strike)));
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let (address, judge) = (address.to_owned(), Arc::new(Mutex::new(Box::new(judge) as Judge)));
+        let told = Arc::clone(&calls);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(&address) else { return };
-                let strikes = Arc::clone(&strikes);
-                thread::spawn(move || pass(&client, &server, &strikes));
+                let (judge, told) = (Arc::clone(&judge), Arc::clone(&told));
+                thread::spawn(move || Connection { client, server, pending: Mutex::default() }.pass(&judge, &told));
             }
         });
-        Self { endpoint: format!("http://{own}") }
+        Self { endpoint: format!("http://{own}"), calls }
+    }
+
+    /// Returns the requests that were answered so far, also if the response was lost.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
     }
 }
 
-/// A TCP proxy that forwards everything, and shows each request to the root path with its whole body first.
-#[derive(Debug)]
-pub struct Witness {
-    /// The proxy's URL.
-    pub endpoint: String,
+/// A client's connection, and the proxy's own to the server. A client sends its next request only after the response.
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    /// The request that has been forwarded and is not answered yet.
+    pending: Mutex<Option<(String, Passage)>>,
 }
 
-type See = Box<dyn FnMut(&str) + Send>;
-
-impl Witness {
-    /// Forwards connections to `address`, and calls `sees` with the body of each request that posts to `/`.
-    ///
-    /// # Panics
-    /// No port is free.
-    pub fn start(address: &str, sees: impl FnMut(&str) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no free port: {error}"));
-        let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
-        let (address, sees) = (address.to_owned(), Arc::new(Mutex::new(Box::new(sees) as See)));
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(&address) else { return };
-                let sees = Arc::clone(&sees);
-                thread::spawn(move || witness(&client, &server, &sees));
-            }
+impl Connection {
+    fn pass(&self, judge: &Mutex<Judge>, calls: &Mutex<Vec<Call>>) {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                copy(&self.server, &self.client, |bytes| self.answered(bytes, calls).then_some(bytes.to_vec()));
+                self.close();
+            });
+            let mut request = Vec::new();
+            copy(&self.client, &self.server, |bytes| self.asked(bytes, &mut request, judge));
+            self.close();
         });
-        Self { endpoint: format!("http://{own}") }
+    }
+
+    fn close(&self) {
+        // An error means that the other side has closed the connection already.
+        let _ = self.server.shutdown(Shutdown::Both);
+        let _ = self.client.shutdown(Shutdown::Both);
+    }
+
+    /// Takes a piece of a request. Returns what to forward, or nothing if the connection ends. The head of a request
+    /// begins a piece.
+    fn asked(&self, bytes: &[u8], request: &mut Vec<u8>, judge: &Mutex<Judge>) -> Option<Vec<u8>> {
+        if request.is_empty() && lock(&self.pending).is_some() {
+            return Some(bytes.to_vec());
+        }
+        request.extend_from_slice(bytes);
+        let Some(asked) = whole(request) else { return Some(Vec::new()) };
+        let passage = lock(judge)(&asked);
+        if passage == Passage::LoseRequest {
+            return None;
+        }
+        *lock(&self.pending) = Some((asked.operation().to_owned(), passage));
+        Some(std::mem::take(request))
+    }
+
+    /// Takes a piece of a response. Returns whether to forward it.
+    fn answered(&self, bytes: &[u8], calls: &Mutex<Vec<Call>>) -> bool {
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]);
+        let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        // Status 100 only asks for the body.
+        let Some(status) = status.filter(|status| *status != 100) else { return true };
+        let Some((operation, passage)) = lock(&self.pending).take() else { return true };
+        lock(calls).push(Call { operation, status });
+        passage != Passage::LoseResponse
     }
 }
 
-fn witness(client: &TcpStream, server: &TcpStream, sees: &Mutex<See>) {
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            copy(server, client, |_| true);
-            let _ = client.shutdown(Shutdown::Both);
-        });
-        let mut request = Vec::new();
-        copy(client, server, |bytes| {
-            // A client sends its next request only after the answer, so a head begins a piece.
-            if bytes.starts_with(b"POST / ") {
-                request.clear();
-            }
-            request.extend_from_slice(bytes);
-            if let Some(body) = whole_body(&request) {
-                sees.lock().unwrap_or_else(PoisonError::into_inner)(&body);
-                request.clear();
-            }
-            true
-        });
-        let _ = server.shutdown(Shutdown::Both);
-        let _ = client.shutdown(Shutdown::Both);
-    });
-}
-
-/// Returns the body of a request that posts to `/`, once it is there as a whole.
-fn whole_body(request: &[u8]) -> Option<String> {
+/// Returns a request once its head is there, and if it posts to the root path, its body as well.
+fn whole(request: &[u8]) -> Option<Asked> {
     let text = String::from_utf8_lossy(request);
-    let (head, body) = text.split_once("\r\n\r\n").filter(|(head, _)| head.starts_with("POST / "))?;
-    let length = head.lines().filter_map(|line| line.split_once(':'));
-    let mut length =
-        length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
-    let length: usize = length.next_back()?.parse().ok()?;
-    (body.len() >= length).then(|| body.to_owned())
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
+    let header = |wanted: &str| {
+        let headers = head.lines().filter_map(|line| line.split_once(':'));
+        let mut found = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.next_back().map(|(_, value)| value.trim().to_owned())
+    };
+    let target = header("x-amz-target");
+    if method != "POST" || path != "/" {
+        return Some(Asked { method, path, target, body: String::new() });
+    }
+    let start = head.len() + "\r\n\r\n".len();
+    let length = header("content-length").and_then(|length| length.parse::<usize>().ok()).unwrap_or_default();
+    let is_whole = request.len() >= start.checked_add(length)?;
+    is_whole.then(|| Asked { method, path, target, body: body.to_owned() })
 }
 
-fn pass(client: &TcpStream, server: &TcpStream, strikes: &Mutex<Strike>) {
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            copy(server, client, |_| true);
-            let _ = client.shutdown(Shutdown::Both);
-        });
-        copy(client, server, |bytes| {
-            let text = String::from_utf8_lossy(bytes);
-            let first = text.lines().next().unwrap_or_default();
-            !strikes.lock().unwrap_or_else(PoisonError::into_inner)(first)
-        });
-        let _ = server.shutdown(Shutdown::Both);
-        let _ = client.shutdown(Shutdown::Both);
-    });
-}
-
-/// Copies bytes as long as `goes_on` returns true. The head of a request arrives in one piece.
-fn copy(mut from: &TcpStream, mut to: &TcpStream, mut goes_on: impl FnMut(&[u8]) -> bool) {
+/// Copies what `passes` returns of each piece, until it returns nothing or a side closes its connection.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, mut passes: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if !goes_on(&buffer[..length]) || to.write_all(&buffer[..length]).is_err() {
+        let Some(bytes) = passes(&buffer[..length]) else { return };
+        if to.write_all(&bytes).is_err() {
             return;
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

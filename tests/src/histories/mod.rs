@@ -16,29 +16,48 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use jiff::{SignedDuration, Timestamp};
+use trigger_core::ecs::UNOBSERVED;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{Delivery, Door, Event};
+use trigger_core::launch::IN_DOUBT;
 use trigger_core::plan::Plan;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
-use trigger_engine::{Delivered, Times, handle, handle_state_change, sweep};
+use trigger_engine::ports::Work;
+use trigger_engine::{Delivered, Times, continue_launches, handle, handle_state_change, redrive, sweep};
 
 use ports::Simulated;
 use world::{Faults, Shared, World};
 
 /// A way to break the protocol, to show that the simulation detects it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mutation {
     /// Launch records are not written.
-    SkipLedgerWrite,
+    SkipRecords,
     /// Every attempt of a launch uses the first attempt's client token.
     ReuseTokenAfterFailure,
     /// A call without a reply counts as failed.
     AdvanceAfterTimeout,
     /// A process that finds an attempt without a reply calls RunTask even if another process is calling.
     TwoCallAtOnce,
-    /// Slots are counted from the tasks that ECS lists as running.
-    CountSlotsByListTasks,
+    /// The store takes slots without looking whether they are free.
+    SlotsWithoutLimit,
+    /// The last in line is taken for the next.
+    Overtake,
+    /// An event is answered before all of its launches are recorded.
+    AnswerBeforeAllIsRecorded,
+    /// Released slots are counted twice, so that two launches wake for one.
+    WakeTwo,
+    /// Released slots are not counted.
+    KeepSlots,
+    /// A record is written whatever version the store holds.
+    IgnoreVersions,
+    /// A repeated write counts again in its launch set.
+    CountTwice,
+    /// The index is trusted: a launch that it does not show is not looked for otherwise.
+    TrustTheIndex,
+    /// An attempt is called for although the slots are not recorded as taken.
+    RecordSlotsLater,
 }
 
 const CONFIG: &str = r#"
@@ -71,10 +90,11 @@ routes:
   - { name: keyed, on: { event_pattern: { detail: { kind: [keyed] } } }, run: grouped, concurrency: { max: 2, key: "{{ detail.key }}" } }
   - { name: latest, on: { event_pattern: { detail: { kind: [latest] } } }, run: limited, concurrency: { max: 1, when_full: replace } }
   - { name: retried, on: { event_pattern: { detail: { kind: [retried] } } }, run: retried }
+  - { name: each, on: { event_pattern: { detail: { kind: [each] } } }, run: limited, for_each: "{{ detail.list }}" }
   - { name: objects, on: { s3: { bucket: uploads } }, run: limited, ignore_older: true }
 "#;
 
-const KINDS: [&str; 7] = ["plain", "many", "both", "single", "keyed", "latest", "retried"];
+const KINDS: [&str; 8] = ["plain", "many", "both", "single", "keyed", "latest", "retried", "each"];
 /// An invocation that takes longer is killed.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
 /// A source gives up an event after this many failed deliveries.
@@ -161,6 +181,8 @@ enum What {
         event: String,
         delivery: u32,
     },
+    Work(Vec<LaunchKey>),
+    Redrive(LaunchKey),
     Sweep,
 }
 
@@ -173,6 +195,8 @@ struct Play<'a> {
     coming: Vec<(Timestamp, What)>,
     processes: Vec<Process<'a>>,
     next_sweep: Timestamp,
+    /// The number of dead letters that were looked at for a redrive.
+    letters_seen: usize,
     /// For each event, whether some delivery of it was handled.
     done: Vec<bool>,
     tally: Tally,
@@ -184,10 +208,14 @@ impl<'a> Play<'a> {
         let begin = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 50 - 1);
         let mut world = World::new(seed, begin, mutation, tells);
         let rng = &mut world.rng;
-        let events: Vec<Event> = (0..rng.usize(1..=5)).map(|number| event(rng, number, begin)).collect();
+        // Some histories are a crowd: many events of one kind within minutes, which share one limit.
+        let crowd = (rng.u32(0..5) == 0).then(|| ["single", "keyed", "latest"][rng.usize(0..3)]);
+        let (events_max, spread) = if crowd.is_some() { (10, 200) } else { (5, 1800) };
+        let events: Vec<Event> =
+            (0..rng.usize(1..=events_max)).map(|number| event(rng, number, begin, crowd)).collect();
         let mut coming = Vec::new();
         for event in 0..events.len() {
-            let first = rng.i64(0..1800);
+            let first = rng.i64(0..spread);
             for delivery in 0..rng.u32(1..=3) {
                 let seconds = match (delivery, rng.u32(0..6)) {
                     (0, _) => first,
@@ -207,7 +235,8 @@ impl<'a> Play<'a> {
         world.faults = Faults { refused: chance(), lost: chance(), crash: chance() / 2.0, freeze: chance() / 20.0 };
         let done = vec![false; events.len()];
         let (world, processes) = (Shared::new(world), Vec::new());
-        Self { configs, world, begin, events, coming, processes, next_sweep: begin, done, tally: Tally::default() }
+        let (next_sweep, letters_seen, tally) = (begin, 0, Tally::default());
+        Self { configs, world, begin, events, coming, processes, next_sweep, letters_seen, done, tally }
     }
 
     fn run(mut self) -> Report {
@@ -252,6 +281,11 @@ impl<'a> Play<'a> {
             world.tell(|| format!("capacity of {provider}: {room}"));
             world.ecs.capacity.insert(provider.to_owned(), room);
         }
+        if in_chaos && world.rng.u32(0..2000) == 0 {
+            let seconds = world.rng.i64(1..600);
+            world.tell(|| format!("the store does not answer for {seconds} s"));
+            world.store_is_out_until = Some(now + SignedDuration::from_secs(seconds));
+        }
         for change in changes {
             world.tell(|| format!("task state change: {}", change.event));
             let copies = match (world.rng.u32(0..10), in_chaos) {
@@ -277,6 +311,10 @@ impl<'a> Play<'a> {
             }
             !is_due
         });
+        for work in self.work_that_came(now) {
+            due.push(What::Work(work));
+        }
+        self.redrive_some(now);
         if now >= self.next_sweep && self.first_due().is_some_and(|first| first <= now) {
             self.next_sweep = now + SignedDuration::from_mins(1);
             due.push(What::Sweep);
@@ -311,6 +349,23 @@ impl<'a> Play<'a> {
                 Box::pin(async move {
                     let Ok(Delivery::StateChange(change)) = change else { return false };
                     handle_state_change(&change, config.ledger(), &ports, by_its_clock).await.is_ok()
+                })
+            }
+            What::Work(launches) => {
+                let launches = launches.clone();
+                Box::pin(async move {
+                    let Some(ledger) = config.ledger() else { return true };
+                    let result = continue_launches(&launches, ledger, &ports, by_its_clock).await;
+                    ports.world.lock().tell(|| format!("worked: {result:?}"));
+                    true
+                })
+            }
+            What::Redrive(launch) => {
+                let launch = launch.clone();
+                Box::pin(async move {
+                    let result = redrive(&launch, config, &ports, by_its_clock).await;
+                    ports.world.lock().tell(|| format!("redriven: {result:?}"));
+                    true
                 })
             }
             What::Sweep => {
@@ -367,7 +422,7 @@ impl<'a> Play<'a> {
                 What::Event { event, delivery: delivery + 1 }
             }
             What::StateChange { event, delivery } => What::StateChange { event, delivery: delivery + 1 },
-            What::Sweep => return,
+            What::Work(_) | What::Redrive(_) | What::Sweep => return,
         };
         let (What::Event { delivery, .. } | What::StateChange { delivery, .. }) = &again else { return };
         if !is_done && *delivery <= DELIVERIES_MAX {
@@ -377,17 +432,46 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Takes the messages of the work queue that are delivered now.
+    fn work_that_came(&self, now: Timestamp) -> Vec<Vec<LaunchKey>> {
+        let mut world = self.world.lock();
+        let (came, coming) = std::mem::take(&mut world.work).into_iter().partition(|(at, _)| *at <= now);
+        world.work = coming;
+        let came: Vec<(Timestamp, Work)> = came;
+        came.into_iter().map(|(_, work)| work.launches).collect()
+    }
+
+    /// Delivers some new dead letters of launches again, some of them twice at once.
+    fn redrive_some(&mut self, now: Timestamp) {
+        let mut world = self.world.lock();
+        let is_over = now.duration_since(self.begin) > CHAOS;
+        let new = world.dead_letters.len();
+        for number in std::mem::replace(&mut self.letters_seen, new)..new {
+            let letter = &world.dead_letters[number];
+            // Whoever redrives such a letter must look in ECS first.
+            let is_known = ![IN_DOUBT, UNOBSERVED].iter().any(|words| letter.reason.contains(words));
+            let launch = letter.launch.as_deref().and_then(LaunchKey::parse).filter(|_| is_known && !is_over);
+            let Some(launch) = launch.filter(|_| world.rng.u32(0..4) == 0) else { continue };
+            for _ in 0..world.rng.u32(1..=2) {
+                world.redriven.push(launch.clone());
+                let at = now + SignedDuration::from_secs(world.rng.i64(0..600));
+                self.coming.push((at, What::Redrive(launch.clone())));
+            }
+        }
+    }
+
     fn first_due(&self) -> Option<Timestamp> {
-        let world = self.world.lock();
-        let first = world.ledger.range("s3://state/due/".to_owned()..).next()?.0.strip_prefix("s3://state/due/")?;
-        first.split('/').next()?.parse().ok()
+        self.world.lock().store.first_due()
     }
 
     fn next_time(&self) -> Option<Timestamp> {
         let coming = self.coming.iter().map(|(at, _)| *at).min();
         let sweep = self.first_due().map(|due| due.max(self.next_sweep));
-        let change = self.world.lock().ecs.next_change();
-        [coming, sweep, change].into_iter().flatten().min()
+        let (change, work) = {
+            let world = self.world.lock();
+            (world.ecs.next_change(), world.work.iter().map(|(at, _)| *at).min())
+        };
+        [coming, sweep, change, work].into_iter().flatten().min()
     }
 
     fn report(mut self) -> Report {
@@ -416,11 +500,11 @@ impl<'a> Play<'a> {
 }
 
 /// Makes a random event: about an object, or of one of the [`KINDS`].
-fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp) -> Event {
+fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp, crowd: Option<&str>) -> Event {
     let time = begin.strftime("%Y-%m-%dT%H:%M:%SZ");
     let id = format!("00000000-0000-0000-0000-{number:012}");
     let (source, detail_type, detail) = match rng.u32(0..6) {
-        0 => {
+        0 if crowd.is_none() => {
             let sequencer = ["0001", "00015", "0002", "00020"][rng.usize(0..4)];
             let detail = format!(
                 r#"{{"bucket":{{"name":"uploads"}},"object":{{"key":"k","size":1,"etag":"e{number}","sequencer":"{sequencer}"}},"reason":"PutObject"}}"#
@@ -428,8 +512,12 @@ fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp) -> Event {
             ("aws.s3", "Object Created", detail)
         }
         _ => {
-            let kind = KINDS[rng.usize(0..KINDS.len())];
-            ("app", "job", format!(r#"{{"kind":"{kind}","key":"{}"}}"#, rng.u32(0..2)))
+            let kind = crowd.unwrap_or(KINDS[rng.usize(0..KINDS.len())]);
+            let key = if crowd.is_some() { 0 } else { rng.u32(0..2) };
+            // Mostly few elements; sometimes so many that the work queue starts them.
+            let elements = if rng.u32(0..8) == 0 { rng.u32(21..=40) } else { rng.u32(0..=5) };
+            let list: Vec<u32> = (0..elements).collect();
+            ("app", "job", format!(r#"{{"kind":"{kind}","key":"{key}","list":{list:?}}}"#))
         }
     };
     let text = format!(

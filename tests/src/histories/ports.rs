@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::TaskRequest;
-use trigger_core::launch::{DeadLetter, Holder, Pace, Reply, SeenTask, Slots};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{
+    CallTimes, DeadLetter, LaunchRecord, LaunchSet, Line, Pace, Pool, Reply, SeenTask, Sequence, SetCounts,
+    SlotsChange, SlotsChangeKind,
+};
 use trigger_engine::ports::{
-    Clock, DeadLetters, Entry, Expected, Launcher, Ledger, LedgerError, NotSent, PayloadError, Payloads, Ports,
-    Unanswered,
+    Begun, Change, Clock, Cursor, DeadLetters, DuePage, LaunchStore, Launcher, NotAdded, NotSent, PayloadError,
+    Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
 };
 
 use super::Mutation;
@@ -82,8 +86,12 @@ impl Ports for Simulated {
         self
     }
 
-    fn ledger(&self) -> &impl Ledger {
-        self
+    fn store(&self) -> Option<&impl LaunchStore> {
+        Some(self)
+    }
+
+    fn work(&self) -> Option<&impl WorkQueue> {
+        Some(self)
     }
 
     fn dead_letters(&self) -> Option<&impl DeadLetters> {
@@ -180,88 +188,217 @@ impl Launcher for Simulated {
     }
 }
 
-fn unavailable(NoReply: NoReply) -> LedgerError {
-    LedgerError::Unavailable("no reply".to_owned())
-}
-
-impl Ledger for Simulated {
-    async fn read(&self, uri: &str) -> Result<Option<Entry>, LedgerError> {
-        let read = self.call(|world| {
-            let object = world.ledger.get(uri).cloned();
-            if world.mutation == Some(Mutation::CountSlotsByListTasks) && uri.contains("/slots/") {
-                return Some(slots_by_list_tasks(world, uri));
-            }
-            object.map(|object| {
-                let hides = world.mutation == Some(Mutation::TwoCallAtOnce) && uri.contains("/launches/");
-                let text = if hides { without_caller(&object.text) } else { object.text };
-                Entry { text, version: object.version }
-            })
-        });
-        read.await.map_err(unavailable)
-    }
-
-    async fn write(&self, uri: &str, text: &str, expected: &Expected) -> Result<String, LedgerError> {
-        let written = self.call(|world| {
-            let skips = match world.mutation {
-                Some(Mutation::SkipLedgerWrite) => uri.contains("/launches/"),
-                Some(Mutation::CountSlotsByListTasks) => uri.contains("/slots/"),
-                _ => false,
+impl Simulated {
+    /// Makes a call to the store. Like the AWS client, it repeats a call that got no reply, a few times.
+    async fn ask<T>(&self, mut effect: impl FnMut(&mut World) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        for _ in 0..3 {
+            let is_out = {
+                let mut world = self.world.lock();
+                let is_out = world.store_is_out_until.is_some_and(|until| world.now < until);
+                world.mishaps += u32::from(is_out);
+                is_out
             };
-            if skips {
-                return Ok("skipped".to_owned());
+            if !is_out && let Ok(result) = self.call(&mut effect).await {
+                return result;
             }
-            let is_as_expected = match (expected, world.ledger.get(uri)) {
-                (Expected::Anything, _) | (Expected::Nothing, None) => true,
-                (Expected::Version(version), Some(object)) => object.version == *version,
-                _ => false,
-            };
-            world.tell(|| format!("write {uri}: {}", if is_as_expected { text } else { "refused, it has changed" }));
-            if !is_as_expected {
-                return Err(LedgerError::Changed);
-            }
-            let version = world.put(uri, text);
-            // The AWS client repeats a request that got no reply, and then finds the version that it wrote itself.
-            let repeats = world.faults.lost > 0.0 && world.rng.u32(0..50) == 0;
-            if repeats && *expected != Expected::Anything { Err(LedgerError::Changed) } else { Ok(version) }
-        });
-        written.await.map_err(unavailable)?
-    }
-
-    async fn delete(&self, uri: &str) -> Result<(), LedgerError> {
-        let deleted = self.call(|world| {
-            world.tell(|| format!("delete {uri}"));
-            world.ledger.remove(uri);
-        });
-        deleted.await.map_err(unavailable)
-    }
-
-    async fn list(&self, prefix: &str, after: Option<&str>, until: &str) -> Result<Vec<String>, LedgerError> {
-        let listed = self.call(|world| {
-            let uris = world.ledger.range(prefix.to_owned()..=until.to_owned()).map(|(uri, _)| uri);
-            uris.filter(|uri| after.is_none_or(|after| uri.as_str() > after)).take(3).cloned().collect()
-        });
-        listed.await.map_err(unavailable)
+            gate().await;
+        }
+        Err(StoreError::Unavailable("no reply".to_owned()))
     }
 }
 
-/// Returns a record from which the caller of every attempt is removed.
-fn without_caller(text: &str) -> String {
-    let mut record: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    for attempt in record["attempts"].as_array_mut().into_iter().flatten() {
-        attempt.as_object_mut().map(|attempt| attempt.remove("calling"));
+impl LaunchStore for Simulated {
+    async fn draw_tickets(&self, limit: &str, count: u32) -> Result<u64, StoreError> {
+        self.ask(|world| Ok(world.store.draw_tickets(limit, count))).await
     }
-    record.to_string()
+
+    async fn begin(&self, launches: &[LaunchRecord]) -> Result<Vec<Begun>, StoreError> {
+        let mut begun = Vec::new();
+        // Few at once, so that a process may crash between two parts.
+        for part in launches.chunks(3) {
+            let mut own = Vec::new();
+            let of_part = self.ask(|world| {
+                if world.mutation == Some(Mutation::SkipRecords) {
+                    return Ok(part.iter().map(|_| Begun::New(1)).collect());
+                }
+                let begun: Vec<Begun> = part.iter().map(|record| world.store.begin(record)).collect();
+                let new = part.iter().zip(&begun).filter(|(_, begun)| matches!(begun, Begun::New(_)));
+                new.for_each(|(record, _)| world.arrive(&record.key));
+                world.tell(|| format!("begin {:?}", part.iter().map(LaunchRecord::to_json).collect::<Vec<_>>()));
+                // A repeated call recognizes what it wrote itself.
+                if own.is_empty() {
+                    own.extend(begun.iter().map(|begun| matches!(begun, Begun::New(_))));
+                    return Ok(begun);
+                }
+                let recognize = |(begun, is_own): (Begun, &bool)| match begun {
+                    Begun::Known(stored) if *is_own && stored.version == 1 => Begun::New(1),
+                    begun => begun,
+                };
+                Ok(begun.into_iter().zip(&own).map(recognize).collect())
+            });
+            if self.world.lock().mutation == Some(Mutation::AnswerBeforeAllIsRecorded) && !begun.is_empty() {
+                begun.extend(part.iter().map(|_| Begun::New(1)));
+                continue;
+            }
+            begun.extend(of_part.await?);
+        }
+        Ok(begun)
+    }
+
+    async fn read(&self, keys: &[LaunchKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let read = self.ask(|world| {
+            let mut read: Vec<Option<Stored>> = keys.iter().map(|key| world.store.read(key)).collect();
+            if world.mutation == Some(Mutation::TwoCallAtOnce) {
+                read.iter_mut().flatten().for_each(|stored| without_caller(&mut stored.record));
+            }
+            Ok(read)
+        });
+        read.await
+    }
+
+    async fn advance(&self, change: &Change) -> Result<Stored, StoreError> {
+        let mut written: Option<Stored> = None;
+        self.ask(|world| {
+            let mutation = world.mutation;
+            let mut change = change.clone();
+            let is_release = |slots: &&mut SlotsChange| slots.kind == SlotsChangeKind::Release;
+            match mutation {
+                Some(Mutation::SkipRecords) => {
+                    return Ok(Stored { version: change.version + 1, record: change.record });
+                }
+                Some(Mutation::SlotsWithoutLimit) => change.slots.iter_mut().for_each(|slots| slots.max = u32::MAX),
+                Some(Mutation::WakeTwo) => {
+                    change.slots.iter_mut().filter(is_release).for_each(|slots| slots.tasks *= 2)
+                }
+                Some(Mutation::KeepSlots) => {
+                    change.slots.iter_mut().filter(is_release).for_each(|slots| slots.tasks = 0)
+                }
+                Some(Mutation::IgnoreVersions) => {
+                    let stored = world.store.read(&change.record.key);
+                    change.version = stored.map_or(change.version, |stored| stored.version);
+                }
+                Some(Mutation::RecordSlotsLater) => change.slots = None,
+                _ => {}
+            }
+            if let Some(written) = &written
+                && world.store.read(&written.record.key).is_some_and(|now| now.version == written.version)
+            {
+                if mutation == Some(Mutation::CountTwice) {
+                    change.set.iter().for_each(|set| world.store.count(set));
+                }
+                return Ok(written.clone());
+            }
+            let result = world.store.advance(&change);
+            let shown = || format!("advance {}: {}", change.version, change.record.to_json());
+            world.tell(|| result.as_ref().map_or_else(|error| format!("{}: {error}", shown()), |_| shown()));
+            written = result.as_ref().ok().cloned();
+            if let (Ok(_), Some(slots)) = (&result, &change.slots) {
+                let launch = &change.record.key;
+                match slots.kind {
+                    SlotsChangeKind::Join => world.arrive(launch),
+                    SlotsChangeKind::Take => {
+                        let broken = rules::whenever_slots_are_taken(&world.store, slots, launch, &world.arrived);
+                        broken.into_iter().for_each(|rule| world.violate(|| rule));
+                    }
+                    SlotsChangeKind::Release | SlotsChangeKind::Leave => {}
+                }
+            }
+            result
+        })
+        .await
+    }
+
+    async fn line(&self, limit: &str) -> Result<Line, StoreError> {
+        self.ask(|world| {
+            let mut line = world.store.line(limit);
+            if world.mutation == Some(Mutation::Overtake) {
+                line.places.reverse();
+            }
+            Ok(line)
+        })
+        .await
+    }
+
+    async fn take_turn(&self, sequence: &Sequence, _: &LaunchKey) -> Result<bool, StoreError> {
+        self.ask(|world| Ok(world.store.take_turn(sequence))).await
+    }
+
+    async fn record_set(&self, set: &LaunchSet) -> Result<(), StoreError> {
+        let recorded = self.ask(|world| {
+            world.store.record_set(set);
+            Ok(())
+        });
+        recorded.await
+    }
+
+    async fn read_set(&self, name: &str) -> Result<Option<(LaunchSet, SetCounts)>, StoreError> {
+        self.ask(|world| Ok(world.store.read_set(name))).await
+    }
+
+    async fn due(&self, until: Timestamp, after: Option<Cursor>) -> Result<DuePage, StoreError> {
+        self.ask(|world| {
+            let mut now = world.store.due(until, after.clone());
+            if world.mutation == Some(Mutation::TrustTheIndex) {
+                now.launches.retain(|launch| !launch.id.starts_with('0'));
+            }
+            let is_old = world.faults.lost > 0.0 && world.rng.u32(0..4) == 0;
+            let shown = if is_old { world.old_due.clone() } else { now.clone() };
+            world.old_due = now;
+            Ok(shown)
+        })
+        .await
+    }
+
+    async fn postpone(&self, key: &LaunchKey, now: Timestamp) -> Result<(), StoreError> {
+        let postponed = self.ask(|world| {
+            world.store.postpone(key, now);
+            Ok(())
+        });
+        postponed.await
+    }
+
+    async fn reserve_calls(
+        &self,
+        pool: Pool,
+        calls: u32,
+        now: Timestamp,
+        longest: SignedDuration,
+    ) -> Result<Option<CallTimes>, StoreError> {
+        self.ask(|world| Ok(world.store.reserve_calls(pool, calls, now, longest))).await
+    }
+
+    async fn slow_down(&self, pool: Pool, now: Timestamp) -> Result<(), StoreError> {
+        let slowed = self.ask(|world| {
+            world.store.slow_down(pool, now);
+            Ok(())
+        });
+        slowed.await
+    }
 }
 
-/// Returns the slots as ListTasks would count them.
-fn slots_by_list_tasks(world: &World, uri: &str) -> Entry {
-    let lag = world.ecs.behaviour.lag;
-    let running = world.ecs.tasks.values().filter(|task| {
-        let is_seen = world.now.duration_since(task.started) >= lag;
-        is_seen && task.stopped.is_none() && rules::slots_of(&task.request).is_some_and(|name| uri.contains(&name))
-    });
-    let holders =
-        running.filter_map(|task| Some(Holder { launch: launch_of(&task.request)?, tasks: 1, stopping: false }));
-    let slots = Slots { holders: holders.collect(), ..Slots::default() };
-    Entry { text: serde_json::to_string(&slots).unwrap_or_default(), version: "listed".to_owned() }
+impl WorkQueue for Simulated {
+    async fn add(&self, work: &[Work]) -> Result<(), NotAdded> {
+        let added = self.call(|world| {
+            let in_chaos = world.faults.lost > 0.0;
+            for work in work {
+                world.tell(|| format!("work: {work:?}"));
+                // SQS delivers at least once, in any order. Here it also loses work.
+                let copies = match world.rng.u32(0..12) {
+                    0 if in_chaos => 0,
+                    1 => 2,
+                    _ => 1,
+                };
+                for _ in 0..copies {
+                    let at = world.now + work.delay + SignedDuration::from_millis(world.rng.i64(0..3000));
+                    world.work.push((at, work.clone()));
+                }
+            }
+        });
+        added.await.map_err(|NoReply| NotAdded("no reply".to_owned()))
+    }
+}
+
+/// Removes the caller of every attempt from a record.
+fn without_caller(record: &mut LaunchRecord) {
+    record.attempts.iter_mut().for_each(|attempt| attempt.calling = None);
 }

@@ -1,9 +1,11 @@
 //! The rules that must hold whenever tasks start, and at the end of a history.
 
+use std::collections::BTreeMap;
+
 use trigger_core::ecs::{TaskRequest, UNOBSERVED};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{Fate, IN_DOUBT, LaunchRecord, Outcome, Slots};
-use trigger_core::storage::hashed_name;
+use trigger_core::launch::{Fate, IN_DOUBT, Outcome, Place, SetChange, SetCounts, SetState, SlotsChange};
+use trigger_engine::StoreModel;
 
 use super::world::{World, launch_of};
 use crate::ecs::{Ecs, Task};
@@ -29,13 +31,6 @@ fn group(request: &TaskRequest) -> Option<(String, String)> {
     Some((key.route, tag.unwrap_or_default()))
 }
 
-/// Returns the name of the slots that a request's launch needs, if its route has a limit.
-pub(super) fn slots_of(request: &TaskRequest) -> Option<String> {
-    let (route, tag) = group(request)?;
-    max(&route)?;
-    Some(if route == "keyed" { hashed_name(&route, &[&tag]) } else { hashed_name(&route, &[]) })
-}
-
 /// Returns how many tasks a launch of a route starts.
 fn count(route: &str) -> usize {
     if route == "many" { 4 } else { 1 }
@@ -59,8 +54,8 @@ fn counts(task: &Task) -> bool {
     task.stopped.as_ref().is_none_or(|(_, stopped)| matches!(stopped.fate(None, &["app"]), Fate::Succeeded))
 }
 
-/// Returns the rules that the last RunTask call broke.
-pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest) -> Vec<String> {
+/// Returns the rules that the last RunTask call broke. `redriven` are the launches whose dead letter was delivered again.
+pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest, redriven: &[LaunchKey]) -> Vec<String> {
     let mut broken = Vec::new();
     let Some(key) = launch_of(request) else { return vec![format!("unknown starter `{}`", request.started_by)] };
     let count = count(&key.route);
@@ -69,7 +64,10 @@ pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest) -> Vec<Stri
         broken.push(format!("{key} was started twice: {at_work} tasks for {count}"));
     }
     let (never_started, ran): (Vec<&Task>, Vec<&Task>) = of_launch(ecs, &key).partition(|task| never_started(task));
-    let tries = if starts(&key.route) == 1 { NEVER_STARTED_MAX } else { starts(&key.route) };
+    // Whoever redrives a letter has every failed task started again.
+    let times = 1 + redriven.iter().filter(|launch| **launch == key).count();
+    let starts = |route: &str| starts(route) * times;
+    let tries = starts(&key.route).max(NEVER_STARTED_MAX * times);
     if ran.len() > count * starts(&key.route) || ran.len() + never_started.len() > count * tries {
         let (ran, never_started) = (ran.len(), never_started.len());
         broken.push(format!("{key} was started twice: of {count} tasks {ran} ran, and {never_started} never started"));
@@ -91,16 +89,51 @@ pub(super) fn at_the_end(world: &World, delivered: &[LaunchKey], lost: &[LaunchK
     for key in delivered {
         broken.extend(of_one_launch(world, key, lost.contains(key)));
     }
-    for (uri, object) in &world.ledger {
-        if uri.contains("/due/") {
-            broken.push(format!("{uri} is still due"));
+    if let Some(due) = world.store.first_due() {
+        broken.push(format!("a launch is still due, at {due}"));
+    }
+    for (limit, line) in world.store.lines() {
+        if line.used > 0 || !line.places.is_empty() {
+            broken.push(format!("slots were leaked: {limit} {line:?}"));
         }
-        if uri.contains("/slots/") {
-            let slots: Slots = serde_json::from_str(&object.text).unwrap_or_default();
-            if !slots.holders.is_empty() || !slots.waiting.is_empty() {
-                broken.push(format!("slots were leaked: {uri} {}", object.text));
-            }
-        }
+    }
+    broken.extend(wrong_counts(world));
+    broken
+}
+
+/// Returns the launch sets whose counts are wrong.
+fn wrong_counts(world: &World) -> Vec<String> {
+    let mut sets: BTreeMap<&str, SetCounts> = BTreeMap::new();
+    for record in world.store.launches() {
+        let Some(set) = &record.set else { continue };
+        let (set, from, to) = (set.clone(), SetState::Waiting, SetState::of(record));
+        sets.entry(record.set.as_deref().unwrap_or_default()).or_default().count(&SetChange { set, from, to });
+    }
+    let counted = |name: &str| world.store.read_set(name).map(|(_, counts)| counts);
+    let wrong = sets.into_iter().filter(|(name, counts)| counted(name).is_some_and(|counted| counted != *counts));
+    wrong.map(|(name, counts)| format!("the set {name} counts {:?}, not {counts:?}", counted(name))).collect()
+}
+
+/// Returns the rules that a launch broke by taking these slots. `arrived` tells in which order launches came into line: a
+/// ticket may be drawn before and recorded after that of another.
+pub(super) fn whenever_slots_are_taken(
+    store: &StoreModel,
+    taken: &SlotsChange,
+    launch: &LaunchKey,
+    arrived: &BTreeMap<LaunchKey, usize>,
+) -> Vec<String> {
+    let line = store.line(&taken.limit);
+    let mut broken = Vec::new();
+    // The limits of the simulation's routes, whatever the change says.
+    let max = u32::try_from(max(&launch.route).unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
+    if line.used > max {
+        broken.push(format!("{} slots of {} are taken, more than {max}", line.used, taken.limit));
+    }
+    let came_before = |place: &Place| {
+        !place.is_held && Some(place.ticket) < taken.ticket && arrived.get(&place.launch) < arrived.get(launch)
+    };
+    if let Some(place) = line.places.iter().find(|place| taken.ticket.is_some() && came_before(place)) {
+        broken.push(format!("{launch} overtook {}", place.launch));
     }
     broken
 }
@@ -108,8 +141,7 @@ pub(super) fn at_the_end(world: &World, delivered: &[LaunchKey], lost: &[LaunchK
 fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
     let started: Vec<&Task> = of_launch(&world.ecs, key).collect();
     let letters = world.dead_letters.iter().filter(|letter| letter.launch.as_deref() == Some(&key.to_string())).count();
-    let uri = format!("s3://state/launches/{key}.json");
-    let record = world.ledger.get(&uri).map(|object| LaunchRecord::parse(&object.text));
+    let record = world.store.read(key).map(|stored| stored.record);
     let mut broken = Vec::new();
     let mut expect = |holds: bool, rule: &str| {
         if !holds {
@@ -122,8 +154,7 @@ fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
             expect(is_lost, "it has no record");
             return broken;
         }
-        Some(Err(error)) => return vec![format!("{key}: the record cannot be read: {error}")],
-        Some(Ok(record)) => match &record.ended {
+        Some(record) => match &record.ended {
             None => return vec![format!("{key}: the record is left open: {}", record.to_json())],
             Some(conclusion) => &conclusion.outcome,
         },
@@ -132,13 +163,19 @@ fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
     match outcome {
         Outcome::Succeeded => {
             expect(at_work == count(&key.route), "not every task did its work");
-            expect(letters == 0, "it succeeded and was dead-lettered");
+            expect(letters == 0 || world.redriven.contains(key), "it succeeded and was dead-lettered");
         }
-        Outcome::Skipped(_) => expect(started.is_empty() && letters == 0, "skipped, but started or dead-lettered"),
-        Outcome::Stopped | Outcome::Replaced => expect(letters == 0, "it was stopped on purpose and dead-lettered"),
+        Outcome::Skipped(_) => {
+            let is_untouched = started.is_empty() && letters == 0;
+            expect(is_untouched || world.redriven.contains(key), "skipped, but started or dead-lettered");
+        }
+        Outcome::Stopped | Outcome::Replaced => {
+            expect(letters == 0 || world.redriven.contains(key), "it was stopped on purpose and dead-lettered");
+        }
         Outcome::DeadLettered(reason) => {
             expect(letters > 0, "it has no dead letter");
-            expect(letters <= 1 + world.mishaps as usize, "it was dead-lettered twice");
+            let redriven = world.redriven.iter().filter(|launch| *launch == key).count();
+            expect(letters <= 1 + redriven + world.mishaps as usize, "it was dead-lettered twice");
             let in_doubt = [IN_DOUBT, UNOBSERVED].iter().any(|words| reason.contains(words));
             expect(
                 in_doubt || at_work < count(&key.route),

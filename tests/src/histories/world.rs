@@ -1,4 +1,4 @@
-//! The world of one simulated history: the time, ECS, the ledger, the dead-letter queue, and the faults.
+//! The world of one simulated history: the time, ECS, the launch store, the queues, and the faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::{ContainerExit, StoppedTask, TaskRequest};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::DeadLetter;
+use trigger_engine::StoreModel;
+use trigger_engine::ports::{DuePage, Work};
 
 use super::Mutation;
 use super::rules;
@@ -45,8 +47,18 @@ pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) now: Timestamp,
     pub(super) ecs: Ecs,
-    pub(super) ledger: BTreeMap<String, Object>,
+    pub(super) store: StoreModel,
+    /// What the index of due launches showed at some earlier time: it may be old.
+    pub(super) old_due: DuePage,
+    /// The messages of the work queue, each with the time at which it is delivered.
+    pub(super) work: Vec<(Timestamp, Work)>,
+    /// Until then the store does not answer.
+    pub(super) store_is_out_until: Option<Timestamp>,
     pub(super) dead_letters: Vec<DeadLetter>,
+    /// In which order the launches came into line.
+    pub(super) arrived: BTreeMap<LaunchKey, usize>,
+    /// The launches whose dead letter was delivered again.
+    pub(super) redriven: Vec<LaunchKey>,
     pub(super) faults: Faults,
     pub(super) mutation: Option<Mutation>,
     /// The number of crashes, lost requests and lost replies so far.
@@ -54,13 +66,6 @@ pub(super) struct World {
     pub(super) violation: Option<String>,
     /// What happened, if it is to be told.
     pub(super) history: Option<Vec<String>>,
-    versions: u64,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Object {
-    pub(super) text: String,
-    pub(super) version: String,
 }
 
 impl World {
@@ -69,14 +74,18 @@ impl World {
             rng: Rng::with_seed(seed),
             now: begin,
             ecs: Ecs::default(),
-            ledger: BTreeMap::new(),
+            store: StoreModel::default(),
+            old_due: DuePage::default(),
+            work: Vec::new(),
+            store_is_out_until: None,
             dead_letters: Vec::new(),
+            arrived: BTreeMap::new(),
+            redriven: Vec::new(),
             faults: Faults::default(),
             mutation,
             mishaps: 0,
             violation: None,
             history: tells.then(Vec::new),
-            versions: 0,
         }
     }
 
@@ -98,11 +107,10 @@ impl World {
         }
     }
 
-    pub(super) fn put(&mut self, uri: &str, text: &str) -> String {
-        self.versions += 1;
-        let version = self.versions.to_string();
-        self.ledger.insert(uri.to_owned(), Object { text: text.to_owned(), version: version.clone() });
-        version
+    /// Notes that a launch has come into line.
+    pub(super) fn arrive(&mut self, launch: &LaunchKey) {
+        let number = self.arrived.len();
+        self.arrived.insert(launch.clone(), number);
     }
 
     /// Calls RunTask, and checks the rules that must hold whenever tasks start.
@@ -111,7 +119,7 @@ impl World {
         let (now, rng) = (self.now, &mut self.rng);
         let reply = self.ecs.run_task(request, now, || fortune(rng));
         if self.ecs.tasks.len() > before {
-            let broken = rules::whenever_tasks_start(&self.ecs, request);
+            let broken = rules::whenever_tasks_start(&self.ecs, request, &self.redriven);
             broken.into_iter().for_each(|rule| self.violate(|| rule));
         }
         reply

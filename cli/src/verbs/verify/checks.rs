@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::types::{GlobalSecondaryIndexDescription, KeySchemaElement, TableDescription};
 use aws_sdk_ecs::types::{Cluster, Compatibility, ContainerDefinition, LogDriver, NetworkMode, TaskDefinition};
 use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -10,6 +11,7 @@ use trigger_core::config::stack::Origin;
 use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType, limits};
 use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
+use trigger_core::storage::{DUE_INDEX, DUE_KEY, Storage, TABLE_KEY};
 
 use super::ec2::{self, Kind};
 use crate::account::Account;
@@ -64,11 +66,36 @@ impl Checks<'_> {
     }
 
     async fn storage(&mut self) {
+        self.bucket_of_storage().await;
+        self.table_of_storage().await;
+    }
+
+    async fn bucket_of_storage(&mut self) {
         let adopted = self.config.storage.as_ref().filter(|_| self.config.stack.storage_bucket == Some(Origin::Adopt));
         let Some(bucket) = adopted.map(|storage| storage.bucket.0.clone()) else { return };
         let head = self.account.s3.head_bucket().bucket(&bucket).send().await;
         let problem = head.err().map(|error| causes(&error));
         self.expect(format!("bucket {bucket} of `storage`"), problem, "create it, or remove `storage_bucket: adopt`");
+    }
+
+    /// Checks that the table, if it exists, is one that the storage stack makes: the stack takes over no other.
+    async fn table_of_storage(&mut self) {
+        let Some(table) = self.config.ledger().map(Storage::table) else { return };
+        let what = format!("table {table} of `storage`");
+        match self.account.dynamodb.describe_table().table_name(&table).send().await {
+            Ok(described) => {
+                let problem = described.table().filter(|table| !has_our_keys(table));
+                let problem = problem.map(|_| "it has other keys than the launches need".to_owned());
+                self.expect(what, problem, "name a table that does not exist yet: `storage: { table: NAME }`");
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                self.note(what, Verdict::NotChecked("the stack creates it".to_owned()));
+            }
+            Err(error) => {
+                let remedy = "allow dynamodb:DescribeTable".to_owned();
+                self.note(what, Verdict::Failed { reason: causes(&error), remedy });
+            }
+        }
     }
 
     /// Checks the clusters, and returns them by the names that the config uses.
@@ -448,6 +475,14 @@ impl Checks<'_> {
             self.expect(what, problem, "allow s3:PutBucketNotification");
         }
     }
+}
+
+/// Returns whether a table and its index have the keys of the launches.
+fn has_our_keys(table: &TableDescription) -> bool {
+    let names = |keys: &[KeySchemaElement]| keys.iter().map(|key| key.attribute_name().to_owned()).collect::<Vec<_>>();
+    let is_ours = |index: &&GlobalSecondaryIndexDescription| index.index_name() == Some(DUE_INDEX);
+    let index = table.global_secondary_indexes().iter().find(is_ours);
+    names(table.key_schema()) == TABLE_KEY && index.is_some_and(|index| names(index.key_schema()) == DUE_KEY)
 }
 
 /// Returns every network that a launch of the task may use.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use expect_test::expect;
 use serde_json::json;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
@@ -237,6 +238,8 @@ fn the_config_changes_after_permissions_are_added_and_before_events_come_and_per
         (Some(&["events"]), &["events", "objects"], "config, change"),
         (Some(&["events"]), &["events", "another task"], "widen, config, change"),
         (Some(&["events", "another task"]), &["events"], "config, wait, change"),
+        (Some(&["events"]), &["ledger", "events"], "widen, config, change"),
+        (Some(&["ledger", "events"]), &["events"], "config, wait, change"),
         (Some(&["events"]), &["another task"], "widen, config, wait, change"),
     ] {
         assert_eq!(names(before, after), expected, "{before:?} -> {after:?}");
@@ -254,4 +257,23 @@ fn only_the_roles_differ_in_the_body_that_adds_permissions() {
     assert_eq!(policies.as_array().map(Vec::len), Some(2));
     *policies = json!([policies[0]]);
     assert_eq!(template, before.template);
+}
+
+#[test]
+fn a_function_has_the_table_and_the_work_queue_before_its_config_has_a_ledger() {
+    let (before, after) =
+        (body(&config(&[part("events")])), body(&config(&[LEDGER, part("events"), part("schedule")])));
+    let steps = between(&before, &after);
+    let Some(Step::Widen(wider)) = steps.first() else { panic!("{steps:?}") };
+    let changes = crate::changes(Some((&before.template, &before.parameters)), (&wider.template, &wider.parameters));
+    let paths = |change: &crate::Change| {
+        let paths = change.details.iter().map(|detail| detail.path.as_str());
+        format!("{:?} {} {}\n", change.action, change.id, paths.collect::<Vec<_>>().join(", "))
+    };
+    expect![[r#"
+        Modify EventTriggerRole Properties.Policies[added-by-deployment]
+        Modify EventTrigger Properties.Environment.Variables.ECS_TRIGGER_TABLE, Properties.Environment.Variables.ECS_TRIGGER_WORK_QUEUE
+        Add Work 
+        Add WorkFailed 
+    "#]].assert_eq(&changes.iter().map(paths).collect::<String>());
 }

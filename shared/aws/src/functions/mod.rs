@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
-use trigger_core::environment::DEAD_LETTER_QUEUE;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{DecodeError, Delivery, Door, Event, Opened, Record, TaskStateChange};
 use trigger_core::routing::{MatchedEvent, RoutingConfig};
-use trigger_engine::ports::Ports;
 use trigger_engine::{
-    Delivered, DriveError, EventError, LaunchReport, MessageOutcome, Times, handle, handle_batch, handle_state_change,
-    redrive, sweep,
+    Delivered, DriveError, EventError, LaunchReport, MessageOutcome, Times, continue_launches, handle, handle_batch,
+    handle_state_change, redrive, sweep,
 };
 
 use crate::config::ConfigSourceError;
@@ -41,24 +39,26 @@ pub enum StartError {
     /// The config cannot be loaded.
     #[error(transparent)]
     Config(#[from] ConfigSourceError),
-    /// The config has a ledger, but the environment names no dead-letter queue.
+    /// The config has a ledger, but the environment lacks a variable that a ledger needs.
     #[error(
-        "the config has a ledger, which ends what cannot be launched in a dead-letter queue: set {DEAD_LETTER_QUEUE} to \
-         the queue's URL, or write `ledger: off` in the config"
+        "the config has a ledger, which needs a table, a work queue and a dead-letter queue, but {0} is not set: run \
+         `ecs-trigger deploy`, which sets it, set it yourself, or write `ledger: off` in the config"
     )]
-    NoDeadLetterQueue,
+    Incomplete(&'static str),
 }
 
 impl Function {
     /// Loads the config that the environment names, and creates the AWS clients.
     ///
     /// # Errors
-    /// The config cannot be loaded, or it needs a dead-letter queue that the environment does not name.
+    /// The config cannot be loaded, or it has a ledger and the environment lacks a variable that a ledger needs.
     pub async fn start() -> Result<Self, StartError> {
         let (ports, s3) = Aws::new().await;
         let configs = ConfigCache::load(s3).await?;
-        if configs.current().ledger().is_some() && ports.dead_letters().is_none() {
-            return Err(StartError::NoDeadLetterQueue);
+        if configs.current().ledger().is_some()
+            && let Some(variable) = ports.lacks_for_ledger()
+        {
+            return Err(StartError::Incomplete(variable));
         }
         Ok(Self { configs, ports })
     }
@@ -74,6 +74,7 @@ impl Function {
         match content {
             Ok(Delivery::Batch(records)) => return Ok(self.handle_batch(&records, started, deadline).await),
             Ok(Delivery::StateChange(change)) => self.record(&change, deadline).await?,
+            Ok(Delivery::Work(launches)) => self.work(&launches, deadline).await?,
             Ok(Delivery::Sweep) => self.sweep(deadline).await?,
             Ok(Delivery::Redrive(launch)) => self.redrive(&launch, started, deadline).await?,
             Ok(Delivery::Event(event)) => self.handle_event(&text, *event, started, deadline).await?,
@@ -190,13 +191,26 @@ impl Function {
     async fn sweep(&self, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
         let swept = async {
-            let Some(storage) = config.ledger() else { return Ok(()) };
-            let swept = sweep(storage, &self.ports, Some(deadline));
+            let Some(ledger) = config.ledger() else { return Ok(()) };
+            let swept = sweep(ledger, &self.ports, Some(deadline));
             let result = in_time(deadline, swept).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_sweep(&result);
             result.map(drop)
         };
         swept.instrument(telemetry::span(&config)).await
+    }
+
+    /// Continues launches from the work queue.
+    async fn work(&self, launches: &[LaunchKey], deadline: Timestamp) -> Result<(), DriveError> {
+        let config = self.configs.in_force().await;
+        let worked = async {
+            let Some(ledger) = config.ledger() else { return Ok(()) };
+            let continued = continue_launches(launches, ledger, &self.ports, Some(deadline));
+            let result = in_time(deadline, continued).await.unwrap_or(Err(DriveError::OutOfTime));
+            telemetry::report_sweep(&result);
+            result.map(drop)
+        };
+        worked.instrument(telemetry::span(&config)).await
     }
 }
 

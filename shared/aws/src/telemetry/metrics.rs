@@ -1,6 +1,7 @@
 //! Metrics, as log lines in CloudWatch's embedded metric format.
 //! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use std::collections::BTreeMap;
 use std::env;
 use std::time::{Duration, SystemTime};
 
@@ -73,30 +74,42 @@ pub(crate) fn of_launches(report: &LaunchReport) {
     let now = Timestamp::now();
     let since = report.event_time.map(|time| now.duration_since(time).as_millis());
     let latency = since.and_then(|since| u64::try_from(since).ok());
+    // One line for each route adds up what its launches count. A latency or a number of free slots does not add up.
+    let mut by_route: BTreeMap<&str, BTreeMap<Metric, u64>> = BTreeMap::new();
     for launch in &report.launches {
-        let route = [(ROUTE, launch.route.as_str())];
-        let mut values = match &launch.outcome {
-            Outcome::Launched { .. } => vec![(Metric::Launched, 1)],
-            Outcome::Duplicate { .. } => vec![(Metric::Duplicate, 1)],
-            Outcome::Deferred { .. } => vec![(Metric::Deferred, 1)],
-            Outcome::Skipped(_) => Vec::new(),
+        let counts = by_route.entry(&launch.route).or_default();
+        let counted = match &launch.outcome {
+            Outcome::Launched { .. } => Some(Metric::Launched),
+            Outcome::Duplicate { .. } => Some(Metric::Duplicate),
+            Outcome::Deferred { .. } => Some(Metric::Deferred),
+            Outcome::Skipped(_) => None,
             Outcome::DeadLettered { reason } => {
                 failed(Some(&launch.route), reason);
-                vec![(Metric::DeadLettered, 1)]
+                Some(Metric::DeadLettered)
             }
             Outcome::Failed { reason } => {
                 failed(Some(&launch.route), reason);
-                Vec::new()
+                None
             }
         };
-        if let (Outcome::Launched { .. }, Some(latency)) = (&launch.outcome, latency) {
-            values.push((Metric::LaunchLatency, latency));
+        if let Some(metric) = counted {
+            *counts.entry(metric).or_default() += 1;
         }
-        values.extend(launch.open_slots.map(|open| (Metric::SlotsOpen, u64::from(open))));
-        if !values.is_empty() {
-            write(&route, &values);
+        if let (Outcome::Launched { .. }, Some(latency)) = (&launch.outcome, latency) {
+            counts.insert(Metric::LaunchLatency, latency);
+        }
+        if let Some(open) = launch.open_slots {
+            counts.insert(Metric::SlotsOpen, u64::from(open));
         }
     }
+    for (route, counts) in by_route.iter().filter(|(_, counts)| !counts.is_empty()) {
+        write(&[(ROUTE, route)], &counts.iter().map(|(metric, value)| (*metric, *value)).collect::<Vec<_>>());
+    }
+}
+
+/// Counts a launch that was started after its event was handled.
+pub(crate) fn of_launched(launch: &LaunchKey) {
+    write(&[(ROUTE, &launch.route)], &[(Metric::Launched, 1)]);
 }
 
 /// Counts a launch that ended as a dead letter.

@@ -17,9 +17,12 @@ use trigger_core::launch::{self, Conclusion};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::Action;
 use trigger_engine::{
-    DriveError, EventError, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome, SweepReport, WorkerReport,
+    Continued, DriveError, EventError, LaunchOutcome, LaunchReport, MessageOutcome, Outcome, StateChangeOutcome,
+    SweepReport, WorkerReport,
 };
 
+/// Of an event with more launches than this, the launches are logged together.
+const TOLD_ONE_BY_ONE_MAX: usize = 20;
 /// Of a body that cannot be decoded, only this many bytes are logged.
 const BODY_BYTES_MAX: usize = 256;
 
@@ -147,6 +150,9 @@ fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
         }
         None => {}
     }
+    if launches.len() > TOLD_ONE_BY_ONE_MAX {
+        return set(report, message_id, duration_ms);
+    }
     for launch in launches {
         let (route, task, index, client_token) = (&launch.route, &launch.task, launch.index, &launch.client_token);
         macro_rules! tell {
@@ -169,11 +175,41 @@ fn launches(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
             },
             Outcome::Skipped(skipped) => tell!(info, ?skipped, "the launch was skipped, as its route demands"),
             Outcome::Deferred { until, reason } => {
-                tell!(warn, %until, %reason, "the launch is in the ledger and continues later");
+                tell!(warn, %until, %reason, "the launch is recorded and continues later");
             }
             Outcome::DeadLettered { reason } => tell!(error, %reason, "the event was sent to the dead-letter queue"),
             Outcome::Failed { reason } => tell!(error, %reason, "the task could not be launched"),
         }
+    }
+}
+
+/// Logs the launches of a large set together: one line for each kind of outcome, with the first launch of that kind.
+fn set(report: &LaunchReport, message_id: Option<&str>, duration_ms: u64) {
+    let LaunchReport { event_id, identity, launches, .. } = report;
+    let mut kinds: BTreeMap<(&str, &str, &'static str), Vec<&LaunchOutcome>> = BTreeMap::new();
+    for launch in launches {
+        kinds.entry((&launch.route, &launch.task, launch.outcome.name())).or_default().push(launch);
+    }
+    for ((route, task, outcome), launches) in kinds {
+        let (count, first) = (launches.len(), launches.first().map(|launch| &launch.outcome));
+        let is_failure = launches.iter().any(|launch| launch.outcome.is_failure());
+        macro_rules! tell {
+            ($level:ident) => {
+                $level!(
+                    event_id,
+                    message_id,
+                    identity,
+                    route,
+                    task,
+                    outcome,
+                    count,
+                    ?first,
+                    duration_ms,
+                    "launches of a set"
+                )
+            };
+        }
+        if is_failure { tell!(error) } else { tell!(info) }
     }
 }
 
@@ -185,23 +221,23 @@ pub fn report_state_change(change: &TaskStateChange, result: &Result<StateChange
         Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
             info!(task_arn, %launch, "the task has stopped");
             conclusion.iter().for_each(|conclusion| concluded(launch, conclusion));
-            others.iter().for_each(|(launch, conclusion)| looked_at(launch, conclusion.as_ref()));
+            others.iter().for_each(continued);
         }
         Err(reason) => error!(task_arn, %reason, "cannot record how the task ended"),
     }
 }
 
-/// Logs the result of a sweep.
+/// Logs what became of launches that were due, or that another invocation left.
 pub fn report_sweep(result: &Result<SweepReport, DriveError>) {
     match result {
         Ok(SweepReport { launches, failed, is_cut_short }) => {
-            launches.iter().for_each(|(launch, conclusion)| looked_at(launch, conclusion.as_ref()));
-            failed.iter().for_each(|(uri, reason)| error!(uri, %reason, "cannot process an entry that is due"));
+            launches.iter().for_each(continued);
+            failed.iter().for_each(|(launch, reason)| error!(%launch, %reason, "the launch cannot continue now"));
             if *is_cut_short {
-                warn!("the sweep ran out of time; the next one continues");
+                warn!("there was no time for all launches; the next sweep continues them");
             }
         }
-        Err(reason) => error!(%reason, "cannot find out what is due"),
+        Err(reason) => error!(%reason, "cannot continue launches"),
     }
 }
 
@@ -223,9 +259,15 @@ pub fn report_worker(report: &WorkerReport, told: &mut BTreeMap<String, String>)
     metrics::of_worker(report);
 }
 
-fn looked_at(launch: &LaunchKey, conclusion: Option<&Conclusion>) {
+fn continued(continued: &Continued) {
+    let Continued { launch, has_launched, conclusion } = continued;
+    if *has_launched {
+        metrics::of_launched(launch);
+        info!(%launch, "the task was launched");
+    }
     match conclusion {
         Some(conclusion) => concluded(launch, conclusion),
+        None if *has_launched => {}
         None => info!(%launch, "the launch was checked and continues"),
     }
 }

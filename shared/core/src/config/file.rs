@@ -74,9 +74,9 @@ record! {
         /// this file's folder; each file is in that folder or below it.
         #[schemars(extend("examples" = [["routes/imports.yaml"]]))]
         pub include: Option<Vec<Spanned<String>>>,
-        /// The S3 bucket for the ledger and for large payloads, which are not available without it.
+        /// The table for the ledger and the bucket for large payloads, which are not available without it.
         pub storage: Option<Storage>,
-        /// Whether every launch is recorded in the bucket of `storage`. With `off`, an event that is delivered again
+        /// Whether every launch is recorded in the table of `storage`. With `off`, an event that is delivered again
         /// after its client token expired (an hour after its tasks stopped, at most a day) starts its tasks again; a
         /// launch that finds no capacity on any rung is not tried again later; and `timeout`, `retry`, `concurrency`
         /// and `ignore_older` are not available. Default: `on` if there is `storage`, otherwise `off`.

@@ -65,7 +65,7 @@ record! {
 choice! {
     /// Whether launches are recorded.
     pub enum LedgerConfig {
-        /// In the bucket of `storage`.
+        /// In the table of `storage`.
         On = "on",
         /// Launches are not recorded.
         Off = "off",

@@ -16,7 +16,7 @@ pub enum Door {
     Schedule,
     /// An event source mapping of SQS: a batch of messages.
     Queue,
-    /// The rule for stopped tasks, or the sweep's schedule: a state change, or the sweep.
+    /// The rule for stopped tasks, the work queue, or the sweep's schedule: a state change, work, or the sweep.
     TaskLifecycle,
 }
 
@@ -36,6 +36,8 @@ pub enum Delivery {
     Redrive(LaunchKey),
     /// A change of a task's state.
     StateChange(TaskStateChange),
+    /// Launches to continue, from the work queue.
+    Work(Vec<LaunchKey>),
     /// The sweep, which resumes what is due.
     Sweep,
 }
@@ -67,6 +69,7 @@ impl Delivery {
             Door::Schedule => firing(&node),
             Door::Queue => message::records(&node).map(Self::Batch),
             Door::TaskLifecycle if is_sweep(&node) => Ok(Self::Sweep),
+            Door::TaskLifecycle if node.get("Records").is_some() => work(&node).map(Self::Work),
             Door::TaskLifecycle => TaskStateChange::decode(&node).map(Self::StateChange),
         }
     }
@@ -96,7 +99,7 @@ impl Delivery {
                 records.iter().map(content).collect()
             }
             Self::Redrive(launch) => vec![(None, Ok(Decoded::Redrive(launch)))],
-            Self::StateChange(_) | Self::Sweep => vec![(None, Err(DecodeError::UnknownDelivery))],
+            Self::StateChange(_) | Self::Work(_) | Self::Sweep => vec![(None, Err(DecodeError::UnknownDelivery))],
         }
     }
 }
@@ -122,6 +125,29 @@ fn event(node: Node, text: &str) -> Result<Delivery, DecodeError> {
 fn firing(node: &Node) -> Result<Delivery, DecodeError> {
     Ok(Delivery::Event(Box::new(Firing::decode(node)?.into_event())))
 }
+
+/// Returns the launches that the messages of the work queue name.
+fn work(node: &Node) -> Result<Vec<LaunchKey>, DecodeError> {
+    let records = message::records(node)?;
+    let mut launches = Vec::new();
+    for record in &records {
+        let body = json::parse(&record.body)?;
+        let Some(Kind::Array(listed)) = body.get(WORK_FIELD).map(|listed| &listed.kind) else {
+            return Err(DecodeError::UnknownDelivery);
+        };
+        launches.extend(listed.iter().filter_map(Node::as_str).filter_map(LaunchKey::parse));
+    }
+    Ok(launches)
+}
+
+/// Returns the message of the work queue that names launches.
+pub fn work_message(launches: &[LaunchKey]) -> String {
+    let launches: Vec<String> = launches.iter().map(LaunchKey::to_string).collect();
+    serde_json::json!({ WORK_FIELD: launches }).to_string()
+}
+
+/// The field of a message of the work queue that names the launches.
+const WORK_FIELD: &str = "continue";
 
 /// Returns whether this is the input of the sweep's schedule, or the event of a rule with a schedule.
 fn is_sweep(node: &Node) -> bool {

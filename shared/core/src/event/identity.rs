@@ -15,6 +15,11 @@ impl Identity {
     pub fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         Self(parts.into_iter().map(str::to_owned).collect())
     }
+
+    /// Returns the identity's parts.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
 }
 
 impl fmt::Display for Identity {
@@ -51,8 +56,8 @@ impl CallId<'_> {
         let mut hasher = Sha256::new();
         let (attempt, slice) = (self.attempt.to_string(), self.slice.to_string());
         let element = self.index.map(|index| format!("#{index}")).unwrap_or_default();
-        let parts = self.identity.0.iter().map(String::as_str);
-        for part in [self.cluster, self.route, self.task, &attempt, &slice, &element].into_iter().chain(parts) {
+        let parts = [self.cluster, self.route, self.task, &attempt, &slice, &element].into_iter();
+        for part in parts.chain(self.identity.parts()) {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }

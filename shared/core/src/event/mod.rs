@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use batch::rows;
-pub use delivery::{Delivery, Door};
+pub use delivery::{Delivery, Door, work_message};
 pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
 pub use firing::{Firing, SCHEDULER_INPUT};

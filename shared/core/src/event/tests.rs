@@ -3,7 +3,8 @@
 use expect_test::{Expect, expect};
 use serde_json::json;
 
-use super::{Delivery, Door, Event};
+use super::identity::LaunchKey;
+use super::{Delivery, Door, Event, work_message};
 use crate::fixtures;
 use crate::fixtures::{OBJECT_CREATED, event, s3_event};
 
@@ -267,6 +268,19 @@ fn a_tool_says_what_a_text_is_or_lacks() {
     }
 }
 
+#[test]
+fn the_work_queue_names_launches_to_continue() {
+    let launch = LaunchKey::new("r", "2026-01-31", &"0123456789abcdef".repeat(4));
+    let batch = |body: &str| {
+        serde_json::json!({ "Records": [{
+            "messageId": "1", "body": body, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:r:1:work"
+        }] })
+        .to_string()
+    };
+    assert_eq!(opened(Door::TaskLifecycle, &batch(&work_message(&[launch.clone(), launch]))), "work on 2");
+    assert!(opened(Door::TaskLifecycle, &batch("{}")).starts_with("error: "));
+}
+
 /// Shows what a function at this door gets from a text.
 fn opened(door: Door, text: &str) -> String {
     match Delivery::open(door, text).content {
@@ -274,6 +288,7 @@ fn opened(door: Door, text: &str) -> String {
         Ok(Delivery::Batch(records)) => format!("batch of {}", records.len()),
         Ok(Delivery::Redrive(launch)) => format!("launch {launch}"),
         Ok(Delivery::StateChange(change)) => format!("state of {}", change.task_arn),
+        Ok(Delivery::Work(launches)) => format!("work on {}", launches.len()),
         Ok(Delivery::Sweep) => "sweep".to_owned(),
         Err(error) => format!("error: {error}"),
     }

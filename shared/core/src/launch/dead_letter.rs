@@ -16,7 +16,7 @@ pub struct DeadLetter {
     /// The name of the route, if the letter is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// The launch's name in the ledger, if there was a launch.
+    /// The launch's name, if there was a launch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
     /// The version of the config that decided.

@@ -8,7 +8,6 @@ use super::record::{
     Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Skipped, Slot, Undecided, WhenFull,
 };
 use super::reply::{Reply, Verdict};
-use super::slots::Taken;
 use crate::ecs::{StoppedTask, TaskRequest};
 
 // The life of an attempt: a caller starts its call within 30 s of recording `calling`, or records it again. After 4 min
@@ -42,17 +41,23 @@ const IN_LINE: SignedDuration = SignedDuration::from_mins(10);
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 /// A launch is due this long after a write at the earliest.
 const DUE_SOONEST: SignedDuration = SignedDuration::from_secs(30);
+/// The replies of this many attempts are recorded in full. Of earlier ones only the gist stays, so that a record does not
+/// outgrow an item of DynamoDB: 400 KB.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const ATTEMPTS_IN_FULL: usize = 10;
 /// A launch makes at most this many attempts: `startedBy` ends with the attempt's number in three digits.
 const ATTEMPTS_MAX: usize = 900;
 
 /// The next step of a launch, which the driver carries out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Write the record, if the ledger still holds the version that was read. No other step comes before this write.
+    /// Write the record, if the store still holds the version that was read. No other step comes before this write.
     Write,
     /// Record this event as the latest launched event of its object, unless a later one was launched already.
     TakeTurn,
-    /// Take slots, or a place in line.
+    /// Draw a ticket for the line of the launches that share a limit.
+    DrawTicket,
+    /// Look whether it is this launch's turn to take slots.
     TakeSlots,
     /// Call RunTask with exactly this request.
     RunTask(Box<TaskRequest>),
@@ -64,8 +69,6 @@ pub enum Step {
     FindTasks(String),
     /// Send the event to the dead-letter queue.
     DeadLetter(Box<DeadLetter>),
-    /// Release the slots.
-    ReleaseSlots,
     /// Wait until this time.
     Wait(Timestamp),
     /// Do nothing: the launch has ended.
@@ -77,8 +80,10 @@ pub enum Step {
 pub enum Answer {
     /// Whether no later event of the object has been launched.
     Turn(bool),
-    /// Whether the launch has its slots.
-    Slots(Taken),
+    /// The launch's ticket.
+    Ticket(u64),
+    /// What a launch that asked for its slots finds.
+    Slots(Slots),
     /// RunTask was called.
     Replied {
         /// The attempt's number.
@@ -101,10 +106,21 @@ pub enum Answer {
     },
     /// The event is in the dead-letter queue.
     DeadLettered,
-    /// The slots were released.
-    SlotsReleased,
     /// A later launch replaces this one.
     Replaced,
+    /// A later launch needs this one's place in line.
+    Superseded,
+}
+
+/// What a launch that asks for its slots finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slots {
+    /// It may take its slots: the next write takes them, unless they are gone by then.
+    Free,
+    /// It waits.
+    Waiting,
+    /// Too few slots are free, and the launch does not wait.
+    Full,
 }
 
 /// A task and its status.
@@ -152,7 +168,6 @@ struct Done {
     /// The `concluding` of the record is this process's own.
     is_reporter: bool,
     asked_for_slots: bool,
-    released_slots: bool,
     looked: bool,
     searched: bool,
     stop_failed: bool,
@@ -160,12 +175,12 @@ struct Done {
 }
 
 impl Protocol {
-    /// Starts a launch that is not in the ledger yet.
+    /// Starts a launch that is not in the store yet.
     pub fn begin(record: LaunchRecord) -> Self {
         Self { record, is_written: false, heard: Vec::new(), done: Done::default() }
     }
 
-    /// Continues a launch from its record in the ledger.
+    /// Continues a launch from its record in the store.
     pub fn resume(record: LaunchRecord) -> Self {
         Self { record, is_written: true, heard: Vec::new(), done: Done::default() }
     }
@@ -175,7 +190,7 @@ impl Protocol {
         &self.record
     }
 
-    /// Notes that the record was written to the ledger with this due time.
+    /// Notes that the record was written with this due time.
     pub fn written(&mut self, due: Timestamp) {
         self.record.due = due;
         self.is_written = true;
@@ -193,14 +208,18 @@ impl Protocol {
         }
     }
 
+    /// Continues with the stored record, because the slots that the last write wanted to take are gone.
+    pub fn without_slots(&mut self, record: LaunchRecord) {
+        self.record = record;
+        self.is_written = true;
+        self.heard.clear();
+        self.done.is_caller = false;
+        self.done.asked_for_slots = false;
+    }
+
     /// Makes [`Step::Write`] the next step, even if nothing has changed.
     pub fn touch(&mut self) {
         self.is_written = false;
-    }
-
-    /// Makes a launch that has ended release its slots.
-    pub fn reclaim(&mut self) {
-        self.done.asked_for_slots = true;
     }
 
     /// Returns when the launch is due, if this process does not continue it. That is never at once, as this process is
@@ -235,6 +254,37 @@ impl Protocol {
         times.into_iter().min().unwrap_or_else(|| later(now, ABANDONED)).max(later(now, SignedDuration::from_secs(1)))
     }
 
+    /// Returns when the launch has to continue on time, and not only at the next sweep: a call is to be made or repeated,
+    /// a task is to be started again, or to be stopped.
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let record = &self.record;
+        if record.ended.is_some() || record.concluding.is_some() {
+            return None;
+        }
+        let next_call = match record.attempts.last().filter(|attempt| attempt.reply.is_none()) {
+            Some(attempt) if attempt.calling.is_some() => None,
+            Some(attempt) => Some(attempt.undecided.as_ref().map_or(now, |undecided| undecided.again)),
+            None if record.slot == Some(Slot::Waiting) || record.given_up.is_some() || record.missing() == 0 => None,
+            None => Some(record.not_before.unwrap_or(now)),
+        };
+        let running = self.alive().filter(|task| task.stop.is_none());
+        let timeouts = running.filter_map(|task| Some(later(task.since, record.timeout()?)));
+        next_call.into_iter().chain(timeouts).min()
+    }
+
+    /// Returns whether the next step opens an attempt, whose call follows at once.
+    pub fn is_about_to_call(&self, now: Timestamp) -> bool {
+        let record = &self.record;
+        let is_going_on = record.ended.is_none() && record.concluding.is_none() && record.open_attempt().is_none();
+        is_going_on && self.gate(now).is_none() && self.wants_attempt(now)
+    }
+
+    /// Returns the tasks to look up, if the launch is due because no state change has told what became of them.
+    pub fn unobserved(&self, now: Timestamp) -> Vec<String> {
+        let is_due = self.record.due <= now && self.record.ended.is_none();
+        self.alive().filter(|_| is_due && !self.done.looked).map(|task| task.arn.clone()).collect()
+    }
+
     /// Decides what to do next.
     pub fn next(&mut self, now: Timestamp) -> Step {
         if !self.is_written {
@@ -242,12 +292,7 @@ impl Protocol {
             return Step::Write;
         }
         if self.record.ended.is_some() {
-            // This process took slots after another one had ended the launch.
-            return if self.done.asked_for_slots && !self.done.released_slots {
-                Step::ReleaseSlots
-            } else {
-                Step::Done
-            };
+            return Step::Done;
         }
         if let Some(conclusion) = self.record.concluding.clone().or_else(|| self.conclusion(now)) {
             return self.conclude(conclusion, now);
@@ -263,12 +308,10 @@ impl Protocol {
             self.open(now);
             return Step::Write;
         }
-        let is_due = self.record.due <= now;
-        let alive: Vec<String> = self.alive().map(|task| task.arn.clone()).collect();
-        if is_due && !alive.is_empty() && !self.done.looked {
-            return Step::DescribeTasks(alive);
+        match self.unobserved(now) {
+            unobserved if unobserved.is_empty() => Step::Wait(self.until(now)),
+            unobserved => Step::DescribeTasks(unobserved),
         }
-        Step::Wait(self.until(now))
     }
 
     /// Makes the decisions that need no further answer, so that one write records them together with the answers so
@@ -280,14 +323,24 @@ impl Protocol {
         match self.conclusion(now) {
             Some(conclusion @ Conclusion { outcome: Outcome::DeadLettered(_), .. }) => {
                 self.done.is_reporter = true;
+                self.release_slots();
                 self.record.concluding = Some(conclusion);
             }
-            Some(conclusion) if self.record.concurrency.is_none() => self.record.ended = Some(conclusion),
-            Some(_) => {}
+            Some(conclusion) => {
+                self.release_slots();
+                self.record.ended = Some(conclusion);
+            }
             None if self.gate(now).is_none() && self.record.open_attempt().is_none() && self.wants_attempt(now) => {
                 self.open(now);
             }
             None => {}
+        }
+    }
+
+    /// Releases the slots, or the place in line, with the next write. A letter that the queue refuses must not keep them.
+    fn release_slots(&mut self) {
+        if matches!(self.record.slot, Some(Slot::Held | Slot::Waiting)) {
+            self.record.slot = Some(Slot::Released);
         }
     }
 
@@ -300,10 +353,15 @@ impl Protocol {
         if record.attempts.is_empty() && record.sequence.is_some() && !record.is_latest {
             return Some(Step::TakeTurn);
         }
-        if record.concurrency.is_none() || record.slot == Some(Slot::Held) || record.missing() == 0 {
+        let concurrency = record.concurrency.as_ref()?;
+        if record.slot == Some(Slot::Held) || record.missing() == 0 {
             return None;
         }
-        Some(if self.done.asked_for_slots { Step::Wait(self.until(now)) } else { Step::TakeSlots })
+        Some(match record.slot {
+            None if concurrency.when_full != WhenFull::Skip => Step::DrawTicket,
+            _ if self.done.asked_for_slots => Step::Wait(self.until(now)),
+            _ => Step::TakeSlots,
+        })
     }
 
     /// Marks the tasks that have to stop, then returns the step that stops them.
@@ -395,6 +453,8 @@ impl Protocol {
         self.done.is_caller = true;
         self.done.has_called = false;
         record.not_before = None;
+        let old = record.attempts.len().saturating_sub(ATTEMPTS_IN_FULL);
+        record.attempts.iter_mut().take(old).filter_map(|attempt| attempt.reply.as_mut()).for_each(Reply::shorten);
         self.is_written = false;
     }
 
@@ -435,19 +495,14 @@ impl Protocol {
                     return Step::Wait(self.until(now));
                 }
                 self.done.is_reporter = true;
+                self.release_slots();
                 self.record.concluding = Some(Conclusion { at: now, ..conclusion });
                 self.is_written = false;
                 return Step::Write;
             }
-            // The slots come first: a letter that the queue refuses must not keep them.
-            if self.record.concurrency.is_some() && !self.done.released_slots {
-                return Step::ReleaseSlots;
-            }
             return Step::DeadLetter(Box::new(DeadLetter::of_launch(&self.record, reason)));
         }
-        if self.record.concurrency.is_some() && !self.done.released_slots {
-            return Step::ReleaseSlots;
-        }
+        self.release_slots();
         self.record.concluding = None;
         self.record.ended = Some(conclusion);
         self.is_written = false;
@@ -457,21 +512,22 @@ impl Protocol {
     /// Applies an answer. Applying it a second time changes nothing.
     pub fn hear(&mut self, answer: Answer, now: Timestamp) {
         match &answer {
-            Answer::SlotsReleased => return self.done.released_slots = true,
             Answer::NotStopped => return self.done.stop_failed = true,
             Answer::DeadLettered => return self.done.sent_letter = true,
-            _ if self.record.ended.is_some() => {
-                // The answer is too late to matter, except that slots that were taken must be released.
-                self.done.asked_for_slots |= matches!(answer, Answer::Slots(Taken::Held | Taken::Waiting { .. }));
-                return;
-            }
+            // The answer is too late to matter.
+            _ if self.record.ended.is_some() => return,
             // Another process has got further with the same launch.
             Answer::Turn(_) if !self.record.attempts.is_empty() => {}
             Answer::Turn(_) if self.record.is_latest => {}
             Answer::Turn(true) => self.set(|record| record.is_latest = true),
             Answer::Turn(false) => self.give_up(GivenUp::Skipped(Skipped::Older)),
+            Answer::Ticket(_) if self.record.slot.is_some() => {}
+            Answer::Ticket(ticket) => self.set(|record| {
+                record.slot = Some(Slot::Waiting);
+                record.ticket = Some(*ticket);
+            }),
             Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.asked_for_slots = true,
-            Answer::Slots(taken) => self.slots(taken),
+            Answer::Slots(slots) => self.slots(*slots),
             Answer::Replied { attempt, reply } => {
                 self.done.has_called = true;
                 self.replied(*attempt, reply, now);
@@ -492,20 +548,20 @@ impl Protocol {
                 self.close_if_complete(*attempt);
             }
             Answer::Replaced => self.give_up(GivenUp::Replaced),
+            Answer::Superseded if self.record.slot != Some(Slot::Waiting) => {}
+            Answer::Superseded => self.give_up(GivenUp::Skipped(Skipped::Superseded)),
         }
         if !self.is_written {
             self.heard.push(answer);
         }
     }
 
-    fn slots(&mut self, taken: &Taken) {
+    fn slots(&mut self, slots: Slots) {
         self.done.asked_for_slots = true;
-        match taken {
-            Taken::Held => self.set(|record| record.slot = Some(Slot::Held)),
-            Taken::Waiting { .. } => self.set(|record| record.slot = Some(Slot::Waiting)),
-            Taken::Full => self.give_up(GivenUp::Skipped(Skipped::Full)),
-            Taken::Superseded => self.give_up(GivenUp::Skipped(Skipped::Superseded)),
-            Taken::LineFull => self.give_up(GivenUp::Failed("too many launches wait for the route's slots".to_owned())),
+        match slots {
+            Slots::Free => self.set(|record| record.slot = Some(Slot::Held)),
+            Slots::Waiting => {}
+            Slots::Full => self.give_up(GivenUp::Skipped(Skipped::Full)),
         }
     }
 
@@ -521,7 +577,7 @@ impl Protocol {
             return self.undecided(number, reply, verdict == Verdict::InDoubt, now);
         }
         reply.task_arns().iter().for_each(|arn| self.add_task(number, arn, now));
-        self.close(number, reply.clone());
+        self.close(number, reply.clone().within_limits());
         match verdict {
             Verdict::Permanent => self.give_up(GivenUp::Failed(reply.to_string())),
             Verdict::AlreadyLaunched if self.record.missing() > 0 => self.give_up(GivenUp::Settled),
@@ -535,7 +591,7 @@ impl Protocol {
         let attempt = &mut self.record.attempts[number as usize];
         let (times, since) = attempt.undecided.as_ref().map_or((1, now), |before| (before.times + 1, before.since));
         let again = later(now, backoff(SignedDuration::from_secs(1), times, SignedDuration::from_mins(1)));
-        attempt.undecided = Some(Undecided { reply: reply.clone(), times, since, again });
+        attempt.undecided = Some(Undecided { reply: reply.clone().within_limits(), times, since, again });
         attempt.in_doubt |= in_doubt;
         attempt.calling = None;
         self.done.is_caller = false;
@@ -584,6 +640,7 @@ impl Protocol {
         self.record.ended = None;
         self.record.given_up = None;
         self.record.slot = None;
+        self.record.ticket = None;
         self.record.not_before = None;
         self.is_written = false;
     }

@@ -1,4 +1,5 @@
-//! The record of a launch in the ledger. It holds everything that is needed to continue the launch without the config.
+//! The record of a launch in the launch store. It holds everything that is needed to continue the launch without the
+//! config.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,14 @@ use crate::event::identity::{CallId, Identity, LaunchKey};
 use crate::text::decode::choice;
 
 /// The version of the record's format.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The record of one launch: what to start, what was tried, and the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRecord {
-    /// The version of this format: 1.
+    /// The version of this format: 2.
     pub version: u32,
-    /// The launch's name in the ledger.
+    /// The launch's name.
     pub key: LaunchKey,
     /// The name of the task that the route runs.
     pub task: String,
@@ -55,11 +56,17 @@ pub struct LaunchRecord {
     /// The order of the events of one S3 object, if the route ignores older events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// The set that the launch belongs to, if the route makes several launches for the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// When the record was created.
     pub created: Timestamp,
-    /// Whether the launch has its slots, or waits in line.
+    /// Whether the launch waits in line, has its slots, or has released them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
+    /// The launch's ticket in the line for its slots. Tickets rise in the order of arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<u64>,
     /// Whether this is the latest launched event of its object, as far as was known before the first attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_latest: bool,
@@ -78,7 +85,7 @@ pub struct LaunchRecord {
     /// Why no further attempt is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<GivenUp>,
-    /// When the sweep must look at the launch again. The ledger has a due entry for this time.
+    /// When the sweep must look at the launch again.
     pub due: Timestamp,
     /// The conclusion while it is being reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,7 +186,7 @@ pub struct Reopened {
 /// The limit on the tasks of a route that run at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// The name of the object that holds the slots: the route's name, and a hash of the rendered `key`.
+    /// The name of the limit: the route's name, and a hash of the rendered `key`.
     pub slots: String,
     /// The most tasks that run at once.
     pub max: u32,
@@ -204,16 +211,18 @@ choice! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
-    /// It has its slots.
-    Held,
     /// It waits in line.
     Waiting,
+    /// It has its slots.
+    Held,
+    /// It has released its slots, or has left the line.
+    Released,
 }
 
 /// The place of an event among the events of one S3 object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
-    /// The name of the ledger entry for the S3 object: the route's name, and a hash of bucket and key.
+    /// The name of the S3 object's sequence: the route's name, and a hash of bucket and key.
     pub name: String,
     /// The event's `sequencer`.
     pub sequencer: String,
@@ -275,9 +284,19 @@ impl Sequence {
     /// The shorter text is padded with zeros on the right, then the two are compared as texts.
     /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
     pub fn is_before(sequencer: &str, other: &str) -> bool {
-        let length = sequencer.len().max(other.len());
-        let pad = |text: &str| format!("{text:0<length$}").to_ascii_lowercase();
-        pad(sequencer) < pad(other)
+        Self::comparable(sequencer) < Self::comparable(other)
+    }
+
+    /// Returns a text that sorts as the event's place in the sequence, for a store that compares texts.
+    pub fn rank(&self) -> String {
+        Self::comparable(&self.sequencer)
+    }
+
+    /// S3's sequencers have fewer characters than this.
+    const LENGTH: usize = 64;
+
+    fn comparable(sequencer: &str) -> String {
+        format!("{sequencer:0<length$}", length = Self::LENGTH).to_ascii_lowercase()
     }
 }
 
@@ -294,7 +313,7 @@ impl LaunchRecord {
         }
     }
 
-    /// Returns the record as the ledger stores it.
+    /// Returns the record as the launch store holds it.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -73,6 +73,11 @@ impl fmt::Display for Reply {
     }
 }
 
+/// Of a reply with more failures than this, the rest is not recorded: there may be one for each container instance.
+const FAILURES_MAX: usize = 20;
+/// The length of a shortened message, in bytes.
+const SHORT_BYTES: usize = 100;
+
 /// What a reply means for the launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -161,6 +166,27 @@ impl Reply {
                 || failure.reason.to_lowercase().starts_with("memberof placement constraint unsatisfied")
         };
         matches!(self, Self::Tasks { failures, .. } if !failures.is_empty() && failures.iter().all(is_unmet))
+    }
+
+    /// Leaves out what is not needed to tell what the reply meant: all failures but the first, and the ends of long texts.
+    pub(super) fn shorten(&mut self) {
+        match self {
+            Self::Tasks { failures, .. } => {
+                failures.truncate(1);
+                failures.iter_mut().for_each(|failure| failure.detail = None);
+            }
+            Self::Error { message, .. } | Self::Nothing { message } => {
+                message.truncate(message.floor_char_boundary(SHORT_BYTES));
+            }
+        }
+    }
+
+    /// Leaves out failures of which there are too many to record.
+    pub(super) fn within_limits(mut self) -> Self {
+        if let Self::Tasks { failures, .. } = &mut self {
+            failures.truncate(FAILURES_MAX);
+        }
+        self
     }
 
     /// Returns the started tasks that the reply names.

@@ -1,7 +1,5 @@
 //! `concurrency`, `retry` and other keys that need the ledger.
 
-use std::collections::BTreeSet;
-
 use super::Loader;
 use crate::config::file::ConfigFile;
 use crate::config::launching::{ConcurrencyConfig, LedgerConfig, RetryConfig};
@@ -43,15 +41,9 @@ pub(super) fn loops(config: &RoutingConfig) -> Vec<Diagnostic> {
     if !config.routes.iter().any(takes_its_events) {
         return Vec::new();
     }
-    let has_ledger = config.ledger().is_some();
-    let keys: BTreeSet<String> =
-        config.routes.iter().flat_map(|route| storage.keys_written_by(&route.name, has_ledger)).collect();
-    let mut looping: Vec<Span> = Vec::new();
-    for key in keys {
-        let event = Event::object_created(&storage.bucket.0, &key);
-        let routes = event.ok().and_then(|event| Some(spans(&config.matches(&event).ok()?)));
-        looping.extend(routes.into_iter().flatten());
-    }
+    let event = Event::object_created(&storage.bucket.0, &storage.key_written_by_launches());
+    let routes = event.ok().and_then(|event| Some(spans(&config.matches(&event).ok()?)));
+    let mut looping: Vec<Span> = routes.unwrap_or_default();
     looping.sort_unstable();
     looping.dedup();
     let problem = |span| {
@@ -141,7 +133,7 @@ impl Loader<'_> {
             let problem = Diagnostic::error(span, format!("`{key}` needs the ledger"));
             self.problems.push(problem.help(match &file.ledger {
                 Some(_) => format!("remove `{key}`, or `ledger: off`"),
-                None => "add `storage: { bucket: NAME }` to the file: the ledger is stored there".to_owned(),
+                None => "add `storage: { bucket: NAME }` to the file, which turns the ledger on".to_owned(),
             }));
         }
     }

@@ -1062,10 +1062,10 @@ fn what_needs_the_ledger_says_so_and_the_ledger_needs_a_place() {
     check(
         &config.replace("storage: { bucket: state }\n", ""),
         expect![[r#"
-        c.yaml:3:42: error: `timeout` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
-        c.yaml:3:53: error: `retry` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
-        c.yaml:5:64: error: `concurrency` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)
-        c.yaml:5:90: error: `ignore_older` needs the ledger (add `storage: { bucket: NAME }` to the file: the ledger is stored there)"#]],
+            c.yaml:3:42: error: `timeout` needs the ledger (add `storage: { bucket: NAME }` to the file, which turns the ledger on)
+            c.yaml:3:53: error: `retry` needs the ledger (add `storage: { bucket: NAME }` to the file, which turns the ledger on)
+            c.yaml:5:64: error: `concurrency` needs the ledger (add `storage: { bucket: NAME }` to the file, which turns the ledger on)
+            c.yaml:5:90: error: `ignore_older` needs the ledger (add `storage: { bucket: NAME }` to the file, which turns the ledger on)"#]],
     );
     check(
         &config.replace("storage: { bucket: state }\n", "ledger: on\n"),
@@ -1104,7 +1104,7 @@ fn a_route_must_not_take_what_its_own_launches_write() {
     );
     check(&with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: in/ }"), expect!["valid: routes r"]);
     check(
-        &with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: launches/ }"),
+        &with_ledger("", "").replace("bucket: b", "bucket: state, key: { prefix: payloads/ }"),
         expect![
             "c.yaml:6:13: error: the route takes events about objects that launches write, so it would launch tasks forever (use another bucket for `storage`, or limit the route to a key prefix that `storage` does not use)"
         ],

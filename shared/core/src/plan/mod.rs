@@ -43,6 +43,8 @@ pub struct PlannedLaunch {
     pub slice: u32,
     /// How many launches share the task's `count`: each starts at most ten tasks.
     pub slices: u32,
+    /// The name of the launch set, if the route makes several launches for the event.
+    pub set: Option<String>,
     /// Where the event must be stored before the launch, if it does not fit into the request.
     pub payload_uri: Option<String>,
     /// The launch's name in the ledger.

@@ -90,6 +90,11 @@ impl<'a> Renderer<'a> {
                 }
             }
         }
+        if launches.len() > 1 {
+            let parts: Vec<&str> = self.identity.parts().collect();
+            let set = hashed_name(&self.route.name, &parts);
+            launches.iter_mut().for_each(|planned| planned.set = Some(set.clone()));
+        }
         Ok(launches)
     }
 
@@ -142,6 +147,7 @@ impl<'a> Renderer<'a> {
                 index: element.index,
                 slice,
                 slices,
+                set: None,
                 payload_uri: None,
                 key,
                 capacity: task.capacity.clone(),

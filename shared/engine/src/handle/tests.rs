@@ -10,6 +10,7 @@ use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
 use super::{Delivered, EventError, LaunchReport, Times, handle, redrive};
+use crate::lifecycle::continue_launches;
 use crate::scripted::{Scripted, no_memory, refused, started};
 
 fn parse(config: impl Into<String>) -> RoutingConfig {
@@ -346,7 +347,7 @@ async fn an_event_whose_launch_cannot_be_recorded_is_raised_and_nothing_is_launc
         &event("{}"),
         &world,
         expect![[r#"
-        LaunchError: event e-1: the route `r`: the ledger request failed: SlowDown
+        LaunchError: event e-1: the route `r`: the launch store did not answer: ThrottlingException
         asked for: "#]],
     )
     .await;
@@ -511,10 +512,56 @@ async fn without_time_for_a_call_the_launch_is_recorded_for_the_sweep() {
     let delivered = Delivered { text: &text, event, times: Times { now, deadline: Some(now) } };
     let report = handle(delivered, &config, &world).await.expect("the ledger has it");
     expect![[
-        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "the invocation has no time left for the RunTask call" }"#
+        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "ECS's rate, or the invocation's time, has no place for the RunTask call now" }"#
     ]]
     .assert_eq(&format!("{:?}", report.launches[0].outcome));
-    let ledger = world.ledger.lock().expect("not poisoned");
-    let record = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
-    assert!(record.1.0.contains(r#""attempts":[]"#), "no call was made: {}", record.1.0);
+    let store = world.store.lock().expect("not poisoned");
+    let record = store.launches().next().expect("is recorded");
+    assert!(record.attempts.is_empty(), "no call was made");
+    let work = world.work.lock().expect("not poisoned");
+    assert_eq!(work[0].launches, std::slice::from_ref(&record.key), "another invocation makes it");
+}
+
+/// Routes whose events launch one task for each element of a list.
+const FAN_OUT: &str = r#"
+version: 1
+storage: { bucket: state }
+tasks: { t: { task_definition: t } }
+routes:
+  - { name: each, on: { event_pattern: { source: [app] } }, run: t, for_each: "{{ detail.list }}" }
+"#;
+
+fn fan_out(elements: usize) -> String {
+    event(&format!(r#"{{"list":{:?}}}"#, (0..elements).collect::<Vec<_>>()))
+}
+
+#[tokio::test]
+async fn a_large_set_is_recorded_in_full_and_started_from_the_work_queue() {
+    let (config, world) = (parse(FAN_OUT), Scripted::that_starts());
+    let report = deliver(&config, &world, &fan_out(250)).await.expect("is recorded");
+    assert!(matches!(report.launches[249].outcome, super::Outcome::Deferred { .. }), "{:?}", report.launches[249]);
+    assert_eq!(world.take_requests(), "read_set begin set");
+    assert_eq!(world.asked.lock().expect("not poisoned").len(), 0);
+    let work = std::mem::take(&mut *world.work.lock().expect("not poisoned"));
+    assert_eq!(work.iter().map(|work| work.launches.len()).collect::<Vec<_>>(), [25; 10]);
+    // The event comes again: one read tells that all is recorded.
+    let report = deliver(&config, &world, &fan_out(250)).await.expect("is known");
+    assert!(report.launches.iter().all(|it| matches!(it.outcome, super::Outcome::Duplicate { .. })));
+    assert_eq!(world.take_requests(), "read_set");
+    for work in &work {
+        continue_launches(&work.launches, config.ledger().expect("has one"), &world, None).await.expect("continues");
+        world.pass(Duration::from_secs(30));
+    }
+    assert_eq!(world.asked.lock().expect("not poisoned").len(), 250);
+    let store = world.store.lock().expect("not poisoned");
+    let set = store.launches().next().and_then(|record| record.set.clone()).expect("is of a set");
+    let (set, counts) = store.read_set(&set).expect("is recorded");
+    assert_eq!((set.total, counts.running), (250, 250));
+}
+
+#[tokio::test]
+async fn one_write_stands_before_the_call_of_a_launch() {
+    let (config, world) = (parse(WITH_LEDGER), Scripted::that_starts());
+    deliver(&config, &world, &event("{}")).await.expect("is launched");
+    assert_eq!(world.take_requests(), "begin advance", "the attempt and its reply");
 }

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use trigger_core::ecs::{ContainerExit, StoppedTask};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{Event, TaskStateChange};
-use trigger_core::launch::{LaunchRecord, Outcome, TaskStatus};
+use trigger_core::launch::{Outcome, TaskStatus};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
 use super::{StateChangeOutcome, handle_state_change, sweep};
 use crate::handle::{Delivered, Times, handle};
-use crate::ports::{Expected, Ledger};
-use crate::scripted::Scripted;
+use crate::ports::postponed_by;
+use crate::scripted::{Scripted, refused, started};
 
 const CONFIG: &str = r#"
 version: 1
@@ -67,34 +67,34 @@ async fn swept(config: &RoutingConfig, world: &Scripted) -> (usize, usize) {
 
 /// The numbers of requests in docs/costs.md.
 #[tokio::test]
-async fn a_launch_costs_four_writes_and_a_read() {
+async fn a_launch_costs_three_writes_and_a_read() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "plain", "e").await;
-    assert_eq!(world.take_requests(), "write write write", "the due entry, the attempt, its reply");
+    assert_eq!(world.take_requests(), "begin advance", "the attempt, and its reply");
     let outcome = state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
     assert_eq!(outcome, Some(Outcome::Succeeded));
-    assert_eq!(world.take_requests(), "read write delete");
+    assert_eq!(world.take_requests(), "read advance");
     swept(&config, &world).await;
-    assert_eq!(world.take_requests(), "list", "nothing is due");
+    assert_eq!(world.take_requests(), "due", "nothing is due");
 }
 
 #[tokio::test]
-async fn a_look_at_a_task_that_still_runs_costs_a_read_and_two_writes() {
+async fn a_look_at_a_task_that_still_runs_costs_a_read_and_a_write() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "plain", "e").await;
     world.take_requests();
     world.pass(Duration::from_secs(300));
     assert_eq!(swept(&config, &world).await, (1, 0));
-    assert_eq!(world.take_requests(), "list read write write delete list");
+    assert_eq!(world.take_requests(), "due read advance");
 }
 
 #[tokio::test]
-async fn a_slot_costs_five_writes_and_two_reads_more() {
+async fn a_launch_with_a_limit_costs_a_write_and_two_reads_more() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "single", "e").await;
-    assert_eq!(world.take_requests(), "write write read write write write write");
+    assert_eq!(world.take_requests(), "tickets begin line advance advance");
     state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
-    assert_eq!(world.take_requests(), "read write read write write delete");
+    assert_eq!(world.take_requests(), "read advance line");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_task_whose_state_change_never_came_is_looked_up() {
     world.tasks.lock().expect("not poisoned").insert("arn:1".to_owned(), TaskStatus::Stopped(done()));
     world.pass(Duration::from_secs(300));
     swept(&config, &world).await;
-    assert!(world.ledger.lock().expect("not poisoned").keys().all(|uri| !uri.contains("/due/")), "nothing is due");
+    assert_eq!(world.store.lock().expect("not poisoned").first_due(), None, "nothing is due");
 }
 
 #[tokio::test]
@@ -137,40 +137,37 @@ async fn a_task_of_no_launch_in_the_ledger_is_ignored() {
 }
 
 #[tokio::test]
-async fn what_is_due_of_a_launch_that_was_never_recorded_goes_after_a_while() {
-    let (config, world) = (config(), Scripted::that_starts());
-    let uri = "s3://state/due/2026-01-01T09:59:00Z/launch/plain/2026-01-01/00000000000000000000000000000000";
-    world.write(uri, "", &Expected::Anything).await.expect("is written");
-    swept(&config, &world).await;
-    assert!(world.read(uri).await.expect("is read").is_some(), "its writer may only be slow");
-    world.pass(Duration::from_secs(900));
-    swept(&config, &world).await;
-    assert!(world.read(uri).await.expect("is read").is_none());
+async fn a_launch_that_cannot_be_continued_stands_before_no_other() {
+    let world =
+        Scripted::new(|_, before| if before == 0 { refused("AccessDeniedException", "no") } else { started([1]) });
+    let config = config();
+    // There is no dead-letter queue, so this launch cannot end.
+    deliver(&config, &world, "plain", "a").await;
+    deliver(&config, &world, "plain", "b").await;
+    world.tasks.lock().expect("not poisoned").insert("arn:1".to_owned(), TaskStatus::Stopped(done()));
+    world.pass(Duration::from_secs(300));
+    assert_eq!(swept(&config, &world).await, (1, 1));
+    assert_eq!(swept(&config, &world).await, (0, 0), "it is due later");
+}
+
+#[test]
+fn the_pause_of_a_launch_that_cannot_be_continued_grows_to_an_hour() {
+    let minutes = |failures| postponed_by(failures).as_mins();
+    assert_eq!([1, 2, 3, 6, 7, 100].map(minutes), [1, 2, 4, 32, 60, 60]);
 }
 
 #[tokio::test]
-async fn slots_of_a_launch_that_has_ended_are_taken_back() {
+async fn tasks_of_many_launches_are_looked_up_together() {
     let (config, world) = (config(), Scripted::that_starts());
-    deliver(&config, &world, "single", "a").await;
-    deliver(&config, &world, "single", "b").await;
-    // A process ended the launch and crashed before it released the slots.
-    let uri = {
-        let ledger = world.ledger.lock().expect("not poisoned");
-        let (uri, (text, _)) = ledger.iter().find(|(uri, _)| uri.contains("/launches/")).expect("is recorded");
-        let mut record = LaunchRecord::parse(text).expect("is a record");
-        let has_slot = record.slot == Some(trigger_core::launch::Slot::Held);
-        let uri = if has_slot {
-            uri.clone()
-        } else {
-            ledger.keys().rfind(|uri| uri.contains("/launches/")).expect("is").clone()
-        };
-        record = LaunchRecord::parse(&ledger[&uri].0).expect("is a record");
-        let at = record.created;
-        record.ended = Some(trigger_core::launch::Conclusion { at, outcome: Outcome::Succeeded });
-        (uri, record.to_json())
-    };
-    world.write(&uri.0, &uri.1, &Expected::Anything).await.expect("is written");
-    world.pass(Duration::from_secs(16 * 60));
-    swept(&config, &world).await;
-    assert_eq!(world.asked.lock().expect("not poisoned").len(), 2, "the waiting launch has started");
+    for number in 0..250 {
+        deliver(&config, &world, "plain", &number.to_string()).await;
+        world.pass(Duration::from_millis(100));
+    }
+    world.pass(Duration::from_secs(300));
+    world.take_requests();
+    assert_eq!(swept(&config, &world).await, (250, 0));
+    let requests = world.take_requests();
+    assert!(requests.starts_with("due read advance"), "{requests}");
+    assert_eq!(requests.matches("read").count(), 3);
+    assert_eq!(*world.described.lock().expect("not poisoned"), [100, 100, 50]);
 }

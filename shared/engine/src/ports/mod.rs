@@ -3,19 +3,21 @@
 mod clock;
 mod dead_letters;
 mod launcher;
-mod ledger;
 mod payloads;
 mod scaling;
+mod store;
+mod work;
 
 use std::sync::Mutex;
 
 pub use clock::{Clock, SystemClock};
 pub use dead_letters::{DeadLetters, NotSent};
 pub use launcher::{Launcher, Unanswered};
-pub use ledger::{Entry, Expected, Ledger, LedgerError};
 pub use payloads::{PayloadError, Payloads};
 pub use scaling::{Depth, Queues, ServiceCounts, TasksOf, WorkerTask, Workers};
+pub use store::{Begun, Change, Cursor, DuePage, LaunchStore, StoreError, Stored, postponed_by};
 use trigger_core::launch::Pace;
+pub use work::{DELAY_MAX, LAUNCHES_MAX, NotAdded, Work, WorkQueue};
 
 /// The ports that handling events needs.
 pub trait Ports: Sync {
@@ -23,12 +25,14 @@ pub trait Ports: Sync {
     fn launcher(&self) -> &impl Launcher;
     /// Returns the port that stores events which do not fit into a launch.
     fn payloads(&self) -> &impl Payloads;
-    /// Returns the port that stores launches.
-    fn ledger(&self) -> &impl Ledger;
+    /// Returns the port that stores launches, if the config has a ledger.
+    fn store(&self) -> Option<&impl LaunchStore>;
+    /// Returns the port that continues launches in another invocation, if there is a ledger.
+    fn work(&self) -> Option<&impl WorkQueue>;
     /// Returns the port that takes dead letters, if there is a dead-letter queue.
     fn dead_letters(&self) -> Option<&impl DeadLetters>;
     /// Returns the clock.
     fn clock(&self) -> &impl Clock;
-    /// Returns the rate limit of RunTask calls.
+    /// Returns this process's own rate limit of RunTask calls, for a config without a ledger.
     fn pace(&self) -> &Mutex<Pace>;
 }

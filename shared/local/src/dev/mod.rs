@@ -2,11 +2,11 @@
 //!
 //! - `lock` - at most one `dev` runs a project;
 //! - `sources` - files, messages and schedules; `objects` - the events of files; `scaling` - workers;
-//! - `ledger` - the launches in the ledger; `report` - what `dev` shows of the outcomes;
+//! - `launches` - the launches in the ledger; `report` - what `dev` shows of the outcomes;
 //! - [`timetable`] - when schedules fire; [`clock`] - the time that they fire by.
 
 pub mod clock;
-mod ledger;
+mod launches;
 mod lock;
 mod objects;
 mod report;
@@ -42,7 +42,9 @@ use crate::folders::watch::Watch;
 pub use crate::happening::{ContainerExit, Happening, Stream};
 use crate::payloads::STATE_FOLDER;
 use crate::sandbox::endpoint::WorkerEndpoint;
-use crate::{FolderDeadLetters, FolderLedger, FolderPayloads, Here, LocalLauncher, LocalScaling, Started};
+use crate::{
+    CannotOpen, EmbeddedStore, FolderDeadLetters, FolderPayloads, Here, LocalLauncher, LocalScaling, LocalWork, Started,
+};
 
 /// At most this many happenings wait to be shown; a process that writes faster has to wait.
 const HAPPENINGS_MAX: usize = 1000;
@@ -101,6 +103,8 @@ pub enum DevError {
     #[error("cannot open a port on this machine for the workers' queues: {0}")]
     Endpoint(io::Error),
     #[error(transparent)]
+    Ledger(#[from] CannotOpen),
+    #[error(transparent)]
     Locked(#[from] Locked),
     #[error("cannot use the folder {} for the queue `{queue}`: {error}", folder.display())]
     Queue { queue: String, folder: PathBuf, error: io::Error },
@@ -111,8 +115,8 @@ pub enum DevError {
 /// Runs until every task has ended (`once`) or until `interrupted`; passes what happens to `show` as it happens.
 ///
 /// # Errors
-/// The config has no source of events, another `dev` runs the project, a folder cannot be used or watched, or no port is
-/// free for the workers' queues.
+/// The config has no source of events, another `dev` runs the project, the ledger cannot be opened, a folder cannot be
+/// used or watched, or no port is free for the workers' queues.
 pub async fn run(
     options: Options,
     interrupted: impl Future<Output = ()>,
@@ -132,6 +136,8 @@ pub async fn run(
         return Err(DevError::NoSource);
     }
     let _lock = Lock::take(&options.folder)?;
+    let has_ledger = options.config.ledger().is_some();
+    let store = has_ledger.then(|| EmbeddedStore::open(&options.folder)).transpose()?;
     let mut watch = match options.once || buckets.is_empty() {
         true => None,
         false => Some(Watch::start(buckets.iter().map(|bucket| bucket.folder.as_path()))?),
@@ -156,12 +162,12 @@ pub async fn run(
         worker_endpoint: endpoint.as_ref().map(|endpoint| endpoint.url.clone()),
     };
     let scaling = endpoint.map(|endpoint| LocalScaling::new(launcher.clone(), endpoint));
-    let has_ledger = options.config.ledger().is_some();
     let dead_letters = FolderDeadLetters { folder: options.folder.join(STATE_FOLDER).join("dead-letters") };
     let ports = Here {
         launcher,
-        ledger: FolderLedger::open(&options.folder),
         payloads: FolderPayloads { project: options.folder },
+        store,
+        work: has_ledger.then(LocalWork::default),
         dead_letters: has_ledger.then_some(dead_letters),
         pace: Mutex::default(),
     };
@@ -211,9 +217,10 @@ pub async fn run(
         || !waiting.is_empty()
         || !objects.is_empty()
         || queues_are_open
-        || dev.is_busy(*stop.borrow()).await
+        || dev.is_busy(*stop.borrow())
     {
         let next_firing = dev.timetable.next().filter(|_| !ending).map(|time| clock.until(time));
+        let next_work = dev.ports.work.as_ref().and_then(LocalWork::until_next);
         tokio::select! {
             _ = looks.tick(), if !waiting.is_empty() || queues_are_open => {
                 dev.take_complete(&mut waiting, &mut objects);
@@ -233,6 +240,7 @@ pub async fn run(
                 stop.send_replace(true);
             }
             Some(happening) = told.recv() => dev.tell(&happening).await,
+            () = pause(next_work), if !*stop.borrow() => dev.work().await,
             _ = sweeps.tick(), if has_ledger && !*stop.borrow() => dev.sweep().await,
             _ = ticks.tick(), if has_workers && !*stop.borrow() => match workers_work {
                 true => {
@@ -279,7 +287,7 @@ struct Dev<'a, S> {
     scaler: Scaler,
     /// The depths of each worker's last ticks, and the state that was shown last.
     courses: HashMap<String, (VecDeque<u64>, String)>,
-    /// The last problem with workers that was shown.
+    /// The last problem with workers or the ledger that was shown.
     last_problem: Option<String>,
     /// Since when no task has run.
     no_worker_since: Option<Instant>,

@@ -97,6 +97,14 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         (self.show)(&Happening::Refused { reason });
     }
 
+    /// Shows a problem, which may be found again and again, only when it is new.
+    pub(super) fn refuse_once(&mut self, reason: String) {
+        if self.last_problem.as_ref() != Some(&reason) {
+            self.last_problem = Some(reason.clone());
+            self.refuse(reason);
+        }
+    }
+
     pub(super) async fn tell(&mut self, happening: &Happening) {
         // A dead letter of a worker's queue; those of routes do not pass here.
         if matches!(happening, Happening::DeadLettered { .. }) {

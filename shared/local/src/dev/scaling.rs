@@ -80,12 +80,4 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             self.refuse(reason);
         }
     }
-
-    /// Shows a problem that every tick may repeat only when it is new.
-    fn refuse_once(&mut self, reason: String) {
-        if self.last_problem.as_ref() != Some(&reason) {
-            self.last_problem = Some(reason.clone());
-            self.refuse(reason);
-        }
-    }
 }

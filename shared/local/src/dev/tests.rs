@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use redb::{Database, ReadableDatabase, ReadableTable};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
@@ -12,6 +13,7 @@ use trigger_core::text::Source;
 
 use super::{Options, Summary, run};
 use crate::happening::Happening;
+use crate::store::ITEMS;
 
 /// How a run ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,11 +81,13 @@ local: { task_definitions: { t: { container_definitions: { app: { command: [sh, 
     (summary, happenings)
 }
 
-/// Returns the records in the ledger.
+/// Returns the launches in the ledger's file, as text.
 fn records(project: &Path) -> Vec<String> {
-    let folders = fs::read_dir(project.join(".ecs-trigger/ledger/state/launches/r")).expect("is a folder");
-    let files = folders.flat_map(|folder| fs::read_dir(folder.expect("is read").path()).expect("is a folder"));
-    files.map(|file| fs::read_to_string(file.expect("is read").path()).expect("is text")).collect()
+    let ledger = Database::open(project.join(".ecs-trigger/ledger.redb")).expect("is a ledger");
+    let items = ledger.begin_read().expect("begins").open_table(ITEMS).expect("is there");
+    let items = items.iter().expect("is read").map(|item| item.expect("is read"));
+    let launches = items.filter(|(name, _)| name.value().starts_with("launch r/"));
+    launches.map(|(_, content)| content.value().to_owned()).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Answer, Protocol, SeenTask, Step, TaskStatus};
 use crate::ecs::{ContainerExit, StoppedTask};
 use crate::event::Event;
-use crate::launch::{LaunchRecord, Outcome, Reply, Taken};
+use crate::launch::{LaunchRecord, Outcome, Reply, Slot, Slots};
 use crate::plan::Plan;
 use crate::routing::RoutingConfig;
 use crate::text::Source;
@@ -82,6 +82,15 @@ impl Story {
     fn pass(&mut self, minutes: i64) -> String {
         self.now += SignedDuration::from_mins(minutes);
         self.next()
+    }
+
+    fn slot(&self) -> (Option<Slot>, Option<u64>) {
+        (self.protocol.record().slot, self.protocol.record().ticket)
+    }
+
+    fn wake(&self) -> String {
+        let wake = self.protocol.wake(self.now);
+        wake.map_or_else(|| "never".to_owned(), |wake| wake.duration_since(self.now).to_string())
     }
 
     fn outcome(&self) -> Option<Outcome> {
@@ -200,25 +209,77 @@ fn a_task_that_runs_too_long_is_stopped_and_has_failed() {
 }
 
 #[test]
-fn slots_come_before_the_first_call_and_go_back_after_the_last_task() {
+fn a_launch_stands_in_line_holds_its_slots_and_releases_them_when_its_last_task_has_stopped() {
     let mut story = Story::of("", "concurrency: { max: 1 }");
-    assert_eq!(story.next(), "TakeSlots");
-    assert_eq!(story.hear(Answer::Slots(Taken::Held)), "RunTask x1 as attempt 0");
+    assert_eq!(story.next(), "DrawTicket");
+    assert_eq!(story.hear(Answer::Ticket(7)), "TakeSlots");
+    assert_eq!(story.slot(), (Some(Slot::Waiting), Some(7)));
+    assert_eq!(story.hear(Answer::Slots(Slots::Waiting)), "wait PT10M");
+    assert_eq!(story.hear(Answer::Slots(Slots::Free)), "RunTask x1 as attempt 0");
+    assert_eq!(story.slot(), (Some(Slot::Held), Some(7)));
     story.replied(1, 0);
-    assert_eq!(story.stopped("arn:0", EXITED, 0), "ReleaseSlots");
-    assert_eq!(story.hear(Answer::SlotsReleased), "Done");
+    assert_eq!(story.stopped("arn:0", EXITED, 0), "Done");
+    assert_eq!(story.slot(), (Some(Slot::Released), Some(7)));
+}
+
+#[test]
+fn a_launch_whose_slots_are_gone_looks_again() {
+    let mut story = Story::of("", "concurrency: { max: 1 }");
+    story.next();
+    story.hear(Answer::Ticket(0));
+    let stored = story.protocol.record().clone();
+    story.protocol.hear(Answer::Slots(Slots::Free), story.now);
+    story.protocol.without_slots(stored);
+    assert_eq!(story.next(), "TakeSlots");
+    assert!(story.protocol.record().attempts.is_empty());
+}
+
+#[test]
+fn a_launch_that_skips_has_no_place_in_line() {
+    let mut story = Story::of("", "concurrency: { max: 1, when_full: skip }");
+    assert_eq!(story.next(), "TakeSlots");
+    assert_eq!(story.hear(Answer::Slots(Slots::Full)), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Skipped(crate::launch::Skipped::Full)));
+}
+
+#[test]
+fn a_launch_that_waits_gives_way_to_a_later_one_and_one_that_runs_does_not() {
+    let mut story = Story::of("", "concurrency: { max: 1, when_full: replace }");
+    story.next();
+    story.hear(Answer::Ticket(0));
+    assert_eq!(story.hear(Answer::Superseded), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Skipped(crate::launch::Skipped::Superseded)));
+    assert_eq!(story.slot().0, Some(Slot::Released));
+    let mut story = Story::of("", "concurrency: { max: 1, when_full: replace }");
+    story.next();
+    story.hear(Answer::Ticket(0));
+    story.hear(Answer::Slots(Slots::Free));
+    story.replied(1, 0);
+    assert_eq!(story.hear(Answer::Superseded), "wait PT20M");
+}
+
+#[test]
+fn a_launch_wakes_for_its_next_call_and_for_its_timeout() {
+    let mut story = Story::of("timeout: 90s, retry: { attempts: 2, backoff: 10s }", "");
+    assert_eq!(story.wake(), "PT0S", "it is to be started");
+    story.next();
+    assert_eq!(story.wake(), "never", "its call is under way");
+    story.replied(1, 0);
+    assert_eq!(story.wake(), "PT1M30S");
+    story.stopped("arn:0", EXITED, 1);
+    assert_eq!(story.wake(), "PT10S");
 }
 
 #[test]
 fn a_launch_that_is_replaced_stops_its_tasks_and_starts_no_more() {
     let mut story = Story::of("", "concurrency: { max: 1, when_full: replace }");
     story.next();
-    story.hear(Answer::Slots(Taken::Held));
+    story.hear(Answer::Ticket(0));
+    story.hear(Answer::Slots(Slots::Free));
     story.replied(1, 0);
     assert_eq!(story.hear(Answer::Replaced), r#"StopTasks(["arn:0"], Replaced)"#);
     story.hear(Answer::StopAsked(vec!["arn:0".to_owned()]));
-    assert_eq!(story.stopped("arn:0", "UserInitiated", 137), "ReleaseSlots");
-    story.hear(Answer::SlotsReleased);
+    assert_eq!(story.stopped("arn:0", "UserInitiated", 137), "Done");
     assert_eq!(story.outcome(), Some(Outcome::Replaced));
 }
 
@@ -242,7 +303,8 @@ fn a_record_is_read_as_it_was_written() {
         "concurrency: { max: 2 }",
     );
     story.next();
-    story.hear(Answer::Slots(Taken::Held));
+    story.hear(Answer::Ticket(0));
+    story.hear(Answer::Slots(Slots::Free));
     story.replied(1, 1);
     let record = story.protocol.record();
     assert_eq!(LaunchRecord::parse(&record.to_json()).expect("can be read"), *record);

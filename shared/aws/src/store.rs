@@ -1,0 +1,219 @@
+//! The launch store on DynamoDB: one table for everything that launches share.
+//!
+//! | operation | calls |
+//! |---|---|
+//! | `begin` | one conditional PutItem for one launch, TransactWriteItems for several, or with a place in line |
+//! | `read` | BatchGetItem |
+//! | `advance` | one conditional PutItem, or TransactWriteItems if slots or counts change with it |
+//! | `line`, `read_set` | one consistent Query of a partition |
+//! | `draw_tickets`, `take_turn`, `reserve_calls`, `slow_down` | UpdateItem |
+//! | `record_set` | one conditional PutItem |
+//! | `due` | a Query of each part of the index |
+//! | `postpone` | BatchGetItem and UpdateItem |
+//!
+//! Every read of the table is consistent; only the index is a moment old.
+//!
+//! The SDK repeats a call whose answer was lost. A conditional write that was made already is refused then, by itself.
+//! So each write leaves the random name of its writer in the record, and a refused one looks whose record is there.
+//!
+//! - [`items`] - the items as attributes; [`actions`] - writes as data; [`calls`] - the calls and their answers;
+//!   [`pauses`] - how often they are repeated;
+//! - [`begin`], [`advance`], [`line`], [`sets`], [`due`] and [`rate`] - the operations.
+
+mod actions;
+mod advance;
+mod begin;
+mod calls;
+mod due;
+#[cfg(test)]
+mod fixtures;
+mod items;
+mod line;
+mod pauses;
+mod rate;
+mod sets;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::ReturnValue;
+use jiff::{SignedDuration, Timestamp};
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{CallTimes, LaunchRecord, LaunchSet, Line, Pool, Sequence, SetCounts};
+use trigger_core::storage::EXPIRES;
+use trigger_engine::ports::{Begun, Change, Cursor, DuePage, LaunchStore, StoreError, Stored};
+
+use actions::Action;
+use calls::Written;
+use items::{Key, text};
+
+/// A launch store in a DynamoDB table.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    client: Client,
+    table: String,
+    /// The times of the next calls, as this process saw them last.
+    next_calls: Arc<Mutex<HashMap<Pool, Timestamp>>>,
+}
+
+impl DynamoStore {
+    /// Creates a store that uses the table of this name through `client`.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table, next_calls: Arc::default() }
+    }
+
+    fn last_next_call(&self, pool: Pool) -> Option<Timestamp> {
+        self.next_calls.lock().unwrap_or_else(PoisonError::into_inner).get(&pool).copied()
+    }
+
+    fn see_next_call(&self, pool: Pool, next: Timestamp) {
+        self.next_calls.lock().unwrap_or_else(PoisonError::into_inner).insert(pool, next);
+    }
+}
+
+impl LaunchStore for DynamoStore {
+    async fn draw_tickets(&self, limit: &str, count: u32) -> Result<u64, StoreError> {
+        line::draw_tickets(self, limit, count).await
+    }
+
+    async fn begin(&self, launches: &[LaunchRecord]) -> Result<Vec<Begun>, StoreError> {
+        begin::begin(self, launches).await
+    }
+
+    async fn read(&self, keys: &[LaunchKey]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let found = self.get(keys.iter().map(Key::launch)).await?;
+        let stored = |launch: &LaunchKey| {
+            let item = found.get(&Key::launch(launch));
+            item.map(|item| items::stored(launch, item)).transpose()
+        };
+        keys.iter().map(stored).collect()
+    }
+
+    async fn advance(&self, change: &Change) -> Result<Stored, StoreError> {
+        advance::advance(self, change).await
+    }
+
+    async fn line(&self, limit: &str) -> Result<Line, StoreError> {
+        line::read(self, limit).await
+    }
+
+    async fn take_turn(&self, sequence: &Sequence, launch: &LaunchKey) -> Result<bool, StoreError> {
+        let written = self.write_one(&turn(sequence, launch, Timestamp::now()), ReturnValue::None).await?;
+        Ok(matches!(written, Written::Done(_)))
+    }
+
+    async fn record_set(&self, set: &LaunchSet) -> Result<(), StoreError> {
+        sets::record(self, set).await
+    }
+
+    async fn read_set(&self, name: &str) -> Result<Option<(LaunchSet, SetCounts)>, StoreError> {
+        sets::read(self, name).await
+    }
+
+    async fn due(&self, until: Timestamp, after: Option<Cursor>) -> Result<DuePage, StoreError> {
+        due::list(self, until, after).await
+    }
+
+    async fn postpone(&self, key: &LaunchKey, now: Timestamp) -> Result<(), StoreError> {
+        due::postpone(self, key, now).await
+    }
+
+    async fn reserve_calls(
+        &self,
+        pool: Pool,
+        calls: u32,
+        now: Timestamp,
+        longest: SignedDuration,
+    ) -> Result<Option<CallTimes>, StoreError> {
+        rate::reserve(self, pool, calls, now, longest).await
+    }
+
+    async fn slow_down(&self, pool: Pool, now: Timestamp) -> Result<(), StoreError> {
+        rate::slow_down(self, pool, now).await
+    }
+}
+
+/// Returns the action that records the latest launched event of an object. An event may take its turn again.
+fn turn(sequence: &Sequence, launch: &LaunchKey, now: Timestamp) -> Action {
+    let change = format!("SET #rank = :rank, #launch = :launch, #{EXPIRES} = :expires");
+    let launch = (":launch", text(launch.to_string()));
+    let values = vec![(":rank", text(sequence.rank())), launch, (":expires", items::expires(now))];
+    let update = Action::update(Key::sequence(&sequence.name), change, values);
+    update.only_if("attribute_not_exists(#rank) OR #rank <= :rank", Vec::new())
+}
+
+/// Returns a random name for the writer of one operation.
+fn new_writer() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use trigger_core::launch::{Conclusion, Outcome};
+
+    use super::*;
+    use fixtures::{plan_text, record, waiting};
+
+    #[test]
+    fn a_launch_is_read_as_it_was_written() {
+        let ended = Some(Conclusion { at: record(1).created, outcome: Outcome::Succeeded });
+        let ended = LaunchRecord { ended, due: "2026-01-31T12:00:00.123456Z".parse().expect("is a time"), ..record(1) };
+        for record in [record(1), waiting(2, 42), ended] {
+            let item = items::launch(&record, 7, "w");
+            let due = item.get("due");
+            assert_eq!(due.is_some(), record.ended.is_none(), "the index has only launches that have not ended");
+            let text = items::text_in(&item, "record").expect("is there");
+            assert_eq!(text.contains("\"due\""), due.is_none(), "the due time is in one place");
+            assert_eq!(items::stored(&record.key, &item), Ok(Stored { record: items::as_read(&record), version: 7 }));
+        }
+    }
+
+    #[test]
+    fn a_due_time_is_rounded_up_to_a_millisecond_and_may_change_without_the_record() {
+        let mut record = record(1);
+        record.due = "2026-01-31T12:00:00.1230001Z".parse().expect("is a time");
+        let mut item = items::launch(&record, 1, "w");
+        assert_eq!(items::text_in(&item, "due"), Some("2026-01-31T12:00:00.124Z"));
+        item.insert("due".to_owned(), text("2026-01-31T13:00:00.000Z"));
+        let read = items::stored(&record.key, &item).expect("can be read").record;
+        assert_eq!(read.due.to_string(), "2026-01-31T13:00:00Z");
+    }
+
+    #[test]
+    fn a_launch_that_cannot_be_read_is_told_with_the_reason() {
+        let launch = record(1).key;
+        let unreadable = |reason: &str| {
+            let (launch, reason) = (launch.to_string(), reason.to_owned());
+            Err(StoreError::Unreadable { launch, reason })
+        };
+        let mut item = items::launch(&record(1), 1, "w");
+        item.insert("record".to_owned(), text(record(1).to_json().replace("\"version\":2", "\"version\":9")));
+        let later = "it has version 9; this ecs-trigger reads version 2";
+        assert_eq!(items::stored(&launch, &item), unreadable(later));
+        item.remove("record");
+        assert_eq!(items::stored(&launch, &item), unreadable("the attribute `record` is missing"));
+    }
+
+    #[test]
+    fn an_event_takes_its_turn_if_no_later_one_has() {
+        let sequence = Sequence { name: "r/object".to_owned(), sequencer: "0A".to_owned() };
+        let turn = turn(&sequence, &record(1).key, Timestamp::UNIX_EPOCH);
+        expect![[r#"
+            update sequence/r/object last
+              SET #rank = :rank, #launch = :launch, #expires = :expires
+              if attribute_not_exists(#rank) OR #rank <= :rank
+              :rank = "0a00000000000000000000000000000000000000000000000000000000000000"
+              :launch = "r/2026-01-31/00000000000000000000000000000001"
+              :expires = 7776000
+        "#]]
+        .assert_eq(&plan_text(&[turn]));
+    }
+
+    #[test]
+    fn writers_differ() {
+        assert_ne!(new_writer(), new_writer());
+        assert_eq!(new_writer().len(), 32);
+    }
+}

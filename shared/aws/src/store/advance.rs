@@ -1,0 +1,244 @@
+//! Replaces the record of a launch, and what changes with it.
+
+use jiff::Timestamp;
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::launch::{Place, SetChange, SetState, SlotsChange, SlotsChangeKind};
+use trigger_core::storage::EXPIRES;
+use trigger_engine::ports::{Change, StoreError, Stored};
+
+use super::actions::{Action, Values};
+use super::calls::Written;
+use super::items::{Item, Key, number};
+use super::{DynamoStore, items, new_writer};
+
+/// Makes a change, if the table holds the version that it is based on.
+pub(super) async fn advance(store: &DynamoStore, change: &Change) -> Result<Stored, StoreError> {
+    let writer = new_writer();
+    let actions = plan(change, &writer, Timestamp::now())?;
+    if let Written::Refused(found) = store.write(&actions).await? {
+        meaning(&found, &writer)?;
+    }
+    Ok(Stored { record: items::as_read(&change.record), version: change.version + 1 })
+}
+
+/// Returns the actions of a change. The record is the first.
+fn plan(change: &Change, writer: &str, now: Timestamp) -> Result<Vec<Action>, StoreError> {
+    let launch = &change.record.key;
+    let item = items::launch(&change.record, change.version + 1, writer);
+    let record = Action::put(Key::launch(launch), item);
+    let mut actions = vec![record.only_if("#version = :version", vec![(":version", number(change.version))])];
+    if let Some(slots) = &change.slots {
+        actions.extend(used(slots)?);
+        actions.extend(place(slots, launch));
+    }
+    actions.extend(change.set.as_ref().and_then(|set| counts(set, launch, now)));
+    Ok(actions)
+}
+
+/// Returns the action that takes or releases slots.
+///
+/// # Errors
+/// The launch needs more slots than there are.
+fn used(slots: &SlotsChange) -> Result<Option<Action>, StoreError> {
+    let key = Key::used(&slots.limit);
+    match slots.kind {
+        SlotsChangeKind::Take => {
+            let most = slots.max.checked_sub(slots.tasks).ok_or(StoreError::NoSlots)?;
+            let take = Action::update(key, "ADD #used :tasks", vec![(":tasks", number(slots.tasks))]);
+            let condition = "attribute_not_exists(#used) OR #used <= :most";
+            Ok(Some(take.only_if(condition, vec![(":most", number(most))])))
+        }
+        SlotsChangeKind::Release => {
+            let tasks = number(-i64::from(slots.tasks));
+            Ok(Some(Action::update(key, "ADD #used :tasks", vec![(":tasks", tasks)])))
+        }
+        SlotsChangeKind::Leave | SlotsChangeKind::Join => Ok(None),
+    }
+}
+
+/// Returns the action that changes the launch's place in line, if it has one.
+fn place(slots: &SlotsChange, launch: &LaunchKey) -> Option<Action> {
+    let key = Key::place(&slots.limit, slots.ticket?);
+    let is_held = match slots.kind {
+        SlotsChangeKind::Release | SlotsChangeKind::Leave => return Some(Action::delete(key)),
+        SlotsChangeKind::Take => true,
+        SlotsChangeKind::Join => false,
+    };
+    let place = Place { ticket: slots.ticket?, launch: launch.clone(), tasks: slots.tasks, is_held };
+    Some(Action::put(key, items::place(&slots.limit, &place)))
+}
+
+/// Returns the action that counts the launch in its new state.
+fn counts(set: &SetChange, launch: &LaunchKey, now: Timestamp) -> Option<Action> {
+    let states = [(set.from, ":less", -1), (set.to, ":more", 1)].into_iter();
+    let counted: Vec<_> = states.filter_map(|(state, value, by)| Some((count(state)?, value, by))).collect();
+    if counted.is_empty() {
+        return None;
+    }
+    let added: Vec<String> = counted.iter().map(|(count, value, _)| format!("#{count} {value}")).collect();
+    let mut values: Values = counted.iter().map(|(_, value, by)| (*value, number(by))).collect();
+    values.push((":expires", items::expires(now)));
+    let change = format!("ADD {} SET #{EXPIRES} = :expires", added.join(", "));
+    Some(Action::update(Key::counts(&set.set, launch), change, values))
+}
+
+/// Returns the name of the count of launches in this state. Those that wait are not counted.
+pub(super) fn count(state: SetState) -> Option<&'static str> {
+    match state {
+        SetState::Waiting => None,
+        SetState::Running => Some("running"),
+        SetState::Succeeded => Some("succeeded"),
+        SetState::Failed => Some("failed"),
+        SetState::Other => Some("other"),
+    }
+}
+
+/// Returns what a refused change means, from the items that were found. If this writer wrote the record, the change was
+/// made, and only its answer lost.
+fn meaning(found: &[Option<Item>], writer: &str) -> Result<(), StoreError> {
+    match found.first() {
+        Some(Some(record)) if items::is_by(writer, record) => Ok(()),
+        Some(Some(_)) => Err(StoreError::Changed),
+        _ => Err(StoreError::NoSlots),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::store::fixtures::{plan_text, record};
+
+    /// Returns the change of the third version of a launch.
+    fn change(slots: Option<SlotsChange>, set: Option<SetChange>) -> Change {
+        Change { record: record(1), version: 3, slots, set }
+    }
+
+    fn slots(kind: SlotsChangeKind, ticket: Option<u64>) -> Option<SlotsChange> {
+        Some(SlotsChange { limit: "r/limit".to_owned(), max: 5, ticket, tasks: 2, kind })
+    }
+
+    fn set(from: SetState, to: SetState) -> Option<SetChange> {
+        Some(SetChange { set: "r/set".to_owned(), from, to })
+    }
+
+    fn planned(change: &Change) -> Vec<Action> {
+        plan(change, "own", Timestamp::UNIX_EPOCH).expect("can fit")
+    }
+
+    /// Checks the actions beside the record.
+    fn check(change: &Change, expected: &Expect) {
+        expected.assert_eq(&plan_text(&planned(change)[1..]));
+    }
+
+    #[test]
+    fn a_record_alone_is_one_write() {
+        let expected = expect![[r#"
+            put launch/r/2026-01-31/00000000000000000000000000000001 record
+              due = "2026-01-31T12:01:00.123Z"
+              due_shard = "1"
+              record = {...}
+              state = "starting"
+              version = 4
+              writer = "own"
+              if #version = :version
+              :version = 3
+        "#]];
+        expected.assert_eq(&plan_text(&planned(&change(None, None))));
+    }
+
+    #[test]
+    fn slots_are_taken_and_released_with_the_record() {
+        check(
+            &change(slots(SlotsChangeKind::Take, Some(42)), None),
+            &expect![[r#"
+            update line/r/limit used
+              ADD #used :tasks
+              if attribute_not_exists(#used) OR #used <= :most
+              :tasks = 2
+              :most = 3
+
+            put line/r/limit place/00000000000000000042
+              held = Bool(true)
+              launch = "r/2026-01-31/00000000000000000000000000000001"
+              tasks = 2
+        "#]],
+        );
+        check(
+            &change(slots(SlotsChangeKind::Take, None), None),
+            &expect![[r#"
+            update line/r/limit used
+              ADD #used :tasks
+              if attribute_not_exists(#used) OR #used <= :most
+              :tasks = 2
+              :most = 3
+        "#]],
+        );
+        check(
+            &change(slots(SlotsChangeKind::Release, Some(42)), None),
+            &expect![[r#"
+            update line/r/limit used
+              ADD #used :tasks
+              :tasks = -2
+
+            delete line/r/limit place/00000000000000000042
+        "#]],
+        );
+        check(
+            &change(slots(SlotsChangeKind::Leave, Some(42)), None),
+            &expect![[r#"
+            delete line/r/limit place/00000000000000000042
+        "#]],
+        );
+        check(
+            &change(slots(SlotsChangeKind::Join, Some(43)), None),
+            &expect![[r#"
+            put line/r/limit place/00000000000000000043
+              held = Bool(false)
+              launch = "r/2026-01-31/00000000000000000000000000000001"
+              tasks = 2
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_set_counts_its_launches_with_their_records() {
+        check(
+            &change(None, set(SetState::Waiting, SetState::Running)),
+            &expect![[r#"
+            update set/r/set counts/1
+              ADD #running :more SET #expires = :expires
+              :more = 1
+              :expires = 7776000
+        "#]],
+        );
+        check(
+            &change(None, set(SetState::Running, SetState::Succeeded)),
+            &expect![[r#"
+            update set/r/set counts/1
+              ADD #running :less, #succeeded :more SET #expires = :expires
+              :less = -1
+              :more = 1
+              :expires = 7776000
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_launch_that_needs_more_slots_than_there_are_never_gets_them() {
+        let mut take = change(slots(SlotsChangeKind::Take, None), None);
+        take.slots.iter_mut().for_each(|slots| slots.tasks = 6);
+        assert_eq!(plan(&take, "own", Timestamp::UNIX_EPOCH), Err(StoreError::NoSlots));
+    }
+
+    #[test]
+    fn a_refused_change_is_told_by_what_was_found() {
+        let by = |writer: &str| Some(items::launch(&record(1), 4, writer));
+        let used = Some(Item::from([("used".to_owned(), number(5))]));
+        assert_eq!(meaning(&[by("own")], "own"), Ok(()), "only the answer was lost");
+        assert_eq!(meaning(&[by("other"), used.clone()], "own"), Err(StoreError::Changed));
+        assert_eq!(meaning(&[Some(Item::new())], "own"), Err(StoreError::Changed), "there is no such launch");
+        assert_eq!(meaning(&[None, used, None], "own"), Err(StoreError::NoSlots));
+    }
+}

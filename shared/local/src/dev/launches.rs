@@ -1,0 +1,107 @@
+//! The launches in the ledger: those that an earlier run left, those that are due, and those whose tasks stop.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use trigger_core::ecs::StoppedTask;
+use trigger_core::event::TaskStateChange;
+use trigger_engine::{DriveError, StateChangeOutcome, SweepReport, continue_launches, handle_state_change, sweep};
+
+use super::Dev;
+use crate::EmbeddedStore;
+use crate::happening::Happening;
+
+/// `dev` goes on with launches for at most this long at a time, so that it hears a signal soon.
+const CONTINUED_FOR: SignedDuration = SignedDuration::from_secs(2);
+
+impl<S: FnMut(&Happening)> Dev<'_, S> {
+    /// Returns whether a task is running or a launch is waiting. While `dev` stops, only tasks count.
+    pub(super) fn is_busy(&self, stops: bool) -> bool {
+        let has_open_launches = || self.ports.store.as_ref().is_some_and(EmbeddedStore::has_open_launches);
+        self.ports.launcher.alive.load(Ordering::Relaxed) > 0 || (!stops && has_open_launches())
+    }
+
+    /// Records that the tasks of an earlier run ended with it, and goes on with its launches.
+    pub(super) async fn resume(&mut self) {
+        let open = self.ports.store.as_ref().map(EmbeddedStore::open_launches).unwrap_or_default();
+        for record in &open {
+            for task in record.tasks.iter().filter(|task| task.is_alive()) {
+                // A task that had to stop has done so. Any other is lost, as with the machine that it ran on.
+                let stop_code = if task.stop.is_some() { "UserInitiated" } else { "InfrastructureHealth" };
+                let stopped = StoppedTask {
+                    stop_code: Some(stop_code.to_owned()),
+                    stopped_reason: Some("`dev` ended before the task did".to_owned()),
+                    ..StoppedTask::default()
+                };
+                let started_by = Some(record.key.started_by(task.attempt));
+                let change = TaskStateChange { task_arn: task.arn.clone(), started_by, stopped: Some(stopped) };
+                self.record(&change).await;
+            }
+        }
+        // The work of the earlier run is lost. Without it, the launches would wait for the sweep, up to 15 minutes.
+        if let Some(work) = &self.ports.work {
+            work.put(open.into_iter().map(|record| record.key), Duration::ZERO);
+        }
+    }
+
+    /// Goes on with the launches that are due in the ledger.
+    pub(super) async fn sweep(&mut self) {
+        let Some(storage) = self.config.ledger() else { return };
+        let report = sweep(storage, &self.ports, latest()).await;
+        self.continued(report);
+    }
+
+    /// Goes on with launches whose work is due.
+    pub(super) async fn work(&mut self) {
+        let (Some(storage), Some(work)) = (self.config.ledger(), &self.ports.work) else { return };
+        let launches = work.take_due();
+        let report = continue_launches(&launches, storage, &self.ports, latest()).await;
+        if report.as_ref().is_ok_and(|report| report.is_cut_short) {
+            work.put(launches, Duration::ZERO);
+        }
+        self.continued(report);
+    }
+
+    fn continued(&mut self, report: Result<SweepReport, DriveError>) {
+        match report {
+            Ok(report) => {
+                report.launches.iter().for_each(|launch| self.ended(&launch.launch, launch.conclusion.as_ref()));
+                for (key, error) in report.failed {
+                    self.refuse_once(format!("the route `{}`: {error}", key.route));
+                }
+            }
+            Err(error) => self.refuse_once(error.to_string()),
+        }
+        self.tell_untold();
+    }
+
+    /// Records in the ledger that a task has stopped.
+    pub(super) async fn stopped(&mut self, task: &str) {
+        let change = self.ports.launcher.started().state_change(task);
+        if let Some(change) = change {
+            self.record(&change).await;
+        }
+    }
+
+    /// Records a task's end in its launch, which goes on. While `dev` stops, no task starts: the next run goes on.
+    async fn record(&mut self, change: &TaskStateChange) {
+        let Some(storage) = self.config.ledger() else { return };
+        let stops = *self.ports.launcher.stop.borrow();
+        let deadline = stops.then(Timestamp::now);
+        match handle_state_change(change, Some(storage), &self.ports, deadline).await {
+            Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
+                self.ended(&launch, conclusion.as_ref());
+                others.iter().for_each(|other| self.ended(&other.launch, other.conclusion.as_ref()));
+            }
+            Ok(StateChangeOutcome::Ignored) => {}
+            Err(error) => self.refuse(error.to_string()),
+        }
+        self.tell_untold();
+    }
+}
+
+/// Returns until when `dev` goes on with launches now.
+fn latest() -> Option<Timestamp> {
+    Timestamp::now().checked_add(CONTINUED_FOR).ok()
+}
