@@ -12,7 +12,7 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Failed> {
             "standard input is not a terminal; pass --yes to skip the confirmation".to_owned(),
         ));
     }
-    output::prompt(&format!("{question} [y/N] "));
+    output::on_stderr(&format!("{question} [y/N] "));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes)))

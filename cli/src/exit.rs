@@ -105,9 +105,9 @@ pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
     ExitCode::from(failed.code())
 }
 
-/// Prints what clap tells instead of running a verb, the help or an error, and returns the exit code.
-pub(crate) fn told(told: &clap::Error) -> ExitCode {
-    match (told.print(), u8::try_from(told.exit_code())) {
+/// Prints the help, the version or the error with which clap refuses a command line, and returns the exit code.
+pub(crate) fn print_clap(answer: &clap::Error) -> ExitCode {
+    match (answer.print(), u8::try_from(answer.exit_code())) {
         (printed, Ok(0)) => code(output::written(printed)),
         (_, other) => ExitCode::from(other.unwrap_or(2)),
     }

@@ -65,7 +65,7 @@ enum Verb {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => return exit::told(&told),
+        Err(answer) => return exit::print_clap(&answer),
     };
     let result = match cli.verb {
         Verb::Validate(verb) => verb.run(),

@@ -17,7 +17,7 @@ pub(crate) use line;
 /// Prints a line on standard error. Takes what `format!` takes; styles show only on a terminal.
 macro_rules! message {
     ($($text:tt)*) => {
-        $crate::output::prompt(&format!("{}\n", format_args!($($text)*)))
+        $crate::output::on_stderr(&format!("{}\n", format_args!($($text)*)))
     };
 }
 pub(crate) use message;
@@ -31,8 +31,8 @@ pub(crate) fn text(text: &str) -> Result<(), Failed> {
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// Prints text on standard error. If it cannot be written, nobody can be told, so the failure is ignored.
-pub(crate) fn prompt(text: &str) {
+/// Prints text on standard error. A failure is ignored: there is nowhere else to report it.
+pub(crate) fn on_stderr(text: &str) {
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

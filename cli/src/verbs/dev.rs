@@ -27,7 +27,8 @@ use crate::sample::time;
 /// Folders stand in for buckets. When a file lands in one, `dev` makes the event that EventBridge would send for it,
 /// and handles the event with the same code as on AWS. It starts the task's containers as processes, as `local:` in the
 /// config says, with the overrides applied. Folders stand in for queues too: each file is a message, and `ecs-trigger
-/// send` writes one. Schedules fire. Ctrl-C stops the tasks; a second Ctrl-C ends `dev` at once. Only a container with an `image` needs Docker.
+/// send` writes one. Schedules fire. Ctrl-C stops the tasks; a second Ctrl-C ends `dev` at once. Only a container with
+/// an `image` needs Docker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::text::diagnostic::Diagnostic;
-use crate::text::{Entry, Kind, Node, Source, Span};
+use crate::text::{Kind, Node, Source, Span};
 
 /// Looks up an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -28,69 +28,74 @@ impl Unresolved {
     }
 }
 
-/// Replaces every `${env:...}` in the strings of a tree, except in keys.
-pub(crate) fn interpolate(node: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
-    match &mut node.kind {
-        // A reference that could not be replaced before is known.
-        Kind::String(_) if unresolved.scalars.contains(&node.span) => {}
-        Kind::String(text) if text.contains(OPENING) => {
-            let before = unresolved.problems.len();
-            let replaced = Scalar { span: node.span, text, source, variables }.replaced(&mut unresolved.problems);
-            if unresolved.problems.len() > before {
-                unresolved.scalars.push(node.span);
-                return;
+/// Replaces every `${env:...}` in the strings of a config file, except in keys.
+pub(crate) fn interpolate(root: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
+    Interpolation { source, variables, unresolved }.replace(root, Place::Root);
+}
+
+/// A place in a config file, as far as it decides whether a list holds ids of the network.
+#[derive(Clone, Copy)]
+enum Place {
+    Root,
+    Tasks,
+    /// The settings of a task, of `defaults`, or of a rung of `capacity`.
+    Settings,
+    Network,
+    /// A list of `network`, whose elements are ids.
+    Ids,
+    Elsewhere,
+}
+
+impl Place {
+    fn below(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Root, "tasks") => Self::Tasks,
+            (Self::Root, "defaults") | (Self::Tasks, _) | (Self::Settings, "capacity") => Self::Settings,
+            (Self::Settings, "network") => Self::Network,
+            (Self::Network, _) => Self::Ids,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
+struct Interpolation<'a> {
+    source: &'a Source,
+    variables: Variables<'a>,
+    unresolved: &'a mut Unresolved,
+}
+
+impl Interpolation<'_> {
+    fn replace(&mut self, node: &mut Node, place: Place) {
+        match &mut node.kind {
+            Kind::String(text) if text.contains(OPENING) => {
+                let scalar = Scalar { span: node.span, text, source: self.source, variables: self.variables };
+                let before = self.unresolved.problems.len();
+                let replaced = scalar.replaced(&mut self.unresolved.problems);
+                if self.unresolved.problems.len() > before {
+                    self.unresolved.scalars.push(node.span);
+                    return;
+                }
+                // Always a string, even if it looks like a number: number and boolean keys accept strings too.
+                node.kind = Kind::String(replaced);
             }
-            // Always a string, even if it looks like a number: number and boolean keys accept strings too.
-            node.kind = Kind::String(replaced);
+            Kind::Array(elements) if matches!(place, Place::Ids) => {
+                *elements = std::mem::take(elements).into_iter().flat_map(|element| self.ids(element)).collect();
+            }
+            Kind::Array(elements) => elements.iter_mut().for_each(|element| self.replace(element, place)),
+            Kind::Object(entries) => {
+                for entry in entries {
+                    self.replace(&mut entry.value, place.below(&entry.key.value));
+                }
+            }
+            _ => {}
         }
-        Kind::Array(elements) => {
-            elements.iter_mut().for_each(|element| interpolate(element, source, variables, unresolved));
-        }
-        Kind::Object(entries) => {
-            entries.iter_mut().for_each(|entry| interpolate(&mut entry.value, source, variables, unresolved));
-        }
-        _ => {}
     }
-}
 
-/// Replaces every `${env:...}` in a config, except in keys. In `network` of `defaults` and of each task, one reference
-/// can stand for several ids.
-pub(crate) fn interpolate_config(
-    root: &mut Node,
-    source: &Source,
-    variables: Variables<'_>,
-    unresolved: &mut Unresolved,
-) {
-    if let Some(defaults) = entry(root, "defaults") {
-        networks(defaults, source, variables, unresolved);
-    }
-    if let Some(Kind::Object(tasks)) = entry(root, "tasks").map(|tasks| &mut tasks.kind) {
-        tasks.iter_mut().for_each(|task| networks(&mut task.value, source, variables, unresolved));
-    }
-    interpolate(root, source, variables, unresolved);
-}
-
-fn entry<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
-    let Kind::Object(entries) = &mut node.kind else { return None };
-    entries.iter_mut().find(|entry| entry.key.value == key).map(|entry| &mut entry.value)
-}
-
-/// Replaces references in the `network` of a task.
-fn networks(task: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
-    if let Some(Kind::Object(settings)) = entry(task, "network").map(|network| &mut network.kind) {
-        settings.iter_mut().for_each(|setting| of_network(setting, source, variables, unresolved));
-    }
-}
-
-/// Replaces references in a setting of `network`. An element of a list there is an id, which contains no comma, so a
-/// reference alone stands for as many ids as its value has between commas.
-fn of_network(setting: &mut Entry, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
-    let Kind::Array(elements) = &mut setting.value.kind else {
-        return interpolate(&mut setting.value, source, variables, unresolved);
-    };
-    let ids = |mut element: Node| {
+    /// Replaces references in an element of a list of ids. An id contains no comma, so a reference alone stands for as
+    /// many ids as its value has between commas.
+    fn ids(&mut self, mut element: Node) -> Vec<Node> {
         let is_reference = element.as_str().is_some_and(is_one_reference);
-        interpolate(&mut element, source, variables, unresolved);
+        self.replace(&mut element, Place::Elsewhere);
         match element.as_str() {
             Some(value) if is_reference && value.contains(',') => {
                 let ids = value.split(',').map(str::trim).filter(|id| !id.is_empty());
@@ -98,8 +103,7 @@ fn of_network(setting: &mut Entry, source: &Source, variables: Variables<'_>, un
             }
             _ => vec![element],
         }
-    };
-    *elements = std::mem::take(elements).into_iter().flat_map(ids).collect();
+    }
 }
 
 /// Returns whether a string is a reference and nothing else.

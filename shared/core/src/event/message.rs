@@ -110,8 +110,8 @@ impl Message {
     /// Decodes a message: plain text, JSON, an EventBridge event or an S3 notification, each also in an SNS envelope.
     ///
     /// A body that begins with `{` must be JSON. One that begins with `[` or `"` is JSON if it can be parsed as such,
-    /// and text otherwise. A byte order mark before JSON is left out. Each record of an S3 notification becomes an event in EventBridge's format, with its key
-    /// decoded.
+    /// and text otherwise. A byte order mark before JSON is left out. Each record of an S3 notification becomes an
+    /// event in EventBridge's format, with its key decoded.
     ///
     /// # Errors
     /// The record cannot be read, or its body begins with `{` but is not JSON, or the event in the body is not valid.

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::config::file::{ConfigFile, IncludedFile};
 pub use crate::config::interpolate::Variables;
-use crate::config::interpolate::{Unresolved, interpolate, interpolate_config};
+use crate::config::interpolate::{Unresolved, interpolate};
 use crate::config::route::RouteConfig;
 use crate::ecs::limits::TASKS_MAX;
 use crate::event::identity::is_name;
@@ -145,7 +145,7 @@ fn read(
     let mut parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
         let (mut node, of_text) = yaml::parse_at(part.start, part.text);
         problems.extend(of_text);
-        node.iter_mut().for_each(|node| interpolate_config(node, source, variables, unresolved));
+        node.iter_mut().for_each(|node| interpolate(node, source, variables, unresolved));
         node
     };
     let mut parts = source.parts();

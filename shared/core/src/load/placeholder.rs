@@ -25,7 +25,7 @@ pub(super) fn of_others(text: &Spanned<String>, source: &Source) -> Vec<Diagnost
         .collect()
 }
 
-/// Returns what lies between each `open` and the next `close`, with the range of both and of what they enclose.
+/// Returns the text between each `open` and the next `close`, with the range of both and of what they enclose.
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<(Range<usize>, &'a str)> {
     let found = text.match_indices(open).filter_map(|(start, _)| {
         let from = start + open.len();

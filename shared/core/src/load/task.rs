@@ -9,9 +9,9 @@ use crate::ecs::{
     Capacity, ContainerOverride, EnvironmentVariable, NetworkConfiguration, Tag, TaskOverride, TaskRequest,
 };
 use crate::routing::{ContainerTemplates, Task};
-use crate::text::Spanned;
 use crate::text::diagnostic::Diagnostic;
-use crate::text::values::{Mapping, shell_command};
+use crate::text::values::Mapping;
+use crate::text::{Spanned, shell};
 
 impl Loader<'_> {
     pub(super) fn tasks(&mut self, file: &ConfigFile) -> Vec<Task> {
@@ -72,26 +72,61 @@ impl Loader<'_> {
 /// The names of shells that take a script after `-c`.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
 
+/// Options with which a command may begin for a shell as the image's entry point. Other programs share few of them.
+const SHELL_FLAGS: &str = "ceilouvx";
+
 /// Warns of a template in a shell script: the shell would run what an event fills in, such as an object's key.
 fn shell_script(container: &ContainerOverrideConfig) -> Option<Diagnostic> {
     let words = container.command.as_ref()?;
+    let texts: Vec<&str> = words.iter().map(|word| word.0.as_str()).collect();
+    let is_flags =
+        |word: &&&str| word.strip_prefix('-').is_some_and(|flags| flags.chars().all(|flag| SHELL_FLAGS.contains(flag)));
     let is_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
-    // Options can be combined, as in `-ec`.
-    let takes_script = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
-    // A command that begins with an option has its shell in the image's entry point.
-    let options = match words.iter().position(|word| is_shell(&word.0)) {
-        Some(shell) => shell + 1,
-        None => 0,
+    let of_entry_point = texts.first().filter(is_flags).map(|_| 0);
+    let of_shells = texts.iter().enumerate().filter(|(_, word)| is_shell(word)).map(|(at, _)| at + 1);
+    let has_template = |at: &usize| ["{{", "{%"].iter().any(|opening| texts[*at].contains(opening));
+    let (options, at) = of_entry_point
+        .into_iter()
+        .chain(of_shells)
+        .filter_map(|options| Some((options, options + script(&texts[options..])?)))
+        .find(|(_, at)| has_template(at))?;
+    let message = match options {
+        0 => "if the image's entry point is a shell, it runs what an event fills into this script as code",
+        _ => "the shell runs what an event fills into this script as code",
     };
-    let options = words.iter().enumerate().skip(options).take_while(|(_, word)| word.0.starts_with('-'));
-    let (option, _) = options.into_iter().find(|(_, word)| takes_script(&word.0))?;
-    let script = words.get(option + 1)?;
-    if !["{{", "{%"].iter().any(|opening| script.0.contains(opening)) {
-        return None;
+    // The parts of a statement cannot become arguments.
+    let how = match texts[at].contains("{%") {
+        true => "pass each value as an argument".to_owned(),
+        false => {
+            let safe = shell::command(&texts[..at], texts[at], &texts[at + 1..]);
+            format!("pass it as an argument: write `{safe}`")
+        }
+    };
+    Some(Diagnostic::warning(words[at].span, message).help(format!("{how}; or pass it in `environment`")))
+}
+
+/// Returns the position of the script among the arguments of a shell: with the option `c`, also in a group such as
+/// `-ec`, it is the first word after all options.
+fn script(arguments: &[&str]) -> Option<usize> {
+    let mut takes_script = false;
+    let mut at = 0;
+    loop {
+        match *arguments.get(at)? {
+            "-" | "--" => {
+                at += 1;
+                break;
+            }
+            "--rcfile" | "--init-file" => at += 2,
+            long if long.starts_with("--") => at += 1,
+            flags if flags.starts_with(['-', '+']) => {
+                takes_script |= flags.starts_with('-') && flags.contains('c');
+                // Each `o` takes the name of an option, as in `-eo pipefail`.
+                at += 1 + flags.matches(['o', 'O']).count();
+            }
+            _ => break,
+        }
     }
-    let message = "the shell runs what an event fills into this script as code";
-    let help = format!("pass it as an argument: write `{}`; or pass it in `environment`", shell_command(&script.0));
-    Some(Diagnostic::warning(script.span, message).help(help))
+    (takes_script && at < arguments.len()).then_some(at)
 }
 
 /// Returns the request with everything that no event changes. Values with templates are empty.

@@ -5,8 +5,8 @@ mod refused_by_aws;
 
 use expect_test::{Expect, expect};
 
-use crate::routing::RoutingConfig;
-use crate::text::Source;
+use crate::routing::{EventSource, RoutingConfig};
+use crate::text::{Source, json};
 
 /// Parses a config and compares its problems, one per line, or its warnings and route names.
 fn check(text: &str, expected: Expect) {
@@ -790,10 +790,34 @@ fn a_variable_alone_in_a_list_of_the_network_may_hold_several_ids() {
     ] {
         assert_eq!(subnets(list), expected, "{list}");
     }
-    let command = "version: 1\ntasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app, command: \
-                   [\"${env:IDS}\"] }] } } }\nroutes: []\n";
-    let config = RoutingConfig::parse_with(Source::new("c.yaml", command), &|_| Some(ids.into())).expect("is valid");
-    assert_eq!(config.tasks[0].containers[0].command.len(), 1, "a word stays one word");
+}
+
+#[test]
+fn only_the_network_of_a_task_of_the_defaults_or_of_a_rung_splits_a_variable_at_commas() {
+    let ids = r#"["${env:IDS}"]"#;
+    let network = format!("network: {{ subnets: {ids}, security_groups: {ids} }}");
+    let rungs = format!("capacity: [{{ launch_type: FARGATE, {network} }}]");
+    let input =
+        format!("input: {{ network: {{ ids: {ids} }}, defaults: {{ {network} }}, tasks: {{ t: {{ {network} }} }} }}");
+    let config = |defaults: &str, task: &str| {
+        let text = format!(
+            "version: 1\ndefaults: {{ {defaults} }}\ntasks: {{ t: {{ task_definition: t, {task} }} }}\n\
+             routes: [{{ name: r, on: {{ schedule: rate(1 hour), {input} }}, run: t }}]\n"
+        );
+        RoutingConfig::parse_with(Source::new("c.yaml", text), &|_| Some("x,y".into())).expect("is valid")
+    };
+    for (defaults, task) in [("", network.as_str()), (network.as_str(), ""), ("", rungs.as_str()), (rungs.as_str(), "")]
+    {
+        let config = config(defaults, task);
+        let network = config.tasks[0].fixed.network_configuration.clone().expect("has a network").awsvpc_configuration;
+        assert_eq!(network.subnets, ["x", "y"], "{defaults} {task}");
+        assert_eq!(network.security_groups.expect("has groups"), ["x", "y"], "{defaults} {task}");
+        let EventSource::Schedule(schedule) = &config.routes[0].on else { panic!("is not a schedule") };
+        let input = schedule.input.as_ref().map(json::write).expect("has an input");
+        assert_eq!(input.matches(r#""x,y""#).count(), 5, "{input}");
+    }
+    let command = "overrides: { container_overrides: [{ name: network, command: [\"${env:IDS}\"] }] }";
+    assert_eq!(config("", command).tasks[0].containers[0].command.len(), 1, "a word stays one word");
 }
 
 /// Parses a config that includes other files, and compares its problems, or its routes and the number of tests.

@@ -1,7 +1,7 @@
 //! The plain evaluation of one pattern on one event: the meaning, without the speed.
 //!
-//! An event is flattened to values with paths. Values that lie in the same array must come from the same element of it;
-//! a scalar element lies in the arrays around its own array only. `{"exists": false}` is judged among the values that
+//! An event is flattened to values with paths. Values in the same array must come from the same element of it; a scalar
+//! element is in the arrays around its own array only. `{"exists": false}` is judged among the values that
 //! are consistent with the elements chosen for the fields before it, in order of the paths.
 
 use std::borrow::Cow;

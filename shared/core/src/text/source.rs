@@ -139,7 +139,7 @@ impl Source {
         let start = string.floor_char_boundary(part.start);
         let end = string.ceil_char_boundary(part.end).max(start);
         let end = string[start..end].trim_end().find('\n').map_or(end, |newline| start + newline);
-        // The end lies after the last character, not before whatever follows it.
+        // The end is right after the last character, not before whatever follows it.
         let last = string[start..end].char_indices().last().map(|(at, _)| start + at);
         // A block begins after the indentation of its first line; other scalars lose all their indentation.
         let before = self.text[..scalar.start].rsplit('\n').next().unwrap_or_default();

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, record, wrong_type};
 use super::diagnostic::Diagnostic;
-use super::{Kind, Node, Spanned, yaml};
+use super::{Kind, Node, Spanned, shell};
 
 /// A string, a number or a boolean, kept as text. The only leaf that may be a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -312,9 +312,9 @@ impl<T: Decode> Decode for Words<T> {
         };
         wrong_type::<Self>(node, problems);
         let help = if text.contains(SHELL_SYNTAX) {
-            format!("write `{}`: no shell reads a command unless it runs one", shell_command(text))
+            format!("write `{}`: no shell reads a command unless it runs one", shell::command(&["sh", "-c"], text, &[]))
         } else {
-            format!("write `{}`: no shell reads the command", flow(&shell_words(text)))
+            format!("write `{}`: no shell reads the command", shell::line(&shell::words(text)))
         };
         problems.last_mut()?.help = Some(help);
         None
@@ -337,94 +337,6 @@ impl<T: JsonSchema> JsonSchema for Words<T> {
 
 /// What a shell would act on, rather than pass to a program.
 const SHELL_SYNTAX: [char; 6] = ['|', '&', ';', '<', '>', '$'];
-
-fn flow(words: &[String]) -> String {
-    yaml::flow(&Node::array(words.iter().map(|word| Node::string(word))))
-}
-
-/// Returns the command, as the config writes it, that runs a script in a shell. Each template becomes an argument of the
-/// script: in the script itself, the shell would run what an event fills in.
-pub(crate) fn shell_command(script: &str) -> String {
-    let mut arguments: Vec<String> = Vec::new();
-    let mut safe = String::new();
-    let mut rest = script;
-    let mut open = None;
-    while let Some((before, template, after)) = split_at_template(rest) {
-        open = quote_after(open, before);
-        let known = arguments.iter().position(|argument| argument == template);
-        let position = known.unwrap_or(arguments.len());
-        if known.is_none() {
-            arguments.push(template.to_owned());
-        }
-        safe.push_str(before);
-        safe.push_str(&match open {
-            None => format!("\"${}\"", position + 1),
-            Some('\'') => format!("'\"${}\"'", position + 1),
-            Some(_) => format!("${{{}}}", position + 1),
-        });
-        rest = after;
-    }
-    safe.push_str(rest);
-    let mut words = vec!["sh".to_owned(), "-c".to_owned(), safe];
-    if !arguments.is_empty() {
-        words.push("sh".to_owned());
-        words.append(&mut arguments);
-    }
-    flow(&words)
-}
-
-/// Returns the quote that is open after a part of a script, if one is. `open` is the one that was open before it.
-fn quote_after(mut open: Option<char>, script: &str) -> Option<char> {
-    let mut characters = script.chars();
-    while let Some(character) = characters.next() {
-        match (open, character) {
-            (None | Some('"'), '\\') => drop(characters.next()),
-            (Some(quote), close) if quote == close => open = None,
-            (None, '"' | '\'') => open = Some(character),
-            _ => {}
-        }
-    }
-    open
-}
-
-/// Returns the text before its first `{{ ... }}`, that template, and the text after it.
-fn split_at_template(text: &str) -> Option<(&str, &str, &str)> {
-    let start = text.find("{{")?;
-    let end = start + text[start..].find("}}")? + "}}".len();
-    Some((&text[..start], &text[start..end], &text[end..]))
-}
-
-/// Returns the words of a command line, split as a shell splits them. A template is never split.
-fn shell_words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut rest = line;
-    while let Some(character) = rest.chars().next() {
-        if let Some(("", template, after)) = split_at_template(rest) {
-            word.get_or_insert_default().push_str(template);
-            rest = after;
-            continue;
-        }
-        rest = &rest[character.len_utf8()..];
-        match (quote, character) {
-            (Some(open), close) if open == close => quote = None,
-            (None, '"' | '\'') => {
-                word.get_or_insert_default();
-                quote = Some(character);
-            }
-            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
-            (None | Some('"'), '\\') => {
-                let escaped = rest.chars().next().unwrap_or(character);
-                rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
-                word.get_or_insert_default().push(escaped);
-            }
-            (_, other) => word.get_or_insert_default().push(other),
-        }
-    }
-    words.extend(word);
-    words
-}
 
 /// One value, or a list of them.
 #[derive(Debug, Clone, PartialEq)]

@@ -49,8 +49,9 @@ impl Importer<'_> {
             _ => &[],
         };
         if topics.is_empty() {
-            let text = "without topics, only code of yours sends to the service's queue, and Copilot ignores `subscribe.queue`; if \
-                        nothing sends to it, remove the worker: the service runs on without ecs-trigger";
+            let text = "without topics, only code of yours sends to the service's queue, and Copilot ignores \
+                        `subscribe.queue`; if nothing sends to it, remove the worker: the service runs on without \
+                        ecs-trigger";
             self.note("subscribe", manifest.span("subscribe"), text);
         }
         let has_own = |topic: &&Node| at(topic, "queue").is_some_and(|queue| queue.kind != Kind::Bool(false));

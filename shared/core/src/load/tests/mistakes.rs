@@ -171,7 +171,7 @@ fn a_command_is_a_list_of_words() {
             "    overrides: { container_overrides: [{ name: app, command: 'echo \"{{ key }}\" && echo {{ key }} {{ bucket }}' }] }",
         ),
         expect![[
-            r#"c.yaml:5:62: error: expected a list of words, found a string (write `[sh, -c, 'echo "${1}" && echo "$1" "$2"', sh, "{{ key }}", "{{ bucket }}"]`: no shell reads a command unless it runs one)"#
+            r#"c.yaml:5:62: error: expected a list of words, found a string (write `[sh, -c, 'echo "$1" && echo "$1" "$2"', sh, "{{ key }}", "{{ bucket }}"]`: no shell reads a command unless it runs one)"#
         ]],
     );
     check(
@@ -207,7 +207,7 @@ fn an_event_is_not_part_of_a_shell_script() {
             "    overrides: { container_overrides: [{ name: app, command: [/bin/bash, -ec, \"cp '{{ key }}' {{ bucket }} {{ key }}\"] }] }",
         ),
         expect![[r#"
-            c.yaml:5:79: warning: the shell runs what an event fills into this script as code (pass it as an argument: write `[sh, -c, "cp ''\"$1\"'' \"$2\" \"$1\"", sh, "{{ key }}", "{{ bucket }}"]`; or pass it in `environment`)
+            c.yaml:5:79: warning: the shell runs what an event fills into this script as code (pass it as an argument: write `[/bin/bash, -ec, 'cp "$1" "$2" "$1"', sh, "{{ key }}", "{{ bucket }}"]`; or pass it in `environment`)
             valid: routes r"#]],
     );
     check(
@@ -225,6 +225,60 @@ fn an_event_is_not_part_of_a_shell_script() {
     check(
         &with_task("    overrides: { container_overrides: [{ name: app, command: [run, -c, \"{{ key }}\"] }] }"),
         expect!["valid: routes r"],
+    );
+}
+
+#[test]
+fn a_shell_script_is_found_after_the_options_of_its_shell_or_of_the_entry_point() {
+    for (command, safe) in [
+        (r#"[bash, -e, -c, "echo {{ key }}"]"#, Some(r#"[bash, -e, -c, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (
+            r#"[bash, -euo, pipefail, -c, "echo {{ key }}"]"#,
+            Some(r#"[bash, -euo, pipefail, -c, 'echo "$1"', sh, "{{ key }}"]"#),
+        ),
+        (r#"[bash, -c, -e, "echo {{ key }}"]"#, Some(r#"[bash, -c, -e, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (r#"[sh, -ce, --, "echo {{ key }}"]"#, Some(r#"[sh, -ce, --, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (
+            r#"[bash, --rcfile, a, --posix, +x, -c, "echo {{ key }}"]"#,
+            Some(r#"[bash, --rcfile, a, --posix, "+x", -c, 'echo "$1"', sh, "{{ key }}"]"#),
+        ),
+        (
+            r#"[timeout, "60", sh, -c, "echo {{ key }}"]"#,
+            Some(r#"[timeout, "60", sh, -c, 'echo "$1"', sh, "{{ key }}"]"#),
+        ),
+        (r#"[sh, -c, "echo $1 {{ key }}", app, a]"#, Some(r#"[sh, -c, 'echo $1 "$2"', app, a, "{{ key }}"]"#)),
+        (r#"[-c, "echo {{ key }}"]"#, Some(r#"[-c, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (r#"[-e, -c, "echo {{ key }}"]"#, Some(r#"[-e, -c, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (r#"[-lc, "echo {{ key }}"]"#, Some(r#"[-lc, 'echo "$1"', sh, "{{ key }}"]"#)),
+        (r#"[bash, -e, script.sh, -c, "{{ key }}"]"#, None),
+        (r#"[sh, -o, -c, script.sh, "{{ key }}"]"#, None),
+        (r#"[sh, -c]"#, None),
+        (r#"[-c, 'echo "$1"', sh, "{{ key }}"]"#, None),
+        (r#"[-config, "{{ key }}"]"#, None),
+        (r#"[--c, "{{ key }}"]"#, None),
+        (r#"[-x, "{{ key }}"]"#, None),
+    ] {
+        let text =
+            with_task(&format!("    overrides: {{ container_overrides: [{{ name: app, command: {command} }}] }}"));
+        let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("is valid");
+        let helps: Vec<&str> = config.warnings.iter().filter_map(|warning| warning.help.as_deref()).collect();
+        let expected = safe.map(|safe| format!("pass it as an argument: write `{safe}`; or pass it in `environment`"));
+        assert_eq!(helps, expected.iter().map(String::as_str).collect::<Vec<_>>(), "{command}");
+    }
+    check(
+        &with_task("    overrides: { container_overrides: [{ name: app, command: [-c, \"echo {{ key }}\"] }] }"),
+        expect![[r#"
+            c.yaml:5:67: warning: if the image's entry point is a shell, it runs what an event fills into this script as code (pass it as an argument: write `[-c, 'echo "$1"', sh, "{{ key }}"]`; or pass it in `environment`)
+            valid: routes r"#]],
+    );
+    check(
+        &with_task(
+            "    overrides: { container_overrides: [{ name: app, command: [sh, -c, \"{% if size > 3 %}echo \
+             {{ key }}{% endif %}\"] }] }",
+        ),
+        expect![[r#"
+            c.yaml:5:71: warning: the shell runs what an event fills into this script as code (pass each value as an argument; or pass it in `environment`)
+            valid: routes r"#]],
     );
 }
 
