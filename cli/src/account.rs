@@ -76,6 +76,11 @@ impl Identity {
         message!("{}", printable(&place));
     }
 
+    /// Returns the partition: `aws`, or another one in China and for governments.
+    pub(crate) fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or("aws")
+    }
+
     /// Returns the identity as JSON.
     pub(crate) fn to_json(&self) -> Value {
         json!({ "account": self.account, "arn": self.arn, "region": self.region, "profile": self.profile })

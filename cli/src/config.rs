@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use trigger_core::load::{Variables, includes};
 use trigger_core::routing::{RoutingConfig, Worker};
 use trigger_core::text::Source;
@@ -30,14 +31,41 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Reads the config and the files that it includes.
-pub(crate) fn read(path: &Path) -> Result<Source, Failed> {
-    read_with(path, &variable)
+/// The environment that a config is for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Environment {
+    /// Environment, such as staging: ecs-trigger.staging.yaml, beside the config, changes parts of the config.
+    #[arg(id = "environment", long = "env", value_name = "NAME", value_parser = environment_name)]
+    pub(crate) name: Option<String>,
 }
 
-fn read_with(path: &Path, variables: Variables<'_>) -> Result<Source, Failed> {
+/// Returns the name of an environment. Names of resources begin with it.
+fn environment_name(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.len() < 20 && text.chars().all(legal);
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => Err("begin with a letter; use at most 19 letters, digits and `-`".to_owned()),
+    }
+}
+
+/// Reads the config, the overlay of the environment, and the files that the config includes.
+pub(crate) fn read(path: &Path, environment: &Environment) -> Result<Source, Failed> {
+    read_with(path, environment, &variable)
+}
+
+fn read_with(path: &Path, environment: &Environment, variables: Variables<'_>) -> Result<Source, Failed> {
     let file = file_of(path);
     let mut source = read_file(&file)?;
+    if let Some(name) = &environment.name {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let overlay = file.with_file_name(format!("{stem}.{name}.yaml"));
+        let text = fs::read_to_string(&overlay).map_err(|error| {
+            let place = overlay.display();
+            Failed::Io(format!("{place}: {error}; write into it what differs in the environment `{name}`"))
+        })?;
+        source.overlay(name, overlay.display().to_string(), &text);
+    }
     for included in includes(&source.clone(), variables) {
         let path = file.with_file_name(&included.value);
         let text = fs::read_to_string(&path).map_err(|error| {
@@ -66,13 +94,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// Reads and checks the config, and prints its errors and warnings. With `json`, errors are JSON on standard output.
-pub(crate) fn load(path: &Path, json: bool) -> Result<RoutingConfig, Failed> {
-    load_with(path, json, &variable)
+pub(crate) fn load(path: &Path, environment: &Environment, json: bool) -> Result<RoutingConfig, Failed> {
+    load_with(path, environment, json, &variable)
 }
 
 /// Does the same as [`load`], with these environment variables.
-pub(crate) fn load_with(path: &Path, json: bool, variables: Variables<'_>) -> Result<RoutingConfig, Failed> {
-    let source = read_with(path, variables)?;
+fn load_with(
+    path: &Path,
+    environment: &Environment,
+    json: bool,
+    variables: Variables<'_>,
+) -> Result<RoutingConfig, Failed> {
+    let source = read_with(path, environment, variables)?;
     match RoutingConfig::parse_with(source.clone(), variables) {
         Ok(config) => {
             show(&source, &config.warnings);
@@ -104,14 +137,14 @@ pub(crate) struct Loaded {
 
 /// Does the same as [`load`], and records the environment variables that the config uses. The functions read the same
 /// file and need the same variables.
-pub(crate) fn load_with_environment(path: &Path, json: bool) -> Result<Loaded, Failed> {
+pub(crate) fn load_with_environment(path: &Path, environment: &Environment, json: bool) -> Result<Loaded, Failed> {
     let taken = RefCell::new(BTreeMap::new());
     let variables = |name: &str| {
         let value = variable(name)?;
         taken.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     };
-    let config = load_with(path, json, &variables)?;
+    let config = load_with(path, environment, json, &variables)?;
     Ok(Loaded { config, environment: taken.into_inner() })
 }
 

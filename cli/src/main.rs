@@ -16,18 +16,22 @@ mod diagnostics;
 mod exit;
 mod explanation;
 mod files;
+#[cfg(feature = "aws")]
+mod keys;
 mod normalization;
 mod output;
 mod plot;
 mod sample;
+#[cfg(feature = "aws")]
+mod signed;
 mod verbs;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use verbs::{
-    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, scaling, schedule, schema, send, simulate,
-    synth, test, validate, verify,
+    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, rollback, scaling, schedule, schema, send,
+    simulate, synth, test, validate, verify,
 };
 
 /// Start Amazon ECS tasks from events, with one routing config.
@@ -54,6 +58,7 @@ enum Verb {
     Synth(synth::Synth),
     Diff(diff::Diff),
     Deploy(deploy::Deploy),
+    Rollback(rollback::Rollback),
     Verify(verify::Verify),
     Destroy(destroy::Destroy),
     Import(import::Import),
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Synth(verb) => verb.run(),
         Verb::Diff(verb) => verb.run(),
         Verb::Deploy(verb) => verb.run(),
+        Verb::Rollback(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Destroy(verb) => verb.run(),
         Verb::Import(verb) => verb.run(),

@@ -1,6 +1,7 @@
 //! The Lambda functions, and which of them a config needs.
 
 use serde_json::Value;
+use trigger_core::config::stack::{LogClass, StackConfig};
 use trigger_core::event::SQS_TRIGGER_TIMEOUT_SECONDS;
 use trigger_core::routing::{EventSource, RoutingConfig, Task};
 
@@ -75,6 +76,24 @@ impl Function {
 
     pub(crate) fn deployed_name(self) -> Value {
         sub(format!("${{AWS::StackName}}-{}", self.name()))
+    }
+
+    /// Returns the logical id of the function's log group, and its name after `/aws/lambda/` and the stack's name and `-`.
+    ///
+    /// A log group has the same class for ever, so each class has a group of its own.
+    /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html>
+    pub(crate) fn log_group(self, stack: &StackConfig) -> (String, String) {
+        match stack.log_class() {
+            LogClass::Standard => (format!("{}Logs", self.id()), self.name().to_owned()),
+            LogClass::InfrequentAccess => {
+                (format!("{}InfrequentLogs", self.id()), format!("{}-infrequent", self.name()))
+            }
+        }
+    }
+
+    /// Returns the name of the function's log group.
+    pub fn log_group_name(self, stack: &StackConfig) -> String {
+        format!("/aws/lambda/{}-{}", stack.name(), self.log_group(stack).1)
     }
 
     /// Returns the function's memory in MiB. The scaler mostly waits, and gets the least.

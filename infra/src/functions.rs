@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use trigger_core::config::stack::LogClass;
 use trigger_core::environment;
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
-use crate::policy::TaskRoles;
+use crate::policy::OfAccount;
 use crate::queues::WORK_ID;
 use crate::roles;
 use crate::template::{Template, attribute, reference, sub};
@@ -24,10 +25,11 @@ pub(crate) fn add(
     config: &RoutingConfig,
     function: Function,
     environment: &BTreeMap<String, String>,
-    task_roles: Option<&TaskRoles>,
+    known: Option<&OfAccount>,
 ) {
     let id = function.id();
-    let (role_id, logs_id) = (format!("{id}Role"), format!("{id}Logs"));
+    let role_id = format!("{id}Role");
+    let (logs_id, logs_name) = function.log_group(&config.stack);
     template.parameter(
         &function.code_parameter(),
         json!({
@@ -35,17 +37,17 @@ pub(crate) fn add(
             "Description": format!("Key in the bucket of the archive that holds {} as `bootstrap`", function.name()),
         }),
     );
-    template.resource_with(
-        &logs_id,
-        "AWS::Logs::LogGroup",
-        json!({ "DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete" }),
-        json!({
-            "LogGroupName": sub(format!("/aws/lambda/${{AWS::StackName}}-{}", function.name())),
-            "RetentionInDays": config.stack.log_retention_days.as_ref().map_or(30, |days| days.value),
-        }),
-    );
-    let mut needed = roles::add(template, config, function, &role_id, &logs_id, task_roles);
-    needed.insert(0, logs_id);
+    let mut logs = json!({
+        "LogGroupName": sub(format!("/aws/lambda/${{AWS::StackName}}-{logs_name}")),
+        "RetentionInDays": config.stack.log_retention_days.as_ref().map_or(30, |days| days.value),
+    });
+    let has_another_group = config.stack.log_class() != LogClass::Standard;
+    if has_another_group {
+        logs["LogGroupClass"] = config.stack.log_class().as_str().into();
+    }
+    let deleted = json!({ "DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete" });
+    template.resource_with(&logs_id, "AWS::Logs::LogGroup", deleted, logs);
+    let mut needed = roles::add(template, config, function, &role_id, &logs_id, known);
     let mut properties = json!({
         "FunctionName": function.deployed_name(),
         "Description": function.description(),
@@ -58,10 +60,17 @@ pub(crate) fn add(
         "Code": { "S3Bucket": reference(BUCKET_PARAMETER), "S3Key": reference(&function.code_parameter()) },
         "Environment": { "Variables": variables(config, function, environment) },
     });
+    if has_another_group {
+        properties["LoggingConfig"] = json!({ "LogGroup": reference(&logs_id) });
+    } else {
+        // Lambda would create the group that it uses by default.
+        needed.insert(0, logs_id);
+    }
+    let depends = if needed.is_empty() { json!({}) } else { json!({ "DependsOn": needed }) };
     if config.stack.tracing == Some(true) {
         properties["TracingConfig"] = json!({ "Mode": "Active" });
     }
-    template.resource_with(id, "AWS::Lambda::Function", json!({ "DependsOn": needed }), properties);
+    template.resource_with(id, "AWS::Lambda::Function", depends, properties);
     if function.is_asynchronous() {
         let mut invoke = json!({
             "FunctionName": reference(id),

@@ -3,8 +3,9 @@
 //! - [`template`](Template), `names` - build a CloudFormation template, and name everything in it;
 //! - [`function`](Function), [`policy`] - decide which functions a config needs, and what each of them may do;
 //! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - add their own resources to a template;
-//! - [`stack`](stack()) assembles them; [`storage`](storage()) is the template of the bucket and the table, which outlive
-//!   the stack;
+//! - `storage` - the template of the bucket and the table, which outlive the stack;
+//! - `settings` - applies what holds for every resource of a type;
+//! - [`stack`](stack()) assembles them;
 //! - [`usage`](usage()) - counts what a stack uses of AWS's limits;
 //! - `owner` - says in the template which config the stack belongs to;
 //! - `compare` - finds how a template differs from the deployed one, and the steps from one to the other;
@@ -22,21 +23,25 @@ mod queues;
 mod roles;
 mod rules;
 mod schedules;
+mod settings;
 mod stack;
 mod storage;
 mod template;
 mod usage;
 
 pub use check::{Body, Finding, Limit, Measure, Problem, check, check_config, measures};
-pub use compare::{Action, Change, Detail, Parameters, Permission, Step, changes, permissions, steps};
+pub use compare::{
+    Action, Change, Detail, Drift, Parameters, Permission, Place, Step, changes, drift, permissions, steps,
+};
 pub use function::{Function, functions};
 pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
 pub use owner::Owner;
-pub use policy::TaskRoles;
+pub use policy::{OfAccount, TaskRoles, endpoints};
 pub use queues::WORK_QUEUES;
 pub use rules::{Rule, rules};
 pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
-pub use stack::{stack, stack_with_roles};
-pub use storage::{BUCKET_OUTPUT, TABLE_OUTPUT, keep_table, storage};
-pub use template::Template;
+pub use settings::{KeyUse, key_users};
+pub use stack::{stack, stack_of_account, storage};
+pub use storage::{BUCKET_OUTPUT, TABLE_OUTPUT, keep_table};
+pub use template::{Template, tags};
 pub use usage::{Usage, usage};

@@ -12,6 +12,10 @@ use crate::template::{arn, attribute, sub};
 pub const BUCKET_PARAMETER: &str = "Bucket";
 /// The parameter that takes the architecture of the functions' code.
 pub const ARCHITECTURE_PARAMETER: &str = "Architecture";
+/// The parameter that takes the ARNs of the KMS keys of adopted queues and of an adopted bucket.
+pub(crate) const ADOPTED_KEYS_PARAMETER: &str = "AdoptedKeys";
+/// The condition that there are such keys.
+pub(crate) const HAS_ADOPTED_KEYS: &str = "HasAdoptedKeys";
 /// The bucket's folder for configs. Each stack has its own folder there, with its config and the files that it
 /// includes.
 pub const CONFIG_FOLDER: &str = "config";

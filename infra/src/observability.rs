@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use trigger_core::config::stack::LogClass;
 use trigger_core::event::Queue;
 use trigger_core::metrics::{self, Metric, NAMESPACE};
 use trigger_core::routing::RoutingConfig;
@@ -157,6 +158,10 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
         alarms.push(queues("work-failed".to_owned(), about, queue(FAILED_WORK_ID), WAITING, 0, 1));
         alarms.extend(throttles(storage));
     }
+    if !has_metrics_of_logs(config) {
+        alarms.extend(functions.iter().map(errors));
+        return alarms;
+    }
     alarms.push(of_ours(Metric::Failed, "A launch or an event failed", 1));
     alarms.push(of_ours(
         Metric::DeadLettersUnsent,
@@ -172,20 +177,30 @@ fn alarms<'a>(config: &RoutingConfig, functions: &[Function]) -> Vec<Alarm<'a>> 
     if functions.contains(&Function::QueueScaler) {
         alarms.push(of_ours(Metric::WorkersUnseen, "The scaler cannot read a queue, or read or change its workers", 3));
     }
-    for function in functions {
-        alarms.push(Alarm {
-            id: format!("{}-errors", function.name()),
-            description: format!("{} has returned errors for three minutes", function.name()),
-            namespace: "AWS/Lambda",
-            metric: "Errors",
-            dimensions: vec![json!([{ "Name": "FunctionName", "Value": reference(function.id()) }])],
-            statistic: "Sum",
-            threshold: 0,
-            minutes: 3,
-            is_told_once: false,
-        });
-    }
+    alarms.extend(functions.iter().map(errors));
     alarms
+}
+
+/// Returns whether ecs-trigger's own metrics exist. CloudWatch takes them from the functions' logs, and only from log groups
+/// of the standard class.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html>
+fn has_metrics_of_logs(config: &RoutingConfig) -> bool {
+    config.stack.log_class() == LogClass::Standard
+}
+
+/// Returns the alarm on a function's errors.
+fn errors(function: &Function) -> Alarm<'static> {
+    Alarm {
+        id: format!("{}-errors", function.name()),
+        description: format!("{} has returned errors for three minutes", function.name()),
+        namespace: "AWS/Lambda",
+        metric: "Errors",
+        dimensions: vec![json!([{ "Name": "FunctionName", "Value": reference(function.id()) }])],
+        statistic: "Sum",
+        threshold: 0,
+        minutes: 3,
+        is_told_once: false,
+    }
 }
 
 /// Returns the alarms on throttled requests to the table and to its index, whose metrics are apart.
@@ -244,14 +259,13 @@ const WORKERS_SHOWN_MAX: usize = 400;
 /// Returns the dashboard's body, in which CloudFormation fills in `${...}`.
 fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     let ours = |metric: Metric| json!([NAMESPACE, metric.name(), metrics::STACK, "${AWS::StackName}"]);
-    let mut widgets = vec![
-        widget(
-            "Launches",
-            "Sum",
-            [Metric::Launched, Metric::Duplicate, Metric::Deferred, Metric::Failed].map(ours).to_vec(),
-        ),
-        widget("Latency from event to launch, ms", "p99", vec![ours(Metric::LaunchLatency)]),
-    ];
+    let has_ours = has_metrics_of_logs(config);
+    let mut widgets = Vec::new();
+    if has_ours {
+        let launches = [Metric::Launched, Metric::Duplicate, Metric::Deferred, Metric::Failed];
+        widgets.push(widget("Launches", "Sum", launches.map(ours).to_vec()));
+        widgets.push(widget("Latency from event to launch, ms", "p99", vec![ours(Metric::LaunchLatency)]));
+    }
     let mut dead =
         vec![json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${DeadLetters.QueueName}"])];
     for (_, id) in dead_letters(config) {
@@ -281,7 +295,7 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
             .map(move |function| json!(["AWS/Lambda", metric, "FunctionName", format!("${{{}}}", function.id())]))
     };
     widgets.push(widget("Functions", "Sum", invoked("Invocations").chain(invoked("Errors")).collect()));
-    let limited = config.routes.iter().filter(|route| route.has_slots());
+    let limited = config.routes.iter().filter(|route| has_ours && route.has_slots());
     let open = |route: &trigger_core::routing::Route| {
         json!([NAMESPACE, Metric::SlotsOpen.name(), metrics::STACK, "${AWS::StackName}", metrics::ROUTE, route.name])
     };
@@ -289,7 +303,7 @@ fn dashboard(config: &RoutingConfig, functions: &[Function]) -> Value {
     if !open.is_empty() {
         widgets.push(widget("Open slots", "Minimum", open));
     }
-    for worker in config.workers.iter().take(WORKERS_SHOWN_MAX) {
+    for worker in config.workers.iter().filter(|_| has_ours).take(WORKERS_SHOWN_MAX) {
         let of = |metric: Metric| {
             json!([NAMESPACE, metric.name(), metrics::STACK, "${AWS::StackName}", metrics::WORKER, worker.name])
         };

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
 
-/// The key in a template's metadata.
-const KEY: &str = "EcsTrigger";
+/// The key of what ecs-trigger says in a template's metadata.
+pub(crate) const KEY: &str = "EcsTrigger";
 
 /// The config that a stack belongs to, and which of the config's two stacks it is. A stack without an owner is not
 /// ecs-trigger's, and must not be touched.

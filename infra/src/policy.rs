@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use trigger_core::config::stack::Origin;
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
@@ -14,19 +15,34 @@ use trigger_core::storage::{DUE_INDEX, DUE_SHARDS, ItemKind, Storage};
 
 use trigger_core::scaling::LEASE_NAME;
 
-use crate::function::Function;
-use crate::names::{BUCKET_PARAMETER, CONFIG_FOLDER, identifier, queue_arn, table_arn};
+use crate::function::{Function, functions};
+use crate::names::{
+    ADOPTED_KEYS_PARAMETER, BUCKET_PARAMETER, CONFIG_FOLDER, HAS_ADOPTED_KEYS, identifier, queue_arn, table_arn,
+};
 use crate::queues::WORK_ID;
 use crate::template::{arn, attribute, reference, sub};
 
 /// The roles of task definitions, by task definition as the config writes it.
 pub type TaskRoles = BTreeMap<String, BTreeSet<String>>;
 
+/// What only an account knows of the resources that a config names, as far as permissions depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfAccount {
+    /// The roles of the task definitions.
+    pub roles: TaskRoles,
+    /// The ARNs of the customers' KMS keys of the adopted queues that routes are on.
+    pub queue_keys: BTreeSet<String>,
+    /// The ARN of the customer's KMS key of an adopted bucket.
+    pub bucket_key: Option<String>,
+}
+
 /// A statement of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     /// The statement's name within the policy.
     pub sid: String,
+    /// `Allow` or `Deny`.
+    pub effect: &'static str,
     /// The actions, without wildcards.
     pub actions: Vec<&'static str>,
     pub(crate) resources: Vec<Value>,
@@ -40,7 +56,8 @@ pub struct Statement {
 impl Statement {
     pub(crate) fn new(sid: &str, actions: &[&'static str], resources: Vec<Value>) -> Self {
         let sid = sid.to_owned();
-        Self { sid, actions: actions.to_vec(), resources, conditions: None, reason: None, only_if: None }
+        let (effect, actions) = ("Allow", actions.to_vec());
+        Self { sid, effect, actions, resources, conditions: None, reason: None, only_if: None }
     }
 
     /// Returns a statement on all resources, for actions that have no narrower resource.
@@ -65,7 +82,7 @@ impl Statement {
         let actions: Vec<Value> = self.actions.iter().map(|action| (*action).into()).collect();
         let mut statement = json!({
             "Sid": self.sid,
-            "Effect": "Allow",
+            "Effect": self.effect,
             "Action": one_or_many(&actions),
             "Resource": one_or_many(&self.resources),
         });
@@ -79,15 +96,15 @@ impl Statement {
     }
 }
 
-/// Returns what a function may do. If the roles of the task definitions are not known, a parameter takes them.
-pub fn statements(config: &RoutingConfig, function: Function, roles: Option<&TaskRoles>) -> Vec<Statement> {
+/// Returns what a function may do. What only an account knows is taken from parameters, if it is not given.
+pub fn statements(config: &RoutingConfig, function: Function, known: Option<&OfAccount>) -> Vec<Statement> {
     let mut statements = vec![Statement::new(
         "ReadConfig",
         &["s3:GetObject"],
         vec![objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/*"))],
     )];
     let tasks = function.tasks(config);
-    statements.extend(launch(function, &tasks, roles));
+    statements.extend(launch(function, &tasks, known.map(|known| &known.roles)));
     if function.keeps_launches() {
         if let Some(storage) = config.ledger() {
             statements.extend(keep_launches(storage, function));
@@ -104,6 +121,11 @@ pub fn statements(config: &RoutingConfig, function: Function, roles: Option<&Tas
     if function.keeps_launches() {
         statements.push(Statement::new("DeadLetter", &["sqs:SendMessage"], vec![attribute("DeadLetters", "Arn")]));
     }
+    if config.stack.vpc.is_some() {
+        statements.extend(use_network_interfaces(function));
+    }
+    statements.extend(use_key(config));
+    statements.extend(use_adopted_keys(config, function, known));
     if config.stack.tracing == Some(true) {
         let send = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
         statements.push(Statement::on_everything("Trace", &send, "X-Ray defines no resources for sending traces"));
@@ -209,6 +231,85 @@ fn follow_tasks(tasks: &[&Task]) -> Vec<Statement> {
         clusters.iter().map(|cluster| tasks_of(*cluster)).collect(),
     );
     std::iter::once(see.under(in_clusters(&clusters))).chain(list_tasks(&clusters)).collect()
+}
+
+/// Allows Lambda to give the function a place in a VPC. It does so with the function's role, so the function's own code is
+/// denied the same.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice>
+fn use_network_interfaces(function: Function) -> [Statement; 2] {
+    const ACTIONS: [&str; 6] = [
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    ];
+    let itself = arn("lambda", &format!("function:${{AWS::StackName}}-{}", function.name()));
+    let why = "network interfaces get their ids when Lambda creates them, and EC2 describes them only on all resources";
+    let denied = "the function's code may do this on no resource";
+    let deny = Statement { effect: "Deny", ..Statement::on_everything("NoInterfacesByCode", &ACTIONS, denied) };
+    [
+        Statement::on_everything("UseNetworkInterfaces", &ACTIONS, why),
+        deny.under(json!({ "ArnEquals": { "lambda:SourceFunctionArn": itself } })),
+    ]
+}
+
+/// Returns the services that the functions of a config call, as their endpoints in a VPC are named.
+pub fn endpoints(config: &RoutingConfig) -> Vec<&'static str> {
+    let functions = functions(config);
+    let is_there = |function: Function| functions.contains(&function);
+    let starts_tasks = functions.iter().any(|function| !function.tasks(config).is_empty());
+    let all = [
+        ("s3", true),
+        ("sqs", functions.iter().any(|function| function.keeps_launches()) || is_there(Function::QueueScaler)),
+        ("dynamodb", config.ledger().is_some()),
+        ("ecs", starts_tasks || is_there(Function::QueueScaler) || is_there(Function::TaskLifecycle)),
+        ("monitoring", is_there(Function::QueueScaler)),
+    ];
+    all.into_iter().filter(|(_, is_called)| *is_called).map(|(service, _)| service).collect()
+}
+
+/// What it takes to read what a key encrypts.
+const DECRYPT: &str = "kms:Decrypt";
+/// What it takes, beside [`DECRYPT`], to write what a key encrypts: an object, or a message.
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html>,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html>
+const GENERATE: &str = "kms:GenerateDataKey";
+
+/// Allows using the stack's own key. All functions and the schedules read and write what it encrypts.
+pub(crate) fn use_key(config: &RoutingConfig) -> Option<Statement> {
+    let key = config.stack.kms_key.as_ref()?;
+    Some(Statement::new("UseKey", &[DECRYPT, GENERATE], vec![key.value.as_str().into()]))
+}
+
+/// Returns whether a function uses keys of what the config adopts: those of queues, and that of the bucket.
+fn uses_adopted_keys(config: &RoutingConfig, function: Function) -> (bool, bool) {
+    let is_adopted = |queue: &&Queue| !config.stack.queue(queue).is_created;
+    let of_queues = function == Function::SqsTrigger && config.queues().iter().any(is_adopted);
+    (of_queues, config.stack.storage_bucket == Some(Origin::Adopt))
+}
+
+/// Returns whether a template without an account needs the parameter with the keys of what the config adopts.
+pub(crate) fn may_need_adopted_keys(config: &RoutingConfig, functions: &[Function]) -> bool {
+    functions.iter().any(|function| uses_adopted_keys(config, *function) != (false, false))
+}
+
+/// Allows using the keys of adopted queues and of an adopted bucket.
+fn use_adopted_keys(config: &RoutingConfig, function: Function, known: Option<&OfAccount>) -> Vec<Statement> {
+    let (of_queues, of_bucket) = uses_adopted_keys(config, function);
+    let Some(known) = known else {
+        let actions = if of_bucket { &[DECRYPT, GENERATE][..] } else { &[DECRYPT] };
+        let use_keys = Statement::new("UseAdoptedKeys", actions, vec![reference(ADOPTED_KEYS_PARAMETER)]);
+        let only_if = Some(HAS_ADOPTED_KEYS.to_owned());
+        return Vec::from_iter((of_queues || of_bucket).then_some(Statement { only_if, ..use_keys }));
+    };
+    let queue_keys = known.queue_keys.iter().filter(|_| of_queues).map(|key| key.as_str().into()).collect();
+    let bucket_key = known.bucket_key.iter().filter(|_| of_bucket).map(|key| key.as_str().into()).collect();
+    vec![
+        Statement::new("UseKeysOfQueues", &[DECRYPT], queue_keys),
+        Statement::new("UseKeyOfBucket", &[DECRYPT, GENERATE], bucket_key),
+    ]
 }
 
 /// Allows storing events in S3 that are too large for the overrides, for a copy in the record of each launch, or for a
@@ -441,6 +542,7 @@ routes:
                 s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
                 sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
                 sqs:SendMessage on {DeadLetters, Arn}
+                if HasAdoptedKeys kms:Decrypt on {AdoptedKeys}
             "#]],
         );
     }

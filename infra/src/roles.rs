@@ -4,22 +4,27 @@ use serde_json::{Map, Value, json};
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
-use crate::policy::{Statement, TaskRoles, statements};
+use crate::names::{ADOPTED_KEYS_PARAMETER, HAS_ADOPTED_KEYS};
+use crate::policy::{OfAccount, Statement, statements};
 use crate::template::{Template, attribute, reference, sub};
 
 /// Adds the parameter with the roles that a function passes to ECS, and the condition that it is not empty.
 pub(crate) fn add_parameter(template: &mut Template, function: Function) {
-    let parameter = function.roles_parameter();
-    template.parameter(
-        &parameter,
-        json!({
-            "Type": "CommaDelimitedList",
-            "Default": "",
-            "Description": format!("ARNs of the task and execution roles that {} passes to ECS", function.name()),
-        }),
-    );
-    let is_empty = json!({ "Fn::Equals": [{ "Fn::Join": ["", reference(&parameter)] }, ""] });
-    template.condition(&function.has_roles(), json!({ "Fn::Not": [is_empty] }));
+    let description = format!("ARNs of the task and execution roles that {} passes to ECS", function.name());
+    add_list(template, &function.roles_parameter(), &function.has_roles(), &description);
+}
+
+/// Adds the parameter with the keys of what the config adopts, and the condition that it is not empty.
+pub(crate) fn add_adopted_keys(template: &mut Template) {
+    let description = "ARNs of the customers' KMS keys of adopted queues and of an adopted bucket";
+    add_list(template, ADOPTED_KEYS_PARAMETER, HAS_ADOPTED_KEYS, description);
+}
+
+fn add_list(template: &mut Template, parameter: &str, condition: &str, description: &str) {
+    let list = json!({ "Type": "CommaDelimitedList", "Default": "", "Description": description });
+    template.parameter(parameter, list);
+    let is_empty = json!({ "Fn::Equals": [{ "Fn::Join": ["", reference(parameter)] }, ""] });
+    template.condition(condition, json!({ "Fn::Not": [is_empty] }));
 }
 
 /// A managed policy has at most this many characters, without white space.
@@ -38,12 +43,12 @@ pub(crate) fn add(
     function: Function,
     id: &str,
     logs_id: &str,
-    task_roles: Option<&TaskRoles>,
+    known: Option<&OfAccount>,
 ) -> Vec<String> {
     let write = ["logs:CreateLogStream", "logs:PutLogEvents"];
     let log = Statement::new("Log", &write, vec![attribute(logs_id, "Arn")]);
     let mut all = vec![log];
-    all.extend(statements(config, function, task_roles));
+    all.extend(statements(config, function, known));
     let reasons: Map<String, Value> =
         all.iter().filter_map(|statement| Some((statement.sid.clone(), statement.reason?.into()))).collect();
     let attributes = match reasons.is_empty() {

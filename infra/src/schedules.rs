@@ -8,6 +8,7 @@ use trigger_core::routing::{Route, RoutingConfig};
 
 use crate::function::Function;
 use crate::names::identifier;
+use crate::policy::use_key;
 use crate::roles::assumed_by;
 use crate::template::{Template, attribute, reference, sub};
 
@@ -124,6 +125,11 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
         "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
         "ArnEquals": { "aws:SourceArn": attribute("Schedules", "Arn") },
     });
+    let mut statements = vec![
+        json!({ "Sid": "Invoke", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": invoked }),
+        json!({ "Sid": "DeadLetter", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": attribute("DeadLetters", "Arn") }),
+    ];
+    statements.extend(use_key(config).map(|statement| statement.to_json()));
     template.resource(
         "SchedulesRole",
         "AWS::IAM::Role",
@@ -132,13 +138,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
             "AssumeRolePolicyDocument": assumed_by("scheduler.amazonaws.com", Some(of_this_stack)),
             "Policies": [{
                 "PolicyName": "least-privilege",
-                "PolicyDocument": {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        { "Sid": "Invoke", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": invoked },
-                        { "Sid": "DeadLetter", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": attribute("DeadLetters", "Arn") },
-                    ],
-                },
+                "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
             }],
         }),
     );

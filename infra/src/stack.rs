@@ -8,35 +8,35 @@ use trigger_core::routing::RoutingConfig;
 use crate::function::{Function, functions};
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
 use crate::owner::Owner;
-use crate::policy::TaskRoles;
-use crate::storage::TABLE_OUTPUT;
+use crate::policy::{OfAccount, may_need_adopted_keys};
+use crate::storage::{self, TABLE_OUTPUT};
 use crate::template::Template;
-use crate::{functions as function_resources, observability, queues, roles, rules, schedules};
+use crate::{functions as function_resources, observability, queues, roles, rules, schedules, settings};
 
 /// Returns the template of a config's stack, which depends on these two arguments only. `environment` holds the
 /// variables that the config takes values from; the functions get them beside their own.
 ///
 /// The template's parameters are what only an account knows: the bucket, the keys of the functions' code in it, and for
-/// each function the ARNs of the roles of the tasks that it starts.
+/// each function the ARNs of the roles of the tasks that it starts, and the keys of adopted queues and an adopted bucket.
 pub fn stack(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Template {
     assembled(config, environment, None)
 }
 
-/// Does the same as [`stack`], but the roles of the tasks are in the template: CloudFormation refuses a parameter with
-/// more than 4,096 characters, which some twenty task definitions with roles of their own have.
-pub fn stack_with_roles(
-    config: &RoutingConfig,
-    environment: &BTreeMap<String, String>,
-    task_roles: &TaskRoles,
-) -> Template {
-    assembled(config, environment, Some(task_roles))
+/// Does the same as [`stack`], but what the account knows is in the template: CloudFormation refuses a parameter with
+/// more than 4,096 characters, which the roles of some twenty task definitions have.
+pub fn stack_of_account(config: &RoutingConfig, environment: &BTreeMap<String, String>, known: &OfAccount) -> Template {
+    assembled(config, environment, Some(known))
 }
 
-fn assembled(
-    config: &RoutingConfig,
-    environment: &BTreeMap<String, String>,
-    task_roles: Option<&TaskRoles>,
-) -> Template {
+/// Returns the template of the storage stack, or nothing if the bucket is adopted and there is no ledger. The stack
+/// must exist before the functions, whose code it holds, and outlives them with the records of what happened.
+pub fn storage(config: &RoutingConfig) -> Option<Template> {
+    let mut template = storage::storage(config)?;
+    settings::apply(&mut template, config);
+    Some(template)
+}
+
+fn assembled(config: &RoutingConfig, environment: &BTreeMap<String, String>, known: Option<&OfAccount>) -> Template {
     let mut template = Template::new(
         "ecs-trigger: starts ECS tasks when something happens; generated from the routing config",
         &Owner::of_functions(config),
@@ -64,16 +64,20 @@ fn assembled(
         queues::add_work(&mut template);
         template.output(TABLE_OUTPUT, "Name of the table with the launches", storage.table().into());
     }
-    let are_parameters = |function: &&Function| task_roles.is_none() && !function.tasks(config).is_empty();
+    let are_parameters = |function: &&Function| known.is_none() && !function.tasks(config).is_empty();
     for function in functions.iter().filter(are_parameters) {
         roles::add_parameter(&mut template, *function);
     }
+    if known.is_none() && may_need_adopted_keys(config, &functions) {
+        roles::add_adopted_keys(&mut template);
+    }
     for function in &functions {
-        function_resources::add(&mut template, config, *function, environment, task_roles);
+        function_resources::add(&mut template, config, *function, environment, known);
     }
     rules::add(&mut template, config);
     schedules::add(&mut template, config, &functions);
     queues::add(&mut template, config);
     observability::add(&mut template, config, &functions);
+    settings::apply(&mut template, config);
     template
 }

@@ -19,7 +19,7 @@ const TABLE_ID: &str = "Table";
 
 /// Returns the template of the storage stack, or nothing if the bucket is adopted and there is no ledger. The stack
 /// must exist before the functions, whose code it holds, and outlives them with the records of what happened.
-pub fn storage(config: &RoutingConfig) -> Option<Template> {
+pub(crate) fn storage(config: &RoutingConfig) -> Option<Template> {
     let mut template = Template::new(
         "ecs-trigger: storage for the config, the launches, payloads and the functions' code",
         &Owner::of_storage(config),

@@ -1,12 +1,23 @@
 //! Builds a CloudFormation template.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use trigger_core::routing::RoutingConfig;
 
 use crate::schedules::past;
 
-use crate::owner::Owner;
+use crate::owner::{KEY, Owner};
+
+/// The key of the tags in a template's metadata.
+const TAGS: &str = "Tags";
+
+/// Returns the tags that the stack of a template has by its config.
+pub fn tags(template: &Value) -> BTreeMap<String, String> {
+    let tags = template["Metadata"][KEY][TAGS].as_object().into_iter().flatten();
+    tags.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
 
 /// A CloudFormation template.
 /// Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html>
@@ -77,6 +88,18 @@ impl Template {
             }
         }
         self
+    }
+
+    pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.resources.iter_mut().map(|(_, resource)| resource)
+    }
+
+    /// Sets the tags that a deployment gives the stack, and CloudFormation each resource that can have tags.
+    pub(crate) fn set_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) {
+        let tags: Map<String, Value> = tags.map(|(key, value)| (key.to_owned(), value.into())).collect();
+        if !tags.is_empty() {
+            self.metadata[KEY][TAGS] = tags.into();
+        }
     }
 
     /// Returns the names of the parameters.

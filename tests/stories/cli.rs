@@ -267,6 +267,39 @@ fn every_verb_has_help_with_examples() {
 }
 
 #[test]
+fn an_environment_changes_parts_of_the_config_for_every_verb() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "version: 1\ntasks: { t: { task_definition: t, cluster: production } }\nroutes: [{ name: q, on: { queue: jobs }, run: t }]\nstack: { name: images, queues: { jobs: { queue: create } } }\n";
+    fs::write(folder.path().join("ecs-trigger.yaml"), config).expect("is written");
+    let overlay = |text: &str| fs::write(folder.path().join("ecs-trigger.staging.yaml"), text).expect("is written");
+    let run = |arguments: &[&str]| {
+        let output = command().current_dir(folder.path()).args(arguments).stdin(Stdio::null()).output().expect("runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = run(&["validate", "--env", "staging"]);
+    assert!(code == Some(6) && said.contains("ecs-trigger.staging.yaml: No such file"), "{said}");
+    assert!(said.contains("write into it what differs in the environment `staging`"), "{said}");
+    let (code, said) = run(&["validate", "--env", "../x"]);
+    assert!(code == Some(2) && said.contains("begin with a letter"), "{said}");
+
+    overlay("tasks: { t: { cluster: staging } }\n");
+    let (code, said) = run(&["synth", "--env", "staging"]);
+    assert!(code == Some(0) && said.contains("cluster/staging") && said.contains("staging-jobs"), "{said}");
+    let (code, said) = run(&["synth"]);
+    assert!(code == Some(0) && said.contains("cluster/production") && !said.contains("staging"), "{said}");
+    fs::write(folder.path().join("event.json"), r#"{"a":1}"#).expect("is written");
+    let (code, said) = run(&["plan", "event.json", "--queue", "staging-jobs", "--env", "staging"]);
+    assert!(code == Some(0) && said.contains("staging"), "{said}");
+
+    overlay("tasks:\n  t:\n    clustr: staging\n");
+    let (code, said) = run(&["validate", "--env", "staging"]);
+    assert!(code == Some(3) && said.contains("ecs-trigger.staging.yaml:3:5"), "{said}");
+    let (code, said) = run(&["test", "--update", "--env", "staging"]);
+    assert!(code == Some(2) && said.contains("cannot be used with"), "{said}");
+}
+
+#[test]
 fn shells_get_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell], "");
@@ -1034,7 +1067,7 @@ fn every_verb_fails_in_order_when_its_output_is_full_and_ends_quietly_when_nobod
         (&["--help"], ""),
         (&["--version"], ""),
     ];
-    let of_account = ["diff", "deploy", "verify", "destroy"];
+    let of_account = ["diff", "deploy", "verify", "destroy", "rollback"];
     for verb in crate::docs::verbs() {
         let is_tried = printing.iter().any(|(arguments, _)| arguments[0] == verb);
         assert!(is_tried || of_account.contains(&verb.as_str()), "{verb} is tried, or talks to an account");

@@ -91,6 +91,13 @@ impl Team {
         printed
     }
 
+    /// Returns the resources of a stack that have this type.
+    fn resources(&self, stack: &str, kind: &str) -> Vec<Value> {
+        let listed = self.emulator.aws(&["cloudformation", "list-stack-resources", "--stack-name", stack]);
+        let all = listed["StackResourceSummaries"].as_array().cloned().unwrap_or_default();
+        all.into_iter().filter(|resource| resource["ResourceType"] == kind).collect()
+    }
+
     /// Returns a line for each change that a deployment would make, such as `add AWS::Events::Rule`.
     fn changes(&self, config: &Path) -> Vec<String> {
         let diff: Value = serde_json::from_str(&self.done("diff", config, &["--json"])).expect("is JSON");
@@ -398,6 +405,235 @@ fn a_deployment_that_fails_names_the_resource_and_is_rolled_back() {
 }
 
 #[test]
+fn a_stack_has_what_its_account_demands() {
+    let team = Team::new();
+    register(&team);
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let queue = "  - { name: jobs, on: { queue: jobs }, run: t }\n";
+    let config = |settings: &str| {
+        let stack = format!("version: 1\nstack: {{ queues: {{ jobs: {{ queue: create }} }}, name: images{settings} }}");
+        team.config(&format!("{}{queue}", ONE_ROUTE.replace("version: 1", &stack)))
+    };
+    let all = ", name_prefix: team-, role_path: /team/, permissions_boundary: limits, tags: { team: images, cost: 1 }";
+    let demanding = config(all);
+    let checked = |config: &Path| String::from_utf8_lossy(&team.run("verify", config, &[]).stdout).into_owned();
+    assert!(checked(&demanding).contains("permissions boundary limits: "), "{}", checked(&demanding));
+    team.emulator.aws(&["iam", "create-policy", "--policy-name", "limits", "--policy-document", policy]);
+    assert!(checked(&demanding).contains("ok      permissions boundary limits"), "{}", checked(&demanding));
+    team.done("deploy", &demanding, &["--yes"]);
+
+    let tags = || {
+        let stack = team.emulator.aws(&["cloudformation", "describe-stacks", "--stack-name", "team-images"]);
+        let tags = stack["Stacks"][0]["Tags"].as_array().cloned().unwrap_or_default();
+        tags.iter().map(|tag| format!("{}={}", tag["Key"], tag["Value"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(tags(), ["cost=1", "team=images"]);
+    let roles = team.emulator.aws(&["iam", "list-roles", "--path-prefix", "/team/"]);
+    assert_eq!(roles["Roles"].as_array().map(Vec::len), Some(2), "{roles}");
+    let queues = team.emulator.aws(&["sqs", "list-queues", "--queue-name-prefix", "team-"]);
+    assert_eq!(queues["QueueUrls"].as_array().map(Vec::len), Some(3), "{queues}");
+    assert_eq!(team.done("deploy", &demanding, &[]).trim(), "nothing changes");
+
+    let fewer = config(&all.replace(", cost: 1", ""));
+    let shown = team.done("diff", &fewer, &[]);
+    assert!(shown.contains("Tags.cost: \"1\" -> nothing"), "{shown}");
+    team.done("deploy", &fewer, &["--yes"]);
+    assert_eq!(tags(), ["team=images"]);
+    team.done("deploy", &config(&all.replace(", tags: { team: images, cost: 1 }", "")), &["--yes"]);
+    assert_eq!(tags(), [""; 0]);
+}
+
+#[test]
+fn a_rollback_brings_back_the_last_config_and_stack() {
+    let team = Team::new();
+    register(&team);
+    let config = team.config(ONE_ROUTE);
+    let refused = team.run("rollback", &config, &["--yes"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(8), "{said}");
+    assert!(said.contains("nothing was deployed to the stack ecs-trigger before"), "{said}");
+    team.done("deploy", &config, &["--yes"]);
+    assert_eq!(team.run("rollback", &config, &["--yes"]).status.code(), Some(8), "there was only one deployment");
+
+    let changed = ONE_ROUTE.replace("first", "second").replace("my.app", "other.app");
+    let config = team.config(&format!("{changed}  - {{ name: hourly, on: {{ schedule: rate(1 hour) }}, run: t }}\n"));
+    team.done("deploy", &config, &["--yes"]);
+    let refused = team.run("rollback", &config, &[]);
+    let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+    assert_eq!(refused.status.code(), Some(8), "{said}");
+    for shown in ["- AWS::Scheduler::Schedule", "+ AWS::Events::Rule RuleMyApp", "-  - { name: second", "pass --yes"] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+    let done = team.done("rollback", &config, &["--yes"]);
+    assert!(done.contains("rolled back: ecs-trigger"), "{done}");
+    // The old route works again.
+    let event = r#"[{"Source":"my.app","DetailType":"t","Detail":"{}"}]"#;
+    team.emulator.aws(&["events", "put-events", "--entries", event]);
+    assert_eq!(team.emulator.calls("RunTask", 1).len(), 1);
+    assert_eq!(team.done("deploy", &team.config(ONE_ROUTE), &[]).trim(), "nothing changes");
+
+    // A second one undoes the first.
+    team.done("rollback", &config, &["--yes"]);
+    let rules = team.emulator.aws(&["events", "list-rules"]);
+    assert!(rules.to_string().contains("other.app") && !rules.to_string().contains("my.app"), "{rules}");
+}
+
+#[test]
+fn what_was_changed_outside_of_deployments_is_shown_with_how_to_set_it_back() {
+    let team = Team::new();
+    register(&team);
+    let stack = "version: 1\nstorage: { bucket: drift }\nstack: { queues: { jobs: { queue: create } } }";
+    let routes = "  - { name: jobs, on: { queue: jobs }, run: t }\n  - { name: hourly, on: { schedule: rate(1 hour) }, run: t }\n";
+    let config = team.config(&format!("{}{routes}", ONE_ROUTE.replace("version: 1", stack)));
+    let verified = || String::from_utf8_lossy(&team.run("verify", &config, &[]).stdout).into_owned();
+    assert!(verified().contains("stack ecs-trigger: as it was deployed: not checked, as it is not deployed"));
+    team.done("deploy", &config, &["--yes"]);
+    assert!(verified().contains("ok      stack ecs-trigger: as it was deployed"), "{}", verified());
+    assert_eq!(team.done("diff", &config, &[]).trim(), "nothing changes");
+
+    let aws = |arguments: &[&str]| team.emulator.aws(arguments);
+    let rules = aws(&["events", "list-rules"]);
+    let names = rules["Rules"].as_array().into_iter().flatten().filter_map(|rule| rule["Name"].as_str());
+    let rule = names.into_iter().find(|name| name.contains("my.app")).expect("is there").to_owned();
+    aws(&["events", "disable-rule", "--name", &rule]);
+    aws(&[
+        "lambda",
+        "update-function-configuration",
+        "--function-name",
+        "ecs-trigger-event-trigger",
+        "--memory-size",
+        "128",
+    ]);
+    let url = team.emulator.queue_url("jobs");
+    aws(&["sqs", "set-queue-attributes", "--queue-url", &url, "--attributes", "VisibilityTimeout=30"]);
+    let role = team.resources("ecs-trigger", "AWS::IAM::Role").remove(0)["PhysicalResourceId"].clone();
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let role = role.as_str().expect("is named");
+    let put = ["iam", "put-role-policy", "--role-name", role, "--policy-name", "least-privilege"];
+    aws(&[&put[..], &["--policy-document", policy]].concat());
+
+    let shown = team.done("diff", &config, &[]);
+    assert!(shown.starts_with("nothing changes"), "`deploy` would change nothing: {shown}");
+    for line in [
+        "State: \"ENABLED\" -> \"DISABLED\"",
+        "MemorySize: 256 -> 128",
+        "VisibilityTimeout: 360 -> 30",
+        "AWS::IAM::Role",
+        &format!("aws events enable-rule --name {rule}"),
+        "aws lambda update-function-configuration --function-name ecs-trigger-event-trigger --memory-size 256",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+        assert!(verified().contains(line.split(':').next().unwrap_or(line)), "{line}: {}", verified());
+    }
+    aws(&["events", "enable-rule", "--name", &rule]);
+    assert!(!team.done("diff", &config, &[]).contains("DISABLED"));
+}
+
+#[test]
+fn two_environments_of_a_config_are_deployed_side_by_side() {
+    let team = Team::new();
+    register(&team);
+    let routes = "  - { name: jobs, on: { queue: jobs }, run: t }\n";
+    let stack = "version: 1\nstack: { name: images, queues: { jobs: { queue: create } } }";
+    let config = team.config(&format!("{}{routes}", ONE_ROUTE.replace("version: 1", stack)));
+    fs::write(config.join("ecs-trigger.staging.yaml"), "tasks: { t: { count: 2 } }\n").expect("is written");
+    team.done("deploy", &config, &["--yes"]);
+    team.done("deploy", &config, &["--yes", "--env", "staging"]);
+    assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+    assert_eq!(team.done("deploy", &config, &["--env", "staging"]).trim(), "nothing changes");
+    let stacks = team.emulator.aws(&["cloudformation", "describe-stacks"]);
+    let mut names: Vec<&str> =
+        stacks["Stacks"].as_array().into_iter().flatten().filter_map(|stack| stack["StackName"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["images", "images-storage", "staging-images", "staging-images-storage"]);
+
+    // Each takes the message of its own queue, by its own config.
+    let url = team.emulator.queue_url("staging-jobs");
+    team.emulator.aws(&["sqs", "send-message", "--queue-url", &url, "--message-body", "x"]);
+    let calls = team.emulator.calls("RunTask", 1);
+    assert_eq!(calls[0]["count"], 2, "{calls:?}");
+    team.done("destroy", &config, &["--yes", "--env", "staging", "--delete-messages"]);
+    assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+}
+
+#[test]
+fn customers_keys_are_used_by_the_roles_that_need_them_and_by_nobody_else() {
+    let team = Team::new();
+    register(&team);
+    let new_key = |policy: &str| {
+        let key = team.emulator.aws(&["kms", "create-key", "--policy", policy]);
+        let part = |name: &str| key["KeyMetadata"][name].as_str().expect("is named").to_owned();
+        (part("KeyId"), part("Arn"))
+    };
+    let root =
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"}"#;
+    let of_services = |names: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Principal":{{"Service":[{names}]}},"Action":["kms:Decrypt*","kms:GenerateDataKey*"],"Resource":"*"}}"#
+        )
+    };
+    let policy = |statements: &[&str]| format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","));
+    let (own, own_arn) = new_key(&policy(&[root, &of_services(r#""events.amazonaws.com""#)]));
+    let (theirs, theirs_arn) = new_key(&policy(&[&of_services(r#""sns.amazonaws.com""#)]));
+    let attributes = format!(r#"{{"KmsMasterKeyId":"{theirs}","VisibilityTimeout":"400"}}"#);
+    team.emulator.aws(&["sqs", "create-queue", "--queue-name", "theirs", "--attributes", &attributes]);
+    team.emulator.aws(&[
+        "sqs",
+        "create-queue",
+        "--queue-name",
+        "plain",
+        "--attributes",
+        r#"{"VisibilityTimeout":"400"}"#,
+    ]);
+    let stack = format!("version: 1\nstorage: {{ bucket: keys }}\nstack: {{ kms_key: \"{own_arn}\" }}");
+    let routes = "  - { name: a, on: { queue: theirs }, run: t }\n  - { name: b, on: { queue: plain }, run: t }\n";
+    let config = team.config(&format!("{}{routes}", ONE_ROUTE.replace("version: 1", &stack)));
+
+    let verified = String::from_utf8_lossy(&team.run("verify", &config, &[]).stdout).into_owned();
+    let keys: String =
+        verified.lines().filter(|line| line.contains("key of")).map(|line| format!("{line}\n")).collect();
+    expect_test::expect![[r#"
+        ok      key of `kms_key`: Region
+        ok      key of `kms_key`
+        ok      key of `kms_key`: policy
+        failed  key of `kms_key` for the functions' log groups: the key's policy does not let logs.us-east-1.amazonaws.com use it
+        ok      key of `kms_key` for what rules send to queues
+        ok      key of the queue theirs
+        failed  key of the queue theirs: policy: it does not let roles use the key by their own policies
+    "#]].assert_eq(&keys);
+    assert!(verified.contains("allow kms:* to arn:aws:iam::000000000000:root"), "{verified}");
+
+    team.done("deploy", &config, &["--yes"]);
+    let mut uses = Vec::new();
+    for resource in team.resources("ecs-trigger", "AWS::IAM::Role") {
+        let name = resource["PhysicalResourceId"].as_str().expect("is named");
+        let got = ["iam", "get-role-policy", "--role-name", name, "--policy-name", "least-privilege"];
+        let policy = team.emulator.aws(&got);
+        for statement in policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten() {
+            if statement.to_string().contains("kms:") {
+                let key = if statement["Resource"] == own_arn.as_str() { "own" } else { "theirs" };
+                assert!(key == "own" || statement["Resource"] == theirs_arn.as_str(), "{statement}");
+                let role = resource["LogicalResourceId"].as_str().expect("is named");
+                uses.push(format!("{role} {} {key}", statement["Action"]));
+            }
+        }
+    }
+    uses.sort();
+    expect_test::expect![[r#"
+        EventTriggerRole ["kms:Decrypt","kms:GenerateDataKey"] own
+        SchedulesRole ["kms:Decrypt","kms:GenerateDataKey"] own
+        SqsTriggerRole "kms:Decrypt" theirs
+        SqsTriggerRole ["kms:Decrypt","kms:GenerateDataKey"] own
+        TaskLifecycleRole ["kms:Decrypt","kms:GenerateDataKey"] own"#]]
+    .assert_eq(&uses.join("\n"));
+    let url = team.emulator.queue_url("ecs-trigger-dead-letters");
+    let queue = team.emulator.aws(&["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "All"]);
+    assert_eq!(queue["Attributes"]["KmsMasterKeyId"], own_arn.as_str(), "{queue}");
+    assert!(own_arn.ends_with(&own));
+    assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
+}
+
+#[test]
 fn verify_reports_everything_that_is_missing_at_once() {
     let team = Team::new();
     let text = "
@@ -420,17 +656,17 @@ routes:
     let output = team.run("verify", &config, &["--json"]);
     assert_eq!(output.status.code(), Some(1));
     let checks: Value = serde_json::from_slice(&output.stdout).expect("is JSON");
+    // How much the emulator allows depends on the machine.
+    let what = |check: &Value| {
+        let what = check["check"].as_str().unwrap_or_default();
+        let invoked = what.split_once(" of ").filter(|_| what.starts_with("functions invoked at once"));
+        invoked.map_or(what, |(used, _)| used).to_owned()
+    };
     let lines: Vec<String> = checks["checks"]
         .as_array()
         .into_iter()
         .flatten()
-        .map(|check| {
-            format!(
-                "{}: {}",
-                check["verdict"].as_str().unwrap_or_default(),
-                check["check"].as_str().unwrap_or_default()
-            )
-        })
+        .map(|check| format!("{}: {}", check["verdict"].as_str().unwrap_or_default(), what(check)))
         .collect();
     expect_test::expect![[r#"
         passed: cluster default
@@ -445,7 +681,10 @@ routes:
         failed: queue jobs: dead-letter queue
         failed: queue jobs: visibility timeout
         failed: queue none
-        failed: bucket my-uploads: EventBridge"#]]
+        failed: bucket my-uploads: EventBridge
+        not_checked: stack ecs-trigger: as it was deployed
+        passed: rules of the event bus: 1 of 300
+        passed: functions invoked at once: 11"#]]
     .assert_eq(&lines.join("\n"));
     // Subnets in two VPCs, and a security group that does not exist.
     let (first, second) = (team.subnet("10.1.0.0/24"), team.subnet("10.2.0.0/24"));
@@ -462,6 +701,21 @@ routes:
     assert!(said.contains(&format!("{second} is in vpc-")), "{said}");
     let said = apart(&format!("{{ subnets: [{first}], security_groups: [sg-0a1b2c3d] }}"));
     assert!(said.contains("sg-0a1b2c3d"), "{said}");
+    // The functions' subnet is in a VPC without endpoints.
+    let placed = format!("version: 1\nstack: {{ vpc: {{ subnets: [{first}], security_groups: [sg-0a1b2c3d] }} }}");
+    let output = team.run("verify", &team.config(&text.replace("version: 1", &placed)), &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("failed  functions: subnets {first}, sg-0a1b2c3d in one VPC")), "{said}");
+    let vpc = team.emulator.aws(&["ec2", "describe-subnets", "--subnet-ids", &first])["Subnets"][0]["VpcId"].clone();
+    let vpc = vpc.as_str().expect("is named");
+    let group = ["ec2", "create-security-group", "--group-name", "g", "--description", "g", "--vpc-id", vpc];
+    let group = team.emulator.aws(&group)["GroupId"].as_str().expect("is named").to_owned();
+    let service = "com.amazonaws.us-east-1.s3";
+    team.emulator.aws(&["ec2", "create-vpc-endpoint", "--vpc-id", vpc, "--service-name", service]);
+    let placed = text.replace("version: 1", &placed.replace("sg-0a1b2c3d", &group));
+    let said = String::from_utf8_lossy(&team.run("verify", &team.config(&placed), &[]).stdout).into_owned();
+    assert!(said.contains("the VPC has no endpoint for sqs, ecs: the subnets need a route to a NAT gateway"), "{said}");
+    team.config(text);
     // `--enable-eventbridge` switches on what is off.
     team.run("verify", &config, &["--enable-eventbridge"]);
     let bucket = team.emulator.aws(&["s3api", "get-bucket-notification-configuration", "--bucket", "my-uploads"]);

@@ -26,7 +26,8 @@ workers:
 "#;
 
 /// Actions that the code does not call: AWS itself uses the role for them, or a call requires them in addition.
-const BESIDE_CALLS: [&str; 9] = [
+const BESIDE_CALLS: [&str; 10] = [
+    "kms:Decrypt",              // the event source mapping of a queue with a key of its own
     "ecs:TagResource",          // RunTask, with tags
     "iam:PassRole",             // RunTask
     "sqs:ReceiveMessage",       // the event source mapping

@@ -25,10 +25,40 @@ fn platform() -> Vec<PathBuf> {
     files
 }
 
+/// Writes a config with every setting that an account may demand. Returns its folder.
+fn demanding(folder: &Path) -> PathBuf {
+    let config = folder.join("demanding");
+    fs::create_dir_all(&config).expect("is made");
+    fs::write(config.join("ecs-trigger.yaml"), DEMANDING).expect("is written");
+    config
+}
+
+const DEMANDING: &str = r#"
+version: 1
+storage: { bucket: team-state }
+tasks: { t: { task_definition: t, overrides: { container_overrides: [{ name: app }] } } }
+routes:
+  - { name: events, on: { s3: { bucket: uploads } }, run: t, concurrency: { max: 2 } }
+  - { name: hourly, on: { schedule: rate(1 hour) }, run: t }
+  - { name: jobs, on: { queue: jobs, s3: { bucket: uploads } }, run: t }
+  - { name: theirs, on: { queue: theirs }, run: t }
+workers: [{ run: t, queue: work, scaling: { max: 3, acceptable_latency: 1m, msg_processing_time: 1s } }]
+stack:
+  name: images
+  tags: { team: images, cost-center: 4711 }
+  permissions_boundary: team/boundary
+  role_path: /team/
+  name_prefix: team-
+  log_class: INFREQUENT_ACCESS
+  vpc: { subnets: [subnet-0a1b2c3d], security_groups: [sg-0a1b2c3d] }
+  kms_key: "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  queues: { jobs: { queue: create }, work: { queue: create } }
+"#;
+
 /// Writes the templates of all examples and of their buckets to files, and returns the paths.
 fn synthesised(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for example in examples() {
+    for example in examples().into_iter().chain([demanding(folder)]) {
         let name = example.file_name().expect("has a name").to_string_lossy().into_owned();
         for (suffix, options) in [("stack", &[][..]), ("storage", &["--storage"][..])] {
             let synth = command().arg("synth").arg(&example).args(options).output().expect("runs");
@@ -38,7 +68,7 @@ fn synthesised(folder: &Path) -> Vec<PathBuf> {
             files.push(file);
         }
     }
-    assert!(files.len() >= 10, "the examples are found");
+    assert!(files.len() >= 12, "the examples are found");
     files
 }
 

@@ -1,5 +1,6 @@
 //! Says what to do after a deployment: where to look, and how to try it.
 
+use trigger_core::config::stack::LogClass;
 use trigger_core::event::Queue;
 use trigger_core::routing::{EventSource, Route, RoutingConfig};
 
@@ -13,11 +14,17 @@ pub(crate) fn afterwards(
     let stack = config.stack.name();
     let mut next = vec![("dashboard", format!("{stack}-{region}, in CloudWatch"))];
     let functions = infra::functions(config);
-    next.extend(
-        functions
-            .iter()
-            .map(|function| ("log", format!("aws logs tail /aws/lambda/{stack}-{} --follow", function.name()))),
-    );
+    let log = |function: &infra::Function| {
+        let group = function.log_group_name(&config.stack);
+        (
+            "log",
+            match config.stack.log_class() {
+                LogClass::Standard => format!("aws logs tail {group} --follow"),
+                LogClass::InfrequentAccess => format!("{group}, in CloudWatch Logs Insights"),
+            },
+        )
+    };
+    next.extend(functions.iter().map(log));
     next.extend(dead_letters.map(|url| ("dead letters", url.to_owned())));
     let of_worker = || Some(send(config.workers.first()?.queues.first()?));
     next.extend(config.routes.first().map(attempt).or_else(of_worker).map(|how| ("try it", how)));

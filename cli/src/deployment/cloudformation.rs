@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackEvent, StackStatus,
+    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackEvent, StackStatus, Tag,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use infra::{Body, Owner};
@@ -74,7 +74,9 @@ pub(crate) async fn existing(account: &Account, name: &str, owner: &Owner) -> Re
     let outputs =
         outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
     let (parameters, outputs) = (parameters.collect(), outputs.collect());
-    Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, physical_ids, queues }))
+    let tags = stack.tags().iter();
+    let tags = tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect();
+    Ok(Some(Stack { name: name.to_owned(), status, template, parameters, outputs, tags, physical_ids, queues }))
 }
 
 /// Refuses a stack whose template does not name this owner.
@@ -171,14 +173,18 @@ async fn change_set(account: &Account, wanted: &Difference, bucket: Option<&str>
     // An interrupted deployment may have left a change set of this name.
     let discard = || account.cloudformation.delete_change_set().stack_name(stack).change_set_name(&name).send();
     let _ = discard().await;
-    let create = account
-        .cloudformation
-        .create_change_set()
-        .stack_name(stack)
-        .change_set_name(&name)
-        .change_set_type(kind)
-        .capabilities(Capability::CapabilityIam)
-        .set_parameters(Some(wanted.body.parameters.iter().map(parameter).collect()));
+    let create =
+        account
+            .cloudformation
+            .create_change_set()
+            .stack_name(stack)
+            .change_set_name(&name)
+            .change_set_type(kind)
+            .capabilities(Capability::CapabilityIam)
+            .set_parameters(Some(wanted.body.parameters.iter().map(parameter).collect()))
+            .set_tags(wanted.tags().map(|tags| {
+                tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+            }));
     let create = match bucket.filter(|_| body.len() > TEMPLATE_BYTES_MAX) {
         Some(bucket) => create.template_url(upload_template(account, bucket, &body, &hash).await?),
         None => create.template_body(body),

@@ -33,8 +33,10 @@ pub(crate) async fn compare(
     let folder = main.as_ref().map(|main| std::path::Path::new(main.name)).and_then(std::path::Path::parent);
     let folder = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
     let mut files = Vec::new();
-    let main = main.map(|part| (infra::CONFIG_FILE.to_owned(), part.text));
-    let included = parts.map(|part| {
+    // With an overlay, the main file is what both say together.
+    let effective = trigger_core::config::effective(source);
+    let main = main.map(|part| (infra::CONFIG_FILE.to_owned(), effective.as_deref().unwrap_or(part.text)));
+    let included = parts.skip(usize::from(effective.is_some())).map(|part| {
         // The name begins with the config's folder, which the key leaves out.
         let path = part.name.strip_prefix(&folder).unwrap_or(part.name).trim_start_matches('/');
         (path.to_owned(), part.text)
@@ -51,7 +53,7 @@ pub(crate) async fn compare(
 }
 
 /// Returns an object's text, if the object exists.
-async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<String>, Failed> {
+pub(super) async fn read(account: &Account, bucket: &str, key: &str) -> Result<Option<String>, Failed> {
     let place = format!("s3://{bucket}/{key}");
     let got = match account.s3.get_object().bucket(bucket).key(key).send().await {
         Ok(got) => got,
@@ -82,7 +84,7 @@ pub(crate) async fn restore(account: &Account, bucket: &str, files: &[ConfigFile
     Ok(())
 }
 
-async fn put(account: &Account, bucket: &str, key: &str, text: &str) -> Result<(), Failed> {
+pub(super) async fn put(account: &Account, bucket: &str, key: &str, text: &str) -> Result<(), Failed> {
     let body = ByteStream::from(text.as_bytes().to_vec());
     let put = account.s3.put_object().bucket(bucket).key(key).content_type("application/yaml").body(body);
     put.send().await.map(drop).map_err(|error| refused(&format!("s3://{bucket}/{key}"), &error))

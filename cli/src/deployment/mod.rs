@@ -9,7 +9,10 @@ mod cloudformation;
 mod code;
 mod config_files;
 mod difference;
+mod drift;
 mod losses;
+mod permissions;
+mod previous;
 mod progress;
 mod report;
 mod stack;
@@ -29,10 +32,12 @@ use crate::config::Loaded;
 use crate::exit::Failed;
 pub(crate) use afterwards::afterwards;
 pub(crate) use cloudformation::{delete, existing};
-use code::{roles, upload_code};
+use code::upload_code;
 use config_files::ConfigFile;
 use difference::Difference;
+pub(crate) use drift::{Drifted, drifted};
 pub(crate) use losses::{refuse_full_queues, refuse_open_launches};
+use permissions::of_account;
 use progress::step;
 use stack::Stack;
 
@@ -109,9 +114,8 @@ impl Deployment {
         if let Some(url) = endpoint_url {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
-        let task_roles = roles(account, config).await?;
-        let template =
-            infra::stack_with_roles(config, &environment, &task_roles).without_past(config, Timestamp::now());
+        let known = of_account(account, config).await?;
+        let template = infra::stack_of_account(config, &environment, &known).without_past(config, Timestamp::now());
         let mut parameters =
             there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
         parameters.extend(archives.iter().map(|artifact| (artifact.function.code_parameter(), artifact.key.clone())));
@@ -155,6 +159,14 @@ impl Deployment {
     pub(crate) fn is_empty(&self) -> bool {
         self.differences().all(|difference| difference.changes.is_empty())
             && self.config.iter().all(|file| !file.has_changed())
+    }
+
+    /// Returns what somebody changed in the deployed stack outside of deployments.
+    pub(crate) async fn drifted(&self, account: &Account) -> Drifted {
+        match self.stack.existing.as_ref().filter(|_| !self.stack.is_new) {
+            Some(stack) => drifted(account, stack).await,
+            None => Drifted::default(),
+        }
     }
 
     fn differences(&self) -> impl Iterator<Item = &Difference> {
@@ -232,6 +244,7 @@ impl Deployment {
         for artifact in &self.artifacts {
             upload_code(account, &bucket, artifact).await?;
         }
+        let replaced = self.replaced();
         let (mut is_uploaded, mut changed) = (false, None);
         for step_of_stack in self.steps() {
             match step_of_stack {
@@ -256,6 +269,9 @@ impl Deployment {
                     changed = Some(applied?);
                 }
             }
+        }
+        if let Some(replaced) = replaced {
+            replaced.keep(account, &bucket, &self.stack.body.stack).await?;
         }
         changed.ok_or_else(|| Failed::Aws(format!("the stack {} was not changed; deploy again", self.stack.body.stack)))
     }
@@ -305,6 +321,7 @@ mod tests {
                 template: Value::Null,
                 parameters: Parameters::from([("Bucket".to_owned(), "state".to_owned())]),
                 outputs: BTreeMap::from([("Table".to_owned(), "state-team".to_owned())]),
+                tags: BTreeMap::new(),
                 physical_ids: BTreeMap::new(),
                 queues: BTreeMap::new(),
             };

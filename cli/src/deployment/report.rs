@@ -1,12 +1,12 @@
 //! Prints what a deployment would change, for people and as JSON.
 
-use infra::{Action, Change, Permission};
+use infra::{Action, Change, Drift, Permission};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use super::Deployment;
 use super::config_files::ConfigFile;
 use super::difference::Difference;
+use super::{Deployment, Drifted};
 use crate::account::Account;
 use crate::exit::Failed;
 use crate::output::{line, printable};
@@ -55,7 +55,7 @@ impl Deployment {
     }
 
     /// Returns what would change, as JSON.
-    pub(crate) fn to_json(&self, account: &Account) -> Value {
+    pub(crate) fn to_json(&self, account: &Account, drifted: &Drifted) -> Value {
         let change = |change: &Change| {
             let details: Vec<Value> = change
                 .details
@@ -91,6 +91,38 @@ impl Deployment {
             "compares_code": self.knows_code,
             "stacks": self.differences().map(stack).collect::<Vec<_>>(),
             "config": self.config.iter().map(file).collect::<Vec<_>>(),
+            "drift": drifted.to_json(),
+        })
+    }
+}
+
+impl Drifted {
+    /// Prints what was changed outside of deployments, if anything was.
+    pub(crate) fn show(&self) -> Result<(), Failed> {
+        if !self.found.is_empty() {
+            line!("changed outside of deployments (`deploy` sets back only resources that it changes anyway):")?;
+        }
+        for (drift, remedy) in &self.found {
+            let Drift { id, kind, path, deployed, actual } = drift;
+            let sides = format!("{} -> {}", shortened(deployed), shortened(actual));
+            line!("  {CHANGED}!{PLAIN} {kind} {id} {}: {sides}", printable(path))?;
+            line!("      {}", printable(remedy))?;
+        }
+        for (resource, reason) in &self.unread {
+            line!("not compared with the account: {resource}: {}", printable(reason))?;
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        let drift = |(drift, remedy): &(Drift, String)| {
+            let Drift { id, kind, path, deployed, actual } = drift;
+            json!({ "logical_id": id, "type": kind, "path": path, "deployed": deployed, "actual": actual, "remedy": remedy })
+        };
+        let unread = |(resource, reason): &(String, String)| json!({ "resource": resource, "reason": reason });
+        json!({
+            "found": self.found.iter().map(drift).collect::<Vec<_>>(),
+            "not_compared": self.unread.iter().map(unread).collect::<Vec<_>>(),
         })
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct Stack {
     pub(crate) template: Value,
     pub(crate) parameters: Parameters,
     pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
     /// The resources' physical ids, by logical id.
     pub(crate) physical_ids: BTreeMap<String, String>,
     /// The URLs of the stack's queues, by logical id.
@@ -21,6 +22,16 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
+    /// Returns the stack's tags that its config did not give it. They stay.
+    pub(crate) fn tags_of_others(&self) -> BTreeMap<String, String> {
+        let own = infra::tags(&self.template);
+        self.tags
+            .iter()
+            .filter(|(key, _)| !own.contains_key(*key))
+            .map(|(key, tag)| (key.clone(), tag.clone()))
+            .collect()
+    }
+
     /// Returns whether the stack is only what a failed first deployment left.
     pub(crate) fn is_leftover(&self) -> bool {
         use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::account::{AccountOptions, block_on};
 use crate::artifacts::usual_artifacts;
-use crate::config::{FILE_NAME, load_with_environment};
+use crate::config::{Environment, FILE_NAME, load_with_environment};
 use crate::confirm::confirmed;
 use crate::deployment::{Deployment, afterwards};
 use crate::exit::Failed;
@@ -27,6 +27,8 @@ pub(crate) struct Deploy {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Folder with the functions' binaries: DIR/event-trigger/bootstrap, as cargo-lambda builds them, or
     /// DIR/event-trigger. Default: target/lambda; if that does not exist, the deployed code stays as it is.
     #[arg(long, value_name = "DIR")]
@@ -46,7 +48,7 @@ pub(crate) struct Deploy {
 
 impl Deploy {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let loaded = load_with_environment(&self.config, false)?;
+        let loaded = load_with_environment(&self.config, &self.environment, false)?;
         block_on(async {
             let account = self.account.connect(loaded.config.stack.name()).await?;
             let endpoint_url = self.account.endpoint_url.as_deref();

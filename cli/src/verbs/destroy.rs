@@ -6,7 +6,7 @@ use clap::Args;
 use infra::Owner;
 
 use crate::account::{AccountOptions, block_on};
-use crate::config::{FILE_NAME, load};
+use crate::config::{Environment, FILE_NAME, load};
 use crate::confirm::confirmed;
 use crate::deployment::{delete, existing, refuse_full_queues, refuse_open_launches, storage_stack};
 use crate::exit::Failed;
@@ -25,6 +25,8 @@ pub(crate) struct Destroy {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
@@ -40,7 +42,7 @@ pub(crate) struct Destroy {
 
 impl Destroy {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, false)?;
+        let config = load(&self.config, &self.environment, false)?;
         let name = config.stack.name();
         block_on(async {
             let account = self.account.connect(name).await?;

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use trigger_local::dev::{ContainerExit, DevError, Happening, Locked, Options, Stream, Summary, run};
 use trigger_local::sandbox::supervise;
 
-use crate::config::{folder_of, load};
+use crate::config::{Environment, folder_of, load};
 use crate::diagnostics::{self, counted};
 use crate::exit::{Failed, INTERRUPTED};
 use crate::output::{self, line, message, printable, printable_output};
@@ -50,6 +50,8 @@ pub(crate) struct Dev {
     /// The project's folder, or its config file.
     #[arg(default_value = ".")]
     project: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Process the files and messages that are there, and end when the last task has ended.
     #[arg(long)]
     once: bool,
@@ -70,7 +72,7 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.project, self.json)?;
+        let config = load(&self.project, &self.environment, self.json)?;
         let folder = folder_of(&self.project);
         let options = Options {
             config,

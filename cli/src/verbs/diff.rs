@@ -6,12 +6,12 @@ use clap::Args;
 
 use crate::account::{AccountOptions, block_on};
 use crate::artifacts::usual_artifacts;
-use crate::config::{FILE_NAME, load_with_environment};
+use crate::config::{Environment, FILE_NAME, load_with_environment};
 use crate::deployment::Deployment;
 use crate::exit::Failed;
 use crate::output;
 
-/// Show what `deploy` would change, and change nothing.
+/// Show what `deploy` would change, and what was changed outside of deployments. Changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,6 +22,8 @@ pub(crate) struct Diff {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Folder with the functions' binaries. Default: target/lambda; if that does not exist, their code is not compared.
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -37,17 +39,21 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let loaded = load_with_environment(&self.config, self.json)?;
+        let loaded = load_with_environment(&self.config, &self.environment, self.json)?;
         let artifacts = usual_artifacts(self.artifacts);
-        let (account, deployment) = block_on(async {
+        let (account, deployment, drifted) = block_on(async {
             let account = self.account.connect(loaded.config.stack.name()).await?;
             let endpoint_url = self.account.endpoint_url.as_deref();
             let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
-            Ok((account, deployment))
+            let drifted = deployment.drifted(&account).await;
+            Ok((account, deployment, drifted))
         })?;
         match self.json {
-            true => output::json(&deployment.to_json(&account))?,
-            false => deployment.show()?,
+            true => output::json(&deployment.to_json(&account, &drifted))?,
+            false => {
+                deployment.show()?;
+                drifted.show()?;
+            }
         }
         deployment.refuse_invalid()?;
         if self.exit_code && !deployment.is_empty() { Err(Failed::Negative) } else { Ok(()) }

@@ -11,7 +11,7 @@ use trigger_core::routing::{EventPattern, EventSource};
 use trigger_core::text::diagnostic::hint;
 use trigger_core::text::{Kind, Node, Source};
 
-use crate::config::{FILE_NAME, load};
+use crate::config::{Environment, FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::explanation::{as_json, print, print_verdict};
@@ -36,6 +36,8 @@ pub(crate) struct Explain {
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Explain this route only.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
@@ -46,7 +48,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let asked = self.sample.events(&config)?;
         let is_asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
         let routes: Vec<_> = config.routes.iter().filter(|route| is_asked(&route.name)).collect();

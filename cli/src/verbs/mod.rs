@@ -12,6 +12,8 @@ pub(crate) mod explain;
 pub(crate) mod import;
 pub(crate) mod pattern;
 pub(crate) mod plan;
+#[cfg(feature = "aws")]
+pub(crate) mod rollback;
 pub(crate) mod scaling;
 pub(crate) mod schedule;
 pub(crate) mod schema;
@@ -26,4 +28,4 @@ pub(crate) mod verify;
 mod without_aws;
 
 #[cfg(not(feature = "aws"))]
-pub(crate) use without_aws::{deploy, destroy, diff, verify};
+pub(crate) use without_aws::{deploy, destroy, diff, rollback, verify};

@@ -8,7 +8,7 @@ use trigger_core::event::{Event, EventKind};
 use trigger_core::launch::{Concurrency, Retry};
 use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
 
-use crate::config::{FILE_NAME, load};
+use crate::config::{Environment, FILE_NAME, load};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::output::{self, line, printable};
@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -45,7 +47,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let asked = self.sample.events(&config)?;
         let mut shown = Vec::new();
         let mut failed = false;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trigger_core::scaling::{Action, Memory, Observation};
 
-use crate::config::{FILE_NAME, load, worker_of};
+use crate::config::{Environment, FILE_NAME, load, worker_of};
 use crate::exit::Failed;
 use crate::output;
 
@@ -57,6 +57,8 @@ struct Decide {
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Add the numbers behind each decision: offered load, backlog, horizon, service time.
     #[arg(long)]
     numbers: bool,
@@ -64,7 +66,7 @@ struct Decide {
 
 impl Decide {
     fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, false)?;
+        let config = load(&self.config, &self.environment, false)?;
         let worker = worker_of(&config, self.worker.as_deref())?;
         let mut memory = Memory::default();
         for (number, line) in (1..).zip(io::stdin().lock().lines()) {

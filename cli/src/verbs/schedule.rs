@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use trigger_core::schedule::Schedule as RouteSchedule;
 
-use crate::config::{FILE_NAME, load};
+use crate::config::{Environment, FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output::{self, line};
 use crate::sample::{schedule_of, time};
@@ -54,6 +54,8 @@ pub(crate) struct Next {
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Print the firings as JSON.
     #[arg(long)]
     json: bool,
@@ -61,7 +63,7 @@ pub(crate) struct Next {
 
 impl Next {
     fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let schedules: Vec<(&str, &RouteSchedule)> = match &self.route {
             Some(route) => vec![(route, schedule_of(&config, route)?)],
             None => config.routes.iter().filter_map(|route| Some((route.name.as_str(), route.schedule()?))).collect(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use trigger_local::folders::queue::{BODY_BYTES_MAX, FolderQueue, Outgoing};
 
-use crate::config::{FILE_NAME, folder_of, load};
+use crate::config::{Environment, FILE_NAME, folder_of, load};
 use crate::exit::Failed;
 use crate::files;
 use crate::output;
@@ -37,6 +37,8 @@ pub(crate) struct Send {
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Print the message's id as JSON.
     #[arg(long)]
     json: bool,
@@ -44,7 +46,7 @@ pub(crate) struct Send {
 
 impl Send {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let queue = any_queue_of(&config, &self.queue)?;
         if queue.is_fifo() && self.group.is_none() {
             return Err(Failed::Usage("a message to a FIFO queue needs a group; give it with --group".to_owned()));

@@ -14,7 +14,7 @@ use trigger_core::scaling::{LatencyRule, Mode, ScalingRule};
 use trigger_simulator::study::Case;
 use trigger_simulator::{Generator, Outcome, ScalerKind, Setting, Surroundings, Workload, run, trace};
 
-use crate::config::{FILE_NAME, load, worker_of};
+use crate::config::{Environment, FILE_NAME, load, worker_of};
 use crate::exit::Failed;
 use crate::output::{self, line, message};
 use crate::plot;
@@ -72,6 +72,8 @@ pub(crate) struct Simulate {
     /// The config file, or the folder that contains it. Default with --worker: ecs-trigger.yaml.
     #[arg(long)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    environment: Environment,
     /// Simulate this workload only; repeatable.
     #[arg(long = "workload", value_name = "NAME", value_parser = generator)]
     workloads: Vec<Generator>,
@@ -169,7 +171,7 @@ impl Simulate {
         if self.worker.is_none() && self.config.is_none() {
             return Ok((None, vec![ScalerKind::Service, ScalerKind::RunTask]));
         }
-        let config = load(self.config.as_deref().unwrap_or(Path::new(FILE_NAME)), self.json)?;
+        let config = load(self.config.as_deref().unwrap_or(Path::new(FILE_NAME)), &self.environment, self.json)?;
         let worker = worker_of(&config, self.worker.as_deref())?;
         let mut policy = worker.policy.clone();
         if !policy.schedules.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use infra::Template;
 
-use crate::config::{FILE_NAME, Loaded, load_with_environment};
+use crate::config::{Environment, FILE_NAME, Loaded, load_with_environment};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::output;
@@ -26,6 +26,8 @@ pub(crate) struct Synth {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Print the template of the bucket and the table instead, which are a separate stack and outlive the functions.
     #[arg(long)]
     storage: bool,
@@ -36,7 +38,7 @@ pub(crate) struct Synth {
 
 impl Synth {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let Loaded { config, environment, .. } = load_with_environment(&self.config, false)?;
+        let Loaded { config, environment, .. } = load_with_environment(&self.config, &self.environment, false)?;
         let findings = infra::check_config(&config, &environment);
         findings.iter().for_each(|finding| diagnostics::error(&format!("AWS would refuse the template: {finding}")));
         if !findings.is_empty() {

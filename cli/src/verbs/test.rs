@@ -11,7 +11,7 @@ use trigger_core::expectation::{Actual, Difference, actual, differences, event_f
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::{Source, Span, Spanned};
 
-use crate::config::{FILE_NAME, folder_of, load, parse};
+use crate::config::{Environment, FILE_NAME, folder_of, load, parse};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, line, printable};
@@ -30,8 +30,10 @@ pub(crate) struct Test {
     /// The config file, or the folder that contains it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Write the actual result into the config, wherever an expectation differs or is missing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "environment")]
     update: bool,
     /// Print the results as JSON.
     #[arg(long)]
@@ -58,7 +60,7 @@ impl Tried<'_> {
 
 impl Test {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let folder = folder_of(&self.config);
         let tried: Vec<Tried<'_>> = config.tests.iter().map(|test| attempt(&config, test, &folder)).collect();
         let failed = tried.iter().filter(|tried| !tried.passed()).count();

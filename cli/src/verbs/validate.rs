@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use trigger_core::routing::RoutingConfig;
 
-use crate::config::{FILE_NAME, read, show, variable};
+use crate::config::{Environment, FILE_NAME, read, show, variable};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, line};
@@ -30,6 +30,8 @@ pub(crate) struct Validate {
     /// The config file, or the folder that contains it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Also warn about routes that share events, each of which starts its own tasks.
     #[arg(long)]
     overlaps: bool,
@@ -46,7 +48,7 @@ fails if no rung has capacity for it; set `storage` to turn the ledger on";
 
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let source = read(&self.config)?;
+        let source = read(&self.config, &self.environment)?;
         let taken = RefCell::new(BTreeMap::new());
         let variables = |name: &str| {
             let value = variable(name)?;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod ec2;
+mod quotas;
 
 use std::path::PathBuf;
 
@@ -9,15 +10,15 @@ use clap::Args;
 use serde_json::json;
 
 use crate::account::{Account, AccountOptions, block_on};
-use crate::config::{FILE_NAME, load};
+use crate::config::{Environment, FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output::{self, line};
 use checks::{Check, Verdict};
 
 /// Check that the account has what the config needs.
 ///
-/// Checks clusters, task definitions, roles, images, log groups, networks, services, queues, buckets and the table.
-/// Prints one line per check, and what to do about each failure. Exits with 1 if a check fails. Only
+/// Checks clusters, task definitions, roles, images, log groups, networks, services, queues, buckets, keys and the table,
+/// what was changed outside of deployments, and how much of AWS's quotas is used. Prints one line per check, and what to do about each failure. Exits with 1 if a check fails. Only
 /// --enable-eventbridge changes anything.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,6 +30,8 @@ pub(crate) struct Verify {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]
     config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
     /// Turn EventBridge on for the routes' buckets where it is off; their other notifications stay.
     #[arg(long)]
     enable_eventbridge: bool,
@@ -41,10 +44,11 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<(), Failed> {
-        let config = load(&self.config, self.json)?;
+        let config = load(&self.config, &self.environment, self.json)?;
         let (account, checks) = block_on(async {
             let account = self.account.connect(config.stack.name()).await?;
-            let checks = checks::all(&account, &config, self.enable_eventbridge).await;
+            let mut checks = checks::all(&account, &config, self.enable_eventbridge).await;
+            checks.extend(quotas::all(&account, &config).await);
             Ok((account, checks))
         })?;
         match self.json {

@@ -16,10 +16,11 @@ use trigger_core::routing::RoutingConfig;
 
 use crate::compare::Parameters;
 pub use limits::{Limit, Measure, measures};
-pub(crate) use references::{referred, resolves};
+pub(crate) use references::{alone, parts_of_sub, referred, resolves};
+#[cfg(test)]
+pub(crate) use values::names;
 
-use crate::stack::stack;
-use crate::storage::storage;
+use crate::stack::{stack, storage};
 use crate::template::Template;
 
 /// What a change set is made from.

@@ -162,8 +162,23 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.trim()).filter(|name| !name.starts_with('!'))
 }
 
+/// Returns a text with every `${NAME}` filled in, or `None` if one is unknown.
+pub(crate) fn parts_of_sub(text: &str, fill: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut parts = text.split("${");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}')?;
+        match name.strip_prefix('!') {
+            Some(literal) => filled.push_str(&format!("${{{literal}}}")),
+            None => filled.push_str(&fill(name.trim())?),
+        }
+        filled.push_str(rest);
+    }
+    Some(filled)
+}
+
 /// Returns the only key of an object, with its value.
-pub(super) fn alone(value: &Value) -> Option<(&str, &Value)> {
+pub(crate) fn alone(value: &Value) -> Option<(&str, &Value)> {
     let entries = value.as_object().filter(|entries| entries.len() == 1)?;
     entries.iter().next().map(|(key, value)| (key.as_str(), value))
 }

@@ -37,6 +37,19 @@ pub(super) fn findings(body: &Body) -> Vec<Finding> {
     findings
 }
 
+/// Returns the type and the name of each resource of a body that has a name, with its group before it.
+#[cfg(test)]
+pub(crate) fn names(body: &Body) -> std::collections::BTreeSet<(String, String)> {
+    let filled = Filled::new(body);
+    let resources = body.template["Resources"].as_object().into_iter().flatten();
+    let named = resources.filter_map(|(_, resource)| Some((resource, name_of(resource)?.0)));
+    let name = |(resource, name): (&Value, &Value)| {
+        let group = filled.text(&resource["Properties"]["GroupName"]);
+        (resource["Type"].to_string(), format!("{group}/{}", filled.text(name)))
+    };
+    named.map(name).collect()
+}
+
 /// Returns whether a value holds null or an empty list. That is cheaper than to know where.
 fn is_suspect(value: &Value) -> bool {
     match value {

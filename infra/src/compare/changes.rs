@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::template::tags;
 
 /// The values of a template's parameters, by name.
 pub type Parameters = BTreeMap<String, String>;
@@ -43,11 +45,12 @@ pub struct Detail {
 /// The properties that CloudFormation cannot change in place: it replaces the resource.
 /// Source: "Update requires: Replacement" in
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html>
-const CREATE_ONLY: [(&str, &[&str]); 13] = [
+const CREATE_ONLY: [(&str, &[&str]); 14] = [
     ("AWS::CloudWatch::Alarm", &["AlarmName"]),
     ("AWS::CloudWatch::Dashboard", &["DashboardName"]),
     ("AWS::DynamoDB::Table", &["TableName", "KeySchema"]),
     ("AWS::Events::Rule", &["Name", "EventBusName"]),
+    ("AWS::IAM::ManagedPolicy", &["Description", "ManagedPolicyName", "Path"]),
     ("AWS::IAM::Role", &["RoleName", "Path"]),
     ("AWS::Lambda::EventInvokeConfig", &["FunctionName", "Qualifier"]),
     ("AWS::Lambda::EventSourceMapping", &["EventSourceArn"]),
@@ -79,14 +82,23 @@ impl Change {
     }
 }
 
-/// Returns the resources that differ between two templates, each with its parameters' values. They are in the order of
-/// the new template, and removed resources come last. Before the first deployment, `before` is `None`.
+/// Returns the resources that differ between two templates, each with its parameters' values, and the stack itself if its
+/// tags differ. They are in the order of the new template, and removed resources come last. Before the first deployment, `before` is `None`.
 pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameters)) -> Vec<Change> {
     let none = (&Value::Null, &Parameters::new());
     let (before, after) = (before.unwrap_or(none), after);
     let (old, new) = (resources(before.0), resources(after.0));
     let kind = |resource: &Value| resource["Type"].as_str().unwrap_or_default().to_owned();
     let mut changes = Vec::new();
+    let mut retagged = Vec::new();
+    if old.is_some() {
+        let (old, new) = (json!(tags(before.0)), json!(tags(after.0)));
+        compare("Tags", Some(&old), Some(&new), &mut retagged);
+    }
+    if !retagged.is_empty() {
+        let (id, kind) = ("Stack".to_owned(), "AWS::CloudFormation::Stack".to_owned());
+        changes.push(Change { id, kind, action: Action::Modify, details: retagged });
+    }
     for (id, resource) in new.into_iter().flatten() {
         let (action, details) = match old.and_then(|old| old.get(id)) {
             None => (Action::Add, Vec::new()),

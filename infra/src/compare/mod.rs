@@ -1,10 +1,12 @@
 //! Compares a template with the deployed one, and plans the steps from one to the other.
 
 mod changes;
+mod drift;
 mod permissions;
 mod steps;
 mod variables;
 
 pub use changes::{Action, Change, Detail, Parameters, changes};
+pub use drift::{Drift, Place, drift};
 pub use permissions::{Permission, permissions};
 pub use steps::{Step, steps};

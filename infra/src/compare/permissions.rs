@@ -193,15 +193,16 @@ fn statements((template, parameters): (&Value, &Parameters), role: &str) -> Vec<
     all.filter(|statement| statement["Resource"] != Value::Array(Vec::new())).collect()
 }
 
-/// Returns a statement with the parameters filled in, without its condition in the template. A list of roles that is a
-/// parameter becomes a list.
+/// Returns a statement with the parameters filled in, without its condition in the template. A list of roles or keys that is
+/// a parameter becomes a list.
 fn plain(statement: &Value, parameters: &Parameters) -> Value {
     let statement = statement.get("Fn::If").and_then(|parts| parts.get(1)).unwrap_or(statement);
+    let is_parameter = statement["Resource"].get("Ref").is_some();
     let mut statement = filled_in(statement, parameters);
-    let roles = statement["Resource"].as_str().filter(|_| statement["Action"] == "iam:PassRole").map(str::to_owned);
-    if let Some(roles) = roles {
+    let listed = statement["Resource"].as_str().filter(|_| is_parameter).map(str::to_owned);
+    if let Some(listed) = listed {
         statement["Resource"] =
-            roles.split(',').filter(|role| !role.is_empty()).collect::<BTreeSet<_>>().into_iter().collect();
+            listed.split(',').filter(|arn| !arn.is_empty()).collect::<BTreeSet<_>>().into_iter().collect();
     }
     statement
 }

@@ -7,9 +7,9 @@ use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
 use super::{Usage, of_template, usage};
-use crate::policy::TaskRoles;
+use crate::policy::{OfAccount, TaskRoles};
 use crate::rules::rules;
-use crate::{Template, stack, stack_with_roles};
+use crate::{Template, stack, stack_of_account};
 
 fn config(text: &str) -> RoutingConfig {
     RoutingConfig::parse(Source::new("c.yaml", text)).unwrap_or_else(|problems| panic!("{:?}", &problems[..1]))
@@ -78,7 +78,7 @@ fn counts(template: &Template) -> String {
 #[test]
 fn thousands_of_routes_with_hundreds_of_roles_fit_into_one_stack() {
     let config = large();
-    let template = stack_with_roles(&config, &BTreeMap::new(), &roles());
+    let template = stack_of_account(&config, &BTreeMap::new(), &OfAccount { roles: roles(), ..OfAccount::default() });
     let limits = of_template(&config, &template);
     assert!(template.resources().len() < 400 && limits.iter().all(|limit| !limit.is_exceeded()), "{}", lines(&limits));
     expect![[r#"

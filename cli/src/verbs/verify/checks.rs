@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{GlobalSecondaryIndexDescription, KeySchemaElement,
 use aws_sdk_ecs::types::{Cluster, Compatibility, ContainerDefinition, LogDriver, NetworkMode, TaskDefinition};
 use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
+use infra::{Drift, Owner};
 use trigger_aws::clients::causes;
 use trigger_core::config::stack::Origin;
 use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType, limits};
@@ -15,6 +16,8 @@ use trigger_core::storage::{DUE_INDEX, DUE_KEY, Storage, TABLE_KEY};
 
 use super::ec2::{self, Kind};
 use crate::account::Account;
+use crate::deployment::{drifted, existing};
+use crate::keys::{self, Key};
 
 #[derive(Debug)]
 pub(super) struct Check {
@@ -38,13 +41,17 @@ pub(super) enum Verdict {
 /// Runs all checks. A check that fails does not stop the others.
 pub(super) async fn all(account: &Account, config: &RoutingConfig, enable_eventbridge: bool) -> Vec<Check> {
     let mut checks = Checks { account, config, done: Vec::new() };
+    checks.boundary().await;
+    checks.key().await;
     checks.storage().await;
     let clusters = checks.clusters().await;
     checks.tasks(&clusters).await;
     checks.networks().await;
+    checks.vpc().await;
     checks.services().await;
     checks.queues().await;
     checks.buckets(enable_eventbridge).await;
+    checks.drift().await;
     checks.done
 }
 
@@ -65,6 +72,76 @@ impl Checks<'_> {
         self.note(what, problem.map_or(Verdict::Passed, failed));
     }
 
+    /// Checks that the policy exists that bounds the stack's roles.
+    async fn boundary(&mut self) {
+        let Some(policy) = self.config.stack.permissions_boundary.as_ref().map(|policy| policy.value.clone()) else {
+            return;
+        };
+        let identity = &self.account.identity;
+        let arn = match policy.starts_with("arn:") {
+            true => policy.clone(),
+            false => format!("arn:{}:iam::{}:policy/{policy}", identity.partition(), identity.account),
+        };
+        let problem = self.account.iam.get_policy().policy_arn(arn).send().await.err().map(|error| causes(&error));
+        self.expect(format!("permissions boundary {policy}"), problem, "create the policy, or name one that exists");
+    }
+
+    /// Checks the stack's key, and that its policy allows the services that use it.
+    async fn key(&mut self) {
+        let stack = &self.config.stack;
+        let Some(name) = &stack.kms_key else { return };
+        self.region("key of `kms_key`".to_owned(), stack.kms_key_region().unwrap_or_default());
+        let Some(policy) = self.usable_key("`kms_key`", name).await else { return };
+        let region = self.account.identity.region.clone();
+        for infra::KeyUse { service, purpose } in infra::key_users(self.config) {
+            let principal = match service {
+                "logs" => format!("logs.{region}.amazonaws.com"),
+                service => format!("{service}.amazonaws.com"),
+            };
+            let is_allowed = keys::allows(&policy, &principal);
+            let problem = (!is_allowed).then(|| format!("the key's policy does not let {principal} use it"));
+            let remedy = "allow kms:Decrypt and kms:GenerateDataKey* to it; docs/deploying.md shows the statements";
+            self.expect(format!("key of `kms_key` for {purpose}"), problem, remedy);
+        }
+    }
+
+    /// Checks that a key is enabled and that roles of the account may use it. Returns its policy, if it can be read.
+    async fn usable_key(&mut self, of: &str, name: &str) -> Option<serde_json::Value> {
+        let what = format!("key of {of}");
+        let remedy = "enable the key, and allow kms:DescribeKey to whoever verifies";
+        let config = &self.account.sdk_config;
+        let key = match Key::find(config, name).await {
+            Ok(Some(key)) => key,
+            // Everybody in the account may use AWS's own keys.
+            Ok(None) => return None,
+            Err(reason) => {
+                self.note(what, Verdict::Failed { reason, remedy: remedy.to_owned() });
+                return None;
+            }
+        };
+        self.expect(what.clone(), key.problem.clone(), remedy);
+        let identity = &self.account.identity;
+        let what = format!("{what}: policy");
+        if key.account() != identity.account {
+            let why = format!("it is in the account {}, whose owner has to allow this account", key.account());
+            self.note(what, Verdict::NotChecked(why));
+            return None;
+        }
+        let root = format!("arn:{}:iam::{}:root", identity.partition(), identity.account);
+        match key.policy(config).await {
+            Ok(policy) => {
+                let problem = (!keys::allows(&policy, &root))
+                    .then(|| "it does not let roles use the key by their own policies".to_owned());
+                self.expect(what, problem, format!("allow kms:* to {root}, or name the stack's roles"));
+                Some(policy)
+            }
+            Err(reason) => {
+                self.note(what, Verdict::NotChecked(format!("KMS does not show it: {reason}")));
+                None
+            }
+        }
+    }
+
     async fn storage(&mut self) {
         self.bucket_of_storage().await;
         self.table_of_storage().await;
@@ -75,7 +152,19 @@ impl Checks<'_> {
         let Some(bucket) = adopted.map(|storage| storage.bucket.0.clone()) else { return };
         let head = self.account.s3.head_bucket().bucket(&bucket).send().await;
         let problem = head.err().map(|error| causes(&error));
+        let is_there = problem.is_none();
         self.expect(format!("bucket {bucket} of `storage`"), problem, "create it, or remove `storage_bucket: adopt`");
+        if !is_there {
+            return;
+        }
+        match keys::of_bucket(self.account, &bucket).await {
+            Ok(None) => {}
+            Ok(Some(key)) => drop(self.usable_key(&format!("the bucket {bucket}"), &key).await),
+            Err(reason) => {
+                let remedy = "allow s3:GetEncryptionConfiguration".to_owned();
+                self.note(format!("key of the bucket {bucket}"), Verdict::Failed { reason, remedy });
+            }
+        }
     }
 
     /// Checks that the table, if it exists, is one that the storage stack makes: the stack takes over no other.
@@ -318,8 +407,38 @@ impl Checks<'_> {
         }
     }
 
-    /// Fails unless all of these exist and belong to one VPC.
-    async fn apart(&self, subnets: &[&str], groups: &[&str]) -> Result<(), String> {
+    /// Checks that the functions' subnets and security groups belong to one VPC, and says which services have no endpoint
+    /// there.
+    async fn vpc(&mut self) {
+        let config = self.config;
+        let Some(vpc) = &config.stack.vpc else { return };
+        let subnets: Vec<&str> = vpc.subnets.iter().map(|id| id.as_str()).collect();
+        let groups: Vec<&str> = vpc.security_groups.iter().map(|id| id.as_str()).collect();
+        let what = format!("functions: subnets {} in one VPC", [&subnets[..], &groups].concat().join(", "));
+        let remedy = "name subnets and security groups of one VPC, in this account and Region";
+        let found = self.apart(&subnets, &groups).await;
+        self.expect(what, found.as_ref().err().cloned(), remedy);
+        let Ok(Some(id)) = found else { return };
+        let what = format!("functions: a way from {id} to AWS's services");
+        let endpoints = ec2::endpoints(&self.account.sdk_config, &id).await;
+        let lacking: Vec<&str> = match &endpoints {
+            Ok(there) => infra::endpoints(config).into_iter().filter(|service| !there.contains(*service)).collect(),
+            Err(reason) => return self.note(what, Verdict::NotChecked(format!("EC2 does not say: {reason}"))),
+        };
+        self.note(
+            what,
+            match lacking.as_slice() {
+                [] => Verdict::Passed,
+                lacking => Verdict::NotChecked(format!(
+                    "the VPC has no endpoint for {}: the subnets need a route to a NAT gateway",
+                    lacking.join(", ")
+                )),
+            },
+        );
+    }
+
+    /// Returns the VPC. Fails unless all of these exist and belong to one VPC.
+    async fn apart(&self, subnets: &[&str], groups: &[&str]) -> Result<Option<String>, String> {
         let mut vpcs = BTreeMap::new();
         for (kind, ids) in [(Kind::Subnets, subnets), (Kind::SecurityGroups, groups)] {
             if ids.is_empty() {
@@ -333,7 +452,7 @@ impl Checks<'_> {
         }
         let distinct: BTreeSet<&String> = vpcs.values().collect();
         match distinct.len() {
-            0 | 1 => Ok(()),
+            0 | 1 => Ok(distinct.first().map(|vpc| (*vpc).clone())),
             _ => Err(vpcs.iter().map(|(id, vpc)| format!("{id} is in {vpc}")).collect::<Vec<_>>().join(", ")),
         }
     }
@@ -391,6 +510,7 @@ impl Checks<'_> {
         };
         let (visibility, redrive) = (QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy);
         let get = self.account.sqs.get_queue_attributes().queue_url(&url);
+        let get = get.attribute_names(QueueAttributeName::KmsMasterKeyId);
         let attributes = match get.attribute_names(visibility.clone()).attribute_names(redrive.clone()).send().await {
             Ok(got) => got.attributes.unwrap_or_default(),
             Err(error) => {
@@ -399,6 +519,9 @@ impl Checks<'_> {
                 return;
             }
         };
+        if let Some(key) = attributes.get(&QueueAttributeName::KmsMasterKeyId).filter(|_| is_of_route) {
+            self.usable_key(&format!("the queue {name}"), key).await;
+        }
         let wanted = self.config.stack.queue(queue);
         let redrive: Option<serde_json::Value> =
             attributes.get(&redrive).and_then(|text| serde_json::from_str(text).ok());
@@ -431,6 +554,31 @@ impl Checks<'_> {
             });
             let remedy = format!("set its VisibilityTimeout to at least {least}");
             self.expect(format!("queue {name}: visibility timeout"), problem, remedy);
+        }
+    }
+
+    /// Checks that nobody changed the deployed stack outside of deployments.
+    async fn drift(&mut self) {
+        let (name, owner) = (self.config.stack.name().to_owned(), Owner::of_functions(self.config));
+        let what = format!("stack {name}: as it was deployed");
+        let stack = match existing(self.account, &name, &owner).await {
+            Ok(Some(stack)) if !stack.is_leftover() => stack,
+            Ok(_) => return self.note(what, Verdict::NotChecked("it is not deployed".to_owned())),
+            Err(failed) => {
+                let remedy = "see what the message says".to_owned();
+                return self.note(what, Verdict::Failed { reason: failed.to_string(), remedy });
+            }
+        };
+        let drifted = drifted(self.account, &stack).await;
+        if drifted.found.is_empty() && drifted.unread.is_empty() {
+            self.note(what, Verdict::Passed);
+        }
+        for (Drift { id, kind, path, deployed, actual }, remedy) in drifted.found {
+            let reason = format!("it is {actual}, but {deployed} was deployed, and `deploy` does not set it back");
+            self.note(format!("{kind} {id}: {path}"), Verdict::Failed { reason, remedy });
+        }
+        for (resource, reason) in drifted.unread {
+            self.note(resource, Verdict::NotChecked(format!("it cannot be read: {reason}")));
         }
     }
 

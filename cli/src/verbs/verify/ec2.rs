@@ -1,16 +1,12 @@
-//! Finds the VPC of subnets and security groups by two EC2 calls. They are signed here, because EC2's SDK is larger
-//! than all the other SDKs together.
+//! Finds the VPC of subnets and security groups, and its endpoints, by EC2 calls.
 //! Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html>,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use trigger_aws::clients::causes;
+
+use crate::signed::{self, Call};
 
 /// The version of the EC2 API.
 const VERSION: &str = "2016-11-15";
@@ -51,42 +47,23 @@ pub(super) async fn vpcs(config: &SdkConfig, kind: Kind, ids: &[&str]) -> Result
     Ok(items.filter_map(vpc).collect())
 }
 
+/// Returns the services that have an endpoint in a VPC, such as `ecs`.
+///
+/// # Errors
+/// EC2 refused the call, or could not be reached.
+pub(super) async fn endpoints(config: &SdkConfig, vpc: &str) -> Result<BTreeSet<String>, String> {
+    let filter = format!("&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}");
+    let answer = ask(config, format!("Action=DescribeVpcEndpoints&Version={VERSION}{filter}")).await?;
+    let answer = roxmltree::Document::parse(&answer).map_err(|error| format!("EC2's response is not XML: {error}"))?;
+    let names = answer.descendants().filter(|node| node.has_tag_name("serviceName")).filter_map(|node| node.text());
+    Ok(names.filter_map(|name| name.rsplit('.').next()).map(str::to_owned).collect())
+}
+
 async fn ask(config: &SdkConfig, body: String) -> Result<String, String> {
-    let region = config.region().ok_or("no AWS Region is configured")?.to_string();
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    let own = format!("https://ec2.{region}.amazonaws.com{suffix}/");
-    let url = config.endpoint_url().map_or(own, |url| format!("{}/", url.trim_end_matches('/')));
-    let provider = config.credentials_provider().ok_or("no AWS credentials are configured")?;
-    let credentials = provider.provide_credentials().await.map_err(|error| causes(&error))?;
-    let identity = credentials.into();
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&region)
-        .name("ec2")
-        .time(SystemTime::now())
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| causes(&error))?
-        .into();
     let headers = [("content-type", CONTENT_TYPE)];
-    let request = SignableRequest::new("POST", &url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
-    let signed = sign(request.map_err(|error| causes(&error))?, &parameters).map_err(|error| causes(&error))?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(60)))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut post = agent.post(&url).header("content-type", CONTENT_TYPE);
-    let (instructions, _) = signed.into_parts();
-    for (name, value) in instructions.headers() {
-        post = post.header(name, value);
-    }
-    let mut answer = post.send(body.as_bytes()).map_err(|error| causes(&error))?;
-    let status = answer.status();
-    let text = answer.body_mut().read_to_string().map_err(|error| causes(&error))?;
-    match status.is_success() {
-        true => Ok(text),
-        false => Err(refusal(&text).unwrap_or_else(|| format!("EC2 answered {status}"))),
+    match signed::send(config, Call::post("ec2", &headers, &body)).await? {
+        (true, text) => Ok(text),
+        (false, text) => Err(refusal(&text).unwrap_or_else(|| "EC2 refused the call".to_owned())),
     }
 }
 

@@ -40,6 +40,8 @@ enum Place {
     Tasks,
     /// The settings of a task, of `defaults`, or of a rung of `capacity`.
     Settings,
+    Stack,
+    /// `network` of a task, or `vpc` of the stack.
     Network,
     /// A list of `network`, whose elements are ids.
     Ids,
@@ -51,7 +53,8 @@ impl Place {
         match (self, key) {
             (Self::Root, "tasks") => Self::Tasks,
             (Self::Root, "defaults") | (Self::Tasks, _) | (Self::Settings, "capacity") => Self::Settings,
-            (Self::Settings, "network") => Self::Network,
+            (Self::Root, "stack") => Self::Stack,
+            (Self::Settings, "network") | (Self::Stack, "vpc") => Self::Network,
             (Self::Network, _) => Self::Ids,
             _ => Self::Elsewhere,
         }

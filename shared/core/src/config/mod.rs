@@ -7,6 +7,8 @@ pub mod file;
 pub(crate) mod interpolate;
 pub mod launching;
 pub mod local;
+mod overlay;
+mod prefix;
 pub mod route;
 pub mod s3;
 mod schema;
@@ -15,4 +17,6 @@ pub mod task;
 pub mod test;
 pub mod workers;
 
+pub use overlay::effective;
+pub(crate) use overlay::root;
 pub use schema::schema;

@@ -1,10 +1,12 @@
 //! `stack`: what `ecs-trigger deploy` needs to know beyond routes and workers.
 
+mod demands;
+
 use crate::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use crate::text::Spanned;
 use crate::text::decode::{choice, record};
 use crate::text::diagnostic::Diagnostic;
-use crate::text::values::{Duration, Mapping, OneOrMany};
+use crate::text::values::{Duration, Mapping, OneOrMany, Text};
 
 record! {
     /// The CloudFormation stack that is generated from this config.
@@ -32,6 +34,52 @@ record! {
         /// Whether AWS X-Ray traces the functions. Default: false.
         #[schemars(extend("default" = false))]
         pub tracing: Option<bool>,
+        /// The tags of both stacks, and of each of their resources that can have tags: at most 50.
+        #[schemars(example = &serde_json::json!({ "team": "images", "cost-center": "4711" }))]
+        pub tags: Option<Mapping<Spanned<Text>>>,
+        /// The policy that limits what the stack's roles may do: its ARN, or its name in the stack's account. It must
+        /// allow what the functions do.
+        #[schemars(example = &"arn:aws:iam::111122223333:policy/team-boundary")]
+        pub permissions_boundary: Option<Spanned<String>>,
+        /// The path of the stack's roles and managed policies, which begins and ends with `/`. Default: `/`.
+        #[schemars(example = &"/team/")]
+        pub role_path: Option<Spanned<String>>,
+        /// The start of the names of all resources. It is put before the stack's name and the names of the queues that
+        /// the stack creates, unless they begin with it. A bucket and a table that are created must have names that
+        /// begin with it. At most 20 letters, digits and `-`, beginning with a letter.
+        #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9-]{0,19}$"), example = &"team-")]
+        pub name_prefix: Option<Spanned<String>>,
+        /// The ARN of the KMS key that encrypts the bucket, the table, the queues, the log groups and the functions'
+        /// variables. Its policy must allow the services that use it. Default: AWS's own keys.
+        #[schemars(example = &"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")]
+        pub kms_key: Option<Spanned<String>>,
+        /// The VPC in which the functions run. Its subnets need a way to the services that the functions call. Default:
+        /// the functions run in Lambda's own network.
+        pub vpc: Option<Spanned<VpcConfig>>,
+        /// The class of the functions' log groups. Default: `STANDARD`.
+        pub log_class: Option<Spanned<LogClass>>,
+    }
+}
+
+record! {
+    /// The subnets and security groups of the functions.
+    pub struct VpcConfig ("a mapping with `subnets` and `security_groups`") {
+        /// The ids of 1 to 16 subnets of one VPC.
+        #[schemars(length(min = 1, max = 16))]
+        pub subnets: Vec<Spanned<String>>,
+        /// The ids of 1 to 5 security groups of that VPC.
+        #[schemars(length(min = 1, max = 5))]
+        pub security_groups: Vec<Spanned<String>>,
+    }
+}
+
+choice! {
+    /// A class of log groups.
+    pub enum LogClass {
+        /// Everything that CloudWatch Logs offers.
+        Standard = "STANDARD",
+        /// Half the price, and no metrics from logs: there are none of ecs-trigger's metrics, and no alarms on them.
+        InfrequentAccess = "INFREQUENT_ACCESS",
     }
 }
 
@@ -191,6 +239,7 @@ impl StackConfig {
             let problem = Diagnostic::error(topic.span, format!("`{}` is not the ARN of an SNS topic", topic.value));
             problems.push(problem.help("write for example `arn:aws:sns:eu-west-1:111122223333:alarms`"));
         }
+        self.check_demands(problems);
         let Some((of_routes, of_workers)) = known else { return };
         for (name, queue) in self.queues.iter().flat_map(|queues| &queues.0) {
             let is = |known: &&Queue| known.name == name.value;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::Loader;
+use super::launching::remembers;
 use crate::config::file::ConfigFile;
 use crate::config::local::Local;
 use crate::config::stack::StackConfig;
@@ -83,11 +84,14 @@ impl Loader<'_> {
         if let Some(stack) = &file.stack {
             let queues = self.has_all_routes.then(|| (queues_of_routes(file), queues_of_workers(file)));
             stack.check(queues, &mut self.problems);
+            if let Some(storage) = &file.storage {
+                stack.check_prefix(storage, remembers(file), &mut self.problems);
+            }
         }
         self.queues_that_no_function_can_read(file);
     }
 
-    /// Reports routes on queues from which Lambda cannot receive, and an alarm topic that the alarms cannot notify.
+    /// Reports routes on queues from which Lambda cannot receive, and an alarm topic and a key of another Region.
     fn queues_that_no_function_can_read(&mut self, file: &ConfigFile) {
         let default = StackConfig::default();
         let stack = file.stack.as_ref().unwrap_or(&default);
@@ -102,11 +106,12 @@ impl Loader<'_> {
         }
         let of_queues = queues.iter().filter_map(|(span, queue)| Some((*span, queue.region.as_deref()?)));
         let of_topic = stack.alarm_topic.iter().filter_map(|topic| Some((topic.span, stack.alarm_topic_region()?)));
-        let mut regions = of_queues.chain(of_topic);
+        let of_key = stack.kms_key.iter().filter_map(|key| Some((key.span, stack.kms_key_region()?)));
+        let mut regions = of_queues.chain(of_topic).chain(of_key);
         let Some((_, first)) = regions.next() else { return };
         for (span, region) in regions.filter(|(_, region)| *region != first) {
-            let message = format!("this is in the Region {region}, but another queue of a route is in {first}");
-            let help = "write a config for each Region: functions and alarms use only queues and topics of their own";
+            let message = format!("this is in the Region {region}, but another part of the stack is in {first}");
+            let help = "write a config for each Region: a stack uses only queues, topics and keys of its own";
             self.problems.push(Diagnostic::error(span, message).help(help));
         }
     }

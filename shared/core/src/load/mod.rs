@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use crate::config::file::{ConfigFile, IncludedFile};
 pub use crate::config::interpolate::Variables;
 use crate::config::interpolate::{Unresolved, interpolate};
+use crate::config::root;
 use crate::config::route::RouteConfig;
 use crate::ecs::limits::TASKS_MAX;
 use crate::event::identity::is_name;
@@ -64,7 +65,7 @@ impl RoutingConfig {
 
 /// Returns the paths of the files that a config includes, as written; none if the text does not parse.
 pub fn includes(source: &Source, variables: Variables<'_>) -> Vec<Spanned<String>> {
-    let Some(mut node) = source.parts().next().and_then(|part| yaml::parse(part.text).0) else { return Vec::new() };
+    let (Some(mut node), _) = root(source, &mut Vec::new()) else { return Vec::new() };
     interpolate(&mut node, source, variables, &mut Unresolved::default());
     let paths: Option<Vec<Spanned<String>>> = node.get("include").and_then(|paths| Vec::decode(paths, &mut Vec::new()));
     paths.into_iter().flatten().filter(|path| lies_below(path)).collect()
@@ -79,10 +80,12 @@ fn lies_below(path: &str) -> bool {
 /// Returns the config, if the text can be read as one, and every problem.
 fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec<Diagnostic>) {
     let (mut problems, mut unresolved) = (Vec::new(), Unresolved::default());
-    let Some(Read { file, has_all_tasks, has_all_routes }) = read(&source, variables, &mut problems, &mut unresolved)
+    let Some(Read { mut file, has_all_tasks, has_all_routes }) =
+        read(&source, variables, &mut problems, &mut unresolved)
     else {
         return (None, unresolved.and(problems));
     };
+    file.put_prefix(&mut problems);
     let has_all_routes = has_all_routes && unresolved.problems.is_empty();
     let templates = Templates::default();
     let mut loader = Loader { source: &source, problems, templates, has_all_tasks, has_all_routes };
@@ -142,14 +145,15 @@ fn read(
     problems: &mut Vec<Diagnostic>,
     unresolved: &mut Unresolved,
 ) -> Option<Read> {
+    let (node, mut parts) = root(source, problems);
+    let mut node = node?;
+    interpolate(&mut node, source, variables, unresolved);
     let mut parse = |part: Part<'_>, problems: &mut Vec<Diagnostic>| {
         let (mut node, of_text) = yaml::parse_at(part.start, part.text);
         problems.extend(of_text);
         node.iter_mut().for_each(|node| interpolate(node, source, variables, unresolved));
         node
     };
-    let mut parts = source.parts();
-    let node = parts.next().and_then(|part| parse(part, problems))?;
     let mut file = ConfigFile::decode(&node, problems)?;
     let workers = |workers: &Option<Vec<_>>| workers.as_ref().map_or(0, Vec::len);
     let mut has_all_tasks = is_read(&node, "tasks", file.tasks().0.len());

@@ -66,6 +66,8 @@ pub struct Source {
     pub text: String,
     /// The name and the start offset of each included text.
     included: Vec<(String, usize)>,
+    /// The environment whose overlay is the first of the included texts.
+    environment: Option<String>,
 }
 
 /// One of the texts of a [`Source`].
@@ -90,7 +92,7 @@ pub struct LineColumn {
 impl Source {
     /// Creates a source of one text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), included: Vec::new() }
+        Self { name: name.into(), text: text.into(), included: Vec::new(), environment: None }
     }
 
     /// Adds an included text.
@@ -99,6 +101,17 @@ impl Source {
         self.text.push('\n');
         self.included.push((name.into(), self.text.len()));
         self.text.push_str(text);
+    }
+
+    /// Adds the overlay of an environment, before any text is included.
+    pub fn overlay(&mut self, environment: &str, name: impl Into<String>, text: &str) {
+        self.include(name, text);
+        self.environment = Some(environment.to_owned());
+    }
+
+    /// Returns the environment whose overlay is the second of the texts, if there is one.
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
     }
 
     /// Returns the first text and the included texts, in order.

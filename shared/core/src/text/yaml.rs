@@ -59,6 +59,78 @@ pub fn flow(node: &Node) -> String {
 }
 
 /// Returns a string in the plainest style that means the same in flow style.
+/// A value that takes at most this many characters is on one line.
+const LINE_CHARACTERS_MAX: usize = 100;
+
+/// Returns a mapping as the text of a YAML file, with exactly its values.
+pub fn file(node: &Node) -> String {
+    let mut text = String::new();
+    match &node.kind {
+        Kind::Object(entries) => entries.iter().for_each(|entry| write_entry(entry, 0, &mut text)),
+        _ => text.push_str(&exact(node)),
+    }
+    text
+}
+
+fn write_entry(entry: &Entry, indent: usize, text: &mut String) {
+    text.push_str(&format!("{:indent$}{}:", "", scalar(&entry.key)));
+    match is_long(&entry.value, indent) {
+        true => {
+            text.push('\n');
+            write_block(&entry.value, indent + 2, text);
+        }
+        false => text.push_str(&format!(" {}\n", exact(&entry.value))),
+    }
+}
+
+fn write_block(node: &Node, indent: usize, text: &mut String) {
+    match &node.kind {
+        Kind::Object(entries) => entries.iter().for_each(|entry| write_entry(entry, indent, text)),
+        Kind::Array(elements) => {
+            for element in elements {
+                let start = text.len();
+                match is_long(element, indent) {
+                    true => write_block(element, indent + 2, text),
+                    false => text.push_str(&format!("{:indent$}  {}\n", "", exact(element))),
+                }
+                text.replace_range(start + indent..=start + indent, "-");
+            }
+        }
+        _ => text.push_str(&format!("{:indent$}{}\n", "", exact(node))),
+    }
+}
+
+fn is_long(node: &Node, indent: usize) -> bool {
+    let is_full = match &node.kind {
+        Kind::Array(elements) => !elements.is_empty(),
+        Kind::Object(entries) => !entries.is_empty(),
+        _ => false,
+    };
+    is_full && indent + exact(node).chars().count() > LINE_CHARACTERS_MAX
+}
+
+/// Returns a value on one line.
+fn exact(node: &Node) -> String {
+    match &node.kind {
+        Kind::String(text) => scalar(text),
+        Kind::Array(elements) => format!("[{}]", elements.iter().map(exact).collect::<Vec<_>>().join(", ")),
+        Kind::Object(entries) if !entries.is_empty() => {
+            let entry = |entry: &Entry| format!("{}: {}", scalar(&entry.key), exact(&entry.value));
+            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        _ => json::write(node),
+    }
+}
+
+fn scalar(text: &str) -> String {
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_plain = is_word && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
+    match plain_scalar(text) {
+        Kind::String(_) if is_plain => text.to_owned(),
+        _ => json::quote(text),
+    }
+}
+
 fn flow_string(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._/-".contains(c);
     let is_word = text.starts_with(|c: char| c.is_alphanumeric() || "._/".contains(c)) && text.chars().all(is_plain);

@@ -1,0 +1,65 @@
+//! `ecs-trigger rollback`: deploys again what was deployed before.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::account::{AccountOptions, block_on};
+use crate::config::{Environment, FILE_NAME, load};
+use crate::confirm::confirmed;
+use crate::deployment::Deployment;
+use crate::exit::Failed;
+use crate::output::{line, printable};
+
+/// Deploy what was deployed before the last deployment: its config, its code and its stack.
+///
+/// Shows what would change, asks, and changes it in the same steps as `deploy`. A second rollback undoes the first. The
+/// bucket and the table stay as they are, with all launches.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ecs-trigger rollback
+  ecs-trigger rollback --env staging --yes")]
+pub(crate) struct Rollback {
+    /// The config, or the folder that holds it. Only the stack's name counts.
+    #[arg(default_value = FILE_NAME)]
+    config: PathBuf,
+    #[command(flatten)]
+    environment: Environment,
+    /// Do not ask for confirmation.
+    #[arg(long, short)]
+    yes: bool,
+    /// Delete queues even if they hold messages.
+    #[arg(long)]
+    delete_messages: bool,
+    /// Roll back even if open launches would be abandoned.
+    #[arg(long)]
+    abandon_launches: bool,
+    #[command(flatten)]
+    account: AccountOptions,
+}
+
+impl Rollback {
+    pub(crate) fn run(self) -> Result<(), Failed> {
+        let config = load(&self.config, &self.environment, false)?;
+        block_on(async {
+            let account = self.account.connect(config.stack.name()).await?;
+            let (deployment, old) = Deployment::back(&account, &config).await?;
+            deployment.show()?;
+            deployment.refuse_invalid()?;
+            if deployment.is_empty() {
+                return Ok(());
+            }
+            deployment.refuse_losses(&account, &old, self.delete_messages, self.abandon_launches).await?;
+            for replaced in deployment.replacements(&account).await? {
+                line!("will be replaced: {}", printable(&replaced))?;
+            }
+            if !self.yes && !confirmed("roll back?")? {
+                return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
+            }
+            let stack = deployment.carry_out(&account).await?;
+            line!("rolled back: {}", stack.name)?;
+            line!("the config on this machine is still the newer one; the next `deploy` deploys it again")
+        })
+    }
+}
