@@ -1,1 +1,2 @@
-//! This package contains only benchmarks; run them with `cargo bench -p benches`.
+//! This package contains only benchmarks: `cargo bench -p benches` measures routing, and
+//! `cargo run -p benches --bin launch-store --profile simulation` the launch store.

@@ -65,12 +65,12 @@ impl Events {
             match (message_id, content) {
                 (_, Ok(Decoded::Events(events))) => all.events.extend(events),
                 (message_id, Ok(Decoded::Ignored(reason))) => all.ignored.push((message_id, reason.to_string())),
-                (Some(message_id), Ok(Decoded::Redrive(launch))) => {
-                    all.undecoded.push((message_id, letter_of(&launch)));
+                (Some(message_id), Ok(Decoded::Redrive(redriven))) => {
+                    all.undecoded.push((message_id, letter_of(&redriven.launch)));
                 }
                 (Some(message_id), Err(error)) => all.undecoded.push((message_id, error.to_string())),
-                (None, Ok(Decoded::Redrive(launch))) => {
-                    diagnostics::error(&format!("{}: {}", source.name, letter_of(&launch)));
+                (None, Ok(Decoded::Redrive(redriven))) => {
+                    diagnostics::error(&format!("{}: {}", source.name, letter_of(&redriven.launch)));
                     return Err(Failed::Event);
                 }
                 (None, Err(error)) => return Err(not_decoded(source, &error)),

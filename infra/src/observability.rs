@@ -8,7 +8,7 @@ use trigger_core::event::Queue;
 use trigger_core::metrics::{self, Metric, NAMESPACE};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::scaling::ScalingRule;
-use trigger_core::storage::{DUE_INDEX, Storage};
+use trigger_core::storage::{Index, Storage};
 
 use crate::function::Function;
 use crate::names::{dead_letters, identifier};
@@ -203,25 +203,31 @@ fn errors(function: &Function) -> Alarm<'static> {
     }
 }
 
-/// Returns the alarms on throttled requests to the table and to its index, whose metrics are apart.
+/// Returns the alarms on throttled requests to the table and to its indexes, whose metrics are apart. Functions read one
+/// index. Of the others, none takes more writes of one list than that of all launches.
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html>
 fn throttles(storage: &Storage) -> Vec<Alarm<'static>> {
-    let table = json!({ "Name": "TableName", "Value": storage.table() });
-    let index = json!({ "Name": "GlobalSecondaryIndexName", "Value": DUE_INDEX });
-    let of = [("table", json!([table])), ("index", json!([table, index]))];
-    let metrics = [("reads", "ReadThrottleEvents"), ("writes", "WriteThrottleEvents")];
-    let alarm = |(place, dimensions): &(&str, Value), (requests, metric): (&str, &'static str)| Alarm {
+    let table = || json!({ "Name": "TableName", "Value": storage.table() });
+    let index = |index: Index| json!([table(), { "Name": "GlobalSecondaryIndexName", "Value": index.name() }]);
+    let watched = |place: &'static str, requests: &'static str, metric: &'static str, dimensions: Value| Alarm {
         id: format!("{place}-{requests}-throttled"),
         description: format!("DynamoDB has throttled {requests} of the launches' {place} for three minutes"),
         namespace: "AWS/DynamoDB",
         metric,
-        dimensions: vec![dimensions.clone()],
+        dimensions: vec![dimensions],
         statistic: "Sum",
         threshold: 0,
         minutes: 3,
         is_told_once: false,
     };
-    of.iter().flat_map(|of| metrics.map(|metric| alarm(of, metric))).collect()
+    let (read, written) = ("ReadThrottleEvents", "WriteThrottleEvents");
+    vec![
+        watched("table", "reads", read, json!([table()])),
+        watched("table", "writes", written, json!([table()])),
+        watched("index", "reads", read, index(Index::Time)),
+        watched("index", "writes", written, index(Index::Time)),
+        watched("history-index", "writes", written, index(Index::Created)),
+    ]
 }
 
 /// Returns the queues that an alarm watches, with the name of the queue or of all of them. Each has its own alarm unless
@@ -378,9 +384,11 @@ mod tests {
             table-writes-throttled: WriteThrottleEvents above 0 for 3 min
               [{"Name":"TableName","Value":"state"}]
             index-reads-throttled: ReadThrottleEvents above 0 for 3 min
-              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"due"}]
+              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"time"}]
             index-writes-throttled: WriteThrottleEvents above 0 for 3 min
-              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"due"}]
+              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"time"}]
+            history-index-writes-throttled: WriteThrottleEvents above 0 for 3 min
+              [{"Name":"TableName","Value":"state"},{"Name":"GlobalSecondaryIndexName","Value":"created"}]
         "#]]
         .assert_eq(&new.map(line).collect::<String>());
     }

@@ -11,7 +11,7 @@ use trigger_core::config::stack::Origin;
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::Queue;
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
-use trigger_core::storage::{DUE_INDEX, DUE_SHARDS, ItemKind, Storage};
+use trigger_core::storage::{DUE_SHARDS, Index, ItemKind, Storage, due_list};
 
 use trigger_core::scaling::LEASE_NAME;
 
@@ -196,7 +196,8 @@ fn pass_roles(sid: &str, roles: Vec<Value>, service: &str) -> Statement {
 /// What an event source mapping does by its function's role.
 const TAKE: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
-/// Allows recording launches, and continuing them by the work queue.
+/// Allows recording launches, and continuing them by the work queue. No function reads what was launched earlier, so
+/// none may query another index, or the failed launches.
 ///
 /// The actions of a transaction are allowed one by one, as if each were a call of its own. The partition keys are all
 /// the keys of a call.
@@ -213,10 +214,10 @@ fn keep_launches(storage: &Storage, function: Function) -> Vec<Statement> {
         Statement::new("AddWork", &["sqs:SendMessage"], work()),
     ];
     if function == Function::TaskLifecycle {
-        let index = table_arn(storage, &format!("/index/{DUE_INDEX}"));
-        let shards: Vec<String> = (0..DUE_SHARDS).map(|shard| shard.to_string()).collect();
+        let index = table_arn(storage, &format!("/index/{}", Index::Time.name()));
+        let lists: Vec<String> = (0..DUE_SHARDS).map(due_list).collect();
         let find = Statement::new("FindDueLaunches", &["dynamodb:Query"], vec![index]);
-        statements.push(find.under(json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": shards } })));
+        statements.push(find.under(json!({ "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": lists } })));
         statements.push(Statement::new("TakeWork", &TAKE, work()));
     }
     statements
@@ -313,10 +314,10 @@ fn use_adopted_keys(config: &RoutingConfig, function: Function, known: Option<&O
 }
 
 /// Allows storing events in S3 that are too large for the overrides, for a copy in the record of each launch, or for a
-/// dead letter.
+/// dead letter. A launch that is rendered anew reads its event there.
 fn payloads(config: &RoutingConfig) -> Option<Statement> {
     let folder = config.storage.as_ref()?.payload_folder();
-    Some(Statement::new("PutPayloads", &["s3:PutObject"], vec![objects(&format!("{folder}*"))]))
+    Some(Statement::new("KeepPayloads", &["s3:GetObject", "s3:PutObject"], vec![objects(&format!("{folder}*"))]))
 }
 
 /// Allows reading queues and workers, and setting the number of workers.
@@ -539,7 +540,7 @@ routes:
                 sqs:SendMessage on {Work, Arn}
                 ecs:DescribeTasks, ecs:StopTask on arn:ecs:task/one/* when ArnEquals: ecs:cluster: arn:ecs:cluster/one
                 ecs:ListTasks on * when ArnEquals: ecs:cluster: arn:ecs:cluster/one
-                s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
+                s3:GetObject, s3:PutObject on arn:s3:::${Bucket}/team/payloads/*
                 sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on arn:sqs:jobs
                 sqs:SendMessage on {DeadLetters, Arn}
                 if HasAdoptedKeys kms:Decrypt on {AdoptedKeys}
@@ -559,15 +560,15 @@ routes: []
             text,
             "TaskLifecycleRole",
             &expect![[r#"
-            logs:CreateLogStream, logs:PutLogEvents on {TaskLifecycleLogs, Arn}
-            s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
-            dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem on arn:dynamodb:table/launches when ForAllValues:StringLike: dynamodb:LeadingKeys: launch/*, line/*, sequence/*, set/*, rate/*
-            sqs:SendMessage on {Work, Arn}
-            dynamodb:Query on arn:dynamodb:table/launches/index/due when ForAllValues:StringEquals: dynamodb:LeadingKeys: 0, 1, 2, 3
-            sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on {Work, Arn}
-            s3:PutObject on arn:s3:::${Bucket}/payloads/*
-            sqs:SendMessage on {DeadLetters, Arn}
-        "#]],
+                logs:CreateLogStream, logs:PutLogEvents on {TaskLifecycleLogs, Arn}
+                s3:GetObject on arn:s3:::${Bucket}/config/${AWS::StackName}/*
+                dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem on arn:dynamodb:table/launches when ForAllValues:StringLike: dynamodb:LeadingKeys: launch/*, line/*, sequence/*, set/*, rate/*
+                sqs:SendMessage on {Work, Arn}
+                dynamodb:Query on arn:dynamodb:table/launches/index/time when ForAllValues:StringEquals: dynamodb:LeadingKeys: due/0, due/1, due/2, due/3
+                sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on {Work, Arn}
+                s3:GetObject, s3:PutObject on arn:s3:::${Bucket}/payloads/*
+                sqs:SendMessage on {DeadLetters, Arn}
+            "#]],
         );
     }
 

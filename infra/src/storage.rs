@@ -1,10 +1,12 @@
 //! The stack of what is stored: the bucket with the config, payloads and the functions' code, and the table with the
 //! launches.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use trigger_core::config::stack::Origin;
 use trigger_core::routing::RoutingConfig;
-use trigger_core::storage::{DUE_INDEX, DUE_KEY, EXPIRES, KEPT_DAYS, Storage, TABLE_KEY};
+use trigger_core::storage::{EXPIRES, Index, KEPT_DAYS, Storage, TABLE_KEY};
 
 use crate::owner::Owner;
 use crate::template::{Template, attribute, reference, sub};
@@ -123,6 +125,15 @@ fn add_table(template: &mut Template, storage: &Storage, has_bucket: bool) {
             { "AttributeName": sort, "KeyType": "RANGE" },
         ])
     };
+    let index = |index: Index| {
+        json!({
+            "IndexName": index.name(),
+            "KeySchema": key(index.key()),
+            "Projection": { "ProjectionType": "KEYS_ONLY" },
+        })
+    };
+    // Some are in the keys of several indexes, and each is defined once.
+    let defined: BTreeSet<&str> = TABLE_KEY.into_iter().chain(Index::ALL.into_iter().flat_map(Index::key)).collect();
     let mut attributes = kept();
     if has_bucket {
         // Last: a protected table could not be deleted if the bucket failed, which its name often causes.
@@ -134,13 +145,9 @@ fn add_table(template: &mut Template, storage: &Storage, has_bucket: bool) {
         attributes,
         json!({
             "TableName": storage.table(),
-            "AttributeDefinitions": TABLE_KEY.into_iter().chain(DUE_KEY).map(text).collect::<Vec<_>>(),
+            "AttributeDefinitions": defined.into_iter().map(text).collect::<Vec<_>>(),
             "KeySchema": key(TABLE_KEY),
-            "GlobalSecondaryIndexes": [{
-                "IndexName": DUE_INDEX,
-                "KeySchema": key(DUE_KEY),
-                "Projection": { "ProjectionType": "KEYS_ONLY" },
-            }],
+            "GlobalSecondaryIndexes": Index::ALL.map(index),
             "BillingMode": "PAY_PER_REQUEST",
             "TimeToLiveSpecification": { "AttributeName": EXPIRES, "Enabled": true },
             "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true },
@@ -193,6 +200,37 @@ mod tests {
         ] {
             assert_eq!(held(top).as_deref(), expected, "{top}");
         }
+    }
+
+    #[test]
+    fn the_table_has_all_indexes_from_the_beginning_and_defines_each_attribute_once() {
+        let template = storage(&config("storage: { bucket: state }")).expect("has both").to_json();
+        let table = &template["Resources"]["Table"]["Properties"];
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let defined = list(&table["AttributeDefinitions"]);
+        let defined: Vec<String> = defined.iter().map(|defined| text(&defined["AttributeName"])).collect();
+        assert_eq!(defined.join(" "), "at created failed_route item list object part route shard");
+        let index = |index: &Value| {
+            let key: Vec<String> = list(&index["KeySchema"]).iter().map(|key| text(&key["AttributeName"])).collect();
+            format!(
+                "{}: {}, {}",
+                text(&index["IndexName"]),
+                key.join(" "),
+                text(&index["Projection"]["ProjectionType"])
+            )
+        };
+        let indexes: Vec<String> = list(&table["GlobalSecondaryIndexes"]).iter().map(index).collect();
+        assert_eq!(
+            indexes,
+            [
+                "time: list at, KEYS_ONLY",
+                "created: shard created, KEYS_ONLY",
+                "route: route created, KEYS_ONLY",
+                "failures: failed_route at, KEYS_ONLY",
+                "object: object created, KEYS_ONLY",
+            ]
+        );
     }
 
     #[test]

@@ -536,7 +536,7 @@ fn two_environments_of_a_config_are_deployed_side_by_side() {
     let routes = "  - { name: jobs, on: { queue: jobs }, run: t }\n";
     let stack = "version: 1\nstack: { name: images, queues: { jobs: { queue: create } } }";
     let config = team.config(&format!("{}{routes}", ONE_ROUTE.replace("version: 1", stack)));
-    fs::write(config.join("ecs-trigger.staging.yaml"), "tasks: { t: { count: 2 } }\n").expect("is written");
+    fs::write(config.join("ecs-trigger.staging.yaml"), "tasks: { t: { group: staging } }\n").expect("is written");
     team.done("deploy", &config, &["--yes"]);
     team.done("deploy", &config, &["--yes", "--env", "staging"]);
     assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
@@ -551,7 +551,7 @@ fn two_environments_of_a_config_are_deployed_side_by_side() {
     let url = team.emulator.queue_url("staging-jobs");
     team.emulator.aws(&["sqs", "send-message", "--queue-url", &url, "--message-body", "x"]);
     let calls = team.emulator.calls("RunTask", 1);
-    assert_eq!(calls[0]["count"], 2, "{calls:?}");
+    assert_eq!(calls[0]["group"], "staging", "{calls:?}");
     team.done("destroy", &config, &["--yes", "--env", "staging", "--delete-messages"]);
     assert_eq!(team.done("deploy", &config, &[]).trim(), "nothing changes");
 }

@@ -9,6 +9,7 @@ mod dependencies;
 mod deploy;
 mod dev;
 mod docs;
+mod launch_rate;
 mod launch_store;
 mod least_privilege;
 mod object_created;

@@ -58,7 +58,7 @@ fn a_seed_makes_the_same_history_again() {
 
 /// Every mutation, and where the search for a history that it breaks starts: near one that is known, so that it does not
 /// take long.
-const MUTATIONS: [(Mutation, u64); 13] = [
+const MUTATIONS: [(Mutation, u64); 16] = [
     (Mutation::SkipRecords, 0),
     (Mutation::ReuseTokenAfterFailure, 0),
     (Mutation::AdvanceAfterTimeout, 0),
@@ -72,6 +72,9 @@ const MUTATIONS: [(Mutation, u64); 13] = [
     (Mutation::CountTwice, 40),
     (Mutation::TrustTheIndex, 20),
     (Mutation::RecordSlotsLater, 0),
+    (Mutation::ForgetRetriedWrites, 0),
+    (Mutation::RedriveOldLetters, 0),
+    (Mutation::KeepRefusedRequests, 0),
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! Refuses deployments and deletions that would lose messages in queues, or open launches.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use trigger_core::storage::{DUE_INDEX, DUE_KEY, DUE_SHARDS, ItemKind, TABLE_KEY};
+use trigger_core::storage::{DUE_SHARDS, Index, ItemKind, TABLE_KEY, due_list};
 
 use crate::account::{Account, refused};
 use crate::exit::Failed;
@@ -27,18 +27,18 @@ pub(crate) async fn refuse_open_launches(
     )))
 }
 
-/// Returns the launches that have not ended: those that the table's index holds.
+/// Returns the launches that have not ended, by the table's index.
 async fn open_launches(
     client: &aws_sdk_dynamodb::Client,
     table: &str,
     of: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, Failed> {
-    let ([item, _], [shard, _]) = (TABLE_KEY, DUE_KEY);
+    let ([item, _], [list, _]) = (TABLE_KEY, Index::Time.key());
     let mut open = Vec::new();
-    for number in 0..DUE_SHARDS {
-        let query = client.query().table_name(table).index_name(DUE_INDEX);
-        let query = query.key_condition_expression("#shard = :shard").expression_attribute_names("#shard", shard);
-        let query = query.expression_attribute_values(":shard", AttributeValue::S(number.to_string()));
+    for shard in 0..DUE_SHARDS {
+        let query = client.query().table_name(table).index_name(Index::Time.name());
+        let query = query.key_condition_expression("#list = :list").expression_attribute_names("#list", list);
+        let query = query.expression_attribute_values(":list", AttributeValue::S(due_list(shard)));
         let mut found = query.into_paginator().items().send();
         while let Some(found) = found.next().await {
             let found = match found {

@@ -98,9 +98,9 @@ fn as_json(event: &Event, plan: &EventPlan) -> Value {
         if let Some(index) = launch.index {
             shown["index"] = index.into();
         }
-        if launch.slices > 1 {
-            shown["call"] = (launch.slice + 1).into();
-            shown["calls"] = launch.slices.into();
+        if launch.copies > 1 {
+            shown["copy"] = launch.copy.into();
+            shown["copies"] = launch.copies.into();
         }
         if let Some(uri) = &launch.payload_uri {
             shown["payload_uri"] = uri.as_str().into();
@@ -170,11 +170,11 @@ fn print(event: &Event, plan: &EventPlan) -> Result<(), Failed> {
     }
     for launch in &plan.launches {
         let element = launch.index.map(|index| format!(" for element {index}")).unwrap_or_default();
-        let call = match launch.slices {
+        let copy = match launch.copies {
             1 => String::new(),
-            slices => format!(", call {} of {slices}", launch.slice + 1),
+            copies => format!(", copy {} of {copies}", launch.copy + 1),
         };
-        line!("\nroute {} would run the task {}{element}{call}:", launch.route, launch.task)?;
+        line!("\nroute {} would run the task {}{element}{copy}:", launch.route, launch.task)?;
         if let Some(uri) = &launch.payload_uri {
             line!("the event is too large for the overrides and would be stored at {uri}")?;
         }

@@ -31,4 +31,13 @@ impl Payloads for S3Payloads {
         let put = self.client.put_object().bucket(bucket).key(key).content_type("application/json").body(body);
         put.send().await.map(drop).map_err(|error| PayloadError(causes(&error)))
     }
+
+    async fn get(&self, uri: &str) -> Result<String, PayloadError> {
+        let refused = |error: String| PayloadError(format!("cannot read {uri}: {error}"));
+        let Some((bucket, key)) = place(uri) else { return Err(refused("it is not an S3 URI".to_owned())) };
+        let got = self.client.get_object().bucket(bucket).key(key).send().await;
+        let body = got.map_err(|error| refused(causes(&error)))?.body.collect().await;
+        let bytes = body.map_err(|error| refused(causes(&error)))?.into_bytes();
+        String::from_utf8(bytes.into()).map_err(|error| refused(error.to_string()))
+    }
 }

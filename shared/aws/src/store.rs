@@ -8,17 +8,19 @@
 //! | `line`, `read_set` | one consistent Query of a partition |
 //! | `draw_tickets`, `take_turn`, `reserve_calls`, `slow_down` | UpdateItem |
 //! | `record_set` | one conditional PutItem |
-//! | `due` | a Query of each part of the index |
+//! | `due` | a Query of each list of open launches |
 //! | `postpone` | BatchGetItem and UpdateItem |
+//! | `history` | a Query of each list that has the launches, and BatchGetItem for each hundred of them |
 //!
-//! Every read of the table is consistent; only the index is a moment old.
+//! Every read of the table is consistent; only its indexes are a moment old.
 //!
 //! The SDK repeats a call whose answer was lost. A conditional write that was made already is refused then, by itself.
 //! So each write leaves the random name of its writer in the record, and a refused one looks whose record is there.
 //!
 //! - [`items`] - the items as attributes; [`actions`] - writes as data; [`calls`] - the calls and their answers;
 //!   [`pauses`] - how often they are repeated;
-//! - [`begin`], [`advance`], [`line`], [`sets`], [`due`] and [`rate`] - the operations.
+//! - [`begin`], [`advance`], [`line`], [`sets`], [`due`], [`history`] and [`rate`] - the operations;
+//! - [`lists`] - launches in the order of an index.
 
 mod actions;
 mod advance;
@@ -27,8 +29,10 @@ mod calls;
 mod due;
 #[cfg(test)]
 mod fixtures;
+mod history;
 mod items;
 mod line;
+mod lists;
 mod pauses;
 mod rate;
 mod sets;
@@ -40,9 +44,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::HistoryQuery;
 use trigger_core::launch::{CallTimes, LaunchRecord, LaunchSet, Line, Pool, Sequence, SetCounts};
 use trigger_core::storage::EXPIRES;
-use trigger_engine::ports::{Begun, Change, Cursor, DuePage, LaunchStore, StoreError, Stored};
+use trigger_engine::ports::{Begun, Change, Cursor, DuePage, HistoryPage, LaunchStore, StoreError, Stored};
 
 use actions::Action;
 use calls::Written;
@@ -119,6 +124,10 @@ impl LaunchStore for DynamoStore {
         due::postpone(self, key, now).await
     }
 
+    async fn history(&self, query: &HistoryQuery, after: Option<Cursor>) -> Result<HistoryPage, StoreError> {
+        history::list(self, query, after).await
+    }
+
     async fn reserve_calls(
         &self,
         pool: Pool,
@@ -143,58 +152,17 @@ fn turn(sequence: &Sequence, launch: &LaunchKey, now: Timestamp) -> Action {
     update.only_if("attribute_not_exists(#rank) OR #rank <= :rank", Vec::new())
 }
 
-/// Returns a random name for the writer of one operation.
+/// Returns a random name for the writer of one operation. It need only differ from those of the same launch.
 fn new_writer() -> String {
-    format!("{:032x}", fastrand::u128(..))
+    format!("{:016x}", fastrand::u64(..))
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use trigger_core::launch::{Conclusion, Outcome};
 
     use super::*;
-    use fixtures::{plan_text, record, waiting};
-
-    #[test]
-    fn a_launch_is_read_as_it_was_written() {
-        let ended = Some(Conclusion { at: record(1).created, outcome: Outcome::Succeeded });
-        let ended = LaunchRecord { ended, due: "2026-01-31T12:00:00.123456Z".parse().expect("is a time"), ..record(1) };
-        for record in [record(1), waiting(2, 42), ended] {
-            let item = items::launch(&record, 7, "w");
-            let due = item.get("due");
-            assert_eq!(due.is_some(), record.ended.is_none(), "the index has only launches that have not ended");
-            let text = items::text_in(&item, "record").expect("is there");
-            assert_eq!(text.contains("\"due\""), due.is_none(), "the due time is in one place");
-            assert_eq!(items::stored(&record.key, &item), Ok(Stored { record: items::as_read(&record), version: 7 }));
-        }
-    }
-
-    #[test]
-    fn a_due_time_is_rounded_up_to_a_millisecond_and_may_change_without_the_record() {
-        let mut record = record(1);
-        record.due = "2026-01-31T12:00:00.1230001Z".parse().expect("is a time");
-        let mut item = items::launch(&record, 1, "w");
-        assert_eq!(items::text_in(&item, "due"), Some("2026-01-31T12:00:00.124Z"));
-        item.insert("due".to_owned(), text("2026-01-31T13:00:00.000Z"));
-        let read = items::stored(&record.key, &item).expect("can be read").record;
-        assert_eq!(read.due.to_string(), "2026-01-31T13:00:00Z");
-    }
-
-    #[test]
-    fn a_launch_that_cannot_be_read_is_told_with_the_reason() {
-        let launch = record(1).key;
-        let unreadable = |reason: &str| {
-            let (launch, reason) = (launch.to_string(), reason.to_owned());
-            Err(StoreError::Unreadable { launch, reason })
-        };
-        let mut item = items::launch(&record(1), 1, "w");
-        item.insert("record".to_owned(), text(record(1).to_json().replace("\"version\":2", "\"version\":9")));
-        let later = "it has version 9; this ecs-trigger reads version 2";
-        assert_eq!(items::stored(&launch, &item), unreadable(later));
-        item.remove("record");
-        assert_eq!(items::stored(&launch, &item), unreadable("the attribute `record` is missing"));
-    }
+    use fixtures::{plan_text, record};
 
     #[test]
     fn an_event_takes_its_turn_if_no_later_one_has() {
@@ -214,6 +182,6 @@ mod tests {
     #[test]
     fn writers_differ() {
         assert_ne!(new_writer(), new_writer());
-        assert_eq!(new_writer().len(), 32);
+        assert_eq!(new_writer().len(), 16);
     }
 }

@@ -39,7 +39,8 @@ variables! {
         ROUTE = "ECS_TRIGGER_ROUTE", "The name of the route that launched the task.";
         EVENT_ID = "ECS_TRIGGER_EVENT_ID", "The id of the event that launched the task.";
         ATTEMPT = "ECS_TRIGGER_ATTEMPT", "The number of the attempt, from 0.";
-        INDEX = "ECS_TRIGGER_INDEX", "The position of the element that the task is for, in a route with `for_each`.";
+        INDEX = "ECS_TRIGGER_INDEX", "The task's number, from 0, among those that `for_each` and `count` start.";
+        COUNT = "ECS_TRIGGER_COUNT", "How many tasks `for_each` and `count` start.";
         EVENT_URI = "ECS_TRIGGER_EVENT_URI", "The URI of the event, if the event does not fit into the overrides.";
     }
 }

@@ -130,7 +130,7 @@ fn events_of(content: Decoded) -> Result<Vec<Event>, SampleError> {
     match content {
         Decoded::Events(events) => Ok(events),
         Decoded::Ignored(_) => Ok(Vec::new()),
-        Decoded::Redrive(launch) => Err(SampleError::Launch(launch)),
+        Decoded::Redrive(redriven) => Err(SampleError::Launch(redriven.launch)),
     }
 }
 
@@ -173,14 +173,13 @@ fn record(message: &SampleMessage) -> Result<Record, SampleError> {
     })
 }
 
-/// Adds a planned launch: to the last launch if both share a task's `count`, otherwise as a new one.
+/// Adds a planned launch: to the last launch if both are copies of one task, otherwise as a new one.
 fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
-    let count = planned.request.count.unwrap_or(1);
     if let Some(last) = launches.last_mut()
         && (&last.route, &last.task, last.index) == (&planned.route, &planned.task, planned.index)
-        && planned.slice > 0
+        && planned.copy > 0
     {
-        last.count += count;
+        last.count += 1;
         return;
     }
     let containers = planned.request.overrides.container_overrides.iter().map(|container| ActualContainer {
@@ -192,7 +191,7 @@ fn add(launches: &mut Vec<ActualLaunch>, planned: &PlannedLaunch) {
         route: planned.route.clone(),
         task: planned.task.clone(),
         index: planned.index,
-        count,
+        count: 1,
         containers: containers.collect(),
     });
 }

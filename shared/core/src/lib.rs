@@ -15,6 +15,7 @@
 //! - [`routing`] is *match*: it holds the routes, tasks and workers, and finds the routes that take an event;
 //! - [`plan`] is *render*: it makes all [`ecs::TaskRequest`]s of one event, within AWS's [`ecs::limits`];
 //! - [`launch`] is *launch*: the state machine that starts the tasks of a request once;
+//! - [`history`] asks which launches there were, and shows what became of them;
 //! - [`scaling`] decides how many workers the queues need;
 //! - [`expectation`] compares what the config's own tests expect with what their events would start;
 //! - [`storage`] defines the keys of everything that is stored, [`environment`] the environment variables, and
@@ -30,6 +31,7 @@ pub mod event;
 pub mod expectation;
 #[cfg(test)]
 mod fixtures;
+pub mod history;
 pub mod launch;
 pub mod load;
 pub mod metrics;

@@ -1,6 +1,8 @@
 //! The layout of everything that ecs-trigger stores: `storage` in the config, the table's items, and the keys in the
 //! bucket.
 
+mod packed;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,6 +12,8 @@ use crate::event::identity::{CLIENT_TOKEN_CHARACTERS, LAUNCH_ID_CHARACTERS};
 use crate::text::decode::{Decode, record};
 use crate::text::diagnostic::Diagnostic;
 use crate::text::{Node, Spanned};
+
+pub use packed::{NotPacked, UNPACKED_BYTES_MAX, known, pack, unpack};
 
 /// The name of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,14 +226,72 @@ impl ItemKind {
 /// The attributes of the table's key.
 pub const TABLE_KEY: [&str; 2] = ["item", "part"];
 
-/// The secondary index by which launches are found that are due.
-pub const DUE_INDEX: &str = "due";
+/// A secondary index of the table. It has an entry for each launch with the attributes of its key, and the entry holds
+/// keys only: the launch's, and the index's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    /// The launches that are open, by the time when they are due, and those that failed, by the time of their failure.
+    Time,
+    /// All launches, by the time when they were recorded.
+    Created,
+    /// The launches of a route, by the time when they were recorded.
+    Route,
+    /// The failed launches of a route, by the time of their failure.
+    Failures,
+    /// The launches that events about an S3 object made, by the time when they were recorded.
+    Object,
+}
 
-/// The attributes of the index's key: one of [`DUE_SHARDS`] parts, and the time.
-pub const DUE_KEY: [&str; 2] = ["due_shard", "due"];
+impl Index {
+    /// All indexes.
+    pub const ALL: [Self; 5] = [Self::Time, Self::Created, Self::Route, Self::Failures, Self::Object];
 
-/// The index spreads over this many partition keys: each takes a thousand writes a second.
+    /// Returns the index's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Created => "created",
+            Self::Route => "route",
+            Self::Failures => "failures",
+            Self::Object => "object",
+        }
+    }
+
+    /// Returns the attributes of the index's key: what an entry is listed under, and the time that sorts it.
+    pub fn key(self) -> [&'static str; 2] {
+        match self {
+            Self::Time => ["list", "at"],
+            Self::Created => ["shard", "created"],
+            Self::Route => ["route", "created"],
+            Self::Failures => ["failed_route", "at"],
+            Self::Object => ["object", "created"],
+        }
+    }
+}
+
+/// Open launches spread over this many lists of [`Index::Time`]: each takes a thousand writes a second.
 pub const DUE_SHARDS: u8 = 4;
+
+/// All launches, and those of one route, spread over this many lists: a page of them takes a query of each.
+pub const CREATED_SHARDS: u8 = 2;
+
+/// Returns the name of a list of open launches in [`Index::Time`].
+pub fn due_list(shard: u8) -> String {
+    format!("due/{shard}")
+}
+
+/// The name of the list of failed launches in [`Index::Time`].
+pub const FAILED_LIST: &str = "failed";
+
+/// Returns the name of a list of a route's launches in [`Index::Route`].
+pub fn route_list(route: &str, shard: u8) -> String {
+    format!("{route}/{shard}")
+}
+
+/// A longer name of an object, in bytes, is not in [`Index::Object`]: DynamoDB accepts no longer partition key. S3's own
+/// names are shorter.
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+pub const OBJECT_BYTES_MAX: usize = 2048;
 
 /// The attribute with the time at which DynamoDB deletes an item.
 pub const EXPIRES: &str = "expires";
@@ -237,6 +299,10 @@ pub const EXPIRES: &str = "expires";
 /// A launch is kept for this many days after it has ended: later than any dead letter, because a redrive needs it. A
 /// payload is kept as long.
 pub const KEPT_DAYS: u32 = 90;
+
+/// The tickets and the count of slots of a limit are kept for this many days after their last change. A limit that rests
+/// for longer begins anew.
+pub const LIMIT_KEPT_DAYS: u32 = 400;
 
 /// Returns a name, within a route, for something that the content of an event identifies. The parts are hashed, so an
 /// event cannot choose the name.

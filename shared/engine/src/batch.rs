@@ -85,19 +85,21 @@ async fn handle_message(record: &Record, config: &RoutingConfig, ports: &impl Po
     let mut reports = Vec::new();
     match content {
         Ok(Decoded::Ignored(ignored)) => return MessageOutcome::Ignored(ignored),
-        Ok(Decoded::Redrive(launch)) => {
+        Ok(Decoded::Redrive(redriven)) => {
             // A message of one queue must not reach another queue's launches.
-            let is_its =
-                config.route(&launch.route).and_then(Route::queue).is_some_and(|queue| queue.is(&record.queue));
+            let is_its = config
+                .route(&redriven.launch.route)
+                .and_then(Route::queue)
+                .is_some_and(|queue| queue.is(&record.queue));
             reports.push(match is_its {
-                true => redrive(&launch, config, ports, times.deadline).await,
+                true => redrive(&redriven, config, ports, times.deadline).await,
                 false => {
                     let reason = format!(
                         "its route does not take messages of the queue `{}`; send the dead letter to its route's queue, or invoke \
                          the function of its route's source with it",
                         record.queue.name
                     );
-                    Err(EventError::Redrive { launch, reason })
+                    Err(EventError::Redrive { launch: redriven.launch, reason })
                 }
             });
         }

@@ -64,6 +64,7 @@ mod tests {
         let event = format!(r#"{{"a":"{}"}}"#, "x".repeat(500));
         let tasks = r#"[{"arn":"arn:task","attempt":0,"since":"2026-01-01T00:00:00Z"}]"#;
         let letter = DeadLetter {
+            redrives: 0,
             reason: "no".to_owned(),
             event_id: None,
             route: None,

@@ -7,17 +7,17 @@ use std::time::Duration;
 use futures_util::{StreamExt, future, stream};
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{DecodeError, Event, EventKind};
+use trigger_core::event::{DecodeError, Event, EventKind, RedrivenLaunch};
 use trigger_core::launch::{
-    self, Answer, DeadLetter, EventCopy, GivenUp, LaunchRecord, LaunchSet, Pool, Skipped, WhenFull, later,
+    self, Answer, DeadLetter, EventCopy, GivenUp, LaunchRecord, LaunchSet, NotRendered, Pool, Skipped, WhenFull, later,
 };
 use trigger_core::plan::{Plan, PlanError, PlannedLaunch};
 use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
-use crate::dead_letter;
 use crate::drive::{DriveError, Driven, Driver, Rest};
 use crate::ports::{Begun, Clock, LAUNCHES_MAX, LaunchStore, Payloads, Ports, StoreError};
+use crate::{dead_letter, render};
 
 /// At most this many launches of one event are driven at once.
 const LAUNCHES_AT_ONCE: usize = 4;
@@ -282,6 +282,7 @@ pub async fn handle(
         event_id: error.event_id().map(str::to_owned),
         route: error.route().map(str::to_owned),
         launch: None,
+        redrives: 0,
         config_etag: config.etag.clone(),
         attempts: Vec::new(),
         tasks: Vec::new(),
@@ -293,17 +294,19 @@ pub async fn handle(
     }
 }
 
-/// Continues a launch whose dead letter was delivered again.
+/// Continues a launch whose dead letter was delivered again: starts its task, as the config in force renders it. A letter
+/// that was redriven before changes nothing.
 ///
 /// # Errors
-/// The launch is not in the ledger, or its tasks were not started. The dead letter must be delivered again.
+/// The launch is not in the ledger, or its task was not started. The dead letter must be delivered again.
 pub async fn redrive(
-    key: &LaunchKey,
+    redriven: &RedrivenLaunch,
     config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<LaunchReport, EventError> {
-    let driver = &Driver::new(ports, config.ledger(), deadline);
+    let driver = &Driver::new(ports, config, deadline);
+    let RedrivenLaunch { launch: key, redrives } = redriven;
     let refused = |reason: String| EventError::Redrive { launch: key.clone(), reason };
     let stored = match driver.read(key).await {
         Ok(Some(stored)) => stored,
@@ -316,7 +319,15 @@ pub async fn redrive(
         Err(error) => return Err(refused(error.to_string())),
     };
     let mut driven = Driven::resume(stored);
-    driven.protocol.reopen();
+    if driven.protocol.can_reopen(*redrives) {
+        let anew = match render::anew(driven.record(), config, ports).await {
+            Ok(anew) => anew,
+            // The request of the last attempt may still be right.
+            Err(NotRendered::ForGood(_)) => None,
+            Err(error @ NotRendered::ForNow(_)) => return Err(refused(error.to_string())),
+        };
+        driven.protocol.reopen(anew.as_ref());
+    }
     let outcome = launch(driver, &mut driven).await;
     driver.hand_over().await;
     let record = driven.protocol.record();
@@ -365,7 +376,7 @@ async fn launch_all(
         .map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
     let copy = copy_uri(&plan, &event, config);
     let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
-    let driver = &Driver::new(ports, config.ledger(), delivered.times.deadline);
+    let driver = &Driver::new(ports, config, delivered.times.deadline);
     let now = ports.clock().now();
     let launches = plan.launches.into_iter().map(|planned| {
         let mut needed = planned.payload_uri.as_deref().into_iter().chain(copy.as_deref());
@@ -421,14 +432,17 @@ async fn launch_recorded(driver: &Driver<'_, impl Ports>, launches: &mut [Launch
     if starts_here {
         return stream::iter(launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await;
     }
-    let untried = launches.iter().map(|launch| launch.driven.record()).filter(|record| is_untried(record));
-    let untried: Vec<LaunchKey> = untried.map(|record| record.key.clone()).collect();
-    untried.chunks(LAUNCHES_MAX).for_each(|chunk| driver.leave(chunk.to_vec(), Duration::ZERO));
+    let can_start = can_start(launches.iter().map(|launch| launch.driven.record()));
+    can_start.chunks(LAUNCHES_MAX).for_each(|chunk| driver.leave(chunk.to_vec(), Duration::ZERO));
     let outcome = |launch: &Launch| match &launch.refused {
         Some(reason) => Outcome::Failed { reason: reason.clone() },
         None if is_untried(launch.driven.record()) => {
-            let reason = "it starts as soon as ECS's rate allows".to_owned();
-            Outcome::Deferred { until: launch.driven.record().due, reason }
+            let record = launch.driven.record();
+            let reason = match record.slot {
+                Some(launch::Slot::Waiting) => IN_LINE.to_owned(),
+                _ => "it starts as soon as ECS's rate allows".to_owned(),
+            };
+            Outcome::Deferred { until: record.due, reason }
         }
         None => {
             let task_arns = launch.driven.record().tasks.iter().map(|task| task.arn.clone()).collect();
@@ -455,6 +469,22 @@ fn unrecorded(launches: &[Launch], error: &DriveError) -> Vec<Outcome> {
         (None, false) => Outcome::Failed { reason: error.to_string() },
     };
     launches.iter().map(outcome).collect()
+}
+
+/// Returns the launches that may find what they need at once. Of those that wait in a line, these are at most the first
+/// ones: the others are woken when a slot is released.
+fn can_start<'a>(records: impl Iterator<Item = &'a LaunchRecord>) -> Vec<LaunchKey> {
+    let mut in_line: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut has_turn = |record: &&'a LaunchRecord| {
+        let Some(concurrency) = record.concurrency.as_ref().filter(|_| record.slot == Some(launch::Slot::Waiting))
+        else {
+            return true;
+        };
+        let before = in_line.entry(&concurrency.slots).or_default();
+        *before += 1;
+        *before <= concurrency.max
+    };
+    records.filter(|record| is_untried(record)).filter(|record| has_turn(record)).map(|it| it.key.clone()).collect()
 }
 
 /// Returns whether a launch waits for its first attempt.
@@ -495,7 +525,7 @@ async fn record(
     let calls = if starts_here { records.iter().filter(|record| record.open_attempt().is_some()).count() } else { 0 };
     let reserve = async {
         if let Some(first) = records.first().filter(|_| calls > 0) {
-            driver.reserve(Pool::of(&first.request), u32::try_from(calls).unwrap_or(1)).await;
+            driver.reserve(Pool::of(&first.rendered.request), u32::try_from(calls).unwrap_or(1)).await;
         }
     };
     let (begun, ()) = future::join(store.begin(&records), reserve).await;
@@ -562,7 +592,7 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
         (Ok(_), Some(_), _) if driven.has_launched => return Outcome::Launched { task_arns },
         (Ok(_), Some(_), _) => return Outcome::Duplicate { task_arns },
         (Ok(_), None, Some(GivenUp::Failed(reason))) => reason.clone(),
-        (Ok(_), None, _) if record.missing() == 0 && record.open_attempt().is_none() => {
+        (Ok(_), None, _) if !record.is_missing() && record.open_attempt().is_none() => {
             return match driven.has_launched {
                 true => Outcome::Launched { task_arns },
                 false => Outcome::Duplicate { task_arns },
@@ -576,13 +606,16 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
     }
 }
 
+/// Why a launch waits for a slot.
+const IN_LINE: &str = "as many tasks run as `concurrency` or `max_at_once` allows";
+
 /// Returns why a launch waits.
 fn waiting_for(record: &LaunchRecord, rest: Rest) -> String {
     if rest == Rest::OutOfTime {
         return "ECS's rate, or the invocation's time, has no place for the RunTask call now".to_owned();
     }
     if record.slot == Some(launch::Slot::Waiting) {
-        return "the route already runs as many tasks as its `concurrency` allows".to_owned();
+        return IN_LINE.to_owned();
     }
     let last = record.attempts.last();
     let reply = last.and_then(|last| last.reply.as_ref().or(last.undecided.as_ref().map(|undecided| &undecided.reply)));

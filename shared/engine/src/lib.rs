@@ -14,6 +14,7 @@ mod handle;
 mod lifecycle;
 mod model;
 pub mod ports;
+mod render;
 mod scale;
 #[cfg(test)]
 mod scripted;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::TaskStateChange;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{Answer, Conclusion, Pool, SeenTask, TaskStatus};
-use trigger_core::storage::Storage;
+use trigger_core::routing::RoutingConfig;
 
 use crate::drive::{Continued, DriveError, Driven, Driver, LEFT_FOR, Rest};
 use crate::ports::{Clock, LAUNCHES_MAX, LaunchStore, Launcher, Ports, Stored};
@@ -45,11 +45,11 @@ pub enum StateChangeOutcome {
 /// it is not, the sweep looks the task up.
 pub async fn handle_state_change(
     change: &TaskStateChange,
-    ledger: Option<&Storage>,
+    config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<StateChangeOutcome, DriveError> {
-    let driver = Driver::new(ports, ledger, deadline);
+    let driver = Driver::new(ports, config, deadline);
     let (Some((key, attempt)), Some(stopped)) = (change.launch(), &change.stopped) else {
         return Ok(StateChangeOutcome::Ignored);
     };
@@ -86,11 +86,11 @@ pub struct SweepReport {
 /// # Errors
 /// The store did not list what is due.
 pub async fn sweep(
-    ledger: &Storage,
+    config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<SweepReport, DriveError> {
-    let driver = Driver::new(ports, Some(ledger), deadline);
+    let driver = Driver::new(ports, config, deadline);
     let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
     let mut after = None;
     let Some(store) = driver.store() else { return Ok(sweep.report) };
@@ -114,11 +114,11 @@ pub async fn sweep(
 /// There is no launch store.
 pub async fn continue_launches(
     launches: &[LaunchKey],
-    ledger: &Storage,
+    config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
 ) -> Result<SweepReport, DriveError> {
-    let driver = Driver::new(ports, Some(ledger), deadline);
+    let driver = Driver::new(ports, config, deadline);
     let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
     sweep.look_after(launches, None).await;
     let report = sweep.report;
@@ -195,7 +195,7 @@ impl<P: Ports> Sweep<'_, P> {
         let now = self.driver.now();
         let mut by_cluster: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
         for launch in driven.iter() {
-            let cluster = launch.record().request.cluster.clone();
+            let cluster = launch.record().rendered.request.cluster.clone();
             by_cluster.entry(cluster).or_default().extend(launch.protocol.unobserved(now));
         }
         let mut seen: BTreeMap<String, SeenTask> = BTreeMap::new();
@@ -224,13 +224,12 @@ impl<P: Ports> Sweep<'_, P> {
         let (calling, mut others): (Vec<Driven>, Vec<Driven>) =
             driven.into_iter().partition(|driven| driven.protocol.is_about_to_call(now));
         let mut by_pool: BTreeMap<Pool, Vec<Driven>> = BTreeMap::new();
-        calling.into_iter().for_each(|it| by_pool.entry(Pool::of(&it.record().request)).or_default().push(it));
+        calling.into_iter().for_each(|it| by_pool.entry(Pool::of(&it.record().rendered.request)).or_default().push(it));
         for (pool, calling) in by_pool {
-            if self.driver.reserve(pool, u32::try_from(calling.len()).unwrap_or(u32::MAX)).await {
-                others.extend(calling);
-                continue;
-            }
-            let keys: Vec<LaunchKey> = calling.iter().map(|driven| driven.record().key.clone()).collect();
+            let reserved = self.driver.reserve(pool, u32::try_from(calling.len()).unwrap_or(u32::MAX)).await;
+            let mut calling = calling.into_iter();
+            others.extend(calling.by_ref().take(reserved as usize));
+            let keys: Vec<LaunchKey> = calling.map(|driven| driven.record().key.clone()).collect();
             keys.chunks(LAUNCHES_MAX).for_each(|keys| self.driver.leave(keys.to_vec(), LEFT_FOR));
         }
         others

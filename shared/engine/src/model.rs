@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::{HistoryQuery, Launches, PAGE_MAX};
 use trigger_core::launch::{
     CallTimes, LaunchRecord, LaunchSet, Line, Place, Pool, Sequence, SetChange, SetCounts, Slot, SlotsChange,
     SlotsChangeKind, later,
 };
 
-use crate::ports::{Begun, Change, Cursor, DuePage, StoreError, Stored, postponed_by};
+use crate::ports::{Begun, Change, Cursor, DuePage, HistoryPage, StoreError, Stored, postponed_by};
 
 /// A list of what is due has at most this many launches.
 const PAGE: usize = 1000;
@@ -50,8 +51,8 @@ struct Launch {
 struct StoredLine {
     next_ticket: u64,
     used: u32,
-    /// The places by their tickets.
-    places: BTreeMap<u64, (LaunchKey, u32, bool)>,
+    /// The launches with a place, and whether they hold a slot, by their tickets.
+    places: BTreeMap<u64, (LaunchKey, bool)>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ impl StoreModel {
             && let (Some(concurrency), Some(ticket)) = (&record.concurrency, record.ticket)
         {
             let line = self.lines.entry(concurrency.slots.clone()).or_default();
-            line.places.insert(ticket, (record.key.clone(), record.count(), false));
+            line.places.insert(ticket, (record.key.clone(), false));
         }
         self.put(key, record.clone(), 1);
         Begun::New(1)
@@ -115,22 +116,26 @@ impl StoreModel {
         self.sets.entry(change.set.clone()).or_default().counts.count(change);
     }
 
-    fn change_slots(&mut self, change: &SlotsChange, launch: &LaunchKey) -> Result<(), StoreError> {
+    /// Changes the slots of a limit, and the launch's place in line.
+    ///
+    /// # Errors
+    /// The slots are taken.
+    pub fn change_slots(&mut self, change: &SlotsChange, launch: &LaunchKey) -> Result<(), StoreError> {
         let line = self.lines.entry(change.limit.clone()).or_default();
         match change.kind {
-            SlotsChangeKind::Take if line.used + change.tasks > change.max => return Err(StoreError::NoSlots),
+            SlotsChangeKind::Take if line.used >= change.max => return Err(StoreError::NoSlots),
             SlotsChangeKind::Take => {
-                line.used += change.tasks;
+                line.used += 1;
                 let place = change.ticket.and_then(|ticket| line.places.get_mut(&ticket));
-                place.into_iter().for_each(|(_, _, is_held)| *is_held = true);
+                place.into_iter().for_each(|(_, is_held)| *is_held = true);
             }
             SlotsChangeKind::Release => {
-                line.used = line.used.saturating_sub(change.tasks);
+                line.used = line.used.saturating_sub(1);
                 change.ticket.map(|ticket| line.places.remove(&ticket));
             }
             SlotsChangeKind::Leave => drop(change.ticket.map(|ticket| line.places.remove(&ticket))),
             SlotsChangeKind::Join => {
-                change.ticket.map(|ticket| line.places.insert(ticket, (launch.clone(), change.tasks, false)));
+                change.ticket.map(|ticket| line.places.insert(ticket, (launch.clone(), false)));
             }
         }
         Ok(())
@@ -147,10 +152,9 @@ impl StoreModel {
     /// Returns the line of a limit.
     pub fn line(&self, limit: &str) -> Line {
         let Some(line) = self.lines.get(limit) else { return Line::default() };
-        let place = |(ticket, (launch, tasks, is_held)): (&u64, &(LaunchKey, u32, bool))| Place {
+        let place = |(ticket, (launch, is_held)): (&u64, &(LaunchKey, bool))| Place {
             ticket: *ticket,
             launch: launch.clone(),
-            tasks: *tasks,
             is_held: *is_held,
         };
         Line { used: line.used, places: line.places.iter().map(place).collect() }
@@ -185,15 +189,31 @@ impl StoreModel {
 
     /// Returns what is due.
     pub fn due(&self, until: Timestamp, after: Option<Cursor>) -> DuePage {
-        let after = after.and_then(|Cursor(text)| {
-            let (at, key) = text.split_once(' ')?;
-            Some((at.parse().ok()?, key.to_owned()))
-        });
+        let after = after.as_ref().and_then(place_in);
         let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let later_ones = self.due.range((from, std::ops::Bound::Unbounded));
         let due: Vec<&(Timestamp, String)> = later_ones.take_while(|(at, _)| *at <= until).take(PAGE).collect();
-        let next = due.last().filter(|_| due.len() == PAGE).map(|(at, key)| Cursor(format!("{at} {key}")));
+        let next = due.last().filter(|_| due.len() == PAGE).map(|(at, key)| cursor(*at, key));
         DuePage { launches: due.iter().filter_map(|(_, key)| LaunchKey::parse(key)).collect(), next }
+    }
+
+    /// Returns launches that a query asks for.
+    pub fn history(&self, query: &HistoryQuery, after: Option<&Cursor>) -> HistoryPage {
+        let after = after.and_then(place_in);
+        let in_order = |one: &(Timestamp, &str), other: &(Timestamp, &str)| match query.of {
+            Launches::Open => one.cmp(other),
+            Launches::All | Launches::Failed | Launches::Of(_) => other.cmp(one),
+        };
+        let taken = self.launches.iter().filter(|(_, launch)| query.takes(&launch.record));
+        let mut found: Vec<_> = taken.map(|(key, launch)| ((launch.place_for(query), key.as_str()), launch)).collect();
+        if let Some((at, key)) = &after {
+            found.retain(|(place, _)| in_order(place, &(*at, key)).is_gt());
+        }
+        found.sort_by(|(one, _), (other, _)| in_order(one, other));
+        let page = query.page.clamp(1, PAGE_MAX);
+        let next = found.get(page - 1).filter(|_| found.len() > page).map(|((at, key), _)| cursor(*at, key));
+        let launches = found.into_iter().take(page).map(|(_, launch)| launch.stored()).collect();
+        HistoryPage { launches, unreadable: Vec::new(), next }
     }
 
     /// Returns the first time at which a launch is due.
@@ -287,10 +307,28 @@ impl StoreModel {
 }
 
 impl Launch {
+    /// Returns the time that sorts the launch in the list of a query.
+    fn place_for(&self, query: &HistoryQuery) -> Timestamp {
+        match query.of {
+            Launches::Open => self.due.unwrap_or(self.record.due),
+            Launches::All | Launches::Failed | Launches::Of(_) => query.time(&self.record),
+        }
+    }
+
     fn stored(&self) -> Stored {
         let due = self.due.unwrap_or(self.record.due);
         Stored { record: LaunchRecord { due, ..self.record.clone() }, version: self.version }
     }
+}
+
+/// Returns the cursor of what comes after a launch in a list that is sorted by times.
+fn cursor(at: Timestamp, key: &str) -> Cursor {
+    Cursor(format!("{at} {key}"))
+}
+
+fn place_in(Cursor(text): &Cursor) -> Option<(Timestamp, String)> {
+    let (at, key) = text.split_once(' ')?;
+    Some((at.parse().ok()?, key.to_owned()))
 }
 
 fn to_json(value: &impl Serialize) -> String {

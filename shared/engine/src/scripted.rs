@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::HistoryQuery;
 use trigger_core::launch::{
     CallTimes, DeadLetter, Failure, LaunchRecord, LaunchSet, Line, Pace, Pool, Reply, SeenTask, Sequence, SetCounts,
     TaskStatus,
@@ -14,8 +15,8 @@ use trigger_core::launch::{
 
 use crate::model::StoreModel;
 use crate::ports::{
-    Begun, Change, Clock, Cursor, DeadLetters, DuePage, LaunchStore, Launcher, NotAdded, NotSent, PayloadError,
-    Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
+    Begun, Change, Clock, Cursor, DeadLetters, DuePage, HistoryPage, LaunchStore, Launcher, NotAdded, NotSent,
+    PayloadError, Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
 };
 
 pub(crate) type Answer = Box<dyn Fn(&TaskRequest, usize) -> Reply + Send + Sync>;
@@ -194,6 +195,10 @@ impl Payloads for Scripted {
         self.put.lock().expect("not poisoned").push(shown);
         Ok(())
     }
+
+    async fn get(&self, uri: &str) -> Result<String, PayloadError> {
+        Err(PayloadError(format!("{uri} is not there")))
+    }
 }
 
 impl LaunchStore for Scripted {
@@ -239,6 +244,10 @@ impl LaunchStore for Scripted {
     async fn postpone(&self, key: &LaunchKey, now: Timestamp) -> Result<(), StoreError> {
         self.store("postpone")?.postpone(key, now);
         Ok(())
+    }
+
+    async fn history(&self, query: &HistoryQuery, after: Option<Cursor>) -> Result<HistoryPage, StoreError> {
+        Ok(self.store("history")?.history(query, after.as_ref()))
     }
 
     async fn reserve_calls(

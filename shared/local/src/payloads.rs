@@ -24,6 +24,11 @@ impl Payloads for FolderPayloads {
         let put = fs::create_dir_all(folder).and_then(|()| fs::write(&path, event));
         put.map_err(|error| PayloadError(format!("{}: {error}", path.display())))
     }
+
+    async fn get(&self, uri: &str) -> Result<String, PayloadError> {
+        let path = path_of(&self.project, uri);
+        fs::read_to_string(&path).map_err(|error| PayloadError(format!("{}: {error}", path.display())))
+    }
 }
 
 /// Returns the path of the file that takes the place of an S3 object.

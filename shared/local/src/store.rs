@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use redb::{Builder, Database, TableDefinition};
 use tokio::task::spawn_blocking;
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::HistoryQuery;
 use trigger_core::launch::{CallTimes, LaunchRecord, LaunchSet, Line, Pool, Sequence, SetCounts};
 use trigger_core::storage::KEPT_DAYS;
-use trigger_engine::ports::{Begun, Change, Cursor, DuePage, LaunchStore, StoreError, Stored};
+use trigger_engine::ports::{Begun, Change, Cursor, DuePage, HistoryPage, LaunchStore, StoreError, Stored};
 use trigger_engine::{Item, StoreModel};
 
 use crate::payloads::STATE_FOLDER;
@@ -333,6 +334,10 @@ impl LaunchStore for EmbeddedStore {
 
     async fn postpone(&self, key: &LaunchKey, now: Timestamp) -> Result<(), StoreError> {
         self.answer(|model| (model.postpone(key, now), vec![ItemName::Launch(key.clone())])).await
+    }
+
+    async fn history(&self, query: &HistoryQuery, after: Option<Cursor>) -> Result<HistoryPage, StoreError> {
+        self.answer(|model| (model.history(query, after.as_ref()), Vec::new())).await
     }
 
     /// This machine's processes have no rate limit.

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use trigger_core::launch::{Pool, SetCounts};
 use trigger_core::routing::RoutingConfig;
-use trigger_core::storage::{DUE_KEY, ItemKind, TABLE_KEY};
+use trigger_core::storage::{FAILED_LIST, Index, ItemKind, TABLE_KEY, known, pack, unpack};
 
 use crate::harness::http::call;
 
@@ -68,16 +70,15 @@ impl LaunchTable {
     /// Returns the keys and records of a route's launches, in the order of the keys. Each record has its due time.
     ///
     /// # Panics
-    /// A record is not JSON.
+    /// A record cannot be read.
     pub fn launches(&self, route: &str) -> Vec<(String, Value)> {
         let prefix = ItemKind::Launch.prefix();
         let launch = |item: Map<String, Value>| {
-            let key = item[TABLE_KEY[0]].as_str().unwrap_or_default().trim_start_matches(prefix).to_owned();
-            let record = item["record"].as_str().unwrap_or_default();
-            let record = serde_json::from_str(record);
-            let mut record: Value = record.unwrap_or_else(|error| panic!("the record of {key}: {error}"));
-            if let Some(due) = item.get(DUE_KEY[1]) {
-                record["due"] = due.clone();
+            let key = text(&item, TABLE_KEY[0]).unwrap_or_default().trim_start_matches(prefix).to_owned();
+            let mut record = unpacked(&item).unwrap_or_else(|error| panic!("the record of {key}: {error}"));
+            let [list, at] = Index::Time.key().map(|name| text(&item, name));
+            if let Some(due) = at.filter(|_| list != Some(FAILED_LIST)) {
+                record["due"] = due.into();
             }
             (key, record)
         };
@@ -103,23 +104,27 @@ impl LaunchTable {
     /// Simulates the passing of time for the launches of a route that `concerns` picks by their records: moves every
     /// time in them back.
     pub fn pass(&self, route: &str, duration: SignedDuration, concerns: impl Fn(&Value) -> bool) {
-        for (key, mut record) in self.launches(route) {
+        for item in self.items(&ItemKind::Launch.key(&format!("{route}/"))) {
+            let mut record = unpacked(&item).unwrap_or_else(|error| panic!("the record of {item:?}: {error}"));
             if !concerns(&record) {
                 continue;
             }
             earlier(&mut record, duration);
-            let due = record.as_object_mut().and_then(|record| record.shift_remove("due"));
-            let due: Option<Timestamp> = due.and_then(|due| due.as_str()?.parse().ok());
+            let key = text(&item, TABLE_KEY[0]).unwrap_or_default();
+            let packed = pack(&record.to_string(), &known(key, text(&item, Index::Object.key()[0])));
+            let packed = STANDARD.encode(packed.unwrap_or_else(|error| panic!("{key}: {error}")));
             let mut names = json!({ "#record": "record" });
-            let mut values = json!({ ":record": { "S": record.to_string() } });
+            let mut values = json!({ ":record": { "B": packed } });
             let mut update = "SET #record = :record".to_owned();
-            if let Some(due) = due.filter(|_| record.get("ended").is_none()) {
-                names["#due"] = DUE_KEY[1].into();
-                values[":due"] = json!({ "S": format!("{due:.3}") });
-                update += ", #due = :due";
+            for name in [Index::Time.key()[1], Index::Created.key()[1]] {
+                let time: Option<Timestamp> = text(&item, name).and_then(|time| time.parse().ok());
+                let Some(time) = time else { continue };
+                names[format!("#{name}")] = name.into();
+                values[format!(":{name}")] = json!({ "S": format!("{:.3}", time - duration) });
+                update += &format!(", #{name} = :{name}");
             }
             let request = json!({
-                "Key": item_key(&ItemKind::Launch.key(&key), "record"),
+                "Key": item_key(key, "record"),
                 "UpdateExpression": update,
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": values,
@@ -185,6 +190,19 @@ fn plain(attribute: &Value) -> Value {
     let number = || serde_json::from_str(attribute["N"].as_str()?).ok();
     let text = || attribute.get("S").or_else(|| attribute.get("BOOL")).cloned();
     number().or_else(text).unwrap_or_else(|| attribute.clone())
+}
+
+fn text<'a>(item: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_str()
+}
+
+/// Returns the record in a launch's item, without the due time of an open launch.
+fn unpacked(item: &Map<String, Value>) -> Result<Value, String> {
+    let packed = item.get("record").and_then(|record| record["B"].as_str()).ok_or("it is not there")?;
+    let packed = STANDARD.decode(packed).map_err(|error| error.to_string())?;
+    let known = known(text(item, TABLE_KEY[0]).unwrap_or_default(), text(item, Index::Object.key()[0]));
+    let record = unpack(&packed, &known).map_err(|error| error.to_string())?;
+    serde_json::from_str(&record).map_err(|error| error.to_string())
 }
 
 /// Moves every time in a value back. The result is in whole seconds.

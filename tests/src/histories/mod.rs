@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::UNOBSERVED;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{Delivery, Door, Event};
+use trigger_core::event::{Delivery, Door, Event, RedrivenLaunch};
 use trigger_core::launch::IN_DOUBT;
 use trigger_core::plan::Plan;
 use trigger_core::routing::RoutingConfig;
@@ -27,7 +27,7 @@ use trigger_engine::ports::Work;
 use trigger_engine::{Delivered, Times, continue_launches, handle, handle_state_change, redrive, sweep};
 
 use ports::Simulated;
-use world::{Faults, Shared, World};
+use world::{EARLIER, Faults, Shared, World};
 
 /// A way to break the protocol, to show that the simulation detects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,6 +58,12 @@ pub enum Mutation {
     TrustTheIndex,
     /// An attempt is called for although the slots are not recorded as taken.
     RecordSlotsLater,
+    /// A write whose answer was lost is not recognized when it is repeated.
+    ForgetRetriedWrites,
+    /// A dead letter that was redriven before, or an older one than the last, starts its launch again.
+    RedriveOldLetters,
+    /// A launch whose request is refused for good is not rendered anew by the later config.
+    KeepRefusedRequests,
 }
 
 const CONFIG: &str = r#"
@@ -82,6 +88,7 @@ tasks:
       - capacity_provider_strategy: [{ capacity_provider: FARGATE, weight: 1 }]
   grouped: { task_definition: grouped, tags: { group: "{{ detail.key }}" } }
   limited: { task_definition: limited }
+  element: { task_definition: limited, tags: { group: "{{ id }}" } }
   retried: { task_definition: retried, timeout: 30m, retry: { attempts: 3, backoff: 30s } }
 routes:
   - { name: plain, on: { event_pattern: { detail: { kind: [plain, both] } } }, run: plain }
@@ -90,13 +97,16 @@ routes:
   - { name: keyed, on: { event_pattern: { detail: { kind: [keyed] } } }, run: grouped, concurrency: { max: 2, key: "{{ detail.key }}" } }
   - { name: latest, on: { event_pattern: { detail: { kind: [latest] } } }, run: limited, concurrency: { max: 1, when_full: replace } }
   - { name: retried, on: { event_pattern: { detail: { kind: [retried] } } }, run: retried }
-  - { name: each, on: { event_pattern: { detail: { kind: [each] } } }, run: limited, for_each: "{{ detail.list }}" }
+  - { name: each, on: { event_pattern: { detail: { kind: [each] } } }, run: element, for_each: "{{ detail.list }}", max_at_once: 3 }
+  - { name: wide, on: { event_pattern: { detail: { kind: [wide] } } }, run: limited, for_each: "{{ detail.list }}" }
   - { name: objects, on: { s3: { bucket: uploads } }, run: limited, ignore_older: true }
 "#;
 
-const KINDS: [&str; 8] = ["plain", "many", "both", "single", "keyed", "latest", "retried", "each"];
+const KINDS: [&str; 9] = ["plain", "many", "both", "single", "keyed", "latest", "retried", "each", "wide"];
 /// An invocation that takes longer is killed.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
+/// All processes use the later config for this long before the earlier one loses its permissions, as `deploy` waits.
+const DEPLOYED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
 /// A source gives up an event after this many failed deliveries.
 const DELIVERIES_MAX: u32 = 5;
 /// After this time no more faults occur.
@@ -143,15 +153,22 @@ impl Tally {
 
 /// The two versions of the config that a history switches between.
 #[derive(Debug)]
-pub struct Configs([RoutingConfig; 2]);
+pub struct Configs {
+    earlier: RoutingConfig,
+    later: RoutingConfig,
+    /// The later one with the earlier one's version.
+    unnoticed: RoutingConfig,
+}
 
 impl Default for Configs {
     fn default() -> Self {
-        let config = |version: &str| {
+        let config = |version: &str, etag: &str| {
             let source = Source::new("simulation.yaml", CONFIG.replace("VERSION", version));
-            RoutingConfig::parse(source).unwrap_or_else(|problems| panic!("{problems:?}"))
+            let mut config = RoutingConfig::parse(source).unwrap_or_else(|problems| panic!("{problems:?}"));
+            config.etag = Some(etag.to_owned());
+            config
         };
-        Self([config("one"), config("two")])
+        Self { earlier: config(EARLIER, "1"), later: config("two", "2"), unnoticed: config("two", "1") }
     }
 }
 
@@ -182,7 +199,7 @@ enum What {
         delivery: u32,
     },
     Work(Vec<LaunchKey>),
-    Redrive(LaunchKey),
+    Redrive(RedrivenLaunch),
     Sweep,
 }
 
@@ -228,11 +245,24 @@ impl<'a> Play<'a> {
             }
         }
         world.ecs.behaviour.failed_call_uses_token = rng.bool();
+        // In some histories a deployment takes the earlier config's permissions away.
+        world.retires_at = (rng.u32(0..5) == 0).then(|| begin + SignedDuration::from_secs(rng.i64(120..3600)));
         world.ecs.behaviour.lag = SignedDuration::from_secs(rng.i64(0..60));
         // From no faults to many.
         let harshness = [0.0, 0.01, 0.05, 0.15][rng.usize(0..4)];
         let mut chance = || harshness * rng.f64();
-        world.faults = Faults { refused: chance(), lost: chance(), crash: chance() / 2.0, freeze: chance() / 20.0 };
+        world.faults = Faults {
+            refused: chance(),
+            lost: chance(),
+            lost_at_first: 0.0,
+            busy: chance(),
+            crash: chance() / 2.0,
+            freeze: chance() / 20.0,
+        };
+        if world.rng.u32(0..10) == 0 {
+            world.loses_answers_of_writes_only = true;
+            world.faults = Faults { lost_at_first: 0.2, ..Faults::default() };
+        }
         let done = vec![false; events.len()];
         let (world, processes) = (Shared::new(world), Vec::new());
         let (next_sweep, letters_seen, tally) = (begin, 0, Tally::default());
@@ -326,7 +356,12 @@ impl<'a> Play<'a> {
         let mut world = self.world.lock();
         world.tell(|| format!("starts: {what:?}"));
         let skew = SignedDuration::from_secs(world.rng.i64(-60..=60));
-        let config = &self.configs.0[world.rng.usize(0..2)];
+        let is_deployed = world.retires_at.is_some_and(|at| world.now >= at - DEPLOYED_BEFORE);
+        let config = match is_deployed || world.rng.bool() {
+            true if world.mutation == Some(Mutation::KeepRefusedRequests) => &self.configs.unnoticed,
+            true => &self.configs.later,
+            false => &self.configs.earlier,
+        };
         let deadline = world.now + TIMEOUT;
         drop(world);
         let ports = Simulated::new(self.world.clone(), skew);
@@ -348,22 +383,25 @@ impl<'a> Play<'a> {
                 let change = Delivery::open(Door::TaskLifecycle, event).content;
                 Box::pin(async move {
                     let Ok(Delivery::StateChange(change)) = change else { return false };
-                    handle_state_change(&change, config.ledger(), &ports, by_its_clock).await.is_ok()
+                    handle_state_change(&change, config, &ports, by_its_clock).await.is_ok()
                 })
             }
             What::Work(launches) => {
                 let launches = launches.clone();
                 Box::pin(async move {
-                    let Some(ledger) = config.ledger() else { return true };
-                    let result = continue_launches(&launches, ledger, &ports, by_its_clock).await;
+                    let result = continue_launches(&launches, config, &ports, by_its_clock).await;
                     ports.world.lock().tell(|| format!("worked: {result:?}"));
                     true
                 })
             }
-            What::Redrive(launch) => {
-                let launch = launch.clone();
+            What::Redrive(redriven) => {
+                let mut redriven = redriven.clone();
                 Box::pin(async move {
-                    let result = redrive(&launch, config, &ports, by_its_clock).await;
+                    if ports.world.lock().mutation == Some(Mutation::RedriveOldLetters) {
+                        let stored = ports.world.lock().store.read(&redriven.launch);
+                        redriven.redrives = stored.map_or(0, |stored| stored.record.redrives());
+                    }
+                    let result = redrive(&redriven, config, &ports, by_its_clock).await;
                     ports.world.lock().tell(|| format!("redriven: {result:?}"));
                     true
                 })
@@ -371,8 +409,7 @@ impl<'a> Play<'a> {
             What::Sweep => {
                 self.tally.sweeps += 1;
                 Box::pin(async move {
-                    let Some(storage) = config.ledger() else { return true };
-                    let result = sweep(storage, &ports, by_its_clock).await;
+                    let result = sweep(config, &ports, by_its_clock).await;
                     ports.world.lock().tell(|| format!("swept: {result:?}"));
                     true
                 })
@@ -399,6 +436,7 @@ impl<'a> Play<'a> {
         }
         if crashes {
             world.mishaps += 1;
+            world.loses_answers_of_writes_only = false;
             self.tally.crashes += 1;
             let what = self.processes[chosen].what.clone();
             world.tell(|| format!("crashes: {what:?}"));
@@ -441,21 +479,25 @@ impl<'a> Play<'a> {
         came.into_iter().map(|(_, work)| work.launches).collect()
     }
 
-    /// Delivers some new dead letters of launches again, some of them twice at once.
+    /// Delivers some new dead letters of launches again, some of them twice, at once or hours later.
     fn redrive_some(&mut self, now: Timestamp) {
         let mut world = self.world.lock();
         let is_over = now.duration_since(self.begin) > CHAOS;
         let new = world.dead_letters.len();
         for number in std::mem::replace(&mut self.letters_seen, new)..new {
-            let letter = &world.dead_letters[number];
+            let letter = world.dead_letters[number].clone();
             // Whoever redrives such a letter must look in ECS first.
             let is_known = ![IN_DOUBT, UNOBSERVED].iter().any(|words| letter.reason.contains(words));
             let launch = letter.launch.as_deref().and_then(LaunchKey::parse).filter(|_| is_known && !is_over);
             let Some(launch) = launch.filter(|_| world.rng.u32(0..4) == 0) else { continue };
+            let redriven = RedrivenLaunch { launch, redrives: letter.redrives };
+            if !world.redriven.contains(&redriven) {
+                world.redriven.push(redriven.clone());
+            }
             for _ in 0..world.rng.u32(1..=2) {
-                world.redriven.push(launch.clone());
-                let at = now + SignedDuration::from_secs(world.rng.i64(0..600));
-                self.coming.push((at, What::Redrive(launch.clone())));
+                let longest = [600, 6 * 3600][world.rng.usize(0..2)];
+                let at = now + SignedDuration::from_secs(world.rng.i64(0..longest));
+                self.coming.push((at, What::Redrive(redriven.clone())));
             }
         }
     }
@@ -478,7 +520,7 @@ impl<'a> Play<'a> {
         let mut delivered = Vec::new();
         let mut lost = Vec::new();
         for (event, is_done) in self.events.iter().zip(&self.done) {
-            let plan = Plan::new(&self.configs.0[0], event).unwrap_or_else(|errors| panic!("{errors:?}"));
+            let plan = Plan::new(&self.configs.earlier, event).unwrap_or_else(|errors| panic!("{errors:?}"));
             let keys: Vec<LaunchKey> = plan.launches.into_iter().map(|planned| planned.key).collect();
             if !is_done {
                 lost.extend(keys.clone());
@@ -515,7 +557,11 @@ fn event(rng: &mut fastrand::Rng, number: usize, begin: Timestamp, crowd: Option
             let kind = crowd.unwrap_or(KINDS[rng.usize(0..KINDS.len())]);
             let key = if crowd.is_some() { 0 } else { rng.u32(0..2) };
             // Mostly few elements; sometimes so many that the work queue starts them.
-            let elements = if rng.u32(0..8) == 0 { rng.u32(21..=40) } else { rng.u32(0..=5) };
+            let elements = match rng.u32(0..400) {
+                0 if kind == "wide" => 1000,
+                0..50 => rng.u32(21..=40),
+                _ => rng.u32(0..=5),
+            };
             let list: Vec<u32> = (0..elements).collect();
             ("app", "job", format!(r#"{{"kind":"{kind}","key":"{key}","list":{list:?}}}"#))
         }

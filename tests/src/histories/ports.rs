@@ -9,18 +9,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::HistoryQuery;
 use trigger_core::launch::{
     CallTimes, DeadLetter, LaunchRecord, LaunchSet, Line, Pace, Pool, Reply, SeenTask, Sequence, SetCounts,
     SlotsChange, SlotsChangeKind,
 };
 use trigger_engine::ports::{
-    Begun, Change, Clock, Cursor, DeadLetters, DuePage, LaunchStore, Launcher, NotAdded, NotSent, PayloadError,
-    Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
+    Begun, Change, Clock, Cursor, DeadLetters, DuePage, HistoryPage, LaunchStore, Launcher, NotAdded, NotSent,
+    PayloadError, Payloads, Ports, StoreError, Stored, Unanswered, Work, WorkQueue,
 };
 
 use super::Mutation;
 use super::rules;
-use super::world::{Shared, World, launch_of};
+use super::world::{Faults, Shared, World, launch_of};
 
 /// A call fails if its reply takes longer than this.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
@@ -44,6 +45,19 @@ impl Simulated {
 
     /// Makes a call over the network. The request or the reply may get lost.
     async fn call<T>(&self, effect: impl FnOnce(&mut World) -> T) -> Result<T, NoReply> {
+        let called = self.exchange(effect, |faults| faults.lost).await;
+        if called.is_err() {
+            self.world.lock().loses_answers_of_writes_only = false;
+        }
+        called
+    }
+
+    /// Sends a request and waits for the reply, which gets lost with a probability.
+    async fn exchange<T>(
+        &self,
+        effect: impl FnOnce(&mut World) -> T,
+        lost: impl FnOnce(&Faults) -> f64,
+    ) -> Result<T, NoReply> {
         let sent = self.world.lock().now;
         gate().await;
         let (result, done) = {
@@ -57,7 +71,7 @@ impl Simulated {
         };
         gate().await;
         let mut world = self.world.lock();
-        let lost = world.faults.lost;
+        let lost = lost(&world.faults);
         if world.now.duration_since(done) > PATIENCE || world.chance(lost) {
             world.mishaps += 1;
             world.tell(|| "  (the reply is lost)".to_owned());
@@ -121,18 +135,28 @@ impl Clock for Simulated {
 }
 
 impl Payloads for Simulated {
-    async fn put(&self, _: &str, _: &str) -> Result<(), PayloadError> {
-        self.call(|_| ()).await.map_err(|NoReply| PayloadError("no reply".to_owned()))
+    async fn put(&self, uri: &str, event: &str) -> Result<(), PayloadError> {
+        let put = self.call(|world| drop(world.payloads.insert(uri.to_owned(), event.to_owned())));
+        put.await.map_err(|NoReply| PayloadError("no reply".to_owned()))
+    }
+
+    async fn get(&self, uri: &str) -> Result<String, PayloadError> {
+        let got = self.call(|world| world.payloads.get(uri).cloned()).await;
+        got.ok().flatten().ok_or_else(|| PayloadError(format!("cannot read {uri}")))
     }
 }
 
 impl DeadLetters for Simulated {
     async fn send(&self, letter: &DeadLetter) -> Result<(), NotSent> {
         let sent = self.call(|world| {
+            if world.chance(world.faults.busy) {
+                return Err(NotSent::Failed("the queue refuses it".to_owned()));
+            }
             world.tell(|| format!("dead letter of {:?}: {}", letter.launch, letter.reason));
             world.dead_letters.push(letter.clone());
+            Ok(())
         });
-        sent.await.map_err(|NoReply| NotSent::Failed("no reply".to_owned()))
+        sent.await.unwrap_or_else(|NoReply| Err(NotSent::Failed("no reply".to_owned())))
     }
 }
 
@@ -147,7 +171,7 @@ impl Launcher for Simulated {
         }
         let called = self.call(|world| {
             let reply = world.run_task(&request);
-            world.tell(|| format!("RunTask {} x{}: {reply:?}", request.started_by, request.count.unwrap_or(1)));
+            world.tell(|| format!("RunTask {}: {reply:?}", request.started_by));
             reply
         });
         match called.await {
@@ -191,18 +215,20 @@ impl Launcher for Simulated {
 impl Simulated {
     /// Makes a call to the store. Like the AWS client, it repeats a call that got no reply, a few times.
     async fn ask<T>(&self, mut effect: impl FnMut(&mut World) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        for _ in 0..3 {
+        for number in 0..3 {
             let is_out = {
                 let mut world = self.world.lock();
                 let is_out = world.store_is_out_until.is_some_and(|until| world.now < until);
                 world.mishaps += u32::from(is_out);
                 is_out
             };
-            if !is_out && let Ok(result) = self.call(&mut effect).await {
+            let lost = |faults: &Faults| if number == 0 { faults.lost + faults.lost_at_first } else { faults.lost };
+            if !is_out && let Ok(result) = self.exchange(&mut effect, lost).await {
                 return result;
             }
             gate().await;
         }
+        self.world.lock().loses_answers_of_writes_only = false;
         Err(StoreError::Unavailable("no reply".to_owned()))
     }
 }
@@ -261,18 +287,18 @@ impl LaunchStore for Simulated {
         self.ask(|world| {
             let mutation = world.mutation;
             let mut change = change.clone();
-            let is_release = |slots: &&mut SlotsChange| slots.kind == SlotsChangeKind::Release;
+            let is_release = |slots: &&SlotsChange| slots.kind == SlotsChangeKind::Release;
             match mutation {
                 Some(Mutation::SkipRecords) => {
                     return Ok(Stored { version: change.version + 1, record: change.record });
                 }
                 Some(Mutation::SlotsWithoutLimit) => change.slots.iter_mut().for_each(|slots| slots.max = u32::MAX),
                 Some(Mutation::WakeTwo) => {
-                    change.slots.iter_mut().filter(is_release).for_each(|slots| slots.tasks *= 2)
+                    for slots in change.slots.iter().filter(is_release) {
+                        let _ = world.store.change_slots(slots, &change.record.key);
+                    }
                 }
-                Some(Mutation::KeepSlots) => {
-                    change.slots.iter_mut().filter(is_release).for_each(|slots| slots.tasks = 0)
-                }
+                Some(Mutation::KeepSlots) => change.slots = change.slots.filter(|slots| !is_release(&slots)),
                 Some(Mutation::IgnoreVersions) => {
                     let stored = world.store.read(&change.record.key);
                     change.version = stored.map_or(change.version, |stored| stored.version);
@@ -280,7 +306,7 @@ impl LaunchStore for Simulated {
                 Some(Mutation::RecordSlotsLater) => change.slots = None,
                 _ => {}
             }
-            if let Some(written) = &written
+            if let Some(written) = written.as_ref().filter(|_| mutation != Some(Mutation::ForgetRetriedWrites))
                 && world.store.read(&written.record.key).is_some_and(|now| now.version == written.version)
             {
                 if mutation == Some(Mutation::CountTwice) {
@@ -288,9 +314,21 @@ impl LaunchStore for Simulated {
                 }
                 return Ok(written.clone());
             }
+            if written
+                .as_ref()
+                .is_some_and(|own| world.store.read(&own.record.key).is_none_or(|now| now.version != own.version))
+            {
+                // Another process went on from the write whose answer was lost.
+                world.loses_answers_of_writes_only = false;
+            }
             let result = world.store.advance(&change);
             let shown = || format!("advance {}: {}", change.version, change.record.to_json());
             world.tell(|| result.as_ref().map_or_else(|error| format!("{}: {error}", shown()), |_| shown()));
+            if world.loses_answers_of_writes_only && change.record.attempts.iter().any(|attempt| attempt.in_doubt) {
+                world.violate(|| {
+                    format!("{} is in doubt, although every write had its answer in the end", change.record.key)
+                });
+            }
             written = result.as_ref().ok().cloned();
             if let (Ok(_), Some(slots)) = (&result, &change.slots) {
                 let launch = &change.record.key;
@@ -355,6 +393,10 @@ impl LaunchStore for Simulated {
             Ok(())
         });
         postponed.await
+    }
+
+    async fn history(&self, query: &HistoryQuery, after: Option<Cursor>) -> Result<HistoryPage, StoreError> {
+        self.ask(|world| Ok(world.store.history(query, after.as_ref()))).await
     }
 
     async fn reserve_calls(

@@ -6,14 +6,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::{ContainerExit, StoppedTask, TaskRequest};
+use trigger_core::event::RedrivenLaunch;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::DeadLetter;
+use trigger_core::launch::{DeadLetter, Reply};
 use trigger_engine::StoreModel;
 use trigger_engine::ports::{DuePage, Work};
 
 use super::Mutation;
 use super::rules;
 use crate::ecs::{Ecs, Fortune};
+
+/// The names and words of refusals that pass: a quota is used up, or there are too many calls.
+const BUSY: [(&str, &str); 2] = [
+    ("ClientException", "You've reached the limit on the number of tasks you can run concurrently"),
+    ("ThrottlingException", "Rate exceeded"),
+];
+
+/// The words of ECS's refusal when the earlier config has lost its permissions.
+pub(super) const RETIRED: &str = "the earlier config may not run its tasks any more";
+/// The version that the earlier config writes into its tasks' commands.
+pub(super) const EARLIER: &str = "one";
 
 /// The world that all processes of a history share.
 #[derive(Debug, Clone)]
@@ -36,6 +48,10 @@ pub(super) struct Faults {
     pub(super) refused: f64,
     /// The call has its effect, and its reply gets lost.
     pub(super) lost: f64,
+    /// The same, of the first of several tries to reach the store.
+    pub(super) lost_at_first: f64,
+    /// ECS refuses a call for a while, or a queue a message.
+    pub(super) busy: f64,
     /// A process crashes.
     pub(super) crash: f64,
     /// All processes freeze while time passes.
@@ -54,13 +70,19 @@ pub(super) struct World {
     pub(super) work: Vec<(Timestamp, Work)>,
     /// Until then the store does not answer.
     pub(super) store_is_out_until: Option<Timestamp>,
+    /// The events that were stored, by their URIs.
+    pub(super) payloads: BTreeMap<String, String>,
     pub(super) dead_letters: Vec<DeadLetter>,
     /// In which order the launches came into line.
     pub(super) arrived: BTreeMap<LaunchKey, usize>,
-    /// The launches whose dead letter was delivered again.
-    pub(super) redriven: Vec<LaunchKey>,
+    /// The dead letters that were delivered again.
+    pub(super) redriven: Vec<RedrivenLaunch>,
+    /// From then on, ECS refuses what the earlier config asks for: a deployment took its permissions away.
+    pub(super) retires_at: Option<Timestamp>,
     pub(super) faults: Faults,
     pub(super) mutation: Option<Mutation>,
+    /// Whether nothing but first replies of the store got lost so far.
+    pub(super) loses_answers_of_writes_only: bool,
     /// The number of crashes, lost requests and lost replies so far.
     pub(super) mishaps: u32,
     pub(super) violation: Option<String>,
@@ -78,11 +100,14 @@ impl World {
             old_due: DuePage::default(),
             work: Vec::new(),
             store_is_out_until: None,
+            payloads: BTreeMap::new(),
             dead_letters: Vec::new(),
             arrived: BTreeMap::new(),
             redriven: Vec::new(),
+            retires_at: None,
             faults: Faults::default(),
             mutation,
+            loses_answers_of_writes_only: false,
             mishaps: 0,
             violation: None,
             history: tells.then(Vec::new),
@@ -114,7 +139,17 @@ impl World {
     }
 
     /// Calls RunTask, and checks the rules that must hold whenever tasks start.
-    pub(super) fn run_task(&mut self, request: &TaskRequest) -> trigger_core::launch::Reply {
+    pub(super) fn run_task(&mut self, request: &TaskRequest) -> Reply {
+        let is_of_earlier = request.overrides.container_overrides[0].command[0] == EARLIER;
+        if is_of_earlier && self.retires_at.is_some_and(|at| self.now >= at) {
+            let (code, message) = ("AccessDeniedException".to_owned(), RETIRED.to_owned());
+            return Reply::Error { code, message, resource_ids: Vec::new(), of_server: false };
+        }
+        if self.chance(self.faults.busy) {
+            let (code, message) = BUSY[self.rng.usize(0..BUSY.len())];
+            let (code, message) = (code.to_owned(), message.to_owned());
+            return Reply::Error { code, message, resource_ids: Vec::new(), of_server: false };
+        }
         let before = self.ecs.tasks.len();
         let (now, rng) = (self.now, &mut self.rng);
         let reply = self.ecs.run_task(request, now, || fortune(rng));

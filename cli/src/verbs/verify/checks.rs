@@ -12,7 +12,7 @@ use trigger_core::config::stack::Origin;
 use trigger_core::ecs::{AwsvpcConfiguration, CapacityProviderStrategyItem, LaunchType, limits};
 use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
-use trigger_core::storage::{DUE_INDEX, DUE_KEY, Storage, TABLE_KEY};
+use trigger_core::storage::{Index, Storage, TABLE_KEY};
 
 use super::ec2::{self, Kind};
 use crate::account::Account;
@@ -625,12 +625,16 @@ impl Checks<'_> {
     }
 }
 
-/// Returns whether a table and its index have the keys of the launches.
+/// Returns whether a table and its indexes have the keys of the launches.
 fn has_our_keys(table: &TableDescription) -> bool {
     let names = |keys: &[KeySchemaElement]| keys.iter().map(|key| key.attribute_name().to_owned()).collect::<Vec<_>>();
-    let is_ours = |index: &&GlobalSecondaryIndexDescription| index.index_name() == Some(DUE_INDEX);
-    let index = table.global_secondary_indexes().iter().find(is_ours);
-    names(table.key_schema()) == TABLE_KEY && index.is_some_and(|index| names(index.key_schema()) == DUE_KEY)
+    let is_there = |index: Index| {
+        let is_it = |there: &GlobalSecondaryIndexDescription| {
+            there.index_name() == Some(index.name()) && names(there.key_schema()) == index.key()
+        };
+        table.global_secondary_indexes().iter().any(is_it)
+    };
+    names(table.key_schema()) == TABLE_KEY && Index::ALL.into_iter().all(is_there)
 }
 
 /// Returns every network that a launch of the task may use.

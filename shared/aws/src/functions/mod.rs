@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::event::{DecodeError, Delivery, Door, Event, Opened, Record, TaskStateChange};
+use trigger_core::event::{DecodeError, Delivery, Door, Event, Opened, Record, RedrivenLaunch, TaskStateChange};
 use trigger_core::routing::{MatchedEvent, RoutingConfig};
 use trigger_engine::{
     Delivered, DriveError, EventError, LaunchReport, MessageOutcome, Times, continue_launches, handle, handle_batch,
@@ -138,7 +138,7 @@ impl Function {
         handled.instrument(telemetry::span(config)).await.map_or(Ok(()), Err)
     }
 
-    async fn redrive(&self, launch: &LaunchKey, started: Instant, deadline: Timestamp) -> Result<(), EventError> {
+    async fn redrive(&self, launch: &RedrivenLaunch, started: Instant, deadline: Timestamp) -> Result<(), EventError> {
         let config = self.configs.in_force().await;
         let redriven = async {
             let redriven = redrive(launch, &config, &self.ports, Some(deadline));
@@ -179,7 +179,7 @@ impl Function {
     async fn record(&self, change: &TaskStateChange, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
         let recorded = async {
-            let recorded = handle_state_change(change, config.ledger(), &self.ports, Some(deadline));
+            let recorded = handle_state_change(change, &config, &self.ports, Some(deadline));
             let result = in_time(deadline, recorded).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_state_change(change, &result);
             result.map(drop)
@@ -191,8 +191,7 @@ impl Function {
     async fn sweep(&self, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
         let swept = async {
-            let Some(ledger) = config.ledger() else { return Ok(()) };
-            let swept = sweep(ledger, &self.ports, Some(deadline));
+            let swept = sweep(&config, &self.ports, Some(deadline));
             let result = in_time(deadline, swept).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_sweep(&result);
             result.map(drop)
@@ -204,8 +203,7 @@ impl Function {
     async fn work(&self, launches: &[LaunchKey], deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
         let worked = async {
-            let Some(ledger) = config.ledger() else { return Ok(()) };
-            let continued = continue_launches(launches, ledger, &self.ports, Some(deadline));
+            let continued = continue_launches(launches, &config, &self.ports, Some(deadline));
             let result = in_time(deadline, continued).await.unwrap_or(Err(DriveError::OutOfTime));
             telemetry::report_sweep(&result);
             result.map(drop)

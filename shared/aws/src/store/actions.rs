@@ -122,6 +122,7 @@ pub(super) fn named(values: &Values) -> Option<HashMap<String, AttributeValue>> 
 fn bytes(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
         _ => 1,
     }
 }

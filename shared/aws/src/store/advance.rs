@@ -24,35 +24,31 @@ pub(super) async fn advance(store: &DynamoStore, change: &Change) -> Result<Stor
 /// Returns the actions of a change. The record is the first.
 fn plan(change: &Change, writer: &str, now: Timestamp) -> Result<Vec<Action>, StoreError> {
     let launch = &change.record.key;
-    let item = items::launch(&change.record, change.version + 1, writer);
+    let item = items::launch(&change.record, change.version + 1, writer)?;
     let record = Action::put(Key::launch(launch), item);
     let mut actions = vec![record.only_if("#version = :version", vec![(":version", number(change.version))])];
     if let Some(slots) = &change.slots {
-        actions.extend(used(slots)?);
+        actions.extend(used(slots, now));
         actions.extend(place(slots, launch));
     }
     actions.extend(change.set.as_ref().and_then(|set| counts(set, launch, now)));
     Ok(actions)
 }
 
-/// Returns the action that takes or releases slots.
-///
-/// # Errors
-/// The launch needs more slots than there are.
-fn used(slots: &SlotsChange) -> Result<Option<Action>, StoreError> {
+/// Returns the action that takes or releases a slot.
+fn used(slots: &SlotsChange, now: Timestamp) -> Option<Action> {
     let key = Key::used(&slots.limit);
+    let by = |slots: i32| {
+        let change = format!("ADD #used :slots SET #{EXPIRES} = :expires");
+        Action::update(key, change, vec![(":slots", number(slots)), (":expires", items::limit_expires(now))])
+    };
     match slots.kind {
         SlotsChangeKind::Take => {
-            let most = slots.max.checked_sub(slots.tasks).ok_or(StoreError::NoSlots)?;
-            let take = Action::update(key, "ADD #used :tasks", vec![(":tasks", number(slots.tasks))]);
-            let condition = "attribute_not_exists(#used) OR #used <= :most";
-            Ok(Some(take.only_if(condition, vec![(":most", number(most))])))
+            let condition = "attribute_not_exists(#used) OR #used < :max";
+            Some(by(1).only_if(condition, vec![(":max", number(slots.max))]))
         }
-        SlotsChangeKind::Release => {
-            let tasks = number(-i64::from(slots.tasks));
-            Ok(Some(Action::update(key, "ADD #used :tasks", vec![(":tasks", tasks)])))
-        }
-        SlotsChangeKind::Leave | SlotsChangeKind::Join => Ok(None),
+        SlotsChangeKind::Release => Some(by(-1)),
+        SlotsChangeKind::Leave | SlotsChangeKind::Join => None,
     }
 }
 
@@ -64,7 +60,7 @@ fn place(slots: &SlotsChange, launch: &LaunchKey) -> Option<Action> {
         SlotsChangeKind::Take => true,
         SlotsChangeKind::Join => false,
     };
-    let place = Place { ticket: slots.ticket?, launch: launch.clone(), tasks: slots.tasks, is_held };
+    let place = Place { ticket: slots.ticket?, launch: launch.clone(), is_held };
     Some(Action::put(key, items::place(&slots.limit, &place)))
 }
 
@@ -116,7 +112,7 @@ mod tests {
     }
 
     fn slots(kind: SlotsChangeKind, ticket: Option<u64>) -> Option<SlotsChange> {
-        Some(SlotsChange { limit: "r/limit".to_owned(), max: 5, ticket, tasks: 2, kind })
+        Some(SlotsChange { limit: "r/limit".to_owned(), max: 5, ticket, kind })
     }
 
     fn set(from: SetState, to: SetState) -> Option<SetChange> {
@@ -124,7 +120,7 @@ mod tests {
     }
 
     fn planned(change: &Change) -> Vec<Action> {
-        plan(change, "own", Timestamp::UNIX_EPOCH).expect("can fit")
+        plan(change, "own", Timestamp::UNIX_EPOCH).expect("has room")
     }
 
     /// Checks the actions beside the record.
@@ -136,9 +132,12 @@ mod tests {
     fn a_record_alone_is_one_write() {
         let expected = expect![[r#"
             put launch/r/2026-01-31/00000000000000000000000000000001 record
-              due = "2026-01-31T12:01:00.123Z"
-              due_shard = "1"
+              at = "2026-01-31T12:01:00.123Z"
+              created = "2026-01-31T12:00:00.000Z"
+              list = "due/1"
               record = {...}
+              route = "r/1"
+              shard = "1"
               state = "starting"
               version = 4
               writer = "own"
@@ -153,37 +152,39 @@ mod tests {
         check(
             &change(slots(SlotsChangeKind::Take, Some(42)), None),
             &expect![[r#"
-            update line/r/limit used
-              ADD #used :tasks
-              if attribute_not_exists(#used) OR #used <= :most
-              :tasks = 2
-              :most = 3
+                update line/r/limit used
+                  ADD #used :slots SET #expires = :expires
+                  if attribute_not_exists(#used) OR #used < :max
+                  :slots = 1
+                  :expires = 34560000
+                  :max = 5
 
-            put line/r/limit place/00000000000000000042
-              held = Bool(true)
-              launch = "r/2026-01-31/00000000000000000000000000000001"
-              tasks = 2
-        "#]],
+                put line/r/limit place/00000000000000000042
+                  held = Bool(true)
+                  launch = "r/2026-01-31/00000000000000000000000000000001"
+            "#]],
         );
         check(
             &change(slots(SlotsChangeKind::Take, None), None),
             &expect![[r#"
-            update line/r/limit used
-              ADD #used :tasks
-              if attribute_not_exists(#used) OR #used <= :most
-              :tasks = 2
-              :most = 3
-        "#]],
+                update line/r/limit used
+                  ADD #used :slots SET #expires = :expires
+                  if attribute_not_exists(#used) OR #used < :max
+                  :slots = 1
+                  :expires = 34560000
+                  :max = 5
+            "#]],
         );
         check(
             &change(slots(SlotsChangeKind::Release, Some(42)), None),
             &expect![[r#"
-            update line/r/limit used
-              ADD #used :tasks
-              :tasks = -2
+                update line/r/limit used
+                  ADD #used :slots SET #expires = :expires
+                  :slots = -1
+                  :expires = 34560000
 
-            delete line/r/limit place/00000000000000000042
-        "#]],
+                delete line/r/limit place/00000000000000000042
+            "#]],
         );
         check(
             &change(slots(SlotsChangeKind::Leave, Some(42)), None),
@@ -197,7 +198,6 @@ mod tests {
             put line/r/limit place/00000000000000000043
               held = Bool(false)
               launch = "r/2026-01-31/00000000000000000000000000000001"
-              tasks = 2
         "#]],
         );
     }
@@ -226,15 +226,8 @@ mod tests {
     }
 
     #[test]
-    fn a_launch_that_needs_more_slots_than_there_are_never_gets_them() {
-        let mut take = change(slots(SlotsChangeKind::Take, None), None);
-        take.slots.iter_mut().for_each(|slots| slots.tasks = 6);
-        assert_eq!(plan(&take, "own", Timestamp::UNIX_EPOCH), Err(StoreError::NoSlots));
-    }
-
-    #[test]
     fn a_refused_change_is_told_by_what_was_found() {
-        let by = |writer: &str| Some(items::launch(&record(1), 4, writer));
+        let by = |writer: &str| items::launch(&record(1), 4, writer).ok();
         let used = Some(Item::from([("used".to_owned(), number(5))]));
         assert_eq!(meaning(&[by("own")], "own"), Ok(()), "only the answer was lost");
         assert_eq!(meaning(&[by("other"), used.clone()], "own"), Err(StoreError::Changed));

@@ -22,7 +22,7 @@ const FIRST_VERSION: u64 = 1;
 pub(super) async fn begin(store: &DynamoStore, launches: &[LaunchRecord]) -> Result<Vec<Begun>, StoreError> {
     let writer = &new_writer();
     // Each part is made when its turn comes: ten thousand launches would need much memory at once.
-    let parts = stream::iter(parts(launches, writer)).map(|part| begin_part(store, part, writer));
+    let parts = stream::iter(parts(launches, writer)).map(async |part| begin_part(store, part?, writer).await);
     let begun: Vec<Vec<Begun>> = parts.buffered(CALLS_AT_ONCE).try_collect().await?;
     Ok(begun.into_iter().flatten().collect())
 }
@@ -52,14 +52,14 @@ struct Beginning {
 }
 
 impl Beginning {
-    fn new(record: &LaunchRecord, writer: &str) -> Self {
-        let item = items::launch(record, FIRST_VERSION, writer);
-        Self {
+    fn new(record: &LaunchRecord, writer: &str) -> Result<Self, StoreError> {
+        let item = items::launch(record, FIRST_VERSION, writer)?;
+        Ok(Self {
             launch: record.key.clone(),
             record: Action::put(items::Key::launch(&record.key), item).only_if_new(),
             place: place(record),
             begun: None,
-        }
+        })
     }
 
     fn actions(&self) -> usize {
@@ -75,19 +75,25 @@ impl Beginning {
 fn place(record: &LaunchRecord) -> Option<Action> {
     let limit = &record.concurrency.as_ref()?.slots;
     let ticket = record.ticket.filter(|_| record.slot == Some(Slot::Waiting))?;
-    let place = Place { ticket, launch: record.key.clone(), tasks: record.count(), is_held: false };
+    let place = Place { ticket, launch: record.key.clone(), is_held: false };
     Some(Action::put(items::Key::place(limit, ticket), items::place(limit, &place)))
 }
 
 /// Divides launches into parts that fit into one transaction each.
-fn parts<'a>(launches: &'a [LaunchRecord], writer: &'a str) -> impl Iterator<Item = Vec<Beginning>> + Send + 'a {
+fn parts<'a>(
+    launches: &'a [LaunchRecord],
+    writer: &'a str,
+) -> impl Iterator<Item = Result<Vec<Beginning>, StoreError>> + Send + 'a {
     let mut launches = launches.iter().map(|record| Beginning::new(record, writer)).peekable();
     std::iter::from_fn(move || {
-        let mut part = vec![launches.next()?];
-        while let Some(launch) = launches.next_if(|next| has_room(&part, next)) {
+        let mut part = match launches.next()? {
+            Ok(launch) => vec![launch],
+            Err(error) => return Some(Err(error)),
+        };
+        while let Some(Ok(launch)) = launches.next_if(|next| next.as_ref().is_ok_and(|next| has_room(&part, next))) {
             part.push(launch);
         }
-        Some(part)
+        Some(Ok(part))
     })
 }
 
@@ -133,26 +139,38 @@ mod tests {
     use super::*;
     use crate::store::fixtures::{plan_text, record, waiting};
 
+    /// Returns digits that can be packed to half of their length.
+    fn hex(length: usize) -> String {
+        let mut random = fastrand::Rng::with_seed(length as u64);
+        (0..length).map(|_| random.digit(16)).collect()
+    }
+
     fn part(launches: &[LaunchRecord]) -> Vec<Beginning> {
-        launches.iter().map(|record| Beginning::new(record, "own")).collect()
+        launches.iter().map(|record| Beginning::new(record, "own").expect("is short")).collect()
     }
 
     #[test]
     fn a_launch_is_recorded_if_it_is_new_and_one_that_waits_together_with_its_place() {
         expect![[r#"
             put launch/r/2026-01-31/00000000000000000000000000000001 record
-              due = "2026-01-31T12:01:00.123Z"
-              due_shard = "1"
+              at = "2026-01-31T12:01:00.123Z"
+              created = "2026-01-31T12:00:00.000Z"
+              list = "due/1"
               record = {...}
+              route = "r/1"
+              shard = "1"
               state = "starting"
               version = 1
               writer = "own"
               if attribute_not_exists(#item)
 
             put launch/r/2026-01-31/00000000000000000000000000000002 record
-              due = "2026-01-31T12:01:00.123Z"
-              due_shard = "3"
+              at = "2026-01-31T12:01:00.123Z"
+              created = "2026-01-31T12:00:00.000Z"
+              list = "due/3"
               record = {...}
+              route = "r/1"
+              shard = "1"
               state = "queued"
               version = 1
               writer = "own"
@@ -161,15 +179,15 @@ mod tests {
             put line/r/limit place/00000000000000000042
               held = Bool(false)
               launch = "r/2026-01-31/00000000000000000000000000000002"
-              tasks = 2
         "#]]
         .assert_eq(&plan_text(&actions(&part(&[record(1), waiting(2, 42)]))));
     }
 
     #[test]
     fn parts_fit_into_a_transaction() {
-        let sizes =
-            |launches: &[LaunchRecord]| -> Vec<usize> { parts(launches, "own").map(|part| part.len()).collect() };
+        let sizes = |launches: &[LaunchRecord]| -> Vec<usize> {
+            parts(launches, "own").map(|part| part.expect("are short").len()).collect()
+        };
         let launches = |count: usize| (0..count).map(record).collect::<Vec<_>>();
         assert_eq!(sizes(&launches(0)), [0; 0]);
         assert_eq!(sizes(&launches(1)), [1]);
@@ -177,8 +195,11 @@ mod tests {
         let waiting: Vec<_> = (0..60).map(|number| waiting(number, number as u64)).collect();
         assert_eq!(sizes(&waiting), [50, 10], "two actions each");
         let mut large = launches(10);
-        large.iter_mut().for_each(|record| record.event_id = "x".repeat(390_000));
+        large.iter_mut().for_each(|record| record.event_id = hex(760_000));
         assert_eq!(sizes(&large), [7, 3], "three million bytes");
+        large[4].event_id = hex(1_100_000);
+        let error = parts(&large, "own").find_map(Result::err).expect("one is too long").to_string();
+        assert!(error.contains("the record has more than 1048576 bytes"), "{error}");
         assert_eq!(sizes(&[record(1), record(1), record(2)]), [1, 2], "the same launch twice");
     }
 
@@ -186,8 +207,8 @@ mod tests {
     fn known_launches_leave_the_transaction_and_own_writes_are_recognized() {
         let known = record(1);
         let mut part = part(&[record(0), known.clone(), waiting(2, 7)]);
-        let found =
-            vec![None, Some(items::launch(&known, 5, "other")), Some(items::launch(&record(2), 1, "own")), None];
+        let item = |record, version, writer| items::launch(record, version, writer).ok();
+        let found = vec![None, item(&known, 5, "other"), item(&record(2), 1, "own"), None];
         hear(&mut part, &Written::Refused(found), "own").expect("can be read");
         assert_eq!(actions(&part).len(), 1, "only the first launch is left");
         hear(&mut part, &Written::Done(()), "own").expect("can be read");

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{CancellationReason, KeysAndAttributes, ReturnValue};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use trigger_core::storage::Index;
 use trigger_engine::ports::StoreError;
 
 use super::DynamoStore;
@@ -39,9 +40,11 @@ pub(super) enum Written<T> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Query {
     /// The index, if it is not about the table. An index is a moment old.
-    pub(super) index: Option<&'static str>,
-    pub(super) condition: &'static str,
+    pub(super) index: Option<Index>,
+    pub(super) condition: String,
     pub(super) values: Values,
+    /// Whether the last item comes first.
+    pub(super) is_backward: bool,
     /// At most so many items. A page has at most 1 MB anyway.
     pub(super) limit: Option<i32>,
     /// The key after which the page begins.
@@ -172,10 +175,14 @@ impl DynamoStore {
     }
 
     async fn try_to_query(&self, query: &Query) -> Result<Page, Failure> {
-        let asked = self.client.query().table_name(&self.table).set_index_name(query.index.map(str::to_owned));
+        let asked = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .set_index_name(query.index.map(|index| index.name().to_owned()));
         let asked = asked.consistent_read(query.index.is_none()).set_limit(query.limit);
-        let asked = asked.key_condition_expression(query.condition);
-        let asked = asked.set_expression_attribute_names(names(&[query.condition]));
+        let asked = asked.scan_index_forward(!query.is_backward).key_condition_expression(&query.condition);
+        let asked = asked.set_expression_attribute_names(names(&[&query.condition]));
         let asked = asked.set_expression_attribute_values(named(&query.values));
         let page = asked.set_exclusive_start_key(query.after.clone()).send().await.map_err(|error| failure(&error))?;
         let next = page.last_evaluated_key.filter(|key| !key.is_empty());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use trigger_core::launch::{Concurrency, LaunchRecord, Slot, WhenFull};
+use trigger_core::launch::{Conclusion, Concurrency, LaunchRecord, Outcome, Slot, WhenFull};
 
 use super::actions::{Action, Values, Write};
 use super::items::Item;
@@ -27,6 +27,13 @@ pub(super) fn waiting(number: usize, ticket: u64) -> LaunchRecord {
     LaunchRecord { concurrency: Some(concurrency), slot: Some(Slot::Waiting), ticket: Some(ticket), ..record(number) }
 }
 
+/// Returns the record of a launch that was dead-lettered.
+pub(super) fn failed(number: usize) -> LaunchRecord {
+    let record = record(number);
+    let at = record.due;
+    LaunchRecord { ended: Some(Conclusion { at, outcome: Outcome::DeadLettered("it failed".to_owned()) }), ..record }
+}
+
 /// Returns what actions do, a paragraph for each.
 pub(super) fn plan_text(actions: &[Action]) -> String {
     actions.iter().map(action_text).collect::<Vec<_>>().join("\n")
@@ -45,8 +52,8 @@ fn action_text(action: &Action) -> String {
     text + &values_text(&action.values)
 }
 
-/// Returns an item's attributes without its key, and without the record's JSON.
-fn item_text(item: &Item) -> String {
+/// Returns an item's attributes without its key, and without the packed record.
+pub(super) fn item_text(item: &Item) -> String {
     let sorted: BTreeMap<_, _> = item.iter().filter(|(name, _)| !matches!(name.as_str(), "item" | "part")).collect();
     let line = |(name, value): (&String, &AttributeValue)| match name.as_str() {
         "record" => "  record = {...}\n".to_owned(),

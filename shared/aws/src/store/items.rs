@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{LaunchRecord, Outcome, Place, Slot};
-use trigger_core::storage::{DUE_KEY, DUE_SHARDS, EXPIRES, ItemKind, KEPT_DAYS, TABLE_KEY};
+use trigger_core::history::{self, LaunchState};
+use trigger_core::launch::{LaunchRecord, Place};
+use trigger_core::storage::{
+    CREATED_SHARDS, DUE_SHARDS, EXPIRES, FAILED_LIST, Index, ItemKind, KEPT_DAYS, LIMIT_KEPT_DAYS, TABLE_KEY, due_list,
+    known, pack, route_list, unpack,
+};
 use trigger_engine::ports::{StoreError, Stored};
 
 /// The attributes of an item by their names.
@@ -118,31 +123,88 @@ pub(super) fn number_in<T: FromStr>(item: &Item, name: &str) -> Option<T> {
 /// the item counts like any other: a launch that is known for longer is not launched again.
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
 pub(super) fn expires(time: Timestamp) -> AttributeValue {
-    number(time.as_second() + i64::from(KEPT_DAYS) * 24 * 60 * 60)
+    number(days_after(time, KEPT_DAYS))
 }
 
-/// Returns a time as text that sorts.
+/// Returns when the tickets and the count of a limit expire that change now.
+pub(super) fn limit_expires(now: Timestamp) -> AttributeValue {
+    number(days_after(now, LIMIT_KEPT_DAYS))
+}
+
+fn days_after(time: Timestamp, days: u32) -> i64 {
+    time.as_second() + i64::from(days) * 24 * 60 * 60
+}
+
+/// Returns a time as text that sorts. What is less than a millisecond is left out.
 pub(super) fn sortable(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
-/// Returns the item of a launch. While the launch has not ended, its due time is an attribute and not in the record: so
-/// the index finds it, and [`postpone`](trigger_engine::ports::LaunchStore::postpone) changes it alone.
-pub(super) fn launch(record: &LaunchRecord, version: u64, writer: &str) -> Item {
-    let mut item = Key::launch(&record.key).with([
-        ("record", text(json(record))),
+/// Returns the item of a launch, with its entries in the indexes. While the launch has not ended, its due time is an
+/// attribute and not in the record: so the index finds it, and
+/// [`postpone`](trigger_engine::ports::LaunchStore::postpone) changes it alone.
+///
+/// # Errors
+/// The record is too long.
+pub(super) fn launch(record: &LaunchRecord, version: u64, writer: &str) -> Result<Item, StoreError> {
+    let key = Key::launch(&record.key);
+    let object = history::object(record).map(|object| object.to_string());
+    let packed = pack(&json(record), &known(&key.item, object.as_deref()));
+    let packed = packed.map_err(|error| StoreError::Unavailable(format!("cannot write {}: {error}", record.key)))?;
+    let mut item = key.with([
+        (RECORD, AttributeValue::B(Blob::new(packed))),
         ("version", number(version)),
         ("writer", text(writer)),
-        ("state", text(state(record))),
+        ("state", text(LaunchState::of(record).as_str())),
     ]);
-    match &record.ended {
-        Some(ended) => item.extend([(EXPIRES.to_owned(), expires(ended.at))]),
-        None => {
-            let values = [due_shard(shard(&record.key, DUE_SHARDS)), text(sortable(rounded(record.due)))];
-            item.extend(DUE_KEY.map(str::to_owned).into_iter().zip(values));
-        }
+    add_entries(&mut item, record, object);
+    if let Some(ended) = &record.ended {
+        item.insert(EXPIRES.to_owned(), expires(ended.at));
     }
-    item
+    if history::has_failed(record) {
+        let reason = history::reason(record).unwrap_or_default();
+        item.insert("reason".to_owned(), text(&reason[..reason.floor_char_boundary(REASON_BYTES)]));
+    }
+    Ok(item)
+}
+
+/// Adds the keys of a launch's entries in the indexes.
+fn add_entries(item: &mut Item, record: &LaunchRecord, object: Option<String>) {
+    let LaunchKey { route, .. } = &record.key;
+    let created = text(sortable(record.created));
+    let number = shard(&record.key, CREATED_SHARDS);
+    add_entry(item, Index::Created, [text(number.to_string()), created.clone()]);
+    add_entry(item, Index::Route, [text(route_list(route, number)), created.clone()]);
+    if let Some(object) = object {
+        add_entry(item, Index::Object, [text(object), created]);
+    }
+    match &record.ended {
+        None => {
+            let list = text(due_list(shard(&record.key, DUE_SHARDS)));
+            add_entry(item, Index::Time, [list, text(sortable(rounded(record.due)))]);
+        }
+        Some(ended) if history::has_failed(record) => {
+            let at = text(sortable(ended.at));
+            add_entry(item, Index::Time, [text(FAILED_LIST), at.clone()]);
+            add_entry(item, Index::Failures, [text(route), at]);
+        }
+        Some(_) => {}
+    }
+}
+
+/// The attribute with the packed record.
+const RECORD: &str = "record";
+/// The start of the reason for a failure that an attribute shows has at most this many bytes.
+const REASON_BYTES: usize = 200;
+
+fn add_entry(item: &mut Item, index: Index, key: [AttributeValue; 2]) {
+    item.extend(index.key().map(str::to_owned).into_iter().zip(key));
+}
+
+/// Returns when an open launch is due. A launch that has ended is never due.
+pub(super) fn due_in(item: &Item) -> Option<&str> {
+    let [list, at] = Index::Time.key().map(|name| text_in(item, name));
+    at.filter(|_| list.is_some_and(|list| list != FAILED_LIST))
 }
 
 /// Returns a record as it will be read: its due time has whole milliseconds.
@@ -156,13 +218,21 @@ pub(super) fn as_read(record: &LaunchRecord) -> LaunchRecord {
 /// # Errors
 /// The item is not a launch, or a later ecs-trigger wrote it.
 pub(super) fn stored(launch: &LaunchKey, item: &Item) -> Result<Stored, StoreError> {
-    let read = || {
-        let record = text_in(item, "record").ok_or("the attribute `record` is missing")?;
-        let version = number_in(item, "version").ok_or("the attribute `version` is missing")?;
-        let record = LaunchRecord::parse(&with_due(record, item)?)?;
-        Ok(Stored { record, version })
-    };
-    read().map_err(|reason: String| StoreError::Unreadable { launch: launch.to_string(), reason })
+    let unreadable = |reason: String| StoreError::Unreadable { launch: launch.to_string(), reason };
+    read(launch, item).map_err(unreadable)
+}
+
+/// Reads the launch in an item.
+///
+/// # Errors
+/// The reason why it cannot be read.
+pub(super) fn read(launch: &LaunchKey, item: &Item) -> Result<Stored, String> {
+    let missing = |name: &str| format!("the attribute `{name}` is missing");
+    let packed = item.get(RECORD).and_then(|record| record.as_b().ok()).ok_or_else(|| missing(RECORD))?;
+    let version = number_in(item, "version").ok_or_else(|| missing("version"))?;
+    let known = known(&Key::launch(launch).item, text_in(item, Index::Object.key()[0]));
+    let record = unpack(packed.as_ref(), &known).map_err(|error| error.to_string())?;
+    Ok(Stored { record: LaunchRecord::parse(&with_due(record, item)?)?, version })
 }
 
 /// Returns whether an item was written last by this writer.
@@ -172,11 +242,8 @@ pub(super) fn is_by(writer: &str, item: &Item) -> bool {
 
 /// Returns the item of a place in line.
 pub(super) fn place(limit: &str, place: &Place) -> Item {
-    Key::place(limit, place.ticket).with([
-        ("launch", text(place.launch.to_string())),
-        ("tasks", number(place.tasks)),
-        ("held", AttributeValue::Bool(place.is_held)),
-    ])
+    Key::place(limit, place.ticket)
+        .with([("launch", text(place.launch.to_string())), ("held", AttributeValue::Bool(place.is_held))])
 }
 
 /// Reads the place in an item of a line, or nothing if the item holds something else of the line.
@@ -190,18 +257,12 @@ pub(super) fn place_in(item: &Item) -> Result<Option<Place>, StoreError> {
         Some(Place {
             ticket: ticket.parse().ok()?,
             launch: LaunchKey::parse(launch)?,
-            tasks: number_in(item, "tasks")?,
             is_held: *item.get("held")?.as_bool().ok()?,
         })
     };
     let reason = || format!("its place in line, with the ticket {ticket}, lacks an attribute");
     let unreadable = || StoreError::Unreadable { launch: launch.to_owned(), reason: reason() };
     place().map(Some).ok_or_else(unreadable)
-}
-
-/// Returns the partition key of a part of the index.
-pub(super) fn due_shard(shard: u8) -> AttributeValue {
-    text(shard.to_string())
 }
 
 /// Returns which of several items a launch belongs to. It is always the same.
@@ -224,26 +285,14 @@ fn json(record: &LaunchRecord) -> String {
     json.to_string()
 }
 
-fn with_due(record: &str, item: &Item) -> Result<String, String> {
-    let Some(due) = text_in(item, DUE_KEY[1]) else { return Ok(record.to_owned()) };
-    let mut json: Value = serde_json::from_str(record).map_err(|error| error.to_string())?;
+fn with_due(record: String, item: &Item) -> Result<String, String> {
+    let Some(due) = due_in(item) else { return Ok(record) };
+    let mut json: Value = serde_json::from_str(&record).map_err(|error| error.to_string())?;
     if let Some(fields) = json.as_object_mut() {
         fields.insert("due".to_owned(), due.into());
     }
     Ok(json.to_string())
 }
 
-/// Returns a launch's state in a word, for whoever looks at the table.
-fn state(record: &LaunchRecord) -> &'static str {
-    match record.ended.as_ref().map(|ended| &ended.outcome) {
-        Some(Outcome::Succeeded) => "succeeded",
-        Some(Outcome::Stopped) => "stopped",
-        Some(Outcome::Replaced) => "replaced",
-        Some(Outcome::Skipped(_)) => "skipped",
-        Some(Outcome::DeadLettered(_)) => "dead_lettered",
-        None if record.concluding.is_some() => "concluding",
-        None if !record.tasks.is_empty() => "running",
-        None if record.slot == Some(Slot::Waiting) => "queued",
-        None => "starting",
-    }
-}
+#[cfg(test)]
+mod tests;

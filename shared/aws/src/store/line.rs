@@ -1,7 +1,9 @@
 //! The lines of the launches that share a limit.
 
 use aws_sdk_dynamodb::types::ReturnValue;
+use jiff::Timestamp;
 use trigger_core::launch::Line;
+use trigger_core::storage::EXPIRES;
 use trigger_engine::ports::StoreError;
 
 use super::DynamoStore;
@@ -14,13 +16,19 @@ const ITEMS_AT_ONCE: i32 = 200;
 
 /// Draws tickets. Returns the first of them.
 pub(super) async fn draw_tickets(store: &DynamoStore, limit: &str, count: u32) -> Result<u64, StoreError> {
-    let draw = Action::update(Key::tickets(limit), "ADD #next :count", vec![(":count", number(count))]);
+    let draw = draw(limit, count, Timestamp::now());
     let Written::Done(drawn) = store.write_one(&draw, ReturnValue::UpdatedNew).await? else {
         return Err(store.unavailable("it refused tickets, which have no condition"));
     };
     let next: Option<u64> = number_in(&drawn, "next");
     let first = next.and_then(|next| next.checked_sub(u64::from(count)));
     first.ok_or_else(|| store.unavailable("the answer has no number of the next ticket"))
+}
+
+/// Returns the action that draws tickets.
+fn draw(limit: &str, count: u32, now: Timestamp) -> Action {
+    let values = vec![(":count", number(count)), (":expires", items::limit_expires(now))];
+    Action::update(Key::tickets(limit), format!("ADD #next :count SET #{EXPIRES} = :expires"), values)
 }
 
 /// Reads a line: the slots that are taken, the launches that hold some, and at least the first that wait.
@@ -48,7 +56,7 @@ pub(super) async fn read(store: &DynamoStore, limit: &str) -> Result<Line, Store
 /// Returns the query of a line: the places by their tickets, then `tickets`, then `used`.
 fn partition(limit: &str) -> Query {
     Query {
-        condition: "#item = :item",
+        condition: "#item = :item".to_owned(),
         values: vec![(":item", text(Key::used(limit).item))],
         limit: Some(ITEMS_AT_ONCE),
         ..Query::default()
@@ -93,17 +101,29 @@ fn used_in(item: Option<&Item>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
     use trigger_core::launch::Place;
 
     use super::*;
-    use crate::store::fixtures::record;
+    use crate::store::fixtures::{plan_text, record};
 
     fn place(ticket: u64, is_held: bool) -> Place {
-        Place { ticket, launch: record(1).key, tasks: 2, is_held }
+        Place { ticket, launch: record(1).key, is_held }
     }
 
     fn page(places: &[Place]) -> Page {
         Page { items: places.iter().map(|place| items::place("r", place)).collect(), next: None }
+    }
+
+    #[test]
+    fn tickets_are_drawn_in_one_write_and_are_kept_for_400_days() {
+        expect![[r#"
+            update line/r/limit tickets
+              ADD #next :count SET #expires = :expires
+              :count = 3
+              :expires = 34560000
+        "#]]
+        .assert_eq(&plan_text(&[draw("r/limit", 3, Timestamp::UNIX_EPOCH)]));
     }
 
     #[test]
@@ -130,7 +150,7 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_read_is_an_error() {
         let mut broken = page(&[place(1, true)]);
-        broken.items[0].remove("tasks");
+        broken.items[0].remove("held");
         assert!(matches!(Seen::default().add(&broken), Err(StoreError::Unreadable { .. })));
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn record(store: &DynamoStore, set: &LaunchSet) -> Result<(), S
 /// Reads a set and its counts.
 pub(super) async fn read(store: &DynamoStore, name: &str) -> Result<Option<(LaunchSet, SetCounts)>, StoreError> {
     let values = vec![(":item", text(Key::set(name).item))];
-    let page = store.query(&Query { condition: "#item = :item", values, ..Query::default() }).await?;
+    let page = store.query(&Query { condition: "#item = :item".to_owned(), values, ..Query::default() }).await?;
     Ok(set_in(name, &page.items).map(|set| (set, counts_in(&page.items))))
 }
 

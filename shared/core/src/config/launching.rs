@@ -39,7 +39,7 @@ record! {
         /// `{ exit_code: [137] }` and `any`. Default: `any`.
         pub on: Option<OneOrMany<RetryOn>>,
         /// How long to wait before the second start, at most 1h. The wait doubles before each further start, up to 1h.
-        /// A start can be up to a minute later, as the sweep that makes it runs once a minute. Default: 10s.
+        /// Default: 10s.
         #[schemars(example = &"30s")]
         pub backoff: Option<Duration>,
     }
@@ -48,15 +48,14 @@ record! {
 record! {
     /// How many tasks of a route run at once.
     pub struct ConcurrencyConfig ("a mapping with `max`") {
-        /// How many tasks run at most. At least as many as one RunTask call starts: the smaller of the task's `count`
-        /// and 10.
+        /// How many tasks run at most, at least 1.
         #[schemars(range(min = 1))]
         pub max: Spanned<u32>,
         /// A template. Tasks whose events render it to the same text are counted together. Default: all tasks of the
         /// route are counted together.
         #[schemars(example = &"{{ bucket }}")]
         pub key: Option<Spanned<Text>>,
-        /// What happens to a launch when too few slots are free: `queue` (it waits), `skip` or `replace` (the oldest
+        /// What happens to a launch when no slot is free: `queue` (it waits), `skip` or `replace` (the oldest
         /// launches are stopped). Default: `queue`.
         pub when_full: Option<WhenFull>,
     }

@@ -39,6 +39,10 @@ record! {
         /// position, from 0, as `index`.
         #[schemars(example = &"{{ body.items }}")]
         pub for_each: Option<Spanned<Text>>,
+        /// How many of the tasks that one event starts by `for_each` or `count` run at once. The others wait. Needs the
+        /// ledger; not valid with `concurrency`. Default: no limit.
+        #[schemars(range(min = 1))]
+        pub max_at_once: Option<Spanned<u32>>,
         /// A limit on how many tasks of this route run at once. Needs the ledger. Default: no limit.
         pub concurrency: Option<Spanned<ConcurrencyConfig>>,
         /// Whether an event about an S3 object is ignored if a later event about the same object was launched before.
@@ -81,7 +85,7 @@ record! {
             ["detail_type"]: "`s3`", "s3: { bucket: BUCKET, KEY }";
             ["source", "detail-type", "detail", "body", "message_attributes"]: "`event_pattern`", "event_pattern: { KEY }";
             ["cron", "rate", "at"]: "`schedule`", "schedule: cron(0 3 * * ? *)";
-            ["run", "for_each", "concurrency", "ignore_older", "large_payload"]: "the route, beside `on`", "on: { ... }, KEY";
+            ["run", "for_each", "max_at_once", "concurrency", "ignore_older", "large_payload"]: "the route, beside `on`", "on: { ... }, KEY";
         ]
     {
         /// S3's events about objects, selected by bucket and key. With `queue`: those that come through the queue.

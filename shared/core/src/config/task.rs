@@ -20,7 +20,7 @@ record! {
             ["cpu", "memory", "task_role_arn", "execution_role_arn", "ephemeral_storage", "container_overrides"]:
                 "`overrides`", "overrides: { KEY }";
             ["subnets", "security_groups", "assign_public_ip"]: "`network`", "network: { KEY }";
-            ["concurrency", "for_each", "ignore_older", "large_payload", "on"]: "a route",
+            ["concurrency", "for_each", "max_at_once", "ignore_older", "large_payload", "on"]: "a route",
                 "routes: [{ name: NAME, ..., KEY }]";
             ["attempts", "backoff"]: "`retry`", "retry: { KEY }";
         ]
@@ -30,8 +30,8 @@ record! {
         /// The task definition: `family` (its latest active revision), `family:revision`, or an ARN. Required, here or
         /// under `defaults`.
         pub task_definition: Option<Spanned<String>>,
-        /// How many copies of the task one event starts, 1 to 10,000. Each call of RunTask starts up to ten. Default:
-        /// 1.
+        /// How many copies of the task one event starts, 1 to 10,000. Each copy is a launch of its own, and finds its
+        /// number in `ECS_TRIGGER_INDEX`. Default: 1.
         #[schemars(range(min = 1, max = 10_000), extend("default" = 1))]
         pub count: Option<Spanned<u32>>,
         /// The launch type. Cannot be combined with `capacity_provider_strategy`. Default: the cluster's default

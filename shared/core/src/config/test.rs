@@ -84,7 +84,7 @@ record! {
         pub route: Option<Spanned<String>>,
         /// The name of the task.
         pub task: Option<Spanned<String>>,
-        /// How many copies of the task are started, in calls of up to ten.
+        /// How many copies of the task are started.
         pub count: Option<u32>,
         /// The container that `command` and `environment` refer to. Default: the first.
         pub container: Option<String>,

@@ -62,6 +62,12 @@ impl TaskRequest {
         let name = self.task_definition.rsplit('/').next().unwrap_or_default();
         name.split(':').next().unwrap_or_default()
     }
+
+    /// Sets an environment variable in each container override that has it.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        let variables = self.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
+        variables.filter(|variable| variable.name == name).for_each(|variable| value.clone_into(&mut variable.value));
+    }
 }
 
 /// The capacity that one attempt asks for.

@@ -6,11 +6,21 @@ use serde_json::value::RawValue;
 use super::DecodeError;
 use super::identity::LaunchKey;
 
+/// A launch whose dead letter is delivered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedrivenLaunch {
+    /// The launch.
+    pub launch: LaunchKey,
+    /// How often the launch had been redriven when the letter was written. Of a letter that is delivered twice, or after
+    /// a later one, the launch does not start again.
+    pub redrives: u32,
+}
+
 /// A dead letter of ecs-trigger that is delivered again, so that its event is tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Redrive {
     /// The letter of a launch in the ledger.
-    Launch(LaunchKey),
+    Launch(RedrivenLaunch),
     /// The letter of an event of which nothing was launched: the event as it was delivered.
     Event(String),
 }
@@ -20,6 +30,8 @@ struct Letter<'a> {
     #[serde(rename = "dead_letter")]
     _version: u32,
     launch: Option<String>,
+    #[serde(default)]
+    redrives: u32,
     #[serde(borrow)]
     event: Option<&'a RawValue>,
     event_text: Option<String>,
@@ -38,7 +50,8 @@ impl Redrive {
                 field: "launch".to_owned(),
                 problem: "is not the name of a launch; deliver the dead letter as it was written".to_owned(),
             };
-            return Some(LaunchKey::parse(&launch).map(Self::Launch).ok_or_else(wrong));
+            let redriven = |launch| Self::Launch(RedrivenLaunch { launch, redrives: letter.redrives });
+            return Some(LaunchKey::parse(&launch).map(redriven).ok_or_else(wrong));
         }
         letter.event_text.or_else(|| Some(letter.event?.get().to_owned())).map(|event| Ok(Self::Event(event)))
     }

@@ -1,5 +1,6 @@
 //! Deliveries: decides once, here, what a function was invoked with.
 
+use super::dead_letter::RedrivenLaunch;
 use super::identity::LaunchKey;
 use super::message::{self, Decoded, Record};
 use super::opened::Opened;
@@ -33,7 +34,7 @@ pub enum Delivery {
     /// A batch of messages.
     Batch(Vec<Record>),
     /// The dead letter of a launch in the ledger, delivered again: the launch continues.
-    Redrive(LaunchKey),
+    Redrive(RedrivenLaunch),
     /// A change of a task's state.
     StateChange(TaskStateChange),
     /// Launches to continue, from the work queue.

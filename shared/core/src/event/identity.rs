@@ -41,10 +41,10 @@ pub struct CallId<'a> {
     pub identity: &'a Identity,
     /// The position of the element in the event's list, if the route launches one task for each element.
     pub index: Option<usize>,
+    /// The number of this call among those that differ in nothing else: one for each copy of the task.
+    pub copy: u32,
     /// The number of attempts that definitely failed before this one.
     pub attempt: u32,
-    /// The number of this call among the calls that the attempt needs.
-    pub slice: u32,
 }
 
 impl CallId<'_> {
@@ -54,9 +54,9 @@ impl CallId<'_> {
     /// Each part is hashed after its length, so that two different calls never hash the same bytes.
     pub fn client_token(&self) -> String {
         let mut hasher = Sha256::new();
-        let (attempt, slice) = (self.attempt.to_string(), self.slice.to_string());
+        let (attempt, copy) = (self.attempt.to_string(), self.copy.to_string());
         let element = self.index.map(|index| format!("#{index}")).unwrap_or_default();
-        let parts = [self.cluster, self.route, self.task, &attempt, &slice, &element].into_iter();
+        let parts = [self.cluster, self.route, self.task, &attempt, &copy, &element].into_iter();
         for part in parts.chain(self.identity.parts()) {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);

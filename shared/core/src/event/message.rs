@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::dead_letter::RedrivenLaunch;
 use super::fields::Fields;
-use super::identity::{Identity, LaunchKey};
+use super::identity::Identity;
 use super::notification::{self, Content, Ignored, S3Record};
 use super::opened::Opened;
 use super::{DecodeError, Event, EventBridgeEvent, EventKind, Queue};
@@ -92,7 +93,7 @@ pub enum Decoded {
     /// A message of S3 or SNS about itself, which starts nothing.
     Ignored(Ignored),
     /// The dead letter of a launch in the ledger, delivered again: the launch continues.
-    Redrive(LaunchKey),
+    Redrive(RedrivenLaunch),
 }
 
 #[cfg(test)]
@@ -155,6 +156,28 @@ impl Message {
         };
         let event = |(message, body): (Self, Node)| message.into_event(body, record, &attributes);
         Ok(Decoded::Events(messages.into_iter().map(event).collect()))
+    }
+
+    /// Decodes the copy of a message's event, which [`Self::into_event`] wrote.
+    pub(super) fn decode_copy(node: &Node) -> Result<Self, DecodeError> {
+        let fields = Fields::root(node)?;
+        let message_id = fields.string("message_id")?;
+        let body = node.get("body").cloned().unwrap_or_else(|| Node::string(""));
+        let sent =
+            node.get("attributes").and_then(|attributes| attributes.get("SentTimestamp")?.as_str()?.parse().ok());
+        let event = match notification::content(&body, &message_id)? {
+            Content::Event(event) => Some(*event),
+            Content::Plain | Content::S3Records(_) => None,
+        };
+        Ok(Self {
+            queue: Queue::new(&fields.string("queue")?, None, None),
+            group_id: fields.optional_string("group_id")?,
+            message_id,
+            sns: None,
+            sent: sent.and_then(|sent| Timestamp::from_millisecond(sent).ok()),
+            event,
+            notification: None,
+        })
     }
 
     fn into_event(self, body: Node, record: &Record, message_attributes: &[(String, String)]) -> Event {

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use batch::rows;
+pub use dead_letter::RedrivenLaunch;
 pub use delivery::{Delivery, Door, work_message};
 pub use envelope::Envelope;
 pub use event_bridge::EventBridgeEvent;
@@ -110,6 +111,25 @@ impl Event {
         let node = json::parse(text)?;
         let kind = EventKind::EventBridge(Box::new(EventBridgeEvent::decode(&node)?));
         Ok(Self { kind, node, text: text.into() })
+    }
+
+    /// Decodes the copy of an event in a launch record or a dead letter: the event's own JSON, [`Self::text`].
+    ///
+    /// The copy of a message lacks what only its delivery had: the envelope of SNS, and S3's notification as S3 wrote
+    /// it. So identity and `notification` may differ from those of the delivered event.
+    ///
+    /// # Errors
+    /// The text is not an event's JSON.
+    pub fn decode_copy(text: &str) -> Result<Self, DecodeError> {
+        let node = json::parse(text)?;
+        if node.get("detail-type").is_some() {
+            return Self::decode(text);
+        }
+        if node.get("schedule_arn").is_some() {
+            return Ok(Firing::decode(&node)?.into_event());
+        }
+        let message = Message::decode_copy(&node)?;
+        Ok(Self { kind: EventKind::Message(Box::new(message)), node, text: text.into() })
     }
 
     /// Returns an event like the one that S3 sends when an object is created. Values that S3 would choose, such as the

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::DecodeError;
-use super::dead_letter::Redrive;
-use super::identity::LaunchKey;
+use super::dead_letter::{Redrive, RedrivenLaunch};
 
 /// A decoded text. If the text was the dead letter of an event, the event in that letter is decoded.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +18,7 @@ impl<'a, T> Opened<'a, T> {
     /// Decodes a text. If it is the dead letter of an event, decodes the event in that letter instead.
     pub(super) fn new(
         text: &'a str,
-        of_launch: impl Fn(LaunchKey) -> T,
+        of_launch: impl Fn(RedrivenLaunch) -> T,
         decode: impl Fn(&str) -> Result<T, DecodeError>,
     ) -> Self {
         let mut text = Cow::Borrowed(text);

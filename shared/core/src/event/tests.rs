@@ -1,12 +1,13 @@
 //! The events that delivered texts are decoded to. Most tests use [`check`].
 
 use expect_test::{Expect, expect};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::identity::LaunchKey;
-use super::{Delivery, Door, Event, work_message};
-use crate::fixtures;
+use super::{Delivery, Door, Event, Firing, work_message};
 use crate::fixtures::{OBJECT_CREATED, event, s3_event};
+use crate::{fixtures, text};
 
 /// Decodes a text; shows the event and its identity, or the error.
 fn check(text: &str, expected: Expect) {
@@ -286,7 +287,7 @@ fn opened(door: Door, text: &str) -> String {
     match Delivery::open(door, text).content {
         Ok(Delivery::Event(event)) => format!("event {}", event.id()),
         Ok(Delivery::Batch(records)) => format!("batch of {}", records.len()),
-        Ok(Delivery::Redrive(launch)) => format!("launch {launch}"),
+        Ok(Delivery::Redrive(redriven)) => format!("launch {}, redriven {} times", redriven.launch, redriven.redrives),
         Ok(Delivery::StateChange(change)) => format!("state of {}", change.task_arn),
         Ok(Delivery::Work(launches)) => format!("work on {}", launches.len()),
         Ok(Delivery::Sweep) => "sweep".to_owned(),
@@ -306,7 +307,12 @@ fn a_dead_letter_is_opened_at_every_door() {
         "event e-1",
         "a letter of a letter"
     );
-    assert_eq!(opened(Door::EventBridge, &letter(&format!(r#""launch":"{launch}""#))), format!("launch {launch}"));
+    assert_eq!(
+        opened(Door::EventBridge, &letter(&format!(r#""launch":"{launch}""#))),
+        format!("launch {launch}, redriven 0 times")
+    );
+    let second = letter(&format!(r#""launch":"{launch}","redrives":1"#));
+    assert_eq!(opened(Door::EventBridge, &second), format!("launch {launch}, redriven 1 times"));
     for wrong in
         ["r/2026-01-31/x", "../2026-01-31/0123456789abcdef0123456789abcdef", "r/x/0123456789abcdef0123456789abcdef"]
     {
@@ -358,4 +364,29 @@ fn a_key_that_a_body_has_twice_is_refused_or_makes_it_a_text() {
         batch(r#"{"requestContext":{"functionArn":"f","condition":"x"},"requestPayload":{}}"#)
             .contains("requestPayload")
     );
+}
+
+#[test]
+fn an_event_is_read_again_from_its_copy() {
+    let of_event_bridge = |text: &str| vec![Event::decode(text).expect("is an event")];
+    let of_batch = |body: &str| {
+        let text = fixtures::batch("jobs", &[body]);
+        match Delivery::open(Door::Queue, &text).content {
+            Ok(Delivery::Batch(records)) => records[0].open().content.expect("is decoded").events(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let inner = fixtures::event("my.app", "t", r#"{"a":1.50}"#);
+    let firing = Firing::local("r", Timestamp::UNIX_EPOCH).into_event();
+    let events =
+        [of_event_bridge(&inner), vec![firing], of_batch("text"), of_batch(r#"{"a":[1.50]}"#), of_batch(&inner)];
+    for event in events.into_iter().flatten() {
+        let copy = Event::decode_copy(&event.text).expect("is a copy");
+        assert_eq!((&copy.text, copy.id(), copy.date()), (&event.text, event.id(), event.date()));
+        assert_eq!(copy.identity(), event.identity());
+        assert_eq!(text::json::write(&copy.node), text::json::write(&event.node));
+    }
+    for text in ["[]", "{}", r#"{"message_id":"m"}"#] {
+        assert!(Event::decode_copy(text).is_err(), "{text}");
+    }
 }

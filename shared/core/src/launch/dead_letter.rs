@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::record::{Attempt, EventCopy, LaunchRecord, LaunchedTask};
+use super::record::{Attempt, EventCopy, LaunchRecord, LaunchedTask, is_zero};
 
 /// An event whose tasks could not be started, or failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +19,9 @@ pub struct DeadLetter {
     /// The launch's name, if there was a launch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
+    /// How often the launch had been redriven before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub redrives: u32,
     /// The version of the config that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_etag: Option<String>,
@@ -43,7 +46,8 @@ impl DeadLetter {
             event_id: Some(record.event_id.clone()),
             route: Some(record.key.route.clone()),
             launch: Some(record.key.to_string()),
-            config_etag: record.config_etag.clone(),
+            redrives: record.redrives(),
+            config_etag: record.rendered.config_etag.clone(),
             attempts: record.attempts.clone(),
             tasks: record.tasks.clone(),
             event: record.event.clone(),

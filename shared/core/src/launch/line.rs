@@ -16,29 +16,27 @@ pub struct Line {
     pub places: Vec<Place>,
 }
 
-/// The place of one launch in a line.
+/// The place of one launch in a line. A launch takes one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The launch's ticket.
     pub ticket: u64,
     /// The launch.
     pub launch: LaunchKey,
-    /// How many slots the launch needs: one for each of its tasks.
-    pub tasks: u32,
-    /// Whether the launch has its slots.
+    /// Whether the launch has its slot.
     pub is_held: bool,
 }
 
 /// What a launch that asks for its slots finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
-    /// It is next, and enough slots are free.
+    /// It is next, and a slot is free.
     Own,
-    /// Another launch is next, and enough slots are free for that one.
+    /// Another launch is next, and a slot is free.
     Other(Place),
     /// It waits.
     Waits,
-    /// Too few slots are free, and the launch does not wait.
+    /// No slot is free, and the launch does not wait.
     Full,
 }
 
@@ -52,10 +50,10 @@ pub struct MakeRoom {
 }
 
 impl Line {
-    /// Returns what a launch finds that needs `tasks` slots of `max`.
-    pub fn turn(&self, launch: &LaunchKey, tasks: u32, max: u32, when_full: WhenFull) -> Turn {
+    /// Returns what a launch finds that needs one of `max` slots.
+    pub fn turn(&self, launch: &LaunchKey, max: u32, when_full: WhenFull) -> Turn {
         if when_full == WhenFull::Skip {
-            return if self.used + tasks <= max { Turn::Own } else { Turn::Full };
+            return if self.used < max { Turn::Own } else { Turn::Full };
         }
         match self.next(max) {
             Some(place) if place.launch == *launch => Turn::Own,
@@ -64,38 +62,26 @@ impl Line {
         }
     }
 
-    /// Returns the launch that is next, if enough slots are free for it. Nobody overtakes it.
+    /// Returns the launch that is next, if a slot is free. Nobody overtakes it.
     pub fn next(&self, max: u32) -> Option<&Place> {
-        self.places.iter().find(|place| !place.is_held).filter(|place| self.used + place.tasks <= max)
+        self.places.iter().find(|place| !place.is_held).filter(|_| self.used < max)
     }
 
     /// Returns what makes room for the latest launches in line. Launches that no longer fit leave the line, the oldest
     /// first. Then as many holders are stopped as the rest of the line needs, the oldest first. The same line always
     /// gives the same answer, also while those holders are being stopped.
     pub fn make_room(&self, max: u32) -> MakeRoom {
-        let mut room = MakeRoom::default();
-        let waiting: Vec<&Place> = self.places.iter().filter(|place| !place.is_held).collect();
-        let mut needed: u32 = waiting.iter().map(|place| place.tasks).sum();
-        for place in waiting.iter().take(waiting.len().saturating_sub(1)) {
-            if needed <= max {
-                break;
-            }
-            needed -= place.tasks;
-            room.superseded.push(place.launch.clone());
-        }
-        let mut excess = (self.used + needed).saturating_sub(max);
-        for place in self.places.iter().filter(|place| place.is_held) {
-            if excess == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(place.tasks);
-            room.replaced.push(place.launch.clone());
-        }
-        room
+        let (held, waiting): (Vec<&Place>, Vec<&Place>) = self.places.iter().partition(|place| place.is_held);
+        let superseded = waiting.len().saturating_sub(max as usize).min(waiting.len().saturating_sub(1));
+        let replaced = (self.used as usize + waiting.len() - superseded).saturating_sub(max as usize);
+        let launches = |places: &[&Place], first: usize| {
+            places.iter().take(first).map(|place| place.launch.clone()).collect::<Vec<_>>()
+        };
+        MakeRoom { superseded: launches(&waiting, superseded), replaced: launches(&held, replaced) }
     }
 }
 
-/// How a write of a launch's record changes the slots of its limit. The store makes both changes, or neither.
+/// How a write of a launch's record changes its slot and its place in the line of its limit. The store makes both changes, or neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotsChange {
     /// The name of the limit.
@@ -104,20 +90,18 @@ pub struct SlotsChange {
     pub max: u32,
     /// The launch's ticket, if it has a place in line.
     pub ticket: Option<u64>,
-    /// How many slots the launch needs.
-    pub tasks: u32,
     /// What happens to them.
     pub kind: SlotsChangeKind,
 }
 
-/// What happens to a launch's slots.
+/// What happens to a launch's slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotsChangeKind {
-    /// The launch takes its slots. It keeps its place.
+    /// The launch takes a slot. It keeps its place.
     Take,
-    /// The launch releases its slots, and its place.
+    /// The launch releases its slot, and its place.
     Release,
-    /// The launch leaves the line without having had its slots.
+    /// The launch leaves the line without having had a slot.
     Leave,
     /// The launch gets a place in line again, with a new ticket.
     Join,
@@ -134,7 +118,7 @@ impl SlotsChange {
             (Some(Slot::Released) | None, Some(Slot::Waiting)) => (SlotsChangeKind::Join, after.ticket),
             _ => return None,
         };
-        Some(Self { limit: concurrency.slots.clone(), max: concurrency.max, ticket, tasks: after.count(), kind })
+        Some(Self { limit: concurrency.slots.clone(), max: concurrency.max, ticket, kind })
     }
 }
 

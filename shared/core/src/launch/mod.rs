@@ -36,12 +36,12 @@ pub use dead_letter::DeadLetter;
 pub use fate::{ExitCodes, Fate, Retry, RetryOn, StopReason};
 pub use line::{Line, MakeRoom, Place, SlotsChange, SlotsChangeKind, Turn};
 pub use pace::Pace;
-pub use protocol::{Answer, IN_DOUBT, Protocol, SeenTask, Slots, Step, TaskStatus, later};
+pub use protocol::{Answer, IN_DOUBT, NotRendered, Protocol, SeenTask, Slots, Step, TaskStatus, later};
 pub use rate::{CallTimes, Pool, Rate};
 pub(crate) use record::VERSION as RECORD_VERSION;
 pub use record::{
-    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Sequence,
-    Skipped, Slot, Undecided, WhenFull,
+    Attempt, Conclusion, Concurrency, EventCopy, GivenUp, LaunchRecord, LaunchedTask, Outcome, Rendered, Reopened,
+    Sequence, Skipped, Slot, Undecided, WhenFull,
 };
 pub use reply::{Failure, Reply, Verdict};
 pub use set::{LaunchSet, SetChange, SetCounts, SetState};

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::dead_letter::DeadLetter;
 use super::fate::{Fate, Retry, StopReason};
 use super::record::{
-    Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Reopened, Skipped, Slot, Undecided, WhenFull,
+    Attempt, Conclusion, GivenUp, LaunchRecord, LaunchedTask, Outcome, Rendered, Reopened, Skipped, Slot, Undecided,
+    WhenFull,
 };
 use super::reply::{Reply, Verdict};
 use crate::ecs::{StoppedTask, TaskRequest};
@@ -35,8 +36,10 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(20);
 const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_mins(10);
 /// A task that was asked to stop is described again after this time.
 const STOPPING: SignedDuration = SignedDuration::from_mins(3);
-/// A queued launch re-checks its slots at this interval; normally it is woken when slots are released.
-const IN_LINE: SignedDuration = SignedDuration::from_mins(10);
+/// A queued launch looks whether it is next after as long as it has waited, but at this interval at least and at most.
+/// Normally it is woken when the launch before it leaves. Many may wait for long.
+const IN_LINE_MIN: SignedDuration = SignedDuration::from_mins(10);
+const IN_LINE_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// A launch that finds no capacity, or is throttled or at a quota, for this long is dead-lettered.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 /// A launch is due this long after a write at the earliest.
@@ -90,6 +93,9 @@ pub enum Answer {
         attempt: u32,
         /// ECS's reply.
         reply: Reply,
+        /// The task as the config in force renders it, if ECS refused the request for good and that config makes another
+        /// one.
+        anew: Result<Option<Box<Rendered>>, NotRendered>,
     },
     /// ECS was asked to stop these tasks.
     StopAsked(Vec<String>),
@@ -110,6 +116,17 @@ pub enum Answer {
     Replaced,
     /// A later launch needs this one's place in line.
     Superseded,
+}
+
+/// Why the config in force does not render a launch's task anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRendered {
+    /// The event cannot be read or stored at the moment.
+    #[error("the task cannot be rendered anew at the moment: {0}")]
+    ForNow(String),
+    /// The config has no such task, or cannot render it.
+    #[error("the task cannot be rendered anew: {0}")]
+    ForGood(String),
 }
 
 /// What a launch that asks for its slots finds.
@@ -243,8 +260,9 @@ impl Protocol {
             times.push(if is_over { later(attempt.opened, TOKEN_SAFE) } else { again });
         } else if record.slot == Some(Slot::Waiting) {
             let replaces = record.concurrency.as_ref().is_some_and(|it| it.when_full == WhenFull::Replace);
-            times.push(later(now, if replaces { STOPPING } else { IN_LINE }));
-        } else if record.missing() > 0 && record.given_up.is_none() {
+            let in_line = now.duration_since(record.created).clamp(IN_LINE_MIN, IN_LINE_MAX);
+            times.push(later(now, if replaces { STOPPING } else { in_line }));
+        } else if record.is_missing() && record.given_up.is_none() {
             times.push(record.not_before.unwrap_or(now));
         }
         for task in record.tasks.iter().filter(|task| task.is_alive()) {
@@ -264,7 +282,7 @@ impl Protocol {
         let next_call = match record.attempts.last().filter(|attempt| attempt.reply.is_none()) {
             Some(attempt) if attempt.calling.is_some() => None,
             Some(attempt) => Some(attempt.undecided.as_ref().map_or(now, |undecided| undecided.again)),
-            None if record.slot == Some(Slot::Waiting) || record.given_up.is_some() || record.missing() == 0 => None,
+            None if record.slot == Some(Slot::Waiting) || record.given_up.is_some() || !record.is_missing() => None,
             None => Some(record.not_before.unwrap_or(now)),
         };
         let running = self.alive().filter(|task| task.stop.is_none());
@@ -354,7 +372,7 @@ impl Protocol {
             return Some(Step::TakeTurn);
         }
         let concurrency = record.concurrency.as_ref()?;
-        if record.slot == Some(Slot::Held) || record.missing() == 0 {
+        if record.slot == Some(Slot::Held) || !record.is_missing() {
             return None;
         }
         Some(match record.slot {
@@ -426,7 +444,7 @@ impl Protocol {
 
     fn wants_attempt(&self, now: Timestamp) -> bool {
         let record = &self.record;
-        record.given_up.is_none() && record.missing() > 0 && record.not_before.is_none_or(|time| time <= now)
+        record.given_up.is_none() && record.is_missing() && record.not_before.is_none_or(|time| time <= now)
     }
 
     /// Records the next attempt, before its call.
@@ -434,14 +452,14 @@ impl Protocol {
         let record = &mut self.record;
         let before = record.reopened.unwrap_or_default().attempts;
         let rung = match record.attempts.iter().skip(before).last() {
-            Some(last) if is_short(last) || has_starved(record) => (last.rung + 1) % record.capacity.len().max(1),
+            Some(last) if is_short(last) || has_starved(record) => {
+                (last.rung + 1) % record.rendered.capacity.len().max(1)
+            }
             _ => 0,
         };
         let client_token = record.client_token(u32::try_from(record.attempts.len()).unwrap_or(u32::MAX));
-        let count = record.missing();
         let calling = Some(now);
         record.attempts.push(Attempt {
-            count,
             rung,
             client_token,
             opened: now,
@@ -464,7 +482,7 @@ impl Protocol {
         if self.alive().next().is_some() || record.open_attempt().is_some() {
             return None;
         }
-        if record.given_up.is_none() && record.missing() > 0 {
+        if record.given_up.is_none() && record.is_missing() {
             return None;
         }
         let lasting = || record.tasks.iter().filter(|task| !task.retried);
@@ -528,9 +546,9 @@ impl Protocol {
             }),
             Answer::Slots(_) if self.record.slot == Some(Slot::Held) => self.done.asked_for_slots = true,
             Answer::Slots(slots) => self.slots(*slots),
-            Answer::Replied { attempt, reply } => {
+            Answer::Replied { attempt, reply, anew } => {
                 self.done.has_called = true;
-                self.replied(*attempt, reply, now);
+                self.replied(*attempt, reply, anew, now);
             }
             Answer::StopAsked(arns) => {
                 for task in self.record.tasks.iter_mut().filter(|task| arns.contains(&task.arn) && !task.stop_asked) {
@@ -565,25 +583,45 @@ impl Protocol {
         }
     }
 
-    fn replied(&mut self, number: u32, reply: &Reply, now: Timestamp) {
+    fn replied(
+        &mut self,
+        number: u32,
+        reply: &Reply,
+        anew: &Result<Option<Box<Rendered>>, NotRendered>,
+        now: Timestamp,
+    ) {
         let Some(attempt) = self.record.attempts.get(number as usize).cloned() else { return };
         if attempt.reply.is_some() {
             return;
         }
-        let verdict = reply.verdict(attempt.count);
+        let verdict = reply.verdict(1);
         // While an earlier call may have started the tasks, an error of a later call proves nothing.
         let proves_nothing = attempt.in_doubt && !reply.is_of_token();
-        if proves_nothing || matches!(verdict, Verdict::Busy { .. } | Verdict::InDoubt) {
+        let is_asked_later = verdict == Verdict::Permanent && matches!(anew, Err(NotRendered::ForNow(_)));
+        if proves_nothing || is_asked_later || matches!(verdict, Verdict::Busy { .. } | Verdict::InDoubt) {
             return self.undecided(number, reply, verdict == Verdict::InDoubt, now);
         }
         reply.task_arns().iter().for_each(|arn| self.add_task(number, arn, now));
         self.close(number, reply.clone().within_limits());
         match verdict {
-            Verdict::Permanent => self.give_up(GivenUp::Failed(reply.to_string())),
-            Verdict::AlreadyLaunched if self.record.missing() > 0 => self.give_up(GivenUp::Settled),
+            Verdict::Permanent => match anew {
+                Ok(Some(rendered)) if self.record.attempts.len() < ATTEMPTS_MAX => self.render(rendered),
+                Ok(_) => self.give_up(GivenUp::Failed(reply.to_string())),
+                Err(why) => self.give_up(GivenUp::Failed(format!("{reply}; {why}"))),
+            },
+            Verdict::AlreadyLaunched if self.record.is_missing() => self.give_up(GivenUp::Settled),
             Verdict::NextRung => self.short_of_capacity(reply, now),
             _ => {}
         }
+    }
+
+    /// Makes further attempts ask for the task as a later config renders it.
+    fn render(&mut self, rendered: &Rendered) {
+        let attempts = self.record.attempts.len();
+        self.set(|record| {
+            record.rendered = rendered.clone();
+            record.anew_from = Some(attempts);
+        });
     }
 
     /// Schedules the same call again.
@@ -622,27 +660,31 @@ impl Protocol {
         self.is_written = false;
     }
 
-    /// Reopens a launch that ended in a dead letter, because that letter is redriven: the missing and the failed tasks
-    /// are requested, with new tokens.
-    pub fn reopen(&mut self) {
+    /// Returns whether a letter that was written after this many redrives can be redriven: the launch ended in it.
+    pub fn can_reopen(&self, redrives: u32) -> bool {
         let has_failed = |conclusion: &Conclusion| matches!(conclusion.outcome, Outcome::DeadLettered(_));
-        if !self.record.ended.as_ref().is_some_and(has_failed) {
-            return;
-        }
+        self.record.ended.as_ref().is_some_and(has_failed) && self.record.redrives() == redrives
+    }
+
+    /// Reopens a launch that ended in a dead letter, because that letter is redriven: its task is requested again, with
+    /// a new token, and as the config in force renders it.
+    pub fn reopen(&mut self, anew: Option<&Rendered>) {
         let record = &self.record;
         let failed: Vec<bool> =
             record.tasks.iter().map(|task| record.fate(task).is_some_and(Fate::is_failure)).collect();
         for (task, failed) in self.record.tasks.iter_mut().zip(failed) {
             task.retried |= failed;
         }
-        let (attempts, retried) = (self.record.attempts.len(), self.record.retried());
-        self.record.reopened = Some(Reopened { attempts, retried });
+        let (attempts, retried, times) =
+            (self.record.attempts.len(), self.record.retried(), self.record.redrives() + 1);
+        self.record.reopened = Some(Reopened { attempts, retried, times });
         self.record.ended = None;
         self.record.given_up = None;
         self.record.slot = None;
         self.record.ticket = None;
         self.record.not_before = None;
         self.is_written = false;
+        anew.into_iter().for_each(|rendered| self.render(rendered));
     }
 
     /// Delays the next attempt if the last rung had no capacity either: the first rung is tried again later, for a day.
@@ -655,13 +697,13 @@ impl Protocol {
             let reason = format!("ECS has had no capacity since {since}; last reply: {reply}");
             return self.give_up(GivenUp::Failed(reason));
         }
-        let rungs = record.capacity.len().max(1);
+        let rungs = record.rendered.capacity.len().max(1);
         let last_rung = record.attempts.last().is_some_and(|last| last.rung + 1 >= rungs);
         let never_heals = |attempt: &Attempt| attempt.reply.as_ref().is_some_and(Reply::never_heals);
         // A constraint on tasks, as on their number, is met when other tasks end.
         let is_on_tasks =
             |expression: &String| ["task:", "count", "Count"].iter().any(|word| expression.contains(word));
-        let constraints = record.request.placement_constraints.iter();
+        let constraints = record.rendered.request.placement_constraints.iter();
         let may_heal = constraints.filter_map(|constraint| constraint.expression.as_ref()).any(is_on_tasks);
         if last_rung && !may_heal && record.attempts.iter().rev().take(rungs).all(never_heals) {
             let remedy = "waiting does not help: change the placement constraints, or add an instance that meets them";
@@ -701,25 +743,24 @@ impl Protocol {
     /// is replaced: nothing ran.
     fn retry(&mut self, arn: &str, now: Timestamp) {
         let record = &mut self.record;
-        let count = record.count();
         if record.given_up.is_some() {
             return;
         }
-        let retry = record.retry.clone().unwrap_or_else(Retry::if_never_started);
+        let retry = record.rendered.retry.clone().unwrap_or_else(Retry::if_never_started);
         let retried = record.retried().saturating_sub(record.reopened.unwrap_or_default().retried);
-        if retried >= count.saturating_mul(retry.attempts.saturating_sub(1)) || record.attempts.len() >= ATTEMPTS_MAX {
+        if retried >= retry.attempts.saturating_sub(1) || record.attempts.len() >= ATTEMPTS_MAX {
             return;
         }
         let Some(position) = record.tasks.iter().position(|task| task.arn == arn) else { return };
         // Without `retry`, a task is started again only if nothing of it ran, and if that can help.
         let may_help = |stopped: &StoppedTask| !stopped.has_run() && !stopped.never_heals();
-        if record.retry.is_none() && !record.tasks[position].stopped.as_ref().is_some_and(may_help) {
+        if record.rendered.retry.is_none() && !record.tasks[position].stopped.as_ref().is_some_and(may_help) {
             return;
         }
         if record.fate(&record.tasks[position]).is_some_and(|fate| fate.is_retried(&retry.on)) {
             record.tasks[position].retried = true;
-            let starts = retried / count.max(1) + 1;
-            let wait = backoff(SignedDuration::from_secs(retry.backoff_seconds), starts, SignedDuration::from_hours(1));
+            let wait =
+                backoff(SignedDuration::from_secs(retry.backoff_seconds), retried + 1, SignedDuration::from_hours(1));
             record.not_before = Some(later(now, wait));
         }
     }
@@ -739,12 +780,12 @@ impl Protocol {
         }
     }
 
-    /// Closes an attempt without its reply, once all of its tasks are known.
+    /// Closes an attempt without its reply, once its task is known.
     fn close_if_complete(&mut self, number: u32) {
         let of_attempt = self.record.tasks.iter().filter(|task| task.attempt == number);
         let task_arns: Vec<String> = of_attempt.map(|task| task.arn.clone()).collect();
         let Some(attempt) = self.record.attempts.get(number as usize) else { return };
-        if attempt.reply.is_none() && task_arns.len() >= attempt.count as usize {
+        if attempt.reply.is_none() && !task_arns.is_empty() {
             self.close(number, Reply::Tasks { task_arns, failures: Vec::new() });
         }
     }
@@ -798,7 +839,7 @@ fn has_starved(record: &LaunchRecord) -> bool {
 
 /// Returns whether an attempt ended because ECS had too little capacity.
 fn is_short(attempt: &Attempt) -> bool {
-    attempt.reply.as_ref().is_some_and(|reply| reply.verdict(attempt.count) == Verdict::NextRung)
+    attempt.reply.as_ref().is_some_and(|reply| reply.verdict(1) == Verdict::NextRung)
 }
 
 /// Returns a pause that doubles with each time, up to a limit.

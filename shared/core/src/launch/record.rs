@@ -14,7 +14,7 @@ use crate::text::decode::choice;
 /// The version of the record's format.
 pub(crate) const VERSION: u32 = 2;
 
-/// The record of one launch: what to start, what was tried, and the result.
+/// The record of one launch: the task to start, what was tried, and the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchRecord {
     /// The version of this format: 2.
@@ -26,30 +26,21 @@ pub struct LaunchRecord {
     /// The position of the event's element that the launch is for, in a route with `for_each`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// The number of this launch, from 0, among those that share the task's `count`: one RunTask call starts at most
-    /// ten.
-    #[serde(default)]
-    pub slice: u32,
+    /// The number of this copy, from 0, among those that the task's `count` asks for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copy: u32,
     /// The event's id.
     pub event_id: String,
     /// The event's identity, which repeated deliveries share.
     pub identity: Identity,
     /// A copy of the event.
     pub event: EventCopy,
-    /// The version of the config that planned the launch.
+    /// The task, as a config rendered it.
+    #[serde(flatten)]
+    pub rendered: Rendered,
+    /// The number of the first attempt that follows the last rendering, if the task was rendered anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config_etag: Option<String>,
-    /// The request of the first attempt. Later attempts derive theirs from it.
-    pub request: TaskRequest,
-    /// The rungs of the capacity ladder, which attempts try in turn. If empty, the request's own capacity applies.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capacity: Vec<Capacity>,
-    /// The seconds after which a running task is stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<i64>,
-    /// When to start a failed task again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
+    pub anew_from: Option<usize>,
     /// The limit on the tasks that run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
@@ -95,6 +86,35 @@ pub struct LaunchRecord {
     pub ended: Option<Conclusion>,
 }
 
+/// A task as a config rendered it: what the launch gets from a later config, if ECS refuses its request for good or its
+/// dead letter is redriven.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rendered {
+    /// The version of the config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_etag: Option<String>,
+    /// The request of the first attempt. Later attempts derive theirs from it.
+    pub request: TaskRequest,
+    /// The rungs of the capacity ladder, which attempts try in turn. If empty, the request's own capacity applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity: Vec<Capacity>,
+    /// The seconds after which a running task is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<i64>,
+    /// When to start a failed task again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+impl Rendered {
+    /// Returns whether this would make another call than the record's.
+    pub fn differs_from(&self, record: &LaunchRecord) -> bool {
+        let known = &record.rendered;
+        let asked = TaskRequest { client_token: known.request.client_token.clone(), ..self.request.clone() };
+        asked != known.request || self.capacity != known.capacity
+    }
+}
+
 /// A copy of a launch's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,11 +125,9 @@ pub enum EventCopy {
     Uri(String),
 }
 
-/// One attempt to start the missing tasks. Its parameters never change.
+/// One attempt to start the launch's task. Its parameters never change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// How many tasks the attempt asks for.
-    pub count: u32,
     /// The rung of the capacity ladder, by its position.
     pub rung: usize,
     /// RunTask's idempotency key.
@@ -174,13 +192,15 @@ impl LaunchedTask {
     }
 }
 
-/// The progress of a launch when its dead letter was redriven.
+/// The progress of a launch when its dead letter was redriven last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reopened {
     /// The number of attempts.
     pub attempts: usize,
     /// The number of tasks that a retry had replaced.
     pub retried: u32,
+    /// How often the launch was redriven.
+    pub times: u32,
 }
 
 /// The limit on the tasks of a route that run at once.
@@ -318,14 +338,9 @@ impl LaunchRecord {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Returns how many tasks the launch starts.
-    pub fn count(&self) -> u32 {
-        self.request.count.unwrap_or(1)
-    }
-
     /// Returns the fate of a task that has stopped. The containers that the config names decide.
     pub fn fate(&self, task: &LaunchedTask) -> Option<Fate> {
-        let containers = &self.request.overrides.container_overrides;
+        let containers = &self.rendered.request.overrides.container_overrides;
         let judged: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
         task.stopped.as_ref().map(|stopped| stopped.fate(task.stop, &judged))
     }
@@ -341,44 +356,37 @@ impl LaunchRecord {
         self.attempts.last().filter(|attempt| attempt.reply.is_none()).map(|_| last)
     }
 
-    /// Returns how many tasks neither exist nor are requested by an open attempt.
-    pub fn missing(&self) -> u32 {
-        let there = self.tasks.iter().filter(|task| !task.retried);
-        let asked = self.open_attempt().and_then(|number| self.attempts.get(number as usize)).map_or(0, |attempt| {
-            let known = there.clone().filter(|task| Some(task.attempt) == self.open_attempt()).count();
-            attempt.count.saturating_sub(u32::try_from(known).unwrap_or(u32::MAX))
-        });
-        self.count().saturating_sub(u32::try_from(there.count()).unwrap_or(u32::MAX)).saturating_sub(asked)
+    /// Returns whether the launch's task neither exists nor is requested by an open attempt.
+    pub fn is_missing(&self) -> bool {
+        self.open_attempt().is_none() && self.tasks.iter().all(|task| task.retried)
+    }
+
+    /// Returns how often the launch was redriven.
+    pub fn redrives(&self) -> u32 {
+        self.reopened.map_or(0, |reopened| reopened.times)
     }
 
     /// Returns the client token of an attempt.
     pub fn client_token(&self, attempt: u32) -> String {
         CallId {
-            cluster: self.request.cluster.as_deref().unwrap_or("default"),
+            cluster: self.rendered.request.cluster.as_deref().unwrap_or("default"),
             route: &self.key.route,
             task: &self.task,
             identity: &self.identity,
             index: self.index,
             attempt,
-            slice: self.slice,
+            copy: self.copy,
         }
         .client_token()
     }
 
     /// Returns an attempt's request to ECS, which is the same at every call.
     pub fn request_of(&self, number: u32, attempt: &Attempt) -> TaskRequest {
-        let mut request = self.request.clone();
-        if let Some(capacity) = self.capacity.get(attempt.rung) {
+        let mut request = self.rendered.request.clone();
+        if let Some(capacity) = self.rendered.capacity.get(attempt.rung) {
             capacity.apply(&mut request);
         }
-        if attempt.count != self.count() {
-            request.count = Some(attempt.count);
-        }
-        let variables =
-            request.overrides.container_overrides.iter_mut().flat_map(|container| &mut container.environment);
-        for variable in variables.filter(|variable| variable.name == environment::ATTEMPT) {
-            variable.value = number.to_string();
-        }
+        request.set_variable(environment::ATTEMPT, &number.to_string());
         if LaunchKey::of_started_by(&request.started_by).is_some() {
             request.started_by = self.key.started_by(number);
         }
@@ -388,8 +396,12 @@ impl LaunchRecord {
 
     /// Returns how long a task may run.
     pub fn timeout(&self) -> Option<SignedDuration> {
-        self.timeout_seconds.map(SignedDuration::from_secs)
+        self.rendered.timeout_seconds.map(SignedDuration::from_secs)
     }
+}
+
+pub(super) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

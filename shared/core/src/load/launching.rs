@@ -5,7 +5,6 @@ use crate::config::file::ConfigFile;
 use crate::config::launching::{ConcurrencyConfig, LedgerConfig, RetryConfig};
 use crate::config::route::RouteConfig;
 use crate::config::task::TaskSettings;
-use crate::ecs::limits;
 use crate::event::Event;
 use crate::launch::{Retry, RetryOn, WhenFull};
 use crate::routing::{EventSource, Route, RouteConcurrency, RoutingConfig};
@@ -66,21 +65,10 @@ impl Loader<'_> {
         file: &ConfigFile,
     ) -> Option<RouteConcurrency> {
         let max = config.max.value;
-        let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
-        let count = |run: &Spanned<String>| {
-            let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
-            count.map_or(1, |count| count.value)
-        };
-        let largest = route.run.0.iter().map(|run| count(run).min(limits::COUNT_MAX)).max().unwrap_or(1);
-        if max < largest {
-            let message = format!("`max` is {max}, but one RunTask call starts {largest} tasks and would wait forever");
-            let problem = Diagnostic::error(config.max.span, message);
-            self.problems.push(problem.help(format!("write at least {largest}")));
-        }
+        self.at_least_one("max", &config.max);
         let when_full = config.when_full.unwrap_or(WhenFull::Queue);
-        let of_event: u64 = route.run.0.iter().map(|run| u64::from(count(run))).sum();
         let of_many = route.for_each.is_some() && config.key.is_none();
-        if when_full != WhenFull::Queue && (of_event > u64::from(max) || of_many) {
+        if when_full != WhenFull::Queue && (of_event(route, file) > u64::from(max) || of_many) {
             let word = when_full.as_str();
             let message = format!("one event may start more than {max} tasks, which would {word} each other");
             self.problems
@@ -88,6 +76,29 @@ impl Loader<'_> {
         }
         let key = config.key.as_ref().map(|text| self.template(text));
         Some(RouteConcurrency { max, key, when_full })
+    }
+
+    /// Returns how many of an event's tasks run at once.
+    pub(super) fn max_at_once(&mut self, route: &RouteConfig, file: &ConfigFile) -> Option<u32> {
+        let max = route.max_at_once.as_ref()?;
+        self.at_least_one("max_at_once", max);
+        if route.concurrency.is_some() {
+            let problem = Diagnostic::error(max.span, "a route cannot have both `max_at_once` and `concurrency`");
+            self.problems.push(
+                problem.help("keep `max_at_once` for a limit within each event, or `concurrency` for one of the route"),
+            );
+        } else if route.for_each.is_none() && of_event(route, file) <= 1 {
+            let problem = Diagnostic::error(max.span, "`max_at_once` has no effect: an event starts one task");
+            self.problems.push(problem.help("remove it, or use `concurrency` to limit the tasks of all events"));
+        }
+        Some(max.value)
+    }
+
+    fn at_least_one(&mut self, key: &str, number: &Spanned<u32>) {
+        if number.value == 0 {
+            let problem = Diagnostic::error(number.span, format!("`{key}` must be at least 1"));
+            self.problems.push(problem.help("remove the route if nothing is to run"));
+        }
     }
 
     /// Reports `ignore_older` on a route without S3 events: only they have an order.
@@ -125,8 +136,9 @@ impl Loader<'_> {
         });
         let of_routes = file.routes().iter().flat_map(|route| {
             let concurrency = route.concurrency.as_ref().map(|setting| ("concurrency", setting.span));
+            let max_at_once = route.max_at_once.as_ref().map(|setting| ("max_at_once", setting.span));
             let ignore = route.ignore_older.as_ref().filter(|ignore| ignore.value);
-            concurrency.into_iter().chain(ignore.map(|setting| ("ignore_older", setting.span)))
+            concurrency.into_iter().chain(max_at_once).chain(ignore.map(|setting| ("ignore_older", setting.span)))
         });
         let needing: Vec<(&str, Span)> = of_tasks.chain(of_routes).collect();
         for (key, span) in needing {
@@ -137,4 +149,14 @@ impl Loader<'_> {
             }));
         }
     }
+}
+
+/// Returns how many tasks a route starts for one event, or for each element of it.
+pub(super) fn of_event(route: &RouteConfig, file: &ConfigFile) -> u64 {
+    let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
+    let copies = |run: &Spanned<String>| {
+        let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
+        count.map_or(1, |count| u64::from(count.value))
+    };
+    route.run.0.iter().map(copies).sum()
 }

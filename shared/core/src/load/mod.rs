@@ -243,13 +243,24 @@ impl Loader<'_> {
             }
             let concurrency =
                 route.concurrency.as_ref().and_then(|concurrency| self.concurrency(concurrency, route, file));
+            let max_at_once = self.max_at_once(route, file);
             self.ignore_older(route);
             let ignore_older = route.ignore_older.as_ref().is_some_and(|ignore| ignore.value);
             let on = self.event_source(&route.on);
             if let (Some(on), Some(tasks)) = (on, tasks) {
                 let (name, span) = (route.name.value.clone(), route.name.span);
                 let large_payload = route.large_payload.is_some();
-                routes.push(Route { name, span, on, tasks, for_each, concurrency, ignore_older, large_payload });
+                routes.push(Route {
+                    name,
+                    span,
+                    on,
+                    tasks,
+                    for_each,
+                    max_at_once,
+                    concurrency,
+                    ignore_older,
+                    large_payload,
+                });
             }
         }
         routes
@@ -257,12 +268,7 @@ impl Loader<'_> {
 
     /// Reports a route that starts too many copies for one event.
     fn copies(&mut self, route: &RouteConfig, file: &ConfigFile) {
-        let default = file.defaults.as_ref().and_then(|defaults| defaults.count.as_ref());
-        let copies = |run: &Spanned<String>| {
-            let count = file.tasks().get(run).and_then(|task| task.count.as_ref()).or(default);
-            count.map_or(1, |count| u64::from(count.value))
-        };
-        let tasks = route.run.0.iter().map(copies).sum::<u64>();
+        let tasks = launching::of_event(route, file);
         if let (Some(run), true) = (route.run.0.first(), route.run.0.len() > 1 && tasks > TASKS_MAX.into()) {
             let message = format!("this route starts {tasks} tasks for one event, but at most {TASKS_MAX} are allowed");
             self.problems.push(Diagnostic::error(run.span, message).help("lower the `count` of a task"));

@@ -45,6 +45,7 @@ impl Loader<'_> {
         capacity.iter().take(1).for_each(|first| first.apply(&mut fixed));
         Some(Task {
             name: name.value.clone(),
+            copies: settings.count.as_ref().map_or(1, |count| count.value),
             fixed,
             capacity,
             timeout: settings.timeout.as_ref().map(|timeout| timeout.value.0),
@@ -134,7 +135,7 @@ fn fixed_request(task_definition: &Spanned<String>, settings: &TaskSettings) -> 
     TaskRequest {
         cluster: value(&settings.cluster),
         task_definition: task_definition.value.clone(),
-        count: value(&settings.count),
+        count: None,
         launch_type: value(&settings.launch_type),
         capacity_provider_strategy: values(settings.capacity_provider_strategy.as_ref()),
         platform_version: value(&settings.platform_version),

@@ -691,7 +691,7 @@ fn check_with_variables(text: &str, expected: Expect) {
         Ok(config) => {
             let task = &config.tasks[0];
             let reference = task.reference_id.as_ref().map(|template| template.source());
-            format!("{} {:?} {reference:?}", task.fixed.task_definition, task.fixed.count)
+            format!("{} {:?} {reference:?}", task.fixed.task_definition, task.copies)
         }
         Err(problems) => problems.iter().map(|problem| problem.line(&source)).collect::<Vec<_>>().join("\n"),
     };
@@ -703,7 +703,7 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     let task = |settings: &str| format!("version: 1\ntasks: {{ t: {{ {settings} }} }}\nroutes: []\n");
     check_with_variables(
         &task("task_definition: \"import-${env:NAME}\", count: \"${env:COUNT}\""),
-        expect!["import-production Some(3) None"],
+        expect!["import-production 3 None"],
     );
     check_with_variables(
         &task("task_definition: import-${env:NAME}, count: ${env:COUNT}"),
@@ -711,10 +711,10 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
             r#"c.yaml:2:32: error: this value needs quotes: YAML reads `{` as the start of a mapping (write `"import-${env:NAME}"`)"#
         ]],
     );
-    check_with_variables(&task("task_definition: \"${env:NOT_SET:-a}-${env:NOT_SET:-}b\""), expect!["a-b None None"]);
+    check_with_variables(&task("task_definition: \"${env:NOT_SET:-a}-${env:NOT_SET:-}b\""), expect!["a-b 1 None"]);
     check_with_variables(
         &task("task_definition: t, reference_id: \"$${env:NAME} $NAME ${NAME} {{ key }}/${env:NAME}\""),
-        expect![[r#"t None Some("${env:NAME} $NAME ${NAME} {{ key }}/production")"#]],
+        expect![[r#"t 1 Some("${env:NAME} $NAME ${NAME} {{ key }}/production")"#]],
     );
     check_with_variables(
         &task("task_definition: \"a-${env:NOT_SET}\""),
@@ -767,7 +767,7 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
     );
     check_with_variables(
         &task("task_definition: t, reference_id: \"{${env:NAME}} ${env:BRACE} {{ key }}\""),
-        expect![[r#"t None Some("{production} { {{ key }}")"#]],
+        expect![[r#"t 1 Some("{production} { {{ key }}")"#]],
     );
 }
 
@@ -1054,10 +1054,10 @@ fn retries_and_slots_have_borders() {
         c.yaml:4:73: error: unknown value `spot` (choose from `spot_interruption`, `failed_to_start`, `timeout` and `any`)"#]],
     );
     check(
-        &with_ledger(", count: 20", ", concurrency: { max: 9, when_full: wait }"),
+        &with_ledger("", ", concurrency: { max: 0, when_full: wait }"),
         expect![[r#"
-        c.yaml:6:71: error: `max` is 9, but one RunTask call starts 10 tasks and would wait forever (write at least 10)
-        c.yaml:6:85: error: unknown value `wait` (choose from `queue`, `skip` and `replace`)"#]],
+            c.yaml:6:71: error: `max` must be at least 1 (remove the route if nothing is to run)
+            c.yaml:6:85: error: unknown value `wait` (choose from `queue`, `skip` and `replace`)"#]],
     );
     check(
         &with_ledger(
@@ -1132,6 +1132,28 @@ fn a_route_must_not_take_what_its_own_launches_write() {
         expect![
             "c.yaml:6:13: error: the route takes events about objects that launches write, so it would launch tasks forever (use another bucket for `storage`, or limit the route to a key prefix that `storage` does not use)"
         ],
+    );
+}
+
+#[test]
+fn the_tasks_of_one_event_may_be_limited() {
+    check(&with_ledger(", count: 5", ", max_at_once: 2"), expect!["valid: routes r"]);
+    check(&with_ledger("", ", for_each: \"{{ detail.x }}\", max_at_once: 2"), expect!["valid: routes r"]);
+    check(
+        &with_ledger("", ", max_at_once: 2"),
+        expect![
+            "c.yaml:6:64: error: `max_at_once` has no effect: an event starts one task (remove it, or use `concurrency` to limit the tasks of all events)"
+        ],
+    );
+    check(
+        &with_ledger(", count: 5", ", max_at_once: 0, concurrency: { max: 1 }"),
+        expect![[r#"
+        c.yaml:6:64: error: `max_at_once` must be at least 1 (remove the route if nothing is to run)
+        c.yaml:6:64: error: a route cannot have both `max_at_once` and `concurrency` (keep `max_at_once` for a limit within each event, or `concurrency` for one of the route)"#]],
+    );
+    check(
+        &with_ledger(", count: 5", ", max_at_once: 2").replace("storage: { bucket: state }", "ledger: off"),
+        expect!["c.yaml:6:64: error: `max_at_once` needs the ledger (remove `max_at_once`, or `ledger: off`)"],
     );
 }
 

@@ -101,7 +101,7 @@ impl Loader<'_> {
         }
         let position = tasks.iter().position(|task| task.name == run.value)?;
         let task = &tasks[position];
-        if task.fixed.count.unwrap_or(1) != 1 {
+        if task.copies != 1 {
             let problem = Diagnostic::error(
                 run.span,
                 format!("workers cannot run the task `{}`, which has a `count`", run.value),

@@ -30,7 +30,7 @@ pub struct Plan {
     pub launches: Vec<PlannedLaunch>,
 }
 
-/// One launch that a route makes for an event, as its first RunTask call.
+/// One launch that a route makes for an event: one task, as its first RunTask call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedLaunch {
     /// The route's name.
@@ -39,10 +39,10 @@ pub struct PlannedLaunch {
     pub task: String,
     /// The position of the event's element that the launch is for, in a route with `for_each`.
     pub index: Option<usize>,
-    /// The number of this launch, from 0, among those that share the task's `count`.
-    pub slice: u32,
-    /// How many launches share the task's `count`: each starts at most ten tasks.
-    pub slices: u32,
+    /// The number of this copy, from 0, among those that the task's `count` asks for.
+    pub copy: u32,
+    /// The number of copies.
+    pub copies: u32,
     /// The name of the launch set, if the route makes several launches for the event.
     pub set: Option<String>,
     /// Where the event must be stored before the launch, if it does not fit into the request.
@@ -55,7 +55,7 @@ pub struct PlannedLaunch {
     pub timeout: Option<Duration>,
     /// When to start a failed task again.
     pub retry: Option<Retry>,
-    /// The limit on the tasks that run at once.
+    /// The limit on the tasks that run at once: the route's `concurrency` or `max_at_once`.
     pub concurrency: Option<Concurrency>,
     /// The order of the events of one S3 object, if the route ignores older events.
     pub sequence: Option<Sequence>,

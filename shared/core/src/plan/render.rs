@@ -12,7 +12,7 @@ use crate::ecs::{Capacity, ContainerOverride, EnvironmentVariable, TaskRequest, 
 use crate::environment;
 use crate::event::Event;
 use crate::event::identity::{CLIENT_TOKEN_CHARACTERS, CallId, Identity, LaunchKey};
-use crate::launch::{Concurrency, Sequence};
+use crate::launch::{Concurrency, Sequence, WhenFull};
 use crate::routing::{ContainerTemplates, Route, RouteConcurrency, RoutingConfig, Task};
 use crate::storage::hashed_name;
 use crate::template::{Context, Template};
@@ -43,7 +43,17 @@ pub(super) type RouteFailure = (Option<usize>, PlanErrorReason);
 /// What one launch is for: an element of the route's `for_each`, or the whole event.
 struct Element {
     index: Option<usize>,
+    /// The number of elements.
+    elements: usize,
     context: Context,
+}
+
+impl Element {
+    /// Returns the position of a task's copy among all copies for all elements, unless there is only one.
+    fn position(&self, task: &Task, copy: u32) -> Option<usize> {
+        let is_one_of_many = self.index.is_some() || task.copies > 1;
+        is_one_of_many.then(|| self.index.unwrap_or(0) * task.copies as usize + copy as usize)
+    }
 }
 
 impl<'a> Renderer<'a> {
@@ -66,11 +76,11 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Returns all launches of the route: each task for each element, at most ten copies per launch.
+    /// Returns all launches of the route: each copy of each task for each element.
     pub(super) fn launches(&self) -> Result<Vec<PlannedLaunch>, RouteFailure> {
         let elements = self.elements().map_err(|reason| (None, reason))?;
-        let copies = |task: &Task| u64::from(task.fixed.count.unwrap_or(1));
-        let tasks = self.config.tasks(self.route).map(copies).sum::<u64>() * elements.len() as u64;
+        let copies = self.config.tasks(self.route).map(|task| u64::from(task.copies)).sum::<u64>();
+        let tasks = copies * elements.len() as u64;
         if tasks > u64::from(limits::TASKS_MAX) {
             return Err((None, PlanErrorReason::TooManyTasks { tasks }));
         }
@@ -81,7 +91,8 @@ impl<'a> Renderer<'a> {
             let concurrency = self.concurrency(element).map_err(|reason| (element.index, reason))?;
             for task in self.config.tasks(self.route) {
                 let (request, is_large) = self.request(task, element).map_err(|reason| (element.index, reason))?;
-                for mut planned in self.slices(task, element, &request, concurrency.as_ref()) {
+                for copy in 0..task.copies {
+                    let mut planned = self.launch(task, element, copy, &request, concurrency.as_ref());
                     if let Some(storage) = self.config.storage.as_ref().filter(|_| is_large) {
                         let uri = payload_uri.get_or_insert_with(|| storage.payload_uri(&planned.request.client_token));
                         planned.point_to(uri);
@@ -93,14 +104,20 @@ impl<'a> Renderer<'a> {
         if launches.len() > 1 {
             let parts: Vec<&str> = self.identity.parts().collect();
             let set = hashed_name(&self.route.name, &parts);
-            launches.iter_mut().for_each(|planned| planned.set = Some(set.clone()));
+            for planned in &mut launches {
+                planned.set = Some(set.clone());
+                if let Some(max) = self.route.max_at_once {
+                    let when_full = WhenFull::Queue;
+                    planned.concurrency = Some(Concurrency { slots: set.clone(), max, when_full });
+                }
+            }
         }
         Ok(launches)
     }
 
     fn elements(&self) -> Result<Vec<Element>, PlanErrorReason> {
         let Some(list) = &self.route.for_each else {
-            return Ok(vec![Element { index: None, context: self.context.clone() }]);
+            return Ok(vec![Element { index: None, elements: 1, context: self.context.clone() }]);
         };
         let items: Vec<Value> = list.elements(&self.config.templates, self.context, &self.config.source)?;
         if items.len() > limits::TASKS_MAX as usize {
@@ -108,56 +125,54 @@ impl<'a> Renderer<'a> {
         }
         let element = |(index, item): (usize, &Value)| Element {
             index: Some(index),
+            elements: items.len(),
             context: self.context.with_element(index, item),
         };
         Ok(items.iter().enumerate().map(element).collect())
     }
 
-    /// Splits a request into launches of at most ten copies, each with its own client token.
-    fn slices(
+    fn launch(
         &self,
         task: &Task,
         element: &Element,
+        copy: u32,
         request: &TaskRequest,
         concurrency: Option<&Concurrency>,
-    ) -> impl Iterator<Item = PlannedLaunch> {
-        let concurrency = concurrency.cloned();
-        let copies = request.count;
-        let slices = copies.unwrap_or(1).div_ceil(limits::COUNT_MAX).max(1);
-        (0..slices).map(move |slice| {
-            let mut request = request.clone();
-            request.count = copies.map(|copies| (copies - slice * limits::COUNT_MAX).min(limits::COUNT_MAX));
-            request.client_token = CallId {
-                cluster: request.cluster.as_deref().unwrap_or("default"),
-                route: &self.route.name,
-                task: &task.name,
-                identity: &self.identity,
-                index: element.index,
-                attempt: 0,
-                slice,
-            }
-            .client_token();
-            let key = LaunchKey::new(&self.route.name, &self.date, &request.client_token);
-            if self.config.ledger().is_some() {
-                request.started_by = key.started_by(0);
-            }
-            PlannedLaunch {
-                route: self.route.name.clone(),
-                task: task.name.clone(),
-                index: element.index,
-                slice,
-                slices,
-                set: None,
-                payload_uri: None,
-                key,
-                capacity: task.capacity.clone(),
-                timeout: task.timeout,
-                retry: task.retry.clone(),
-                concurrency: concurrency.clone(),
-                sequence: self.sequence.clone(),
-                request,
-            }
-        })
+    ) -> PlannedLaunch {
+        let mut request = request.clone();
+        if let Some(position) = element.position(task, copy) {
+            request.set_variable(environment::INDEX, &position.to_string());
+        }
+        request.client_token = CallId {
+            cluster: request.cluster.as_deref().unwrap_or("default"),
+            route: &self.route.name,
+            task: &task.name,
+            identity: &self.identity,
+            index: element.index,
+            copy,
+            attempt: 0,
+        }
+        .client_token();
+        let key = LaunchKey::new(&self.route.name, &self.date, &request.client_token);
+        if self.config.ledger().is_some() {
+            request.started_by = key.started_by(0);
+        }
+        PlannedLaunch {
+            route: self.route.name.clone(),
+            task: task.name.clone(),
+            index: element.index,
+            copy,
+            copies: task.copies,
+            set: None,
+            payload_uri: None,
+            key,
+            capacity: task.capacity.clone(),
+            timeout: task.timeout,
+            retry: task.retry.clone(),
+            concurrency: concurrency.cloned(),
+            sequence: self.sequence.clone(),
+            request,
+        }
     }
 
     /// Returns the element's concurrency limit, with the name of the slots that it shares.
@@ -238,7 +253,7 @@ impl<'a> Renderer<'a> {
         request.overrides.container_overrides = task.fixed.overrides.container_overrides.clone();
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container_without_event(container, templates, element)?;
-            self.own_variables(element, container)?;
+            self.own_variables(task, element, container)?;
         }
         // The variable with the event's URI is added later and must fit as well.
         let uris = self
@@ -258,7 +273,7 @@ impl<'a> Renderer<'a> {
     fn containers(&self, request: &mut TaskRequest, task: &Task, element: &Element) -> Result<(), PlanErrorReason> {
         for (container, templates) in request.overrides.container_overrides.iter_mut().zip(&task.containers) {
             self.container(container, templates, element)?;
-            self.own_variables(element, container)?;
+            self.own_variables(task, element, container)?;
         }
         Ok(())
     }
@@ -305,14 +320,27 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    fn own_variables(&self, element: &Element, container: &mut ContainerOverride) -> Result<(), PlanErrorReason> {
+    /// Adds the variables that ecs-trigger defines. `ECS_TRIGGER_INDEX` is that of the last copy, whose text is the
+    /// longest.
+    fn own_variables(
+        &self,
+        task: &Task,
+        element: &Element,
+        container: &mut ContainerOverride,
+    ) -> Result<(), PlanErrorReason> {
         without_nul(&self.event_id, || "the event's id".to_owned())?;
         container.environment.extend([
             variable(environment::ROUTE, &self.route.name),
             variable(environment::EVENT_ID, &self.event_id),
             variable(environment::ATTEMPT, "0"),
         ]);
-        container.environment.extend(element.index.map(|index| variable(environment::INDEX, &index.to_string())));
+        if let Some(last) = element.position(task, task.copies.saturating_sub(1)) {
+            let count = element.elements * task.copies as usize;
+            container.environment.extend([
+                variable(environment::INDEX, &last.to_string()),
+                variable(environment::COUNT, &count.to_string()),
+            ]);
+        }
         for (name, value) in &self.trace {
             // A variable of the config takes precedence.
             if !container.environment.iter().any(|known| known.name == *name) {

@@ -135,7 +135,6 @@ routes:
             all {
               "cluster": "batch",
               "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
-              "count": 2,
               "capacityProviderStrategy": [
                 {
                   "capacityProvider": "FARGATE_SPOT",
@@ -229,6 +228,14 @@ routes:
                       {
                         "name": "ECS_TRIGGER_ATTEMPT",
                         "value": "0"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_INDEX",
+                        "value": "0"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_COUNT",
+                        "value": "2"
                       }
                     ],
                     "environmentFiles": [
@@ -250,6 +257,132 @@ routes:
                 ]
               },
               "clientToken": "a1cb1821efc451476e29f383e59d36daf0f15761550d64510a9f350edab5c613"
+            }
+            all {
+              "cluster": "batch",
+              "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
+              "capacityProviderStrategy": [
+                {
+                  "capacityProvider": "FARGATE_SPOT",
+                  "weight": 3,
+                  "base": 1
+                },
+                {
+                  "capacityProvider": "FARGATE",
+                  "weight": 1
+                }
+              ],
+              "platformVersion": "LATEST",
+              "networkConfiguration": {
+                "awsvpcConfiguration": {
+                  "subnets": [
+                    "subnet-a",
+                    "subnet-b"
+                  ],
+                  "securityGroups": [
+                    "sg-1"
+                  ],
+                  "assignPublicIp": "DISABLED"
+                }
+              },
+              "group": "imports",
+              "propagateTags": "TASK_DEFINITION",
+              "tags": [
+                {
+                  "key": "team",
+                  "value": "data"
+                },
+                {
+                  "key": "stage",
+                  "value": "production"
+                },
+                {
+                  "key": "object",
+                  "value": "report.tar.gz"
+                }
+              ],
+              "startedBy": "uploads-by-111122223333",
+              "enableExecuteCommand": true,
+              "enableECSManagedTags": true,
+              "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
+              "volumeConfigurations": [
+                {
+                  "name": "scratch",
+                  "managedEBSVolume": {
+                    "roleArn": "arn:aws:iam::111122223333:role/ebs",
+                    "encrypted": true,
+                    "volumeType": "gp3",
+                    "sizeInGiB": 10,
+                    "filesystemType": "xfs"
+                  }
+                }
+              ],
+              "overrides": {
+                "cpu": "1024",
+                "memory": "2048",
+                "taskRoleArn": "arn:aws:iam::111122223333:role/task",
+                "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
+                "ephemeralStorage": {
+                  "sizeInGiB": 30
+                },
+                "containerOverrides": [
+                  {
+                    "name": "app",
+                    "command": [
+                      "import",
+                      "s3://uploads/incoming/report.tar.gz",
+                      "3",
+                      "true"
+                    ],
+                    "environment": [
+                      {
+                        "name": "SIZE",
+                        "value": "5"
+                      },
+                      {
+                        "name": "FIXED",
+                        "value": "1"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ROUTE",
+                        "value": "all"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_EVENT_ID",
+                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_ATTEMPT",
+                        "value": "0"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_INDEX",
+                        "value": "1"
+                      },
+                      {
+                        "name": "ECS_TRIGGER_COUNT",
+                        "value": "2"
+                      }
+                    ],
+                    "environmentFiles": [
+                      {
+                        "value": "arn:aws:s3:::config/app.env",
+                        "type": "s3"
+                      }
+                    ],
+                    "cpu": 512,
+                    "memory": 1024,
+                    "memoryReservation": 512,
+                    "resourceRequirements": [
+                      {
+                        "type": "GPU",
+                        "value": "1"
+                      }
+                    ]
+                  }
+                ]
+              },
+              "clientToken": "8831b90bc39031f9c7af38952648a1eb034261a1382f4ba7eadaaae3281384b3"
             }
         "#]],
     );
@@ -437,8 +570,7 @@ fn check_delivery(config: &str, delivery: &str, expected: Expect) {
             Err(errors) => shown += &errors.iter().map(|error| format!("error: {error}\n")).collect::<String>(),
             Ok(plan) => {
                 for launch in plan.launches {
-                    let count = launch.request.count.map(|count| format!(" x {count}")).unwrap_or_default();
-                    shown += &format!("{} {}{count}", launch.route, launch.task);
+                    shown += &format!("{} {}", launch.route, launch.task);
                     if let Some(uri) = &launch.payload_uri {
                         shown += &format!(" payload at {}", uri.replace(&launch.request.client_token, "TOKEN"));
                     }
@@ -468,7 +600,7 @@ tasks:
           command: ["{{ scheduled_time }}", "{{ scheduled.date }}T{{ scheduled.time }}{{ scheduled.offset }}", "{{ scheduled.year }}/{{ scheduled.month }}/{{ scheduled.day }}/{{ scheduled.hour }}", "{{ scheduled.weekday }} {{ scheduled.week }} {{ scheduled.timezone }}", "{{ schedule }}", "{{ input.report }}"]
   job:
     task_definition: job
-    count: 25
+    count: 3
     overrides:
       container_overrides:
         - { name: app, command: ["{{ body.text }}", "{{ message_id }}", "{{ message_attributes.tenant | default('-') }}", "{{ attributes.SentTimestamp }}", "{{ queue }}", "{{ group_id | default('no group') }}"] }
@@ -600,21 +732,21 @@ fn a_disabled_schedule_starts_nothing_and_an_unknown_one_is_an_error() {
 }
 
 #[test]
-fn a_message_is_seen_with_its_attributes_and_copies_are_started_by_tens() {
+fn a_message_is_seen_with_its_attributes_and_each_copy_is_a_launch() {
     check_delivery(
         SOURCES,
         &batch("jobs", r#"{"text":"a \"b\""}"#, None),
         expect![[r#"
-        job job x 10
-          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-        job job x 10
-          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-        job job x 5
-          app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-          log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0
-    "#]],
+            job job
+              app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=3
+              log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=3
+            job job
+              app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=3
+              log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=3
+            job job
+              app ["a \"b\"", "m-1", "t", "1", "jobs", "no group"] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=3
+              log ["fixed"] FIXED=1 BODY={"text":"a \"b\""} ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=3
+        "#]],
     );
     check_delivery(SOURCES, &batch("jobs", "no route takes this", None), expect![[""]]);
     check_delivery(
@@ -640,27 +772,27 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         &batch("lists", r#"{"text":"t","items":[{"id":"a"},{"id":"b"}]}"#, None),
         expect![[r#"
             elements element
-              app ["a", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-            elements job x 10
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-            elements job x 10
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-            elements job x 5
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
+              app ["a", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=2
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=6
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=6
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=6
             elements element
-              app ["b", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-            elements job x 10
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-            elements job x 10
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-            elements job x 5
-              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
+              app ["b", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=2
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=3 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=3 ECS_TRIGGER_COUNT=6
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=4 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=4 ECS_TRIGGER_COUNT=6
+            elements job
+              app ["t", "m-1", "t", "1", "lists", "no group"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=5 ECS_TRIGGER_COUNT=6
+              log ["fixed"] FIXED=1 BODY={"text":"t","items":[{"id":"a"},{"id":"b"}]} ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=5 ECS_TRIGGER_COUNT=6
         "#]],
     );
     check_delivery(SOURCES, &batch("lists", r#"{"text":"t","items":[]}"#, None), expect![[""]]);
@@ -698,8 +830,8 @@ fn each_element_of_a_list_is_launched_by_each_task() {
         SOURCES,
         &batch("lists", &format!(r#"{{"items":[{many}]}}"#), None),
         expect![[r#"
-        error: the route `elements` cannot launch its task: the route would start 26000 tasks for this event; at most 10000 are allowed
-    "#]],
+            error: the route `elements` cannot launch its task for element 0: c.yaml:16:38: the event has no `body.text` (in the template "{{ body.text }}")
+        "#]],
     );
 }
 
@@ -710,15 +842,15 @@ fn an_event_that_does_not_fit_is_pointed_to() {
         SOURCES,
         &batch("jobs", &large, None),
         expect![[r#"
-            job job x 10 payload at s3://state/ecs-trigger/payloads/TOKEN.json
-              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
-            job job x 10 payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
-              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
-              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
-            job job x 5 payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
-              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
-              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+            job job payload at s3://state/ecs-trigger/payloads/TOKEN.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/TOKEN.json
+            job job payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+            job job payload at s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              app [] ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
+              log ["fixed"] FIXED=1 ECS_TRIGGER_ROUTE=job ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=2 ECS_TRIGGER_COUNT=3 ECS_TRIGGER_EVENT_URI=s3://state/ecs-trigger/payloads/879e7ca1f2c9cae53fd596ed463e6c6c7eab2219e6c2a0fabb674af7bdb5ce22.json
         "#]],
     );
     check_delivery(
@@ -759,7 +891,7 @@ fn every_call_of_an_event_has_a_token_of_its_own_and_the_same_at_every_delivery(
         plan.launches.into_iter().map(|launch| launch.request.client_token).collect::<Vec<_>>()
     };
     let first = tokens("1");
-    assert_eq!(first.len(), 8, "two elements, each with one call and three calls");
+    assert_eq!(first.len(), 8, "two elements, each with one task and three copies");
     assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 8);
     assert_eq!(first, tokens("2"));
 }
@@ -788,11 +920,11 @@ fn an_element_may_lack_what_its_template_provides_for() {
         &config,
         &batch("lists", r#"{"items":[{"id":"a"},{"urgent":true}]}"#, None),
         expect![[r#"
-        elements element
-          app ["a normal", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0
-        elements element
-          app ["- rush", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1
-    "#]],
+            elements element
+              app ["a normal", "0", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=0 ECS_TRIGGER_COUNT=2
+            elements element
+              app ["- rush", "1", "1"] ECS_TRIGGER_ROUTE=elements ECS_TRIGGER_EVENT_ID=m-1 ECS_TRIGGER_ATTEMPT=0 ECS_TRIGGER_INDEX=1 ECS_TRIGGER_COUNT=2
+        "#]],
     );
 }
 

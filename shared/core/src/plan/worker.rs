@@ -60,7 +60,7 @@ impl Worker {
                     identity: &Identity::new(["worker", &time]),
                     index: None,
                     attempt: u32::try_from(rung).unwrap_or(u32::MAX),
-                    slice,
+                    copy: slice,
                 }
                 .client_token();
                 request

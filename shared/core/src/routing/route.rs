@@ -21,6 +21,8 @@ pub struct Route {
     pub large_payload: bool,
     /// Picks a list from the event. Each element launches the tasks.
     pub(crate) for_each: Option<Template>,
+    /// How many of an event's tasks run at once, if the event starts several.
+    pub(crate) max_at_once: Option<u32>,
     pub(crate) concurrency: Option<RouteConcurrency>,
     /// Whether an event is ignored if a later event about the same object was launched before.
     pub(crate) ignore_older: bool,
@@ -72,7 +74,7 @@ pub struct MessageSource {
 impl Route {
     /// Returns whether the number of its tasks that run at once is limited.
     pub fn has_slots(&self) -> bool {
-        self.concurrency.is_some()
+        self.concurrency.is_some() || self.max_at_once.is_some()
     }
 
     /// Returns the pattern that selects events or messages, if there is one.

@@ -9,6 +9,8 @@ use crate::template::Template;
 pub struct Task {
     /// The name under `tasks`.
     pub name: String,
+    /// How many copies one event, or one element of it, starts.
+    pub(crate) copies: u32,
     /// The part of the request that no event changes, on the first rung of the ladder.
     pub(crate) fixed: TaskRequest,
     /// The capacity ladder; empty: the request's own capacity.

@@ -53,7 +53,7 @@ fn done() -> StoppedTask {
 }
 
 async fn state_change(config: &RoutingConfig, world: &Scripted, change: &TaskStateChange) -> Option<Outcome> {
-    match handle_state_change(change, config.ledger(), world, None).await.expect("is recorded") {
+    match handle_state_change(change, config, world, None).await.expect("is recorded") {
         StateChangeOutcome::Recorded { conclusion, .. } => conclusion.map(|conclusion| conclusion.outcome),
         StateChangeOutcome::Ignored => None,
     }
@@ -61,7 +61,7 @@ async fn state_change(config: &RoutingConfig, world: &Scripted, change: &TaskSta
 
 /// Sweeps. Returns how many launches were continued and how many entries failed.
 async fn swept(config: &RoutingConfig, world: &Scripted) -> (usize, usize) {
-    let report = sweep(config.ledger().expect("has a ledger"), world, None).await.expect("sweeps");
+    let report = sweep(config, world, None).await.expect("sweeps");
     (report.launches.len(), report.failed.len())
 }
 

@@ -15,7 +15,7 @@ pub use dead_letters::{DeadLetters, NotSent};
 pub use launcher::{Launcher, Unanswered};
 pub use payloads::{PayloadError, Payloads};
 pub use scaling::{Depth, Queues, ServiceCounts, TasksOf, WorkerTask, Workers};
-pub use store::{Begun, Change, Cursor, DuePage, LaunchStore, StoreError, Stored, postponed_by};
+pub use store::{Begun, Change, Cursor, DuePage, HistoryPage, LaunchStore, StoreError, Stored, postponed_by};
 use trigger_core::launch::Pace;
 pub use work::{DELAY_MAX, LAUNCHES_MAX, NotAdded, Work, WorkQueue};
 

@@ -9,9 +9,15 @@ pub trait Payloads: Sync {
     /// # Errors
     /// The event was not stored, as far as is known.
     fn put(&self, uri: &str, event: &str) -> impl Future<Output = Result<(), PayloadError>> + Send;
+
+    /// Returns an event that was stored.
+    ///
+    /// # Errors
+    /// The event could not be read.
+    fn get(&self, uri: &str) -> impl Future<Output = Result<String, PayloadError>> + Send;
 }
 
-/// Why an event could not be stored, in words.
+/// Why an event could not be stored or read, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PayloadError(pub String);

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::HistoryQuery;
 use trigger_core::launch::{
     CallTimes, LaunchRecord, LaunchSet, Line, Pool, Sequence, SetChange, SetCounts, SlotsChange,
 };
@@ -82,6 +83,18 @@ pub trait LaunchStore: Sync {
     /// The store did not answer.
     fn postpone(&self, key: &LaunchKey, now: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Returns launches that a query asks for, in the order of its list, and where to go on. Launches of the same
+    /// millisecond come in any order. The list may be a moment old, but what it says of a launch is what the store
+    /// holds. A page may have fewer launches than the query asks for, or none, although there are more.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    fn history(
+        &self,
+        query: &HistoryQuery,
+        after: Option<Cursor>,
+    ) -> impl Future<Output = Result<HistoryPage, StoreError>> + Send;
+
     /// Reserves calls of RunTask, or none if the first of them would have to wait longer than `longest`.
     ///
     /// # Errors
@@ -141,7 +154,7 @@ impl Change {
     }
 }
 
-/// Where a list of what is due goes on. Its meaning is the store's own.
+/// Where a list goes on. Its meaning is the store's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
 
@@ -151,6 +164,17 @@ pub struct DuePage {
     /// The launches, roughly in the order of their times.
     pub launches: Vec<LaunchKey>,
     /// Where to go on, if there are more.
+    pub next: Option<Cursor>,
+}
+
+/// A part of the answer to a [`HistoryQuery`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistoryPage {
+    /// The launches.
+    pub launches: Vec<Stored>,
+    /// The launches whose records cannot be read, each with the reason. The query's filter does not apply to them.
+    pub unreadable: Vec<(LaunchKey, String)>,
+    /// Where to go on, if there may be more.
     pub next: Option<Cursor>,
 }
 

@@ -47,16 +47,15 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 
     /// Goes on with the launches that are due in the ledger.
     pub(super) async fn sweep(&mut self) {
-        let Some(storage) = self.config.ledger() else { return };
-        let report = sweep(storage, &self.ports, latest()).await;
+        let report = sweep(&self.config, &self.ports, latest()).await;
         self.continued(report);
     }
 
     /// Goes on with launches whose work is due.
     pub(super) async fn work(&mut self) {
-        let (Some(storage), Some(work)) = (self.config.ledger(), &self.ports.work) else { return };
+        let Some(work) = &self.ports.work else { return };
         let launches = work.take_due();
-        let report = continue_launches(&launches, storage, &self.ports, latest()).await;
+        let report = continue_launches(&launches, &self.config, &self.ports, latest()).await;
         if report.as_ref().is_ok_and(|report| report.is_cut_short) {
             work.put(launches, Duration::ZERO);
         }
@@ -86,10 +85,9 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 
     /// Records a task's end in its launch, which goes on. While `dev` stops, no task starts: the next run goes on.
     async fn record(&mut self, change: &TaskStateChange) {
-        let Some(storage) = self.config.ledger() else { return };
         let stops = *self.ports.launcher.stop.borrow();
         let deadline = stops.then(Timestamp::now);
-        match handle_state_change(change, Some(storage), &self.ports, deadline).await {
+        match handle_state_change(change, &self.config, &self.ports, deadline).await {
             Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
                 self.ended(&launch, conclusion.as_ref());
                 others.iter().for_each(|other| self.ended(&other.launch, other.conclusion.as_ref()));

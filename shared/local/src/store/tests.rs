@@ -4,12 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use redb::Database;
 use tempfile::tempdir;
 use tokio::task::JoinSet;
-use trigger_core::launch::{LaunchRecord, LaunchSet, Place, Sequence, SetCounts, Slot};
-use trigger_engine::ports::{Begun, Change, LaunchStore, Stored};
+use trigger_core::event::identity::Identity;
+use trigger_core::history::{HistoryQuery, Launches, ObjectName};
+use trigger_core::launch::{Conclusion, LaunchRecord, LaunchSet, Outcome, Place, Sequence, SetCounts, Slot};
+use trigger_engine::StoreModel;
+use trigger_engine::ports::{Begun, Change, HistoryPage, LaunchStore, Stored};
 
 use super::{CannotOpen, EmbeddedStore, ITEMS};
 
@@ -66,7 +69,7 @@ async fn what_was_answered_is_there_in_the_next_run_even_after_a_kill() {
         let store = open(project.path());
         assert_eq!(store.read(std::slice::from_ref(&waiting.key)).await, Ok(vec![Some(stored.clone())]));
         let line = store.line("r/1").await.expect("is read");
-        let place = Place { ticket: 0, launch: waiting.key.clone(), tasks: 1, is_held: true };
+        let place = Place { ticket: 0, launch: waiting.key.clone(), is_held: true };
         assert_eq!((line.used, line.places), (1, vec![place]));
         assert_eq!(store.draw_tickets("r/1", 1).await, Ok(2));
         assert_eq!(store.read_set("r/2").await, Ok(Some((set.clone(), SetCounts::default()))));
@@ -90,6 +93,49 @@ async fn operations_at_the_same_time_are_all_written() {
     assert_eq!(tickets, (0..100).collect::<Vec<u64>>());
     drop(store);
     assert_eq!(open(project.path()).draw_tickets("r/1", 1).await, Ok(100));
+}
+
+#[tokio::test]
+async fn the_next_run_tells_the_same_history_as_the_model() {
+    let project = tempdir().expect("a folder");
+    let (store, mut model) = (open(project.path()), StoreModel::default());
+    // Launches that ended long ago are forgotten.
+    let now = Timestamp::now();
+    for number in 0..40 {
+        // Several are of the same second, each third is about the object, and each fourth fails.
+        let created = now + SignedDuration::from_secs(i64::from(number / 3));
+        let key = if number % 3 == 0 { "a.csv" } else { "b.csv" };
+        let identity = Identity::new(["s3", "Object Created", "uploads", key, "v", "0A"]);
+        let begun = LaunchRecord { created, identity, concurrency: None, slot: None, ..record(number, "2026-01-01") };
+        store.begin(std::slice::from_ref(&begun)).await.expect("is recorded");
+        model.begin(&begun);
+        if number % 2 == 0 {
+            let failed = Outcome::DeadLettered("it failed".to_owned());
+            let outcome = if number % 4 == 0 { failed } else { Outcome::Succeeded };
+            let ended = Some(Conclusion { at: created + SignedDuration::from_hours(1), outcome });
+            let change = Change::new(&Stored { record: begun.clone(), version: 1 }, LaunchRecord { ended, ..begun });
+            assert_eq!(store.advance(&change).await, model.advance(&change));
+        }
+    }
+    drop(store);
+    let store = open(project.path());
+    let object = ObjectName { bucket: "uploads".to_owned(), key: "a.csv".to_owned() };
+    for (of, count) in [(Launches::All, 40), (Launches::Failed, 10), (Launches::Of(object), 14), (Launches::Open, 20)] {
+        for page in [1, 7, 100] {
+            let query = HistoryQuery { page, ..HistoryQuery::new(of.clone()) };
+            let (mut told, mut after) = (0, None);
+            loop {
+                let page: HistoryPage = store.history(&query, after.clone()).await.expect("is read");
+                assert_eq!(page, model.history(&query, after.as_ref()), "{query:?}");
+                told += page.launches.len();
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(told, count, "{query:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ fn check(body: &str, expected: Expect) {
     let shown = match record(body).open().content {
         Err(error) => format!("error: {error}"),
         Ok(Decoded::Ignored(reason)) => format!("ignored: {reason}"),
-        Ok(Decoded::Redrive(launch)) => format!("the dead letter of {launch}"),
+        Ok(Decoded::Redrive(redriven)) => format!("the dead letter of {}", redriven.launch),
         Ok(Decoded::Events(events)) => {
             events.iter().map(|event| format!("{}\n  {}\n  {}\n", event.text, event.id(), event.identity())).collect()
         }

@@ -5,6 +5,7 @@ use crate::launch::EventCopy;
 
 fn letter(event: &str) -> DeadLetter {
     DeadLetter {
+        redrives: 0,
         reason: "no".to_owned(),
         event_id: None,
         route: None,

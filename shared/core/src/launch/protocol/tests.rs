@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answer, Protocol, SeenTask, Step, TaskStatus};
+use super::{Answer, NotRendered, Protocol, SeenTask, Step, TaskStatus};
 use crate::ecs::{ContainerExit, StoppedTask};
 use crate::event::Event;
 use crate::launch::{LaunchRecord, Outcome, Reply, Slot, Slots};
@@ -36,11 +36,7 @@ impl Story {
             match self.protocol.next(self.now) {
                 Step::Write => self.protocol.written(self.now + SignedDuration::from_hours(1)),
                 Step::RunTask(request) => {
-                    return format!(
-                        "RunTask x{} as {}",
-                        request.count.unwrap_or(1),
-                        self.number(&request.client_token)
-                    );
+                    return format!("RunTask as {}", self.number(&request.client_token));
                 }
                 Step::Wait(until) => return format!("wait {}", until.duration_since(self.now)),
                 Step::DeadLetter(letter) => return format!("dead letter: {}", letter.reason),
@@ -69,7 +65,7 @@ impl Story {
             task_arns: (before..before + started).map(|number| format!("arn:{number}")).collect(),
             failures: vec![failure; failed],
         };
-        self.hear(Answer::Replied { attempt, reply })
+        self.hear(Answer::Replied { attempt, reply, anew: Ok(None) })
     }
 
     fn stopped(&mut self, arn: &str, code: &str, exit_code: i32) -> String {
@@ -103,7 +99,7 @@ const EXITED: &str = "EssentialContainerExited";
 #[test]
 fn a_task_is_started_runs_and_is_done() {
     let mut story = Story::of("", "");
-    assert_eq!(story.next(), "RunTask x1 as attempt 0");
+    assert_eq!(story.next(), "RunTask as attempt 0");
     assert_eq!(story.replied(1, 0), "wait PT20M");
     assert_eq!(story.stopped("arn:0", EXITED, 0), "Done");
     assert_eq!(story.outcome(), Some(Outcome::Succeeded));
@@ -111,15 +107,63 @@ fn a_task_is_started_runs_and_is_done() {
 }
 
 #[test]
-fn only_what_is_missing_is_asked_for_again_on_the_next_rung() {
-    let ladder = "count: 5, network: { subnets: [s] }, capacity: [{ launch_type: FARGATE }, { launch_type: EC2 }]";
+fn a_task_that_finds_no_capacity_is_asked_for_on_the_next_rung() {
+    let ladder = "network: { subnets: [s] }, capacity: [{ launch_type: FARGATE }, { launch_type: EC2 }]";
     let mut story = Story::of(ladder, "");
-    assert_eq!(story.next(), "RunTask x5 as attempt 0");
-    assert_eq!(story.replied(3, 2), "RunTask x2 as attempt 1");
-    assert_eq!(story.replied(1, 1), "wait PT1M", "it waits after the last rung");
-    assert_eq!(story.pass(1), "RunTask x1 as attempt 2");
+    assert_eq!(story.next(), "RunTask as attempt 0");
+    assert_eq!(story.replied(0, 1), "RunTask as attempt 1");
+    assert_eq!(story.replied(0, 1), "wait PT1M", "it waits after the last rung");
+    assert_eq!(story.pass(1), "RunTask as attempt 2");
     assert_eq!(story.protocol.record().attempts[2].rung, 0, "it starts over with the first rung");
     assert_eq!(story.replied(1, 0), "wait PT20M");
+}
+
+#[test]
+fn a_task_that_is_refused_for_good_is_asked_for_as_a_later_config_renders_it() {
+    let refused = |attempt, anew| {
+        let (code, message) = ("AccessDeniedException".to_owned(), "no".to_owned());
+        let reply = Reply::Error { code, message, resource_ids: Vec::new(), of_server: false };
+        Answer::Replied { attempt, reply, anew }
+    };
+    let mut story = Story::of("", "");
+    story.next();
+    let mut later = story.protocol.record().rendered.clone();
+    later.request.task_definition = "later".to_owned();
+    assert_eq!(story.hear(refused(0, Ok(Some(Box::new(later.clone()))))), "RunTask as attempt 1");
+    let record = story.protocol.record();
+    let asked = record.request_of(1, &record.attempts[1]).task_definition;
+    assert_eq!((asked.as_str(), record.anew_from), ("later", Some(1)));
+    let step = story.hear(refused(1, Err(NotRendered::ForGood("the config in force has no route `r`".to_owned()))));
+    assert!(
+        step.starts_with("dead letter: AccessDeniedException: no; the task cannot be rendered anew: the"),
+        "{step}"
+    );
+
+    let mut story = Story::of("", "");
+    story.next();
+    assert_eq!(story.hear(refused(0, Err(NotRendered::ForNow("the event cannot be read".to_owned())))), "wait PT1S");
+
+    let mut story = Story::of("", "");
+    story.next();
+    assert_eq!(story.hear(refused(0, Ok(None))), "dead letter: AccessDeniedException: no");
+    story.hear(Answer::DeadLettered);
+    assert!(story.protocol.can_reopen(0) && !story.protocol.can_reopen(1));
+    story.protocol.reopen(Some(&later));
+    assert_eq!(story.next(), "RunTask as attempt 1");
+    assert_eq!(story.protocol.record().rendered, later);
+    story.hear(refused(1, Ok(None)));
+    story.hear(Answer::DeadLettered);
+    assert!(story.protocol.can_reopen(1) && !story.protocol.can_reopen(0), "the first letter is an old one");
+}
+
+#[test]
+fn a_launch_that_waits_for_long_looks_less_often() {
+    let mut story = Story::of("", "concurrency: { max: 1 }");
+    story.next();
+    story.hear(Answer::Ticket(7));
+    assert_eq!(story.hear(Answer::Slots(Slots::Waiting)), "wait PT10M");
+    assert_eq!(story.pass(25), "wait PT25M");
+    assert_eq!(story.pass(300), "wait PT1H");
 }
 
 #[test]
@@ -142,9 +186,12 @@ fn capacity_is_waited_for_a_day() {
 fn a_token_in_doubt_is_not_used_when_ecs_may_have_forgotten_it() {
     let mut story = Story::of("", "");
     story.next();
-    let nothing = || Answer::Replied { attempt: 0, reply: Reply::Nothing { message: "timeout".to_owned() } };
+    let nothing = || {
+        let reply = Reply::Nothing { message: "timeout".to_owned() };
+        Answer::Replied { attempt: 0, reply, anew: Ok(None) }
+    };
     assert_eq!(story.hear(nothing()), "wait PT1S");
-    assert_eq!(story.pass(30), "RunTask x1 as attempt 0");
+    assert_eq!(story.pass(30), "RunTask as attempt 0");
     assert_eq!(story.hear(nothing()), "wait PT2S");
     assert_eq!(story.pass(11), "wait PT4M", "ECS must list what the last call started");
     assert!(story.pass(4).starts_with("FindTasks"));
@@ -176,10 +223,10 @@ fn a_failed_task_is_started_again_as_often_as_may_be_then_dead_lettered() {
     story.next();
     story.replied(1, 0);
     assert_eq!(story.stopped("arn:0", EXITED, 75), "wait PT1M");
-    assert_eq!(story.pass(1), "RunTask x1 as attempt 1");
+    assert_eq!(story.pass(1), "RunTask as attempt 1");
     story.replied(1, 0);
     assert_eq!(story.stopped("arn:1", EXITED, 75), "wait PT2M", "twice as long");
-    assert_eq!(story.pass(2), "RunTask x1 as attempt 2");
+    assert_eq!(story.pass(2), "RunTask as attempt 2");
     story.replied(1, 0);
     assert_eq!(
         story.stopped("arn:2", EXITED, 75),
@@ -215,7 +262,7 @@ fn a_launch_stands_in_line_holds_its_slots_and_releases_them_when_its_last_task_
     assert_eq!(story.hear(Answer::Ticket(7)), "TakeSlots");
     assert_eq!(story.slot(), (Some(Slot::Waiting), Some(7)));
     assert_eq!(story.hear(Answer::Slots(Slots::Waiting)), "wait PT10M");
-    assert_eq!(story.hear(Answer::Slots(Slots::Free)), "RunTask x1 as attempt 0");
+    assert_eq!(story.hear(Answer::Slots(Slots::Free)), "RunTask as attempt 0");
     assert_eq!(story.slot(), (Some(Slot::Held), Some(7)));
     story.replied(1, 0);
     assert_eq!(story.stopped("arn:0", EXITED, 0), "Done");
@@ -298,14 +345,12 @@ fn a_task_that_ecs_knows_no_more_is_never_started_again() {
 
 #[test]
 fn a_record_is_read_as_it_was_written() {
-    let mut story = Story::of(
-        "count: 2, timeout: 1h, retry: { attempts: 2, on: [any, { exit_code: 3 }] }",
-        "concurrency: { max: 2 }",
-    );
+    let mut story =
+        Story::of("timeout: 1h, retry: { attempts: 2, on: [any, { exit_code: 3 }] }", "concurrency: { max: 2 }");
     story.next();
     story.hear(Answer::Ticket(0));
     story.hear(Answer::Slots(Slots::Free));
-    story.replied(1, 1);
+    story.replied(1, 0);
     let record = story.protocol.record();
     assert_eq!(LaunchRecord::parse(&record.to_json()).expect("can be read"), *record);
 }
@@ -322,10 +367,10 @@ fn a_dead_letter_that_is_sent_again_has_a_day_for_capacity_and_all_its_retries()
     story.hear(Answer::DeadLettered);
     let mut again = Story { protocol: Protocol::resume(story.protocol.record().clone()), now: story.now };
     again.now += SignedDuration::from_hours(48);
-    again.protocol.reopen();
-    assert_eq!(again.next(), "RunTask x1 as attempt 2");
+    again.protocol.reopen(None);
+    assert_eq!(again.next(), "RunTask as attempt 2");
     assert_eq!(again.replied(0, 1), "wait PT1M", "the wait for capacity starts over");
-    assert_eq!(again.pass(1), "RunTask x1 as attempt 3");
+    assert_eq!(again.pass(1), "RunTask as attempt 3");
     again.replied(1, 0);
     assert_eq!(again.stopped("arn:2", EXITED, 1), "wait PT1M", "the retries start over");
 }
@@ -352,7 +397,7 @@ fn a_task_that_never_started_is_started_again_a_few_times_without_a_retry() {
         let step =
             story.never_started(&format!("arn:{number}"), number, "Timeout waiting for network interface provisioning");
         assert!(step.starts_with("wait"), "{step}");
-        assert_eq!(story.pass(60), format!("RunTask x1 as attempt {}", number + 1));
+        assert_eq!(story.pass(60), format!("RunTask as attempt {}", number + 1));
         story.replied(1, 0);
     }
     let step = story.never_started("arn:4", 4, "Timeout waiting for network interface provisioning");
@@ -377,7 +422,7 @@ fn a_task_that_stopped_for_lack_of_capacity_is_started_on_the_next_rung() {
         story.next();
         story.replied(1, 0);
         story.never_started("arn:0", 0, reason);
-        assert_eq!(story.pass(1), "RunTask x1 as attempt 1");
+        assert_eq!(story.pass(1), "RunTask as attempt 1");
         assert_eq!(story.protocol.record().attempts[1].rung, 1, "{reason}");
     }
 }
@@ -388,7 +433,7 @@ fn constraints_that_no_instance_meets_end_with_their_remedy_after_the_last_rung(
     story.next();
     let failure = crate::launch::Failure { arn: None, reason: "ATTRIBUTE".to_owned(), detail: None };
     let reply = Reply::Tasks { task_arns: Vec::new(), failures: vec![failure] };
-    let step = story.hear(Answer::Replied { attempt: 0, reply });
+    let step = story.hear(Answer::Replied { attempt: 0, reply, anew: Ok(None) });
     assert!(step.starts_with("dead letter: ECS could not start all tasks: ATTRIBUTE; waiting does not help"), "{step}");
 }
 

@@ -29,7 +29,7 @@ fn a_variable_has_a_name_that_lambda_takes() {
             "c.yaml:2:33: error: a Lambda function cannot have an environment variable `X` (rename it: begin with a letter, and use at least two characters)"
         ],
     );
-    check_with_variables(&task("X_"), expect!["family None None"]);
+    check_with_variables(&task("X_"), expect!["family 1 None"]);
 }
 
 #[test]
