@@ -7,10 +7,10 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use e2e::Message;
-use e2e::standin::{DynamoDb, DynamoDbCall, Limits, S3, SlowEcs, Sqs};
+use e2e::standin::{self, DynamoDb, DynamoDbCall, Item, Limits, S3, SlowEcs, Sqs};
 use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
-use trigger_core::storage::ItemKind;
+use trigger_core::storage::{Index, ItemKind, TABLE_KEY, known, unpack};
 use trigger_core::text::Source;
 
 use crate::sandbox::{Binaries, Failed, Invocation, Sandbox};
@@ -26,7 +26,7 @@ const WORKERS: usize = 5;
 /// The sweep's schedule, and its input.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 pub(crate) const SWEEP: &str = r#"{"sweep":true}"#;
-/// Whoever waits looks again after this time.
+/// A wait polls at this interval.
 const MOMENT: Duration = Duration::from_millis(20);
 const WORK: &str = "work";
 
@@ -129,11 +129,10 @@ impl Account {
             scope.spawn(|| {
                 let lifecycle = self.sandbox("task-lifecycle");
                 while !self.is_over() {
-                    let Some(taken) = self.sqs.take(WORK, Instant::now() + MOMENT) else { continue };
-                    let invocation = self.invoke(&lifecycle, &Message::batch(std::slice::from_ref(&taken.message)));
-                    match invocation.result {
-                        Ok(_) => self.sqs.delete(&taken),
-                        Err(_) => self.sqs.give_back(&taken),
+                    let Some(message) = self.sqs.take(WORK, Instant::now() + MOMENT) else { continue };
+                    let invocation = self.invoke(&lifecycle, &Message::batch(std::slice::from_ref(&message)));
+                    if invocation.result.is_err() {
+                        self.sqs.give_back(&message);
                     }
                 }
             });
@@ -201,11 +200,15 @@ impl Account {
         self.is_over.load(Ordering::Relaxed)
     }
 
+    /// Returns how many launches are recorded.
+    pub(crate) fn recorded(&self) -> usize {
+        self.dynamodb.items(ItemKind::Launch.prefix()).len()
+    }
+
     /// Returns the records of all launches.
     pub(crate) fn records(&self) -> Vec<Value> {
         let items = self.dynamodb.items(ItemKind::Launch.prefix());
-        let texts = items.iter().filter_map(|item| item.get("record")?.as_text());
-        texts.map(|text| serde_json::from_str(text).expect("a record is JSON")).collect()
+        items.iter().map(|item| serde_json::from_str(&record_of(item)).expect("a record is JSON")).collect()
     }
 
     /// Returns how many slots are taken, of all limits together.
@@ -218,6 +221,18 @@ impl Account {
     pub(crate) fn tasks(&self) -> usize {
         self.ecs.model.ecs().tasks.len()
     }
+}
+
+/// Returns the JSON of the record in a launch's item.
+pub(crate) fn record_of(item: &Item) -> String {
+    let packed = item["record"].as_bytes().expect("has a record");
+    unpack(packed, &known_of(item)).expect("is a record")
+}
+
+/// Returns what is known when the record of an item is unpacked.
+pub(crate) fn known_of(item: &Item) -> String {
+    let object = item.get(Index::Object.key()[0]).and_then(standin::Value::as_text);
+    known(item[TABLE_KEY[0]].as_text().unwrap_or_default(), object)
 }
 
 /// Returns an event of EventBridge for the route whose source is `bench.ROUTE`.

@@ -83,7 +83,7 @@ fn row(account: &Account, took: Duration, longest: Duration, came_again: usize, 
     let writes = asked.writes as f64 / MESSAGES as f64;
     let refused = asked.refused_writes as f64 * 100.0 / asked.writes.max(1) as f64;
     let timed_out = account.timed_out.load(Ordering::Relaxed);
-    let most = most_at_once(account);
+    let most = account.ecs.model.ecs().most_at_once();
     let overtaken = most_overtaken(account);
     let is_done = account.ended.load(Ordering::Relaxed) == MESSAGES && account.tasks() == MESSAGES;
     let keeps_order = overtaken < MAX;
@@ -128,21 +128,6 @@ fn row(account: &Account, took: Duration, longest: Duration, came_again: usize, 
             "store": asked.to_json(),
         }),
     }
-}
-
-/// Returns the most tasks that ran at once.
-fn most_at_once(account: &Account) -> usize {
-    let ecs = account.ecs.model.ecs();
-    let times = ecs.tasks.values().map(|task| (task.started, task.stopped.as_ref().map_or(Timestamp::MAX, |it| it.0)));
-    // A task that stops at the same time as another one starts comes first.
-    let mut changes: Vec<(Timestamp, i32)> = times.flat_map(|(start, stop)| [(start, 1), (stop, -1)]).collect();
-    changes.sort_unstable();
-    let (mut running, mut most) = (0, 0);
-    for (_, change) in changes {
-        running += change;
-        most = most.max(running);
-    }
-    usize::try_from(most).unwrap_or_default()
 }
 
 /// Returns how many launches with later tickets started before a launch, at most. Those that hold slots at the same

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::ecs::FARGATE;
 use e2e::standin::{EcsCall, Limits};
 use serde_json::json;
 
@@ -12,10 +13,6 @@ use crate::sandbox::{Binaries, TIMEOUT};
 
 /// The most elements of an event.
 const ELEMENTS: usize = 10_000;
-/// ECS starts this many tasks on Fargate at once, and per second.
-/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
-const BURST: usize = 20;
-const RATE: f64 = 20.0;
 /// The longest time to start all, relative to ECS's rate.
 const RATIO_MAX: f64 = 1.05;
 /// The share of a processor that a function of 256 MiB has: one at 1,769 MiB.
@@ -80,7 +77,7 @@ fn record(binaries: &Binaries, limits: Limits) -> Recorded {
         took: invocation.took,
         processor: trigger.processor_time().saturating_sub(before),
         is_answered: invocation.result.is_ok(),
-        recorded: account.records().len(),
+        recorded: account.recorded(),
         asked: Asked::of(&account.dynamodb.take_calls()),
         requests_to_s3: account.s3.calls() - loads,
         requests_to_sqs: account.sqs.calls(),
@@ -91,7 +88,7 @@ fn record(binaries: &Binaries, limits: Limits) -> Recorded {
 pub(crate) fn started(binaries: &Binaries, is_full: bool) -> Row {
     let elements = if is_full { ELEMENTS } else { ELEMENTS / 10 };
     let account = Account::new(binaries, Limits::NEW_TABLE);
-    let limit = (elements - BURST) as f64 / RATE;
+    let limit = elements.saturating_sub(FARGATE.burst as usize) as f64 / f64::from(FARGATE.per_second);
     let (began, answered_after) = thread::scope(|scope| {
         account.work_off(scope);
         let trigger = account.sandbox("event-trigger");

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         _ => part.measure(binaries, arguments.full),
     };
     let rows: Vec<Row> = thread::scope(|scope| {
-        // It mostly waits, in an account of its own, and keeps nobody from the processors.
+        // It mostly waits, in an account of its own, so it takes no processor time from the others.
         let late = scope.spawn(|| measure(Part::Late));
         let others = [Part::Single, Part::Recorded, Part::Started, Part::Crowd, Part::Sweep];
         let rows: Vec<Row> = others.into_iter().flat_map(measure).collect();

@@ -4,17 +4,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use e2e::{Answer, Asked, Server, root};
+use e2e::{Answer, Asked, Server, invocation_headers, root, start_function};
 use serde_json::Value;
 
 /// Lambda ends an invocation after this time, as the stack says.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The memory of each function in MiB, as the stack's default.
+const MEMORY: u32 = 256;
 
 /// The functions that the benchmark runs.
 const FUNCTIONS: [&str; 3] = ["event-trigger", "sqs-trigger", "task-lifecycle"];
@@ -89,7 +92,7 @@ impl Sandbox {
                     return Answer::default();
                 };
                 *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                Answer { status: 200, headers: headers(id), body: event }
+                Answer { status: 200, headers: invocation_headers(&id.to_string()), body: event }
             }
             answer => {
                 let body = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
@@ -99,23 +102,7 @@ impl Sandbox {
                 Answer { status: 202, ..Answer::default() }
             }
         });
-        let process = Command::new(binaries.path(name))
-            .env_clear()
-            .envs(variables.iter().copied())
-            .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_REGION", "us-east-1")
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let process = start_function(&binaries.path(name), &lambda, variables, MEMORY);
         Self { process, events, answers, invocations: AtomicU64::new(0), handed, _lambda: lambda }
     }
 
@@ -154,14 +141,4 @@ impl Drop for Sandbox {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn headers(id: u64) -> Vec<(&'static str, String)> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
-    vec![
-        ("lambda-runtime-aws-request-id", id.to_string()),
-        ("lambda-runtime-deadline-ms", (now + TIMEOUT).as_millis().to_string()),
-        ("lambda-runtime-invoked-function-arn", arn.to_owned()),
-    ]
 }

@@ -6,9 +6,9 @@ use e2e::ecs::Task;
 use e2e::standin::{DynamoDbCall, Item, Limits, Value};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use trigger_core::storage::{DUE_SHARDS, Index, ItemKind, TABLE_KEY, due_list, known, pack, unpack};
+use trigger_core::storage::{DUE_SHARDS, Index, ItemKind, TABLE_KEY, due_list, pack};
 
-use crate::account::{Account, Asked, SWEEP, uploaded};
+use crate::account::{Account, Asked, SWEEP, known_of, record_of, uploaded};
 use crate::report::Row;
 use crate::sandbox::Binaries;
 
@@ -61,8 +61,7 @@ fn fill(account: &Account) {
     let task = account.ecs.model.ecs().tasks[&arn].clone();
 
     let (finished_id, due_id) = (id(&finished), id(&due));
-    let record = due["record"].as_bytes().map(|packed| unpack(packed, &known_of(&due)).expect("is a record"));
-    let record = record.expect("has a record");
+    let record = record_of(&due);
     account.dynamodb.fill((0..FINISHED).map(|number| renamed(&finished, &finished_id, number)));
     let mut tasks: BTreeMap<String, Task> = BTreeMap::new();
     let now = Timestamp::now();
@@ -95,12 +94,6 @@ fn only(items: Vec<Item>) -> Item {
 fn id(item: &Item) -> String {
     let key = item[TABLE_KEY[0]].as_text().unwrap_or_default();
     key.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-/// Returns what is known when the record of an item is unpacked.
-fn known_of(item: &Item) -> String {
-    let object = item.get(Index::Object.key()[0]).and_then(Value::as_text);
-    known(item[TABLE_KEY[0]].as_text().unwrap_or_default(), object)
 }
 
 fn new_id(number: usize) -> String {

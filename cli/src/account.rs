@@ -10,6 +10,7 @@ use trigger_aws::clients;
 
 use crate::exit::Failed;
 use crate::output::{message, printable};
+use crate::signed::Signer;
 
 /// AWS has this long to say who calls it, retries included.
 const IDENTITY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +42,7 @@ pub(crate) struct Account {
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) signer: Signer,
     pub(crate) identity: Identity,
     pub(crate) sdk_config: SdkConfig,
 }
@@ -126,6 +128,7 @@ impl AccountOptions {
             logs: aws_sdk_cloudwatchlogs::Client::new(&sdk_config),
             s3: clients::s3(&sdk_config),
             sqs: clients::sqs(&sdk_config),
+            signer: Signer::new(sdk_config.clone()),
             identity,
             sdk_config,
         })

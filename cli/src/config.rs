@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use trigger_core::config::is_prefix;
 use trigger_core::load::{Variables, includes};
 use trigger_core::routing::{RoutingConfig, Worker};
 use trigger_core::text::Source;
@@ -39,11 +40,9 @@ pub(crate) struct Environment {
     pub(crate) name: Option<String>,
 }
 
-/// Returns the name of an environment. Names of resources begin with it.
+/// Returns the name of an environment. Names of resources begin with it and `-`.
 fn environment_name(text: &str) -> Result<String, String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.len() < 20 && text.chars().all(legal);
-    match is_name {
+    match is_prefix(&format!("{text}-")) {
         true => Ok(text.to_owned()),
         false => Err("begin with a letter; use at most 19 letters, digits and `-`".to_owned()),
     }
@@ -66,7 +65,7 @@ fn read_with(path: &Path, environment: &Environment, variables: Variables<'_>) -
         })?;
         source.overlay(name, overlay.display().to_string(), &text);
     }
-    for included in includes(&source.clone(), variables) {
+    for included in includes(&source, variables) {
         let path = file.with_file_name(&included.value);
         let text = fs::read_to_string(&path).map_err(|error| {
             Failed::Io(format!("{}: {error}; it is included at {}", path.display(), source.place(included.span)))
@@ -138,14 +137,20 @@ pub(crate) struct Loaded {
 /// Does the same as [`load`], and records the environment variables that the config uses. The functions read the same
 /// file and need the same variables.
 pub(crate) fn load_with_environment(path: &Path, environment: &Environment, json: bool) -> Result<Loaded, Failed> {
+    let (config, environment) = recording(|variables| load_with(path, environment, json, variables));
+    Ok(Loaded { config: config?, environment })
+}
+
+/// Returns what a function returns, and the variables of the user's environment that it takes.
+pub(crate) fn recording<T>(run: impl FnOnce(Variables<'_>) -> T) -> (T, BTreeMap<String, String>) {
     let taken = RefCell::new(BTreeMap::new());
     let variables = |name: &str| {
         let value = variable(name)?;
         taken.borrow_mut().insert(name.to_owned(), value.clone());
         Some(value)
     };
-    let config = load_with(path, environment, json, &variables)?;
-    Ok(Loaded { config, environment: taken.into_inner() })
+    let returned = run(&variables);
+    (returned, taken.into_inner())
 }
 
 /// Returns the worker of this name or, without a name, the only worker.

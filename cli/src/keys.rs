@@ -1,15 +1,14 @@
 //! The KMS keys of what a config names.
 
-use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 use trigger_aws::clients::causes;
 use trigger_core::event::Queue;
 
 use crate::account::Account;
-use crate::signed::{self, Call};
+use crate::signed::{Call, Signer};
 
-/// AWS's own keys, which everybody in the account may use by the service. They need no permission.
+/// AWS's own keys, which every principal in the account may use through the service. They need no permission.
 const OF_AWS: &str = "alias/aws/";
 
 /// A customer's key.
@@ -24,13 +23,13 @@ impl Key {
     /// Returns the key that an ARN, an id or an alias names; `None` if it is one of AWS's own.
     ///
     /// # Errors
-    /// KMS does not tell.
-    pub(crate) async fn find(config: &SdkConfig, name: &str) -> Result<Option<Self>, String> {
+    /// KMS refused the call, or could not be reached.
+    pub(crate) async fn find(signer: &Signer, name: &str) -> Result<Option<Self>, String> {
         let alias = name.rsplit_once(':').map_or(name, |(_, alias)| alias);
         if alias.starts_with(OF_AWS) {
             return Ok(None);
         }
-        let described = ask(config, "DescribeKey", &json!({ "KeyId": name })).await?;
+        let described = ask(signer, "DescribeKey", &json!({ "KeyId": name })).await?;
         let key = &described["KeyMetadata"];
         if key["KeyManager"] == "AWS" {
             return Ok(None);
@@ -52,10 +51,10 @@ impl Key {
     /// Returns the key's policy.
     ///
     /// # Errors
-    /// KMS does not tell.
-    pub(crate) async fn policy(&self, config: &SdkConfig) -> Result<Value, String> {
+    /// KMS refused the call, or could not be reached.
+    pub(crate) async fn policy(&self, signer: &Signer) -> Result<Value, String> {
         let request = json!({ "KeyId": self.arn, "PolicyName": "default" });
-        let got = ask(config, "GetKeyPolicy", &request).await?;
+        let got = ask(signer, "GetKeyPolicy", &request).await?;
         Ok(serde_json::from_str(got["Policy"].as_str().unwrap_or_default()).unwrap_or_default())
     }
 }
@@ -88,7 +87,7 @@ pub(crate) fn allows(policy: &Value, principal: &str) -> bool {
 /// Returns the name of a queue's key, if it has one.
 ///
 /// # Errors
-/// SQS does not tell. A queue that does not exist has no key.
+/// SQS refused the call, or could not be reached. A queue that does not exist has no key.
 pub(crate) async fn of_queue(account: &Account, queue: &Queue) -> Result<Option<String>, String> {
     let owner = queue.account.clone();
     let url =
@@ -107,7 +106,7 @@ pub(crate) async fn of_queue(account: &Account, queue: &Queue) -> Result<Option<
 /// Returns the name of the key by which a bucket encrypts, if it has one.
 ///
 /// # Errors
-/// S3 does not tell.
+/// S3 refused the call, or could not be reached.
 pub(crate) async fn of_bucket(account: &Account, bucket: &str) -> Result<Option<String>, String> {
     let got = match account.s3.get_bucket_encryption().bucket(bucket).send().await {
         Ok(got) => got,
@@ -119,10 +118,10 @@ pub(crate) async fn of_bucket(account: &Account, bucket: &str) -> Result<Option<
     Ok(defaults.filter_map(|default| default.kms_master_key_id()).next().map(str::to_owned))
 }
 
-async fn ask(config: &SdkConfig, operation: &str, request: &Value) -> Result<Value, String> {
+async fn ask(signer: &Signer, operation: &str, request: &Value) -> Result<Value, String> {
     let target = format!("TrentService.{operation}");
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
-    signed::json(config, Call::post("kms", &headers, &request.to_string())).await
+    signer.json(Call::post("kms", &headers, &request.to_string())).await
 }
 
 #[cfg(test)]

@@ -195,8 +195,7 @@ pub(crate) fn queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a 
 
 /// Returns the queue of this name that a route or a worker uses.
 pub(crate) fn any_queue_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Queue, Failed> {
-    let queues: Vec<&Queue> = config.queues().into_iter().chain(config.worker_queues()).collect();
-    among(&queues, name, "no route or worker uses the queue")
+    among(&config.all_queues(), name, "no route or worker uses the queue")
 }
 
 fn among<'a>(queues: &[&'a Queue], name: &str, else_said: &str) -> Result<&'a Queue, Failed> {

@@ -80,7 +80,7 @@ impl Function {
 
     /// Returns the logical id of the function's log group, and its name after `/aws/lambda/` and the stack's name and `-`.
     ///
-    /// A log group has the same class for ever, so each class has a group of its own.
+    /// The class of a log group cannot change, so each class has its own group.
     /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html>
     pub(crate) fn log_group(self, stack: &StackConfig) -> (String, String) {
         match stack.log_class() {

@@ -8,7 +8,7 @@ use trigger_core::environment;
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
-use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
+use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, config_key};
 use crate::policy::OfAccount;
 use crate::queues::WORK_ID;
 use crate::roles;
@@ -114,7 +114,7 @@ fn variables(config: &RoutingConfig, function: Function, of_config: &BTreeMap<St
         .filter(|(name, _)| !is_reserved(name))
         .map(|(name, value)| (name.clone(), value.as_str().into()))
         .collect();
-    let place = format!("s3://${{{BUCKET_PARAMETER}}}/{CONFIG_FOLDER}/${{AWS::StackName}}/{CONFIG_FILE}");
+    let place = format!("s3://${{{BUCKET_PARAMETER}}}/{}", config_key("${AWS::StackName}", CONFIG_FILE));
     variables.insert(environment::CONFIG.to_owned(), sub(place));
     variables.insert(environment::DEAD_LETTER_QUEUE.to_owned(), reference("DeadLetters"));
     variables.insert(environment::STACK.to_owned(), reference("AWS::StackName"));

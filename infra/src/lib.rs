@@ -1,6 +1,7 @@
 //! Generates the CloudFormation templates from the routing config. Pure: it calls no AWS API.
 //!
 //! - [`template`](Template), `names` - build a CloudFormation template, and name everything in it;
+//! - [`body`](Body), `references` - say what is sent to CloudFormation, and find what a template's values refer to;
 //! - [`function`](Function), [`policy`] - decide which functions a config needs, and what each of them may do;
 //! - `functions`, `roles`, `rules`, `schedules`, `queues`, `observability` - add their own resources to a template;
 //! - `storage` - the template of the bucket and the table, which outlive the stack;
@@ -11,6 +12,7 @@
 //! - `compare` - finds how a template differs from the deployed one, and the steps from one to the other;
 //! - [`check`](check()) - finds what AWS would refuse.
 
+mod body;
 mod check;
 mod compare;
 mod function;
@@ -20,6 +22,7 @@ mod observability;
 mod owner;
 pub mod policy;
 mod queues;
+mod references;
 mod roles;
 mod rules;
 mod schedules;
@@ -29,19 +32,19 @@ mod storage;
 mod template;
 mod usage;
 
-pub use check::{Body, Finding, Limit, Measure, Problem, check, check_config, measures};
-pub use compare::{
-    Action, Change, Detail, Drift, Parameters, Permission, Place, Step, changes, drift, permissions, steps,
-};
+pub use body::{Body, Parameters};
+pub use check::{Finding, Limit, Measure, Problem, check, measures};
+pub use compare::{Action, Change, Detail, Drift, Permission, Place, Step, changes, drift, permissions, steps};
 pub use function::{Function, functions};
-pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, CONFIG_FOLDER};
+pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, config_key};
 pub use owner::Owner;
 pub use policy::{OfAccount, TaskRoles, endpoints};
 pub use queues::WORK_QUEUES;
+pub use roles::ROLE_POLICY;
 pub use rules::{Rule, rules};
-pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules};
+pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules, without_past};
 pub use settings::{KeyUse, key_users};
 pub use stack::{stack, stack_of_account, storage};
-pub use storage::{BUCKET_OUTPUT, TABLE_OUTPUT, keep_table};
+pub use storage::{BUCKET_OUTPUT, DEAD_LETTERS_OUTPUT, TABLE_OUTPUT, keep_table};
 pub use template::{Template, tags};
 pub use usage::{Usage, usage};

@@ -18,9 +18,14 @@ pub(crate) const ADOPTED_KEYS_PARAMETER: &str = "AdoptedKeys";
 pub(crate) const HAS_ADOPTED_KEYS: &str = "HasAdoptedKeys";
 /// The bucket's folder for configs. Each stack has its own folder there, with its config and the files that it
 /// includes.
-pub const CONFIG_FOLDER: &str = "config";
+const CONFIG_FOLDER: &str = "config";
 /// The config's file name in its stack's folder.
 pub const CONFIG_FILE: &str = "ecs-trigger.yaml";
+
+/// Returns the key, in the bucket, of a file of a stack's config. `path` is relative to the config's folder.
+pub fn config_key(stack: &str, path: &str) -> String {
+    format!("{CONFIG_FOLDER}/{stack}/{path}")
+}
 
 /// Returns the logical id for a name: the name's letters and digits, and four characters of its hash, since different
 /// names can have the same letters. It depends on nothing else: adding or removing other resources never changes it.
@@ -35,7 +40,7 @@ pub(crate) fn identifier(name: &str) -> String {
 
 /// EventBridge refuses a rule whose name has more characters.
 /// Source: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
-const RULE_NAME_CHARACTERS_MAX: usize = 64;
+pub(crate) const RULE_NAME_CHARACTERS_MAX: usize = 64;
 
 /// Returns the name of the rule for a part of the events, without the stack's name: the values that the part has, as far
 /// as they fit, and six characters of their hash.
@@ -87,11 +92,14 @@ pub(crate) fn dead_letters_id(queue: &Queue) -> String {
     format!("{}DeadLetters", queue_id(queue))
 }
 
+/// Returns the queues that the stack creates.
+pub(crate) fn created_queues(config: &RoutingConfig) -> impl Iterator<Item = &Queue> {
+    config.all_queues().into_iter().filter(|queue| config.stack.queue(queue).is_created)
+}
+
 /// Returns the name of each queue that the stack creates, with the logical id of its dead-letter queue.
 pub(crate) fn dead_letters(config: &RoutingConfig) -> impl Iterator<Item = (&str, String)> {
-    let all = config.queues().into_iter().chain(config.worker_queues());
-    let created = all.filter(|queue| config.stack.queue(queue).is_created);
-    created.map(|queue| (queue.name.as_str(), dead_letters_id(queue)))
+    created_queues(config).map(|queue| (queue.name.as_str(), dead_letters_id(queue)))
 }
 
 /// Returns the ARN of the table with the launches, or of a part of it.

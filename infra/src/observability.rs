@@ -253,8 +253,7 @@ fn watched_queues(config: &RoutingConfig) -> BTreeMap<String, u64> {
         });
         latencies.map(|latency| latency.as_secs() * 3).max().unwrap_or(0).max(OLDEST_MESSAGE_SECONDS)
     };
-    let all = config.queues().into_iter().chain(config.worker_queues());
-    all.map(|queue| (queue.name.clone(), patience(queue))).collect()
+    config.all_queues().into_iter().map(|queue| (queue.name.clone(), patience(queue))).collect()
 }
 
 /// A widget shows at most this many metrics, and a dashboard 2,500: the routes and workers behind these are not shown.

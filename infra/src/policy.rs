@@ -17,10 +17,10 @@ use trigger_core::scaling::LEASE_NAME;
 
 use crate::function::{Function, functions};
 use crate::names::{
-    ADOPTED_KEYS_PARAMETER, BUCKET_PARAMETER, CONFIG_FOLDER, HAS_ADOPTED_KEYS, identifier, queue_arn, table_arn,
+    ADOPTED_KEYS_PARAMETER, BUCKET_PARAMETER, HAS_ADOPTED_KEYS, config_key, identifier, queue_arn, table_arn,
 };
 use crate::queues::WORK_ID;
-use crate::template::{arn, attribute, reference, sub};
+use crate::template::{arn, attribute, iam_arn, reference, sub};
 
 /// The roles of task definitions, by task definition as the config writes it.
 pub type TaskRoles = BTreeMap<String, BTreeSet<String>>;
@@ -98,11 +98,8 @@ impl Statement {
 
 /// Returns what a function may do. What only an account knows is taken from parameters, if it is not given.
 pub fn statements(config: &RoutingConfig, function: Function, known: Option<&OfAccount>) -> Vec<Statement> {
-    let mut statements = vec![Statement::new(
-        "ReadConfig",
-        &["s3:GetObject"],
-        vec![objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/*"))],
-    )];
+    let mut statements =
+        vec![Statement::new("ReadConfig", &["s3:GetObject"], vec![objects(&config_key("${AWS::StackName}", "*"))])];
     let tasks = function.tasks(config);
     statements.extend(launch(function, &tasks, known.map(|known| &known.roles)));
     if function.keeps_launches() {
@@ -173,7 +170,7 @@ fn launch(function: Function, tasks: &[&Task], roles: Option<&TaskRoles>) -> Vec
         .filter_map(Option::as_deref)
         .collect();
     if !overridden.is_empty() {
-        let roles = overridden.into_iter().map(role_arn).collect();
+        let roles = overridden.into_iter().map(|role| iam_arn("role", role)).collect();
         statements.push(pass_roles("PassOverriddenRoles", roles, "ecs-tasks.amazonaws.com"));
     }
     let volumes = tasks.iter().flat_map(|task| &task.request().volume_configurations);
@@ -182,7 +179,7 @@ fn launch(function: Function, tasks: &[&Task], roles: Option<&TaskRoles>) -> Vec
         .map(|volume| volume.role_arn.as_str())
         .collect();
     if !of_volumes.is_empty() {
-        let roles = of_volumes.into_iter().map(role_arn).collect();
+        let roles = of_volumes.into_iter().map(|role| iam_arn("role", role)).collect();
         statements.push(pass_roles("PassVolumeRoles", roles, "ecs.amazonaws.com"));
     }
     statements
@@ -329,7 +326,7 @@ fn scale(config: &RoutingConfig) -> Vec<Statement> {
             arns.push(arn);
         }
     }
-    let lease = objects(&format!("{CONFIG_FOLDER}/${{AWS::StackName}}/{LEASE_NAME}"));
+    let lease = objects(&config_key("${AWS::StackName}", LEASE_NAME));
     let mut statements = vec![
         Statement::new("KeepLease", &["s3:PutObject"], vec![lease]),
         Statement::new("SeeQueues", &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arns),
@@ -415,13 +412,6 @@ fn task_definition_arn(definition: &str) -> Value {
     match definition.starts_with("arn:") {
         true => format!("{definition}{revision}").into(),
         false => arn("ecs", &format!("task-definition/{definition}{revision}")),
-    }
-}
-
-fn role_arn(role: &str) -> Value {
-    match role.starts_with("arn:") {
-        true => role.into(),
-        false => sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{role}")),
     }
 }
 

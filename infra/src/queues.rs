@@ -9,7 +9,8 @@ use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::RoutingConfig;
 
 use crate::function::Function;
-use crate::names::{dead_letters_id, id_of, queue_arn, queue_id, rules_of_this_stack};
+use crate::names::{created_queues, dead_letters_id, id_of, queue_arn, queue_id, rules_of_this_stack};
+use crate::storage::DEAD_LETTERS_OUTPUT;
 use crate::template::{Template, attribute, reference, sub};
 
 /// SQS's longest retention, in seconds: a dead letter waits until somebody redrives it.
@@ -44,7 +45,7 @@ pub(crate) fn add_dead_letters(template: &mut Template) {
             },
         }),
     );
-    template.output("DeadLetters", "URL of the dead-letter queue", reference("DeadLetters"));
+    template.output(DEAD_LETTERS_OUTPUT, "URL of the dead-letter queue", reference("DeadLetters"));
 }
 
 /// The logical id of the work queue: launches that `task-lifecycle` continues.
@@ -115,10 +116,8 @@ fn over_tls_only(resource: Value) -> Value {
 /// Adds the queues that the stack creates, each with a dead-letter queue, and the mappings of the queues that routes
 /// are on.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig) {
-    for queue in config.queues().into_iter().chain(config.worker_queues()) {
-        if config.stack.queue(queue).is_created {
-            add_queue(template, config, queue);
-        }
+    for queue in created_queues(config) {
+        add_queue(template, config, queue);
     }
     for queue in config.queues() {
         add_mapping(template, config, queue);

@@ -27,6 +27,9 @@ fn add_list(template: &mut Template, parameter: &str, condition: &str, descripti
     template.condition(condition, json!({ "Fn::Not": [is_empty] }));
 }
 
+/// The name of a role's own policy.
+pub const ROLE_POLICY: &str = "least-privilege";
+
 /// A managed policy has at most this many characters, without white space.
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 pub(crate) const MANAGED_CHARACTERS_MAX: usize = 6_144;
@@ -64,7 +67,7 @@ pub(crate) fn add(
         json!({
             "Description": sub(format!("Permissions of ${{AWS::StackName}}-{}", function.name())),
             "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com", None),
-            "Policies": [{ "PolicyName": "least-privilege", "PolicyDocument": document(&own) }],
+            "Policies": [{ "PolicyName": ROLE_POLICY, "PolicyDocument": document(&own) }],
         }),
     );
     let managed = |(position, statements): (usize, Vec<Statement>)| {
@@ -124,7 +127,7 @@ fn policies(mut all: Vec<Statement>) -> Vec<Vec<Statement>> {
 }
 
 /// Returns how many characters a value has for IAM once CloudFormation has filled it in, which is at most this many.
-pub(crate) fn characters(value: &Value) -> usize {
+fn characters(value: &Value) -> usize {
     match value {
         Value::Object(object) => match object.iter().next() {
             Some((key, Value::String(text))) if key == "Fn::Sub" => filled_in(text) + "\"\"".len(),

@@ -9,7 +9,7 @@ use trigger_core::routing::{Route, RoutingConfig};
 use crate::function::Function;
 use crate::names::identifier;
 use crate::policy::use_key;
-use crate::roles::assumed_by;
+use crate::roles::{ROLE_POLICY, assumed_by};
 use crate::template::{Template, attribute, reference, sub};
 
 /// A schedule that invokes the `schedule-trigger` function. Its serialized form has AWS's own keys, as CloudFormation's
@@ -127,7 +127,12 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
     });
     let mut statements = vec![
         json!({ "Sid": "Invoke", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": invoked }),
-        json!({ "Sid": "DeadLetter", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": attribute("DeadLetters", "Arn") }),
+        json!({
+            "Sid": "DeadLetter",
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": attribute("DeadLetters", "Arn"),
+        }),
     ];
     statements.extend(use_key(config).map(|statement| statement.to_json()));
     template.resource(
@@ -137,7 +142,7 @@ pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[
             "Description": sub("Permissions of the schedules of ${AWS::StackName}"),
             "AssumeRolePolicyDocument": assumed_by("scheduler.amazonaws.com", Some(of_this_stack)),
             "Policies": [{
-                "PolicyName": "least-privilege",
+                "PolicyName": ROLE_POLICY,
                 "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
             }],
         }),
@@ -163,9 +168,25 @@ fn schedule_id(route: &str) -> String {
     format!("Schedule{}", identifier(route))
 }
 
+/// Removes what has passed, because Scheduler refuses it: the schedules that never fire again, and start dates.
+/// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
+pub fn without_past(mut template: Template, config: &RoutingConfig, now: Timestamp) -> Template {
+    for id in past(config, now) {
+        template.remove(&id);
+    }
+    for resource in template.resources_mut() {
+        let Some(properties) = resource["Properties"].as_object_mut() else { continue };
+        let start = properties.get("StartDate").and_then(Value::as_str);
+        if start.and_then(|start| start.parse::<Timestamp>().ok()).is_some_and(|start| start <= now) {
+            properties.remove("StartDate");
+        }
+    }
+    template
+}
+
 /// Returns the logical ids of the schedules that never fire again. One whose last firing may still be delivered, in its
 /// flexible window, is not among them.
-pub(crate) fn past(config: &RoutingConfig, now: Timestamp) -> impl Iterator<Item = String> {
+fn past(config: &RoutingConfig, now: Timestamp) -> impl Iterator<Item = String> {
     let is_past = move |route: &&Route| {
         route.schedule().is_some_and(|schedule| {
             let window = SignedDuration::from_mins(schedule.flexible_window_minutes.unwrap_or(0).into());
@@ -192,7 +213,7 @@ mod tests {
     use trigger_core::routing::RoutingConfig;
     use trigger_core::text::Source;
 
-    use super::schedules;
+    use super::{schedules, without_past};
 
     #[test]
     fn the_template_has_no_schedule_and_no_start_that_has_passed() {
@@ -210,7 +231,7 @@ mod tests {
         let config = format!("version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes:\n{routes}");
         let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
         let now = "2026-03-01T09:00:00Z".parse().expect("is a time");
-        let template = crate::stack(&config, &std::collections::BTreeMap::new()).without_past(&config, now);
+        let template = without_past(crate::stack(&config, &std::collections::BTreeMap::new()), &config, now);
         let schedules = template.resources().values().filter(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
         let line = |schedule: &serde_json::Value| {
             let properties = &schedule["Properties"];

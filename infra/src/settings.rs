@@ -7,13 +7,14 @@ use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Spanned;
 
 use crate::function::{Function, functions};
+use crate::names::created_queues;
 use crate::rules::rules;
-use crate::template::{Template, sub};
+use crate::template::{Template, iam_arn};
 
 /// Applies the settings to a whole template.
 pub(crate) fn apply(template: &mut Template, config: &RoutingConfig) {
     let stack = &config.stack;
-    let boundary = stack.permissions_boundary.as_ref().map(|policy| policy_arn(policy));
+    let boundary = stack.permissions_boundary.as_ref().map(|policy| iam_arn("policy", policy));
     let key = stack.kms_key.as_ref().map(|key| key.as_str());
     let vpc = stack.vpc.as_ref().map(|vpc| {
         let ids = |ids: &[Spanned<String>]| ids.iter().map(|id| Value::from(id.as_str())).collect::<Value>();
@@ -76,11 +77,10 @@ pub struct KeyUse {
 /// Sources: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html>
 pub fn key_users(config: &RoutingConfig) -> Vec<KeyUse> {
-    let queues = || config.queues().into_iter().chain(config.worker_queues());
-    let created = || queues().filter(|queue| config.stack.queue(queue).is_created);
-    let has_sender = |of: fn(&Sender<'_>) -> bool| created().any(|queue| config.stack.senders(queue).iter().any(of));
+    let has_sender =
+        |of: fn(&Sender<'_>) -> bool| created_queues(config).any(|queue| config.stack.senders(queue).iter().any(of));
     let has_rules = !rules(config).is_empty() || functions(config).contains(&Function::TaskLifecycle);
-    let has_buckets = created().any(|queue| {
+    let has_buckets = created_queues(config).any(|queue| {
         let routes = config.routes.iter().filter(|route| route.queue().is_some_and(|known| known.is(queue)));
         routes.filter_map(|route| route.event_pattern()).any(|pattern| !pattern.buckets.is_empty())
     });
@@ -100,14 +100,6 @@ pub fn key_users(config: &RoutingConfig) -> Vec<KeyUse> {
         ),
     ];
     all.into_iter().filter(|(is_used, _)| *is_used).map(|(_, of)| of).collect()
-}
-
-/// Returns the ARN of a policy that is given by its ARN, or by its name in the stack's account.
-fn policy_arn(policy: &str) -> Value {
-    match policy.starts_with("arn:") {
-        true => policy.into(),
-        false => sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy/{policy}")),
-    }
 }
 
 #[cfg(test)]

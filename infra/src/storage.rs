@@ -13,6 +13,8 @@ use crate::template::{Template, attribute, reference, sub};
 
 /// The output with the bucket's name.
 pub const BUCKET_OUTPUT: &str = "Bucket";
+/// The output with the URL of the dead-letter queue, which only the functions' stack has.
+pub const DEAD_LETTERS_OUTPUT: &str = "DeadLetters";
 /// The output with the table's name. Both stacks have it: the functions' stack says which table its launches are in.
 pub const TABLE_OUTPUT: &str = "Table";
 

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use trigger_core::routing::RoutingConfig;
-
-use crate::schedules::past;
 
 use crate::owner::{KEY, Owner};
 
@@ -74,20 +70,9 @@ impl Template {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }
 
-    /// Removes what has passed, because Scheduler refuses it: the schedules that never fire again, and start dates.
-    /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
-    pub fn without_past(mut self, config: &RoutingConfig, now: Timestamp) -> Self {
-        for id in past(config, now) {
-            self.resources.remove(&id);
-        }
-        for (_, resource) in &mut self.resources {
-            let Some(properties) = resource["Properties"].as_object_mut() else { continue };
-            let start = properties.get("StartDate").and_then(Value::as_str);
-            if start.and_then(|start| start.parse::<Timestamp>().ok()).is_some_and(|start| start <= now) {
-                properties.remove("StartDate");
-            }
-        }
-        self
+    /// Removes a resource, if it exists.
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.resources.remove(id);
     }
 
     pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut Value> {
@@ -145,6 +130,14 @@ pub(crate) fn attribute(id: &str, name: &str) -> Value {
 /// Returns a text in which CloudFormation fills in `${...}`.
 pub(crate) fn sub(text: impl Into<String>) -> Value {
     json!({ "Fn::Sub": text.into() })
+}
+
+/// Returns the ARN of a role or policy that is given by its ARN, or by its name in the stack's account.
+pub(crate) fn iam_arn(kind: &str, name: &str) -> Value {
+    match name.starts_with("arn:") {
+        true => name.into(),
+        false => sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{kind}/{name}")),
+    }
 }
 
 /// Returns the ARN of a resource in the stack's own account and Region.

@@ -1,12 +1,7 @@
 //! Counts what a stack uses of AWS's limits, without asking AWS.
 
-use std::collections::BTreeMap;
-
-use trigger_core::routing::RoutingConfig;
-
-use crate::check::{Body, Limit, measures};
-use crate::stack;
-use crate::template::Template;
+use crate::body::Body;
+use crate::check::{Limit, measures};
 
 /// The limits that a config can reach.
 const LIMITS: [Limit; 8] = [
@@ -50,16 +45,9 @@ impl Usage {
     }
 }
 
-/// Returns what a config's stack uses of the limits that it may reach, without the roles of its task definitions, which
-/// only the account knows. `environment` holds the variables that the config takes values from.
-pub fn usage(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Vec<Usage> {
-    of_template(config, &stack(config, environment))
-}
-
-/// Returns what a template uses of the limits that it may reach.
-pub(crate) fn of_template(config: &RoutingConfig, template: &Template) -> Vec<Usage> {
-    let stack = config.stack.name().to_owned();
-    let measures = measures(&Body { stack, template: template.to_json(), parameters: BTreeMap::new() });
+/// Returns what a body uses of the limits that it may reach.
+pub fn usage(body: &Body) -> Vec<Usage> {
+    let measures = measures(body);
     let usage = |limit: Limit| {
         let used = measures.iter().filter(|measure| measure.limit == limit).map(|measure| measure.actual).max();
         let (what, max, remedy) = limit.parts();

@@ -12,5 +12,5 @@ pub mod standin;
 
 pub use harness::{
     Answer, Asked, Call, Cluster, Doomed, Emulator, Function, LaunchTable, Message, Passage, Proxy, Server,
-    WithoutRate, binary, command, environment, root, stripped,
+    WithoutRate, binary, command, environment, invocation_headers, root, start_function, stripped,
 };

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use e2e::{Emulator, Passage, Proxy, binary, root, stripped};
 use infra::Body;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tempfile::TempDir;
 use trigger_core::storage::ItemKind;
@@ -131,17 +132,8 @@ fn judged(request: &str) -> Vec<String> {
 
 fn decoded((name, value): (&str, &str)) -> (String, String) {
     let decode = |text: &str| {
-        let mut bytes = Vec::new();
-        let mut rest = text.as_bytes();
-        while let Some((first, after)) = rest.split_first() {
-            let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-                Some(byte) => bytes.push(byte),
-                None => bytes.push(if *first == b'+' { b' ' } else { *first }),
-            }
-            rest = if hex.is_some() { &after[2..] } else { after };
-        }
-        String::from_utf8(bytes).expect("is UTF-8")
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().expect("is UTF-8").into_owned()
     };
     (decode(name), decode(value))
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 
-use e2e::ecs::{Ecs, Fortune};
+use e2e::ecs::{Ecs, FARGATE, Fortune, RUN_TASK};
 use expect_test::expect;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +18,7 @@ use trigger_engine::StoreModel;
 const DURATION: SignedDuration = SignedDuration::from_mins(5);
 /// The latencies of a request to the store and of RunTask. Half of each passes before it takes effect.
 const STORE: SignedDuration = SignedDuration::from_millis(5);
-const RUN_TASK: SignedDuration = SignedDuration::from_millis(150);
+const CALL: SignedDuration = SignedDuration::from_millis(150);
 /// What the engine does: it leaves a launch whose call would have to wait longer, for this time.
 const WAIT_MAX: SignedDuration = SignedDuration::from_secs(10);
 const LEFT_FOR: SignedDuration = SignedDuration::from_secs(5);
@@ -151,11 +151,11 @@ impl World {
                 None => self.happen(now, sandbox, happening),
             }
         }
-        let (rate, burst) = match self.case.pool {
-            Pool::Fargate => (20.0, 20.0),
-            Pool::Instances => (40.0, 100.0),
+        let accepted = match self.case.pool {
+            Pool::Fargate => FARGATE,
+            Pool::Instances => RUN_TASK,
         };
-        let allowed = rate * DURATION.as_secs_f64() + burst;
+        let allowed = f64::from(accepted.per_second) * DURATION.as_secs_f64() + f64::from(accepted.burst);
         Figures {
             throttled: f64::from(self.throttled) * 100.0 / f64::from(self.throttled + self.accepted),
             used: f64::from(self.accepted) * 100.0 / allowed,
@@ -194,7 +194,7 @@ impl World {
                     self.plan(now.max(at - skew), number, Happening::Calls(since));
                 }
             }
-            Happening::Calls(since) => self.plan(now + RUN_TASK / 2, number, Happening::Arrives(since)),
+            Happening::Calls(since) => self.plan(now + CALL / 2, number, Happening::Arrives(since)),
             Happening::Arrives(since) => {
                 let reply = self.ecs.run_task(&self.request, now, for_a_moment);
                 let is_throttled = reply.verdict(1) == Verdict::Busy { throttled: true };
@@ -204,7 +204,7 @@ impl World {
                     self.accepted += 1;
                     self.longest = self.longest.max(now.duration_since(since));
                 }
-                self.plan(now + RUN_TASK / 2, number, Happening::Replied(since, is_throttled));
+                self.plan(now + CALL / 2, number, Happening::Replied(since, is_throttled));
             }
             Happening::Replied(since, is_throttled) => {
                 sandbox.open -= 1;

@@ -196,21 +196,6 @@ fn end_tasks(account: &Account, lifecycle: &Function, ended: &Mutex<BTreeSet<Str
     }
 }
 
-/// Returns the most tasks that ran at once.
-fn most_at_once(account: &Account) -> usize {
-    let ecs = account.ecs.ecs();
-    let times = ecs.tasks.values().map(|task| (task.started, task.stopped.as_ref().map_or(Timestamp::MAX, |it| it.0)));
-    // A task that stops at the same time as another one starts comes first.
-    let mut changes: Vec<(Timestamp, i32)> = times.flat_map(|(start, stop)| [(start, 1), (stop, -1)]).collect();
-    changes.sort_unstable();
-    let (mut running, mut most) = (0, 0);
-    for (_, change) in changes {
-        running += change;
-        most = most.max(running);
-    }
-    usize::try_from(most).expect("is not negative")
-}
-
 #[test]
 fn two_hundred_messages_on_one_key_run_five_at_a_time_in_the_order_of_their_tickets() {
     const MESSAGES: usize = 200;
@@ -244,7 +229,7 @@ fn two_hundred_messages_on_one_key_run_five_at_a_time_in_the_order_of_their_tick
         refused as f64 * 100.0 / calls.len() as f64,
         by_operation(&calls),
     );
-    assert_eq!(most_at_once(&account), MAX);
+    assert_eq!(account.ecs.ecs().most_at_once(), MAX);
 
     let mut started: Vec<(u64, Timestamp)> = Vec::new();
     for (key, record) in account.records("jobs") {

@@ -338,8 +338,8 @@ fn key(number: usize) -> LaunchKey {
     LaunchKey::new(ROUTES[number % 2], "2026-01-01", &format!("{number:032}"))
 }
 
-/// Returns a launch that is not recorded. Some have a limit, some are in a set, some need two slots, and the events of
-/// some are about an object.
+/// Returns a launch that is not recorded. Some have a limit, some are in a set, and the events of some are about an
+/// object.
 fn record(number: usize) -> LaunchRecord {
     let limit = |slots: &str, max: u32| json!({ "slots": slots, "max": max, "when_full": "queue" });
     let concurrency = [None, Some(limit(LIMITS[0], 2)), Some(limit(LIMITS[1], 3))][number % 3].clone();
@@ -353,7 +353,7 @@ fn record(number: usize) -> LaunchRecord {
         "event_id": format!("e-{}", number % 4),
         "identity": identity,
         "event": { "text": "{}" },
-        "request": { "taskDefinition": "t", "startedBy": "s", "clientToken": "c", "count": number % 2 + 1 },
+        "request": { "taskDefinition": "t", "startedBy": "s", "clientToken": "c" },
         "concurrency": concurrency,
         "set": set,
         "created": "2026-01-01T00:00:00Z",
@@ -394,7 +394,7 @@ fn compare_operations(table: &str, endpoint: &str) {
 }
 
 #[test]
-fn a_page_of_history_takes_at_most_three_requests() {
+fn a_page_of_history_takes_few_requests() {
     const OTHERS: usize = 700;
     let emulator = Emulator::start();
     let proxy = Proxy::start(emulator.address(), |_| Passage::Pass);

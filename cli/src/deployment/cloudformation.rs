@@ -237,7 +237,7 @@ async fn upload_template(account: &Account, bucket: &str, body: &str, hash: &str
     let key = format!("templates/{}.json", &hash[..16]);
     let put = account.s3.put_object().bucket(bucket).key(&key).body(ByteStream::from(body.as_bytes().to_vec()));
     put.send().await.map_err(|error| refused(&format!("s3://{bucket}/{key}"), &error))?;
-    let region = account.sdk_config.region().map_or("us-east-1", |region| region.as_ref());
+    let region = &account.identity.region;
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     Ok(match account.sdk_config.endpoint_url() {
         Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),

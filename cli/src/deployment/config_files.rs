@@ -42,7 +42,7 @@ pub(crate) async fn compare(
         (path.to_owned(), part.text)
     });
     for (path, text) in main.into_iter().chain(included) {
-        let key = format!("{}/{stack}/{path}", infra::CONFIG_FOLDER);
+        let key = infra::config_key(stack, &path);
         let before = match bucket {
             Some(bucket) => read(account, bucket, &key).await?,
             None => None,

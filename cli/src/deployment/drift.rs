@@ -1,16 +1,13 @@
 //! Finds what somebody changed in the stack's resources outside of deployments.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use infra::{Drift, Place};
+use infra::{Drift, Place, ROLE_POLICY};
 use serde_json::{Value, json};
 use trigger_aws::clients::causes;
 
 use super::stack::Stack;
 use crate::account::Account;
-use crate::signed::{self, Call};
-
-/// The name of the roles' own policy.
-const POLICY: &str = "least-privilege";
+use crate::signed::Call;
 
 /// How the deployed resources differ from the deployed template.
 #[derive(Debug, Default)]
@@ -52,26 +49,26 @@ pub(crate) async fn drifted(account: &Account, stack: &Stack) -> Drifted {
 
 /// Returns the properties of a resource that are compared, or nothing if the type is not.
 async fn read(account: &Account, stack: &Stack, kind: &str, physical: &str) -> Result<Option<Value>, String> {
-    let config = &account.sdk_config;
+    let signer = &account.signer;
     let name = physical.rsplit(['/', '|']).next().unwrap_or(physical);
     let actual = match kind {
         "AWS::Events::Rule" => {
             let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AWSEvents.DescribeRule")];
             let request = json!({ "Name": name }).to_string();
-            let rule = signed::json(config, Call::post("events", &headers, &request)).await?;
+            let rule = signer.json(Call::post("events", &headers, &request)).await?;
             let pattern: Value =
                 serde_json::from_str(rule["EventPattern"].as_str().unwrap_or_default()).unwrap_or_default();
             json!({ "State": rule["State"], "EventPattern": pattern })
         }
         "AWS::Lambda::EventSourceMapping" => {
             let path = format!("/2015-03-31/event-source-mappings/{name}");
-            let mapping = signed::json(config, Call::get("lambda", &path)).await?;
+            let mapping = signer.json(Call::get("lambda", &path)).await?;
             let is_off = ["Disabled", "Disabling"].iter().any(|state| mapping["State"] == *state);
             json!({ "Enabled": !is_off, "BatchSize": mapping["BatchSize"] })
         }
         "AWS::Lambda::Function" => {
             let path = format!("/2015-03-31/functions/{name}/configuration");
-            let function = signed::json(config, Call::get("lambda", &path)).await?;
+            let function = signer.json(Call::get("lambda", &path)).await?;
             let variables = &function["Environment"]["Variables"];
             json!({
                 "MemorySize": function["MemorySize"],
@@ -81,15 +78,15 @@ async fn read(account: &Account, stack: &Stack, kind: &str, physical: &str) -> R
         }
         "AWS::Scheduler::Schedule" => {
             let path = format!("/schedules/{name}?groupName={}", stack.name);
-            let schedule = signed::json(config, Call::get("scheduler", &path)).await?;
+            let schedule = signer.json(Call::get("scheduler", &path)).await?;
             json!({ "State": schedule["State"], "ScheduleExpression": schedule["ScheduleExpression"] })
         }
         "AWS::SQS::Queue" => queue(account, physical).await?,
         "AWS::IAM::Role" => {
-            let got = account.iam.get_role_policy().role_name(name).policy_name(POLICY).send().await;
+            let got = account.iam.get_role_policy().role_name(name).policy_name(ROLE_POLICY).send().await;
             let got = got.map_err(|error| causes(&error))?;
             let document: Value = serde_json::from_str(&decoded(got.policy_document())).unwrap_or_default();
-            json!({ "Policies": [{ "PolicyName": POLICY, "PolicyDocument": document }] })
+            json!({ "Policies": [{ "PolicyName": ROLE_POLICY, "PolicyDocument": document }] })
         }
         _ => return Ok(None),
     };

@@ -8,6 +8,7 @@ mod afterwards;
 mod cloudformation;
 mod code;
 mod config_files;
+mod consent;
 mod difference;
 mod drift;
 mod losses;
@@ -34,6 +35,7 @@ pub(crate) use afterwards::afterwards;
 pub(crate) use cloudformation::{delete, existing};
 use code::upload_code;
 use config_files::ConfigFile;
+pub(crate) use consent::Consent;
 use difference::Difference;
 pub(crate) use drift::{Drifted, drifted};
 pub(crate) use losses::{refuse_full_queues, refuse_open_launches};
@@ -115,7 +117,8 @@ impl Deployment {
             environment.insert("AWS_ENDPOINT_URL".to_owned(), url.to_owned());
         }
         let known = of_account(account, config).await?;
-        let template = infra::stack_of_account(config, &environment, &known).without_past(config, Timestamp::now());
+        let template = infra::stack_of_account(config, &environment, &known);
+        let template = infra::without_past(template, config, Timestamp::now());
         let mut parameters =
             there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
         parameters.extend(archives.iter().map(|artifact| (artifact.function.code_parameter(), artifact.key.clone())));
@@ -201,7 +204,7 @@ impl Deployment {
     ) -> Result<(), Failed> {
         let removed = self.queues_removed();
         let name = |url: &str| url.rsplit('/').next().unwrap_or(url).to_owned();
-        let named = config.queues().into_iter().chain(config.worker_queues());
+        let named = config.all_queues().into_iter();
         let in_use = named.map(|queue| &queue.name).find(|queue| removed.iter().any(|url| name(url) == **queue));
         if let Some(queue) = in_use {
             return Err(Failed::Refused(format!(

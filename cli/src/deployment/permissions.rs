@@ -1,5 +1,5 @@
-//! Asks the account for what the functions' permissions depend on: the roles that they pass to ECS, and the keys of what the
-//! config adopts.
+//! Asks the account for what the functions' permissions depend on: the roles that they pass to ECS, and the keys of
+//! what the config adopts.
 
 use std::collections::BTreeSet;
 
@@ -15,26 +15,33 @@ use crate::keys::{self, Key};
 /// Returns what the functions' permissions depend on.
 pub(super) async fn of_account(account: &Account, config: &RoutingConfig) -> Result<OfAccount, Failed> {
     let roles = roles(account, config).await?;
-    let unknown = |what: &str, reason: &str| Failed::Aws(format!("cannot read the key of {what}: {reason}"));
     let mut queue_keys = BTreeSet::new();
     for queue in config.queues().into_iter().filter(|queue| !config.stack.queue(queue).is_created) {
-        let what = format!("the queue {}", queue.name);
-        let name = keys::of_queue(account, queue).await.map_err(|reason| unknown(&what, &reason))?;
-        if let Some(name) = name {
-            let key = Key::find(&account.sdk_config, &name).await.map_err(|reason| unknown(&what, &reason))?;
-            queue_keys.extend(key.map(|key| key.arn));
-        }
+        let name = keys::of_queue(account, queue).await;
+        queue_keys.extend(key_arn(account, &format!("the queue {}", queue.name), name).await?);
     }
-    let mut bucket_key = None;
     let adopted = config.storage.as_ref().filter(|_| config.stack.storage_bucket == Some(Origin::Adopt));
-    if let Some(bucket) = adopted.map(|storage| &storage.bucket.0) {
-        let what = format!("the bucket {bucket}");
-        if let Some(name) = keys::of_bucket(account, bucket).await.map_err(|reason| unknown(&what, &reason))? {
-            let key = Key::find(&account.sdk_config, &name).await.map_err(|reason| unknown(&what, &reason))?;
-            bucket_key = key.map(|key| key.arn);
+    let bucket_key = match adopted.map(|storage| &storage.bucket.0) {
+        Some(bucket) => {
+            let name = keys::of_bucket(account, bucket).await;
+            key_arn(account, &format!("the bucket {bucket}"), name).await?
         }
-    }
+        None => None,
+    };
     Ok(OfAccount { roles, queue_keys, bucket_key })
+}
+
+/// Returns the ARN of the customer's key with which something is encrypted, if there is one. `name` is the key's name,
+/// or why it cannot be read.
+async fn key_arn(
+    account: &Account,
+    what: &str,
+    name: Result<Option<String>, String>,
+) -> Result<Option<String>, Failed> {
+    let unknown = |reason: String| Failed::Aws(format!("cannot read the key of {what}: {reason}"));
+    let Some(name) = name.map_err(unknown)? else { return Ok(None) };
+    let key = Key::find(&account.signer, &name).await.map_err(unknown)?;
+    Ok(key.map(|key| key.arn))
 }
 
 /// Returns the roles of the task definitions that the functions start.

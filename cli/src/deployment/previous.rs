@@ -16,8 +16,8 @@ use crate::exit::Failed;
 /// The bucket's folder for what was deployed before. The functions do not read it.
 const FOLDER: &str = "previous";
 
-/// What was deployed: the template with its parameters, among them the keys of the code, and the texts of the config. The
-/// code itself stays in the bucket, under the same keys.
+/// What was deployed: the template with its parameters, among them the keys of the code, and the texts of the config.
+/// The code itself stays in the bucket, under the same keys.
 #[derive(Debug)]
 pub(super) struct Previous {
     template: Value,
@@ -91,8 +91,8 @@ impl Previous {
                 resources.into_iter().flatten().map(|(_, resource)| &resource["Properties"]["Environment"]);
             functions.find_map(|environment| environment["Variables"][name].as_str().map(str::to_owned))
         };
-        for included in trigger_core::load::includes(&source.clone(), &variables) {
-            let key = format!("{}/{stack}/{}", infra::CONFIG_FOLDER, included.value);
+        for included in trigger_core::load::includes(&source, &variables) {
+            let key = infra::config_key(stack, &included.value);
             let text = match self.config.get(&key) {
                 Some(text) => text.clone(),
                 // The last deployment did not include the file, so it has not changed.
@@ -109,7 +109,7 @@ impl Previous {
 
 /// Returns the key of a stack's main file.
 fn main_key(stack: &str) -> String {
-    format!("{}/{stack}/{}", infra::CONFIG_FOLDER, infra::CONFIG_FILE)
+    infra::config_key(stack, infra::CONFIG_FILE)
 }
 
 fn key(stack: &str) -> String {

@@ -7,8 +7,7 @@ use clap::Args;
 use crate::account::{AccountOptions, block_on};
 use crate::artifacts::usual_artifacts;
 use crate::config::{Environment, FILE_NAME, load_with_environment};
-use crate::confirm::confirmed;
-use crate::deployment::{Deployment, afterwards};
+use crate::deployment::{Consent, Deployment, afterwards};
 use crate::exit::Failed;
 use crate::output::{line, printable};
 
@@ -33,15 +32,8 @@ pub(crate) struct Deploy {
     /// DIR/event-trigger. Default: target/lambda; if that does not exist, the deployed code stays as it is.
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
-    /// Do not ask for confirmation.
-    #[arg(long, short)]
-    yes: bool,
-    /// Delete queues even if they hold messages.
-    #[arg(long)]
-    delete_messages: bool,
-    /// Deploy even if open launches would be abandoned.
-    #[arg(long)]
-    abandon_launches: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[command(flatten)]
     account: AccountOptions,
 }
@@ -56,21 +48,12 @@ impl Deploy {
             let deployment = Deployment::prepare(&account, &loaded, endpoint_url, artifacts.as_deref()).await?;
             deployment.show()?;
             deployment.has_all_code()?;
-            deployment.refuse_invalid()?;
-            if deployment.is_empty() {
+            let config = &loaded.config;
+            let Some(stack) = self.consent.carry_out(deployment, &account, config, "deploy?").await? else {
                 return Ok(());
-            }
-            let (config, abandon) = (&loaded.config, self.abandon_launches);
-            deployment.refuse_losses(&account, config, self.delete_messages, abandon).await?;
-            for replaced in deployment.replacements(&account).await? {
-                line!("will be replaced: {}", printable(&replaced))?;
-            }
-            if !self.yes && !confirmed("deploy?")? {
-                return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
-            }
-            let stack = deployment.carry_out(&account).await?;
+            };
             line!("deployed: {}", stack.name)?;
-            let dead_letters = stack.outputs.get("DeadLetters").map(String::as_str);
+            let dead_letters = stack.outputs.get(infra::DEAD_LETTERS_OUTPUT).map(String::as_str);
             for (name, what) in afterwards(config, &account.identity.region, dead_letters) {
                 line!("  {name:<13} {}", printable(&what))?;
             }

@@ -6,10 +6,9 @@ use clap::Args;
 
 use crate::account::{AccountOptions, block_on};
 use crate::config::{Environment, FILE_NAME, load};
-use crate::confirm::confirmed;
-use crate::deployment::Deployment;
+use crate::deployment::{Consent, Deployment};
 use crate::exit::Failed;
-use crate::output::{line, printable};
+use crate::output::line;
 
 /// Deploy what was deployed before the last deployment: its config, its code and its stack.
 ///
@@ -26,15 +25,8 @@ pub(crate) struct Rollback {
     config: PathBuf,
     #[command(flatten)]
     environment: Environment,
-    /// Do not ask for confirmation.
-    #[arg(long, short)]
-    yes: bool,
-    /// Delete queues even if they hold messages.
-    #[arg(long)]
-    delete_messages: bool,
-    /// Roll back even if open launches would be abandoned.
-    #[arg(long)]
-    abandon_launches: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[command(flatten)]
     account: AccountOptions,
 }
@@ -46,18 +38,9 @@ impl Rollback {
             let account = self.account.connect(config.stack.name()).await?;
             let (deployment, old) = Deployment::back(&account, &config).await?;
             deployment.show()?;
-            deployment.refuse_invalid()?;
-            if deployment.is_empty() {
+            let Some(stack) = self.consent.carry_out(deployment, &account, &old, "roll back?").await? else {
                 return Ok(());
-            }
-            deployment.refuse_losses(&account, &old, self.delete_messages, self.abandon_launches).await?;
-            for replaced in deployment.replacements(&account).await? {
-                line!("will be replaced: {}", printable(&replaced))?;
-            }
-            if !self.yes && !confirmed("roll back?")? {
-                return Err(Failed::Refused("not confirmed; nothing was changed".to_owned()));
-            }
-            let stack = deployment.carry_out(&account).await?;
+            };
             line!("rolled back: {}", stack.name)?;
             line!("the config on this machine is still the newer one; the next `deploy` deploys it again")
         })

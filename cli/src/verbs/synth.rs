@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use infra::Template;
+use infra::{Body, Finding, Template};
 
 use crate::config::{Environment, FILE_NAME, Loaded, load_with_environment};
 use crate::diagnostics;
@@ -39,20 +39,22 @@ pub(crate) struct Synth {
 impl Synth {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let Loaded { config, environment, .. } = load_with_environment(&self.config, &self.environment, false)?;
-        let findings = infra::check_config(&config, &environment);
+        let (stack, storage) = (infra::stack(&config, &environment), infra::storage(&config));
+        let bodies = [&stack].into_iter().chain(&storage).map(|template| Body::new(&config, template));
+        let findings: Vec<Finding> = bodies.flat_map(|body| infra::check(&body)).collect();
         findings.iter().for_each(|finding| diagnostics::error(&format!("AWS would refuse the template: {finding}")));
         if !findings.is_empty() {
             return Err(Failed::Config);
         }
         let template = match self.storage {
-            true => infra::storage(&config).ok_or_else(|| {
+            true => storage.ok_or_else(|| {
                 Failed::Usage(
                     "the config has no storage stack, because its bucket is adopted and it has no ledger; leave \
                      --storage out"
                         .to_owned(),
                 )
             })?,
-            false => infra::stack(&config, &environment),
+            false => stack,
         };
         match self.json {
             true => output::json(&template.to_json()),

@@ -1,25 +1,23 @@
 //! `ecs-trigger validate`: checks a config.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use infra::Usage;
+use infra::{Body, Finding, Usage};
 use jiff::Timestamp;
 use serde_json::json;
 use trigger_core::routing::RoutingConfig;
 
-use crate::config::{Environment, FILE_NAME, read, show, variable};
+use crate::config::{Environment, FILE_NAME, read, recording, show};
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
 use crate::output::{self, line};
 
 /// Check a config.
 ///
-/// Reports every error at once, each with its place and what to write instead, warns about schedules in the past and about
-/// limits of AWS of which the stack uses more than 80 %, and names what AWS would refuse of the config's stack. Does not
-/// call AWS. Exits with 3 if the config has errors, or its stack exceeds a limit.
+/// Reports every error at once, each with its place and what to write instead, warns about schedules in the past and
+/// about limits of AWS of which the stack uses more than 80 %, and names what AWS would refuse of the config's stack.
+/// Does not call AWS. Exits with 3 if the config has errors, or its stack exceeds a limit.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,18 +47,12 @@ fails if no rung has capacity for it; set `storage` to turn the ledger on";
 impl Validate {
     pub(crate) fn run(self) -> Result<(), Failed> {
         let source = read(&self.config, &self.environment)?;
-        let taken = RefCell::new(BTreeMap::new());
-        let variables = |name: &str| {
-            let value = variable(name)?;
-            taken.borrow_mut().insert(name.to_owned(), value.clone());
-            Some(value)
-        };
-        let parsed = RoutingConfig::parse_with(source.clone(), &variables);
-        let taken = taken.into_inner();
-        let limits: Vec<Usage> = match &parsed {
-            Ok(config) => infra::usage(config, &taken).into_iter().filter(Usage::is_near).collect(),
-            Err(_) => Vec::new(),
-        };
+        let (parsed, taken) = recording(|variables| RoutingConfig::parse_with(source.clone(), variables));
+        let valid = parsed.as_ref().ok();
+        let stack = valid.map(|config| Body::new(config, &infra::stack(config, &taken)));
+        let storage = valid.and_then(|config| Some(Body::new(config, &infra::storage(config)?)));
+        let limits: Vec<Usage> = stack.iter().flat_map(infra::usage).filter(Usage::is_near).collect();
+        let refused: Vec<Finding> = stack.iter().chain(&storage).flat_map(infra::check).collect();
         let problems = match &parsed {
             Ok(config) => {
                 let overlaps = if self.overlaps { config.overlaps() } else { Vec::new() };
@@ -68,7 +60,6 @@ impl Validate {
             }
             Err(problems) => problems,
         };
-        let refused = parsed.as_ref().map(|config| infra::check_config(config, &taken)).unwrap_or_default();
         let is_valid = parsed.is_ok() && refused.is_empty();
         if self.json {
             let mut said = diagnostics::all_as_json(&source, is_valid, problems);
@@ -82,7 +73,7 @@ impl Validate {
             output::json(&said)?;
         } else {
             show(&source, problems);
-            let report = |finding: &infra::Finding| format!("AWS would refuse the template: {finding}");
+            let report = |finding: &Finding| format!("AWS would refuse the template: {finding}");
             refused.iter().for_each(|finding| diagnostics::error(&report(finding)));
         }
         let config = parsed.map_err(|_| Failed::Config)?;

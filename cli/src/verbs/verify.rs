@@ -17,9 +17,9 @@ use checks::{Check, Verdict};
 
 /// Check that the account has what the config needs.
 ///
-/// Checks clusters, task definitions, roles, images, log groups, networks, services, queues, buckets, keys and the table,
-/// what was changed outside of deployments, and how much of AWS's quotas is used. Prints one line per check, and what to do about each failure. Exits with 1 if a check fails. Only
-/// --enable-eventbridge changes anything.
+/// Checks clusters, task definitions, roles, images, log groups, networks, services, queues, buckets, keys and the
+/// table, what was changed outside of deployments, and how much of AWS's quotas is used. Prints one line per check, and
+/// what to do about each failure. Exits with 1 if a check fails. Only --enable-eventbridge changes anything.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,9 +1,12 @@
 //! Measures a body by AWS's limits.
 
 use serde_json::{Map, Value};
+use trigger_core::pattern::lint::RULE_CHARACTERS_MAX;
 
-use super::Body;
-use super::references::alone;
+use crate::body::Body;
+use crate::names::RULE_NAME_CHARACTERS_MAX;
+use crate::references::{alone, parts_of_sub};
+use crate::roles::MANAGED_CHARACTERS_MAX;
 
 /// A limit of AWS's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +55,7 @@ impl Limit {
                 "let more task definitions share their task and execution roles, or split the config into several stacks",
             ),
             Self::InlinePolicyCharacters => ("the number of characters of the role's policies", 10_240, POLICY),
-            Self::ManagedPolicyCharacters => ("the number of characters of the policy", 6144, POLICY),
+            Self::ManagedPolicyCharacters => ("the number of characters of the policy", MANAGED_CHARACTERS_MAX, POLICY),
             Self::ManagedPolicies => ("the number of the role's managed policies", 10, POLICY),
             Self::TrustPolicyCharacters => ("the number of characters of the trust policy", 2048, SPLIT),
             Self::EnvironmentBytes => (
@@ -63,9 +66,11 @@ impl Limit {
             Self::NameCharacters(max) => {
                 ("the number of characters of its name", max, "shorten the name of the stack, route, queue or table")
             }
-            Self::PatternCharacters => {
-                ("the number of characters of the event pattern", 2048, "shorten the route's event pattern")
-            }
+            Self::PatternCharacters => (
+                "the number of characters of the event pattern",
+                RULE_CHARACTERS_MAX,
+                "shorten the route's event pattern",
+            ),
             Self::Targets => ("the number of the rule's targets", 5, SPLIT),
         }
     }
@@ -90,7 +95,7 @@ pub fn measures(body: &Body) -> Vec<Measure> {
     let count = |section: &str| body.template[section].as_object().map_or(0, Map::len);
     add("Template", Limit::BodyBytes, body.template.to_string().len());
     add("Resources", Limit::Resources, count("Resources"));
-    let rules = filled.resources().values().filter(|resource| resource["Type"] == "AWS::Events::Rule");
+    let rules = filled.resources().filter(|(_, resource)| resource["Type"] == "AWS::Events::Rule");
     add("Resources", Limit::Rules, rules.count());
     add("Parameters", Limit::Parameters, count("Parameters"));
     add("Outputs", Limit::Outputs, count("Outputs"));
@@ -135,7 +140,7 @@ const NAMES: [(&str, &str, usize); 11] = [
     ("AWS::CloudWatch::Alarm", "AlarmName", 255),
     ("AWS::CloudWatch::Dashboard", "DashboardName", 255),
     ("AWS::DynamoDB::Table", "TableName", 255),
-    ("AWS::Events::Rule", "Name", 64),
+    ("AWS::Events::Rule", "Name", RULE_NAME_CHARACTERS_MAX),
     ("AWS::IAM::Role", "RoleName", 64),
     ("AWS::Lambda::Function", "FunctionName", 64),
     ("AWS::Logs::LogGroup", "LogGroupName", 512),
@@ -154,16 +159,19 @@ pub(super) fn name_of(resource: &Value) -> Option<(&Value, usize)> {
 /// A body with the values that CloudFormation fills in. What only an account knows has a value of the usual length.
 pub(super) struct Filled<'a> {
     body: &'a Body,
-    none: Map<String, Value>,
 }
 
 impl<'a> Filled<'a> {
     pub(super) fn new(body: &'a Body) -> Self {
-        Self { body, none: Map::new() }
+        Self { body }
     }
 
-    fn resources(&self) -> &Map<String, Value> {
-        self.body.template["Resources"].as_object().unwrap_or(&self.none)
+    fn resources(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.body.template["Resources"].as_object().into_iter().flatten()
+    }
+
+    fn resource(&self, id: &str) -> Option<&'a Value> {
+        self.body.template["Resources"].get(id)
     }
 
     /// Returns the number of characters of a value as JSON without white space, as IAM and EventBridge count them.
@@ -174,11 +182,11 @@ impl<'a> Filled<'a> {
     /// Returns how many managed policies a role has: its own list, and those that name it.
     fn managed_policies(&self, role: &str, properties: &Value) -> usize {
         let own = properties["ManagedPolicyArns"].as_array().map_or(0, Vec::len);
-        let names = |policy: &&Value| {
+        let names = |(_, policy): &(&String, &Value)| {
             let roles = policy["Properties"]["Roles"].as_array().into_iter().flatten();
             policy["Type"] == "AWS::IAM::ManagedPolicy" && roles.into_iter().any(|of| of["Ref"] == role)
         };
-        own + self.resources().values().filter(names).count()
+        own + self.resources().filter(names).count()
     }
 
     /// Returns a value with everything filled in.
@@ -188,7 +196,7 @@ impl<'a> Filled<'a> {
             (Some(("Ref", Value::String(name))), _) if self.is_list(name) => {
                 self.reference(name).split(',').map(Value::from).collect()
             }
-            (Some(("Ref" | "Fn::GetAtt" | "Fn::Sub" | "Fn::Join", _)), _) => self.text(value).into(),
+            (Some(("Ref" | "Fn::GetAtt" | "Fn::Sub", _)), _) => self.text(value).into(),
             (_, Value::Array(elements)) => elements.iter().map(|element| self.value(element)).collect(),
             (_, Value::Object(entries)) => {
                 Value::Object(entries.iter().map(|(key, value)| (key.clone(), self.value(value))).collect())
@@ -215,10 +223,6 @@ impl<'a> Filled<'a> {
             (Some(("Fn::Sub", Value::Array(parts))), _) => {
                 self.sub(parts.first().and_then(Value::as_str).unwrap_or_default())
             }
-            (Some(("Fn::Join", Value::Array(parts))), _) => {
-                let parts = parts.get(1).and_then(Value::as_array).into_iter().flatten();
-                parts.map(|part| self.text(part)).collect::<Vec<_>>().join(",")
-            }
             (_, Value::String(text)) => text.clone(),
             (_, Value::Null) => String::new(),
             (_, other) => other.to_string(),
@@ -226,18 +230,11 @@ impl<'a> Filled<'a> {
     }
 
     fn sub(&self, text: &str) -> String {
-        let mut parts = text.split("${");
-        let mut filled = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let Some((name, rest)) = part.split_once('}') else { continue };
-            filled.push_str(&match name.split_once('.') {
-                _ if name.starts_with('!') => format!("${{{}}}", &name[1..]),
-                Some((id, attribute)) => self.attribute(id, attribute),
-                None => self.reference(name),
-            });
-            filled.push_str(rest);
-        }
-        filled
+        let fill = |name: &str| match name.split_once('.') {
+            Some((id, attribute)) => self.attribute(id, attribute),
+            None => self.reference(name),
+        };
+        parts_of_sub(text, |name| Some(fill(name))).unwrap_or_default()
     }
 
     fn reference(&self, name: &str) -> String {
@@ -258,12 +255,12 @@ impl<'a> Filled<'a> {
 
     /// Returns a resource's name; CloudFormation makes one of stack, logical id and twelve characters if it has none.
     fn name(&self, id: &str) -> String {
-        let named = self.resources().get(id).and_then(name_of);
+        let named = self.resource(id).and_then(name_of);
         named.map_or_else(|| format!("{}-{id}-XXXXXXXXXXXX", self.body.stack), |(name, _)| self.text(name))
     }
 
     fn attribute(&self, id: &str, attribute: &str) -> String {
-        let kind = self.resources().get(id).and_then(|resource| resource["Type"].as_str()).unwrap_or_default();
+        let kind = self.resource(id).and_then(|resource| resource["Type"].as_str()).unwrap_or_default();
         let service = kind.split("::").nth(1).unwrap_or_default().to_ascii_lowercase();
         match attribute {
             "Arn" => format!("arn:aws:{service}:ap-southeast-2:111122223333:{}", self.name(id)),

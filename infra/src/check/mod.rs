@@ -8,31 +8,12 @@ mod references;
 mod services;
 mod values;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::Value;
-use trigger_core::routing::RoutingConfig;
-
-use crate::compare::Parameters;
+use crate::body::Body;
 pub use limits::{Limit, Measure, measures};
-pub(crate) use references::{alone, parts_of_sub, referred, resolves};
 #[cfg(test)]
 pub(crate) use values::names;
-
-use crate::stack::{stack, storage};
-use crate::template::Template;
-
-/// What a change set is made from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Body {
-    /// The stack's name.
-    pub stack: String,
-    /// The template.
-    pub template: Value,
-    /// The values of the template's parameters. Empty if they are not known yet.
-    pub parameters: Parameters,
-}
 
 /// A part of a body that AWS would refuse.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +29,8 @@ pub struct Finding {
 pub enum Problem {
     /// It refers to a parameter, resource or condition that the template lacks.
     Unresolved(String),
-    /// Resources depend on each other in a circle.
-    Circle,
+    /// Resources depend on each other in a cycle.
+    Cycle,
     /// The parameter has no value, or the template has no such parameter.
     Parameter,
     /// A value at this path is null, which CloudFormation does not have.
@@ -81,7 +62,7 @@ impl fmt::Display for Finding {
         let id = &self.id;
         match &self.problem {
             Problem::Unresolved(name) => write!(f, "{id}: refers to `{name}`, which the template lacks; {REPORT}"),
-            Problem::Circle => write!(f, "{id}: depends on itself through other resources; {REPORT}"),
+            Problem::Cycle => write!(f, "{id}: depends on itself through other resources; {REPORT}"),
             Problem::Parameter => write!(f, "{id}: the parameter has no value, or is not the template's; {REPORT}"),
             Problem::Null(path) => {
                 write!(f, "{id}: {path} is null, which CloudFormation does not accept; write a value, or leave it out")
@@ -117,18 +98,6 @@ pub fn check(body: &Body) -> Vec<Finding> {
         too_large.map(|measure| Finding { id: measure.id, problem: Problem::TooLarge(measure.limit, measure.actual) }),
     );
     findings
-}
-
-/// Returns everything in the templates of a config's two stacks that AWS would refuse, as far as it is known without an
-/// account.
-pub fn check_config(config: &RoutingConfig, environment: &BTreeMap<String, String>) -> Vec<Finding> {
-    let templates = [stack(config, environment)].into_iter().chain(storage(config));
-    let body = |template: Template| Body {
-        stack: config.stack.name().to_owned(),
-        template: template.to_json(),
-        parameters: Parameters::new(),
-    };
-    templates.map(body).flat_map(|body| check(&body)).collect()
 }
 
 #[cfg(test)]

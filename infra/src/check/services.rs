@@ -1,11 +1,12 @@
-//! Finds properties that AWS accepts alone, and refuses beside each other.
+//! Finds properties that are valid on their own but not in combination.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::references::alone;
-use super::{Body, Finding, Problem};
+use super::{Finding, Problem};
+use crate::body::Body;
+use crate::references::alone;
 
 /// The visibility timeout of a queue, and the timeout of a function, that set none. In seconds.
 const VISIBLE_AFTER: u64 = 30;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::limits::{Filled, name_of};
-use super::{Body, Finding, Problem};
+use super::{Finding, Problem};
+use crate::body::Body;
 
 /// Lists under these keys must not be empty.
 const NOT_EMPTY: [&str; 3] = ["Action", "Resource", "Statement"];
@@ -26,15 +27,18 @@ pub(super) fn findings(body: &Body) -> Vec<Finding> {
         if is_suspect(resource) {
             look(id, resource, "", &mut findings);
         }
-        if let Some((name, _)) = name_of(resource) {
-            let group = filled.text(&resource["Properties"]["GroupName"]);
-            let key = (resource["Type"].to_string(), group, filled.text(name));
-            if let Some(other) = names.insert(key, id) {
-                findings.push(finding(id, Problem::SameName(other.clone())));
-            }
+        if let Some(other) = named(&filled, resource).and_then(|named| names.insert(named, id)) {
+            findings.push(finding(id, Problem::SameName(other.clone())));
         }
     }
     findings
+}
+
+/// Returns the type, the group and the name of a resource that has a name.
+fn named(filled: &Filled<'_>, resource: &Value) -> Option<(String, String, String)> {
+    let (name, _) = name_of(resource)?;
+    let group = filled.text(&resource["Properties"]["GroupName"]);
+    Some((resource["Type"].to_string(), group, filled.text(name)))
 }
 
 /// Returns the type and the name of each resource of a body that has a name, with its group before it.
@@ -42,12 +46,8 @@ pub(super) fn findings(body: &Body) -> Vec<Finding> {
 pub(crate) fn names(body: &Body) -> std::collections::BTreeSet<(String, String)> {
     let filled = Filled::new(body);
     let resources = body.template["Resources"].as_object().into_iter().flatten();
-    let named = resources.filter_map(|(_, resource)| Some((resource, name_of(resource)?.0)));
-    let name = |(resource, name): (&Value, &Value)| {
-        let group = filled.text(&resource["Properties"]["GroupName"]);
-        (resource["Type"].to_string(), format!("{group}/{}", filled.text(name)))
-    };
-    named.map(name).collect()
+    let all = resources.filter_map(|(_, resource)| named(&filled, resource));
+    all.map(|(kind, group, name)| (kind, format!("{group}/{name}"))).collect()
 }
 
 /// Returns whether a value holds null or an empty list. That is cheaper than to know where.

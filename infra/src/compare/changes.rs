@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::body::Parameters;
 use crate::template::tags;
-
-/// The values of a template's parameters, by name.
-pub type Parameters = BTreeMap<String, String>;
 
 /// A resource that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +66,7 @@ impl Change {
         let properties = CREATE_ONLY.iter().find(|(kind, _)| self.kind == *kind).map_or(&[][..], |(_, all)| *all);
         self.details.iter().any(|detail| {
             let path = detail.path.strip_prefix("Properties.").unwrap_or_default();
-            // The attributes of a table's key have the same types for ever.
+            // The type of a key attribute cannot change.
             let is_type = path.starts_with("AttributeDefinitions[") && path.ends_with(".AttributeType");
             let property = path.split(['.', '[']).next().unwrap_or_default();
             detail.path == "Type" || is_type || properties.contains(&property)
@@ -82,8 +80,9 @@ impl Change {
     }
 }
 
-/// Returns the resources that differ between two templates, each with its parameters' values, and the stack itself if its
-/// tags differ. They are in the order of the new template, and removed resources come last. Before the first deployment, `before` is `None`.
+/// Returns the resources that differ between two templates, each with its parameters' values, and the stack itself if
+/// its tags differ. They are in the order of the new template, and removed resources come last. Before the first
+/// deployment, `before` is `None`.
 pub fn changes(before: Option<(&Value, &Parameters)>, after: (&Value, &Parameters)) -> Vec<Change> {
     let none = (&Value::Null, &Parameters::new());
     let (before, after) = (before.unwrap_or(none), after);

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::changes::Parameters;
-use crate::check::{alone, parts_of_sub};
+use crate::body::Parameters;
+use crate::references::{alone, parts_of_sub};
 
 /// What an account knows of a deployed stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The stack's name.
     pub stack: String,
-    /// The partition, the Region and the account.
+    /// The partition, for example `aws`.
     pub partition: String,
     /// The Region.
     pub region: String,

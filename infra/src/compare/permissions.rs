@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::changes::{Parameters, filled_in};
-use crate::check::resolves;
+use super::changes::filled_in;
+use crate::body::Parameters;
+use crate::references::resolves;
 
 /// The policy that a role has only between two steps of a deployment.
 const ADDED: &str = "added-by-deployment";

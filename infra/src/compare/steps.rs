@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::changes::{Parameters, brings_events};
+use super::changes::brings_events;
 use super::permissions::compare;
 use super::variables::with_variables;
-use crate::check::Body;
+use crate::body::{Body, Parameters};
 
 /// A step of a deployment.
 #[derive(Debug, Clone, PartialEq)]

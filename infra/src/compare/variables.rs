@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::check::{referred, resolves};
+use crate::references::{referred, resolves};
 
 /// Returns the deployed template, in which the functions have the variables that they lack and the new template gives
 /// them, with the resources that these variables name.

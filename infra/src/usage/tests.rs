@@ -6,7 +6,8 @@ use serde_json::Value;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
-use super::{Usage, of_template, usage};
+use super::{Usage, usage};
+use crate::body::Body;
 use crate::policy::{OfAccount, TaskRoles};
 use crate::rules::rules;
 use crate::{Template, stack, stack_of_account};
@@ -79,7 +80,7 @@ fn counts(template: &Template) -> String {
 fn thousands_of_routes_with_hundreds_of_roles_fit_into_one_stack() {
     let config = large();
     let template = stack_of_account(&config, &BTreeMap::new(), &OfAccount { roles: roles(), ..OfAccount::default() });
-    let limits = of_template(&config, &template);
+    let limits = usage(&Body::new(&config, &template));
     assert!(template.resources().len() < 400 && limits.iter().all(|limit| !limit.is_exceeded()), "{}", lines(&limits));
     expect![[r#"
         the number of resources 388 of 500
@@ -133,7 +134,9 @@ fn what_does_not_fit_is_said() {
     let schedules: String =
         (0..500).map(|at| format!("  - {{ name: s{at}, on: {{ schedule: rate(1 hour) }}, run: t }}\n")).collect();
     let text = format!("version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes:\n{schedules}");
-    let limits = usage(&config(&text), &BTreeMap::from([("LONG".to_owned(), "x".repeat(4000))]));
+    let config = config(&text);
+    let template = stack(&config, &BTreeMap::from([("LONG".to_owned(), "x".repeat(4000))]));
+    let limits = usage(&Body::new(&config, &template));
     let exceeded = limits.iter().filter(|limit| limit.is_exceeded());
     expect![[r#"
         the number of resources 515 of 500
@@ -233,12 +236,12 @@ fn the_examples_are_far_from_every_limit_as_the_page_on_deploying_shows() {
         let text = std::fs::read_to_string(&file).expect("is readable");
         let mut source = Source::new("ecs-trigger.yaml", text);
         let variable = |_: &str| Some("value".to_owned());
-        for included in trigger_core::load::includes(&source.clone(), &variable) {
+        for included in trigger_core::load::includes(&source, &variable) {
             let text = std::fs::read_to_string(file.with_file_name(&included.value)).expect("is readable");
             source.include(included.value, &text);
         }
         let config = RoutingConfig::parse_with(source, &variable).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let usage = usage(&config, &BTreeMap::new());
+        let usage = usage(&Body::new(&config, &stack(&config, &BTreeMap::new())));
         assert!(!usage.iter().any(Usage::is_near), "{name}: {}", lines(&usage));
         assert_documented(&format!("`examples/{name}`"), &usage);
     }

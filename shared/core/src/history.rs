@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::event::identity::Identity;
 use crate::launch::{Conclusion, LaunchRecord, LaunchedTask, Outcome, Skipped, Slot};
 use crate::pattern::operator::Wildcard;
-use crate::storage::OBJECT_BYTES_MAX;
+use crate::storage::LIST_NAME_BYTES_MAX;
 
 /// A page of history has at most this many launches.
 pub const PAGE_MAX: usize = 1000;
@@ -29,7 +29,7 @@ pub struct HistoryQuery {
     pub until: Option<Timestamp>,
     /// What else the launches have in common.
     pub filter: Filter,
-    /// How many launches of the list to look at for one page, from 1 to [`PAGE_MAX`].
+    /// How many launches of the list to look at for one page, from 1 to [`PAGE_MAX`]: see [`Self::page_size`].
     pub page: usize,
 }
 
@@ -131,6 +131,11 @@ pub struct Summary {
 }
 
 impl HistoryQuery {
+    /// Returns how many launches of the list to look at for one page.
+    pub fn page_size(&self) -> usize {
+        self.page.clamp(1, PAGE_MAX)
+    }
+
     /// Returns the query of a list, whose pages have a hundred launches.
     pub fn new(of: Launches) -> Self {
         Self { of, route: None, since: None, until: None, filter: Filter::default(), page: 100 }
@@ -249,11 +254,7 @@ impl Summary {
 
 /// Returns whether a launch has ended in a dead letter.
 pub fn has_failed(record: &LaunchRecord) -> bool {
-    record.ended.as_ref().is_some_and(is_failure)
-}
-
-fn is_failure(conclusion: &Conclusion) -> bool {
-    matches!(conclusion.outcome, Outcome::DeadLettered(_))
+    record.ended.as_ref().is_some_and(Conclusion::is_failure)
 }
 
 /// Returns why a launch failed or was skipped, or the last reply of ECS that left an open launch without its tasks.
@@ -282,7 +283,7 @@ pub fn why_skipped(skipped: Skipped) -> &'static str {
 /// nothing that an index holds.
 pub fn object(record: &LaunchRecord) -> Option<ObjectName> {
     let name = named(&record.identity)?;
-    (name.to_string().len() <= OBJECT_BYTES_MAX).then_some(name)
+    (name.to_string().len() <= LIST_NAME_BYTES_MAX).then_some(name)
 }
 
 /// Returns the object that the identity of an event of S3 contains.

@@ -288,10 +288,10 @@ pub fn route_list(route: &str, shard: u8) -> String {
     format!("{route}/{shard}")
 }
 
-/// A longer name of an object, in bytes, is not in [`Index::Object`]: DynamoDB accepts no longer partition key. S3's own
-/// names are shorter.
+/// A list of an index has no longer name than this, in bytes: DynamoDB accepts no longer partition key. S3's own names of
+/// objects are shorter.
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-pub const OBJECT_BYTES_MAX: usize = 2048;
+pub const LIST_NAME_BYTES_MAX: usize = 2048;
 
 /// The attribute with the time at which DynamoDB deletes an item.
 pub const EXPIRES: &str = "expires";

@@ -15,8 +15,8 @@ use trigger_core::launch::{
 use trigger_core::routing::RoutingConfig;
 
 use crate::ports::{
-    Begun, Change, Clock, DELAY_MAX, LaunchStore, Launcher, NotSent, Ports, StoreError, Stored, Unanswered, Work,
-    WorkQueue,
+    Begun, Change, Clock, DELAY_MAX, LAUNCHES_MAX, LaunchStore, Launcher, NotSent, Ports, StoreError, Stored,
+    Unanswered, Work, WorkQueue,
 };
 use crate::{dead_letter, render};
 
@@ -39,8 +39,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 const TRIES_MAX: u32 = 20;
 /// For this time after it was recorded, a launch that is next in line is left to the process that recorded it.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(5);
-/// A time at which a launch is due that is nearer than this gives way to a later one: a look that comes to nothing costs
-/// more than a change of the index.
+/// A due time nearer than this is replaced by a later one: looking at a launch for nothing costs more than updating the
+/// index.
 const TOO_SOON: SignedDuration = SignedDuration::from_mins(2);
 /// One call describes at most this many tasks.
 const DESCRIBED_AT_ONCE: usize = 100;
@@ -233,9 +233,10 @@ impl<'a, P: Ports> Driver<'a, P> {
         }
     }
 
-    /// Leaves a launch to another invocation.
-    pub(crate) fn leave(&self, launches: Vec<LaunchKey>, delay: Duration) {
-        lock(&self.left).push(Work { launches, delay });
+    /// Leaves launches to other invocations.
+    pub(crate) fn leave(&self, launches: &[LaunchKey], delay: Duration) {
+        let parts = launches.chunks(LAUNCHES_MAX).map(|part| Work { launches: part.to_vec(), delay });
+        lock(&self.left).extend(parts);
     }
 
     fn leave_until_its_time(&self, driven: &Driven, rest: &Result<Rest, DriveError>) {
@@ -246,7 +247,7 @@ impl<'a, P: Ports> Driver<'a, P> {
             _ => unsigned(wake.duration_since(now)),
         };
         if delay <= DELAY_MAX {
-            self.leave(vec![driven.record().key.clone()], delay);
+            self.leave(std::slice::from_ref(&driven.record().key), delay);
         }
     }
 
@@ -383,16 +384,13 @@ impl<'a, P: Ports> Driver<'a, P> {
             return Some(at).filter(|at| at.duration_since(now) <= wait_max);
         }
         let own = || lock(self.ports.pace()).take(now, wait_max).map(|pause| later(now, pause));
-        let Some(store) = self.store() else { return own() };
-        let calls = expected.unwrap_or(1).clamp(1, RESERVED_AT_ONCE);
-        match store.reserve_calls(pool, calls, now, wait_max).await {
-            Ok(Some(times)) => {
-                let rest = (1..calls).map(|number| times.at(number));
-                lock(&self.call_times).entry(pool).or_default().extend(rest);
-                Some(times.first)
-            }
-            Ok(None) => None,
-            Err(_) => own(),
+        if self.store().is_none() {
+            return own();
+        }
+        match self.reserve(pool, expected.unwrap_or(1).clamp(1, RESERVED_AT_ONCE)).await {
+            0 => None,
+            // Nothing is reserved if the store did not answer.
+            _ => reserved(self).or_else(own),
         }
     }
 
@@ -571,9 +569,15 @@ impl<'a, P: Ports> Driver<'a, P> {
         place: Option<&Place>,
     ) -> Result<Option<Driven>, DriveError> {
         let Some(store) = self.store() else { return Ok(None) };
+        let mut seen = place.cloned();
         for turn in 0..TRIES_MAX {
-            let line = store.line(&concurrency.slots).await?;
-            let Some(next) = line.next(concurrency.max) else { return Ok(None) };
+            let next = match seen.take() {
+                Some(place) => place,
+                None => match store.line(&concurrency.slots).await?.next(concurrency.max) {
+                    Some(next) => next.clone(),
+                    None => return Ok(None),
+                },
+            };
             if place.is_some_and(|place| place.ticket != next.ticket) {
                 return Ok(None);
             }
@@ -583,7 +587,7 @@ impl<'a, P: Ports> Driver<'a, P> {
                 return Ok(None);
             }
             if self.is_late(SignedDuration::ZERO) {
-                self.leave(vec![next.launch.clone()], Duration::ZERO);
+                self.leave(std::slice::from_ref(&next.launch), Duration::ZERO);
                 return Ok(None);
             }
             let mut driven = Driven::resume(stored);

@@ -16,7 +16,7 @@ use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
 use crate::drive::{DriveError, Driven, Driver, Rest};
-use crate::ports::{Begun, Clock, LAUNCHES_MAX, LaunchStore, Payloads, Ports, StoreError};
+use crate::ports::{Begun, Clock, LaunchStore, Payloads, Ports, StoreError};
 use crate::{dead_letter, render};
 
 /// At most this many launches of one event are driven at once.
@@ -386,7 +386,7 @@ async fn launch_all(
     });
     let mut launches: Vec<Launch> = launches.collect();
     let outcomes = match driver.store() {
-        Some(_) => launch_recorded(driver, &mut launches).await,
+        Some(store) => launch_recorded(driver, store, &mut launches).await,
         None => {
             stream::iter(&mut launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await
         }
@@ -420,9 +420,13 @@ impl Launch {
 }
 
 /// Records all launches, then starts those that this invocation has the time for.
-async fn launch_recorded(driver: &Driver<'_, impl Ports>, launches: &mut [Launch]) -> Vec<Outcome> {
+async fn launch_recorded(
+    driver: &Driver<'_, impl Ports>,
+    store: &impl LaunchStore,
+    launches: &mut [Launch],
+) -> Vec<Outcome> {
     let starts_here = launches.len() <= STARTED_HERE_MAX;
-    let recorded = match record(driver, launches, starts_here).await {
+    let recorded = match record(driver, store, launches, starts_here).await {
         Ok(recorded) => recorded,
         Err(error) => return unrecorded(launches, &error),
     };
@@ -433,7 +437,7 @@ async fn launch_recorded(driver: &Driver<'_, impl Ports>, launches: &mut [Launch
         return stream::iter(launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await;
     }
     let can_start = can_start(launches.iter().map(|launch| launch.driven.record()));
-    can_start.chunks(LAUNCHES_MAX).for_each(|chunk| driver.leave(chunk.to_vec(), Duration::ZERO));
+    driver.leave(&can_start, Duration::ZERO);
     let outcome = |launch: &Launch| match &launch.refused {
         Some(reason) => Outcome::Failed { reason: reason.clone() },
         None if is_untried(launch.driven.record()) => {
@@ -455,7 +459,7 @@ async fn launch_recorded(driver: &Driver<'_, impl Ports>, launches: &mut [Launch
 /// When the launches of an event were recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Recorded {
-    /// At this delivery, or each at this or an earlier one.
+    /// At least one was not known to be recorded before this delivery.
     Now,
     /// All at an earlier delivery.
     Before,
@@ -495,22 +499,16 @@ fn is_untried(record: &LaunchRecord) -> bool {
 /// Records the launches, and the launch sets that they make.
 async fn record(
     driver: &Driver<'_, impl Ports>,
+    store: &impl LaunchStore,
     launches: &mut [Launch],
     starts_here: bool,
 ) -> Result<Recorded, DriveError> {
-    let Some(store) = driver.store() else { return Ok(Recorded::Now) };
     let now = driver.now();
     let sets = sets(launches, now);
-    if launches.len() > ASKED_FOR_FIRST {
-        let mut are_recorded = true;
-        for set in &sets {
-            are_recorded &= store.read_set(&set.name).await?.is_some();
-        }
-        if are_recorded && !sets.is_empty() {
-            return Ok(Recorded::Before);
-        }
+    if launches.len() > ASKED_FOR_FIRST && are_recorded(store, &sets).await? {
+        return Ok(Recorded::Before);
     }
-    draw_tickets(driver, launches).await?;
+    draw_tickets(store, launches, now).await?;
     let mut recorded: Vec<&mut Launch> = launches.iter_mut().filter(|launch| launch.refused.is_none()).collect();
     let mut records: Vec<LaunchRecord> = Vec::with_capacity(recorded.len());
     for launch in &mut recorded {
@@ -522,10 +520,13 @@ async fn record(
         records.push(LaunchRecord { due, ..launch.driven.record().clone() });
     }
     driver.expect(records.len());
-    let calls = if starts_here { records.iter().filter(|record| record.open_attempt().is_some()).count() } else { 0 };
+    let mut calls: BTreeMap<Pool, u32> = BTreeMap::new();
+    for record in records.iter().filter(|record| record.open_attempt().is_some()) {
+        *calls.entry(Pool::of(&record.rendered.request)).or_default() += 1;
+    }
     let reserve = async {
-        if let Some(first) = records.first().filter(|_| calls > 0) {
-            driver.reserve(Pool::of(&first.rendered.request), u32::try_from(calls).unwrap_or(1)).await;
+        for (pool, calls) in calls {
+            driver.reserve(pool, calls).await;
         }
     };
     let (begun, ()) = future::join(store.begin(&records), reserve).await;
@@ -541,9 +542,18 @@ async fn record(
     Ok(Recorded::Now)
 }
 
+/// Returns whether all of these sets are recorded, and so all of their launches.
+async fn are_recorded(store: &impl LaunchStore, sets: &[LaunchSet]) -> Result<bool, StoreError> {
+    for set in sets {
+        if store.read_set(&set.name).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!sets.is_empty())
+}
+
 /// Draws tickets for the launches that need a place in a line: at once for all that share a limit.
-async fn draw_tickets(driver: &Driver<'_, impl Ports>, launches: &mut [Launch]) -> Result<(), StoreError> {
-    let Some(store) = driver.store() else { return Ok(()) };
+async fn draw_tickets(store: &impl LaunchStore, launches: &mut [Launch], now: Timestamp) -> Result<(), StoreError> {
     let mut by_limit: BTreeMap<String, Vec<&mut Launch>> = BTreeMap::new();
     for launch in launches.iter_mut().filter(|launch| launch.refused.is_none()) {
         let concurrency = launch.planned.concurrency.as_ref().filter(|it| it.when_full != WhenFull::Skip);
@@ -551,7 +561,6 @@ async fn draw_tickets(driver: &Driver<'_, impl Ports>, launches: &mut [Launch]) 
             by_limit.entry(limit).or_default().push(launch);
         }
     }
-    let now = driver.now();
     for (limit, waiting) in by_limit {
         let first = store.draw_tickets(&limit, u32::try_from(waiting.len()).unwrap_or(u32::MAX)).await?;
         for (launch, ticket) in waiting.into_iter().zip(first..) {

@@ -11,7 +11,7 @@ use trigger_core::launch::{Answer, Conclusion, Pool, SeenTask, TaskStatus};
 use trigger_core::routing::RoutingConfig;
 
 use crate::drive::{Continued, DriveError, Driven, Driver, LEFT_FOR, Rest};
-use crate::ports::{Clock, LAUNCHES_MAX, LaunchStore, Launcher, Ports, Stored};
+use crate::ports::{Clock, LaunchStore, Launcher, Ports, Stored};
 
 /// This many launches are driven at once.
 const DRIVEN_AT_ONCE: usize = 8;
@@ -91,7 +91,7 @@ pub async fn sweep(
     deadline: Option<Timestamp>,
 ) -> Result<SweepReport, DriveError> {
     let driver = Driver::new(ports, config, deadline);
-    let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
+    let mut sweep = Sweep::new(&driver);
     let mut after = None;
     let Some(store) = driver.store() else { return Ok(sweep.report) };
     let now = ports.clock().now();
@@ -108,22 +108,19 @@ pub async fn sweep(
     Ok(report)
 }
 
-/// Continues launches that another invocation left.
-///
-/// # Errors
-/// There is no launch store.
+/// Continues launches that another invocation left. Without a launch store there are none.
 pub async fn continue_launches(
     launches: &[LaunchKey],
     config: &RoutingConfig,
     ports: &impl Ports,
     deadline: Option<Timestamp>,
-) -> Result<SweepReport, DriveError> {
+) -> SweepReport {
     let driver = Driver::new(ports, config, deadline);
-    let mut sweep = Sweep { driver: &driver, report: SweepReport::default(), has_described: false };
+    let mut sweep = Sweep::new(&driver);
     sweep.look_after(launches, None).await;
     let report = sweep.report;
     driver.hand_over().await;
-    Ok(report)
+    report
 }
 
 struct Sweep<'a, P> {
@@ -139,7 +136,11 @@ enum Look {
     NoTime,
 }
 
-impl<P: Ports> Sweep<'_, P> {
+impl<'a, P: Ports> Sweep<'a, P> {
+    fn new(driver: &'a Driver<'a, P>) -> Self {
+        Self { driver, report: SweepReport::default(), has_described: false }
+    }
+
     /// Continues launches. With `due_until`, skips those that are no longer due: the list of what is due may be old.
     async fn look_after(&mut self, keys: &[LaunchKey], due_until: Option<Timestamp>) {
         for keys in keys.chunks(READ_AT_ONCE) {
@@ -230,7 +231,7 @@ impl<P: Ports> Sweep<'_, P> {
             let mut calling = calling.into_iter();
             others.extend(calling.by_ref().take(reserved as usize));
             let keys: Vec<LaunchKey> = calling.map(|driven| driven.record().key.clone()).collect();
-            keys.chunks(LAUNCHES_MAX).for_each(|keys| self.driver.leave(keys.to_vec(), LEFT_FOR));
+            self.driver.leave(&keys, LEFT_FOR);
         }
         others
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::history::{HistoryQuery, Launches, PAGE_MAX};
+use trigger_core::history::{HistoryQuery, Launches};
 use trigger_core::launch::{
     CallTimes, LaunchRecord, LaunchSet, Line, Place, Pool, Sequence, SetChange, SetCounts, Slot, SlotsChange,
     SlotsChangeKind, later,
@@ -210,7 +210,7 @@ impl StoreModel {
             found.retain(|(place, _)| in_order(place, &(*at, key)).is_gt());
         }
         found.sort_by(|(one, _), (other, _)| in_order(one, other));
-        let page = query.page.clamp(1, PAGE_MAX);
+        let page = query.page_size();
         let next = found.get(page - 1).filter(|_| found.len() > page).map(|((at, key), _)| cursor(*at, key));
         let launches = found.into_iter().take(page).map(|(_, launch)| launch.stored()).collect();
         HistoryPage { launches, unreadable: Vec::new(), next }
@@ -258,15 +258,9 @@ impl StoreModel {
         self.rates.insert(pool.as_str().to_owned(), pool.rate().after_throttle(next, now));
     }
 
-    /// Returns the current content of the launch, and of what it shares with others.
-    pub fn items_of(&self, record: &LaunchRecord) -> Vec<Item> {
-        let mut items = vec![Item {
-            name: format!("launch {}", record.key),
-            content: self.launches.get(&record.key.to_string()).map(to_json),
-        }];
-        items.extend(record.concurrency.iter().map(|concurrency| self.item_of_line(&concurrency.slots)));
-        items.extend(record.set.iter().map(|set| self.item_of_set(set)));
-        items
+    /// Returns the current content of a launch.
+    pub fn item_of_launch(&self, key: &LaunchKey) -> Item {
+        Item { name: format!("launch {key}"), content: self.launches.get(&key.to_string()).map(to_json) }
     }
 
     /// Returns the current content of a line.

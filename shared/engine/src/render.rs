@@ -27,7 +27,7 @@ pub(crate) async fn anew(
     };
     let event = Event::decode_copy(&text).map_err(|error| NotRendered::ForGood(error.to_string()))?;
     let route = &record.key.route;
-    let Some(route) = config.routes.iter().find(|known| known.name == *route) else {
+    let Some(route) = config.route(route) else {
         return Err(NotRendered::ForGood(format!("the config in force has no route `{route}`")));
     };
     let plan = Plan::of_routes(config, &event, Ok(vec![route]));

@@ -28,7 +28,7 @@ pub(crate) struct Scripted {
     pub(crate) put: Mutex<Vec<String>>,
     pub(crate) refuses_payloads: bool,
     pub(crate) store: Mutex<StoreModel>,
-    /// The requests to the store, but for those that reserve calls.
+    /// The requests to the store, except those that reserve calls.
     pub(crate) requests: Mutex<Vec<&'static str>>,
     /// Whether the store answers.
     pub(crate) remembers: bool,

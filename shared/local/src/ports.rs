@@ -20,7 +20,7 @@ pub struct Here {
     pub work: Option<LocalWork>,
     /// Stores events that end without their tasks. `None` without a ledger: such events return to their source.
     pub dead_letters: Option<FolderDeadLetters>,
-    /// The pace of launches without a ledger.
+    /// The pace of launches without a ledger, or while it cannot be read.
     pub pace: Mutex<Pace>,
 }
 

@@ -91,17 +91,12 @@ enum ItemName {
 }
 
 impl ItemName {
-    fn item(&self, model: &StoreModel) -> Option<Item> {
+    fn item(&self, model: &StoreModel) -> Item {
         match self {
-            Self::Launch(key) => {
-                let mut record = model.read(key)?.record;
-                // What it shares with other launches has a name of its own: a long line is written once for all.
-                (record.concurrency, record.set) = (None, None);
-                model.items_of(&record).into_iter().next()
-            }
-            Self::Line(limit) => Some(model.item_of_line(limit)),
-            Self::Sequence(name) => Some(model.item_of_sequence(name)),
-            Self::Set(name) => Some(model.item_of_set(name)),
+            Self::Launch(key) => model.item_of_launch(key),
+            Self::Line(limit) => model.item_of_line(limit),
+            Self::Sequence(name) => model.item_of_sequence(name),
+            Self::Set(name) => model.item_of_set(name),
         }
     }
 }
@@ -221,7 +216,7 @@ impl Memory {
 
     /// Returns the items that the file does not hold as they are now, and the number of the last change in them.
     fn unwritten_items(&self) -> (Vec<Item>, u64) {
-        (self.unwritten.keys().filter_map(|name| name.item(&self.model)).collect(), self.changes)
+        (self.unwritten.keys().map(|name| name.item(&self.model)).collect(), self.changes)
     }
 
     /// Notes that the file holds this many changes.

@@ -2,6 +2,22 @@
 
 use jiff::Timestamp;
 
+/// How many calls ECS accepts.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted {
+    /// At once, after a pause.
+    pub burst: u32,
+    /// Per second.
+    pub per_second: u32,
+}
+
+/// The calls of RunTask that ECS accepts.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+pub const RUN_TASK: Accepted = Accepted { burst: 100, per_second: 40 };
+/// Those of them that it accepts for Fargate.
+/// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
+pub const FARGATE: Accepted = Accepted { burst: 20, per_second: 20 };
+
 /// A token bucket that allows `BURST` calls at once and `RATE` calls per second.
 #[derive(Debug)]
 pub(super) struct Bucket<const BURST: u32, const RATE: u32> {

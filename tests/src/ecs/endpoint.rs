@@ -34,6 +34,11 @@ impl Endpoint {
         lock(&self.ecs)
     }
 
+    /// Answers a request as the endpoint does.
+    pub(crate) fn answer(&self, asked: &Asked) -> Answer {
+        answer(asked, &mut self.ecs())
+    }
+
     /// Ends a task with an exit code. Returns the state change that EventBridge would deliver.
     ///
     /// # Panics
@@ -67,12 +72,12 @@ fn answer(asked: &Asked, ecs: &mut Ecs) -> Answer {
     let arns = || -> Vec<String> {
         body["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    match asked.target.as_deref().and_then(|target| target.rsplit('.').next()) {
-        Some("RunTask") => match serde_json::from_str(&asked.body) {
+    match asked.operation() {
+        "RunTask" => match serde_json::from_str(&asked.body) {
             Ok(request) => reply(ecs.run_task(&request, now, for_long), ecs),
             Err(error) => refused("InvalidParameterException", &error.to_string(), &[]),
         },
-        Some("StopTask") => {
+        "StopTask" => {
             let known = ecs.stop_task(
                 body["task"].as_str().unwrap_or_default(),
                 body["reason"].as_str().unwrap_or_default(),
@@ -83,7 +88,7 @@ fn answer(asked: &Asked, ecs: &mut Ecs) -> Answer {
                 false => refused("InvalidParameterException", "The referenced task was not found.", &[]),
             }
         }
-        Some("DescribeTasks") => {
+        "DescribeTasks" => {
             let (mut tasks, mut failures) = (Vec::new(), Vec::new());
             for seen in ecs.describe_tasks(&arns(), now) {
                 match seen.status {
@@ -93,10 +98,8 @@ fn answer(asked: &Asked, ecs: &mut Ecs) -> Answer {
             }
             ok(json!({ "tasks": tasks, "failures": failures }))
         }
-        Some("ListTasks") => {
-            ok(json!({ "taskArns": ecs.list_tasks(body["startedBy"].as_str().unwrap_or_default(), now) }))
-        }
-        other => refused("UnknownOperationException", &format!("{other:?}"), &[]),
+        "ListTasks" => ok(json!({ "taskArns": ecs.list_tasks(body["startedBy"].as_str().unwrap_or_default(), now) })),
+        other => refused("UnknownOperationException", other, &[]),
     }
 }
 

@@ -19,6 +19,7 @@ use trigger_core::ecs::TaskRequest;
 use trigger_core::launch::{Failure, Reply, SeenTask, TaskStatus};
 
 use bucket::Bucket;
+pub use bucket::{Accepted, FARGATE, RUN_TASK};
 pub use check::TaskDefinition;
 pub use task::{Fortune, StateChange, Task};
 
@@ -73,11 +74,26 @@ pub struct Ecs {
     /// The RunTask calls that were neither throttled, refused nor answered from a client token.
     pub calls: Vec<TaskRequest>,
     tokens: HashMap<(String, String), Token>,
-    run_task: Bucket<100, 40>,
-    fargate: Bucket<20, 20>,
+    run_task: Bucket<{ RUN_TASK.burst }, { RUN_TASK.per_second }>,
+    fargate: Bucket<{ FARGATE.burst }, { FARGATE.per_second }>,
 }
 
 impl Ecs {
+    /// Returns the most tasks that have run at once.
+    pub fn most_at_once(&self) -> usize {
+        let stop = |task: &Task| task.stopped.as_ref().map_or(Timestamp::MAX, |(at, _)| *at);
+        // A task that stops at the same time as another one starts comes first.
+        let changes = self.tasks.values().flat_map(|task| [(task.started, 1), (stop(task), -1)]);
+        let mut changes: Vec<(Timestamp, i32)> = changes.collect();
+        changes.sort_unstable();
+        let (mut running, mut most) = (0, 0);
+        for (_, change) in changes {
+            running += change;
+            most = most.max(running);
+        }
+        usize::try_from(most).unwrap_or_default()
+    }
+
     /// Answers RunTask. `fortune` decides how each task will run and end.
     pub fn run_task(&mut self, request: &TaskRequest, now: Timestamp, mut fortune: impl FnMut() -> Fortune) -> Reply {
         if self.behaviour.throttles && !self.run_task.take(now) {

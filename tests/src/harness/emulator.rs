@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
 
 use crate::harness::binaries::{Made, once, root, small};
-use crate::harness::http::call;
+use crate::harness::http::ask;
 use crate::harness::python::{environment, run};
 use crate::harness::table::LaunchTable;
 
@@ -84,10 +84,7 @@ impl Emulator {
     /// # Panics
     /// The call fails.
     pub fn call(&self, target: &str, request: &Value) -> Value {
-        let answer = call(self.address(), target, &request.to_string());
-        let (status, body) = answer.unwrap_or_else(|error| panic!("{target}: {error}"));
-        assert_eq!(status, 200, "{target} {request}: {body}");
-        serde_json::from_str(&body).unwrap_or(Value::Null)
+        ask(self.address(), target, request)
     }
 
     /// Returns the emulator's address, `127.0.0.1:PORT`.
@@ -364,7 +361,7 @@ impl Emulator {
 /// A message of a queue.
 #[derive(Debug, Clone)]
 pub struct Message {
-    queue: String,
+    pub(crate) queue: String,
     id: String,
     receipt: String,
     /// The body.

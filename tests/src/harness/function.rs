@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,42 @@ use crate::harness::proxy::{Passage, Proxy};
 
 /// An invocation that takes longer fails the story.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Starts the binary of a function of so much memory, in MiB, with these environment variables and none of this process.
+/// `lambda` stands in for the Runtime API.
+///
+/// # Panics
+/// The binary cannot be started.
+pub fn start_function(binary: &Path, lambda: &Server, variables: &[(&str, &str)], memory: u32) -> Child {
+    Command::new(binary)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
+        .env("AWS_LAMBDA_FUNCTION_NAME", binary.file_name().unwrap_or_default())
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory.to_string())
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary.display()))
+}
+
+/// Returns the headers with which the Runtime API hands an invocation to a function. It ends after a minute, as the stack
+/// says.
+pub fn invocation_headers(id: &str) -> Vec<(&'static str, String)> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    vec![
+        ("lambda-runtime-aws-request-id", id.to_owned()),
+        ("lambda-runtime-deadline-ms", (now + TIMEOUT).as_millis().to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned()),
+    ]
+}
 
 /// A running function. It ends when this value is dropped.
 #[derive(Debug)]
@@ -37,16 +74,7 @@ impl Function {
             Some("next") => {
                 let coming = coming.lock().unwrap_or_else(PoisonError::into_inner);
                 let Ok(event) = coming.recv() else { return Answer::default() };
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let headers = vec![
-                    ("lambda-runtime-aws-request-id", "request".to_owned()),
-                    ("lambda-runtime-deadline-ms", (now + TIMEOUT).as_millis().to_string()),
-                    (
-                        "lambda-runtime-invoked-function-arn",
-                        "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
-                    ),
-                ];
-                Answer { status: 200, headers, body: event }
+                Answer { status: 200, headers: invocation_headers("request"), body: event }
             }
             Some(answer) => {
                 let body = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
@@ -56,23 +84,7 @@ impl Function {
             }
             None => Answer::default(),
         });
-        let process = Command::new(crate::harness::binary(name))
-            .env_clear()
-            .envs(variables.iter().copied())
-            .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_REGION", "us-east-1")
-            .env("HTTPS_PROXY", "http://127.0.0.1:9")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let process = start_function(&crate::harness::binary(name), &lambda, variables, 128);
         Self { process: Arc::new(Mutex::new(process)), events, answers, _lambda: lambda }
     }
 

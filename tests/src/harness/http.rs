@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -103,12 +104,22 @@ async fn answer<H: Fn(Asked) -> Answer + Send + Sync + 'static>(
     Ok(response.body(Full::from(answer.body)).unwrap_or_default())
 }
 
-/// Calls an operation of AWS's JSON protocol, such as `AmazonSQS.SendMessage`. Returns the status and the body of the
-/// response.
+/// Calls an operation of AWS's JSON protocol, such as `AmazonSQS.SendMessage`. Returns the body of the response.
+///
+/// # Panics
+/// The call fails.
+pub(crate) fn ask(address: &str, target: &str, request: &Value) -> Value {
+    let answer = call(address, target, &request.to_string());
+    let (status, body) = answer.unwrap_or_else(|error| panic!("{target}: {error}"));
+    assert_eq!(status, 200, "{target} {request}: {body}");
+    serde_json::from_str(&body).unwrap_or(Value::Null)
+}
+
+/// Returns the status and the body of the response to a call.
 ///
 /// # Errors
 /// The server did not answer.
-pub(crate) fn call(address: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
+fn call(address: &str, target: &str, body: &str) -> io::Result<(u16, String)> {
     // The emulator reads the Region from the header, and checks no signature.
     let signature =
         "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/any/aws4_request, SignedHeaders=host, Signature=0";

@@ -10,12 +10,12 @@ mod function;
 pub(crate) mod http;
 mod proxy;
 mod python;
-mod table;
+pub(crate) mod table;
 
 pub use binaries::{binary, command, root, stripped};
 pub use cluster::Cluster;
 pub use emulator::{Emulator, Message};
-pub use function::{Doomed, Function};
+pub use function::{Doomed, Function, invocation_headers, start_function};
 pub use http::{Answer, Asked, Server};
 pub use proxy::{Call, Passage, Proxy};
 pub use python::environment;

@@ -14,7 +14,7 @@ use trigger_core::launch::{Pool, SetCounts};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::storage::{FAILED_LIST, Index, ItemKind, TABLE_KEY, known, pack, unpack};
 
-use crate::harness::http::call;
+use crate::harness::http::ask;
 
 /// While ECS's rate is lifted, the calls that functions have reserved are forgotten this often.
 const RESTS: Duration = Duration::from_millis(20);
@@ -35,11 +35,8 @@ impl LaunchTable {
 
     /// Creates the table that the template of a config's storage declares.
     pub(super) fn create(address: &str, config: &RoutingConfig) -> Self {
-        let template = infra::storage(config).unwrap_or_else(|| panic!("the config has no ledger"));
-        let mut tables = template.resources().values().filter(|resource| resource["Type"] == "AWS::DynamoDB::Table");
-        let declared = tables.next().unwrap_or_else(|| panic!("the storage has no table"))["Properties"].clone();
-        let storage = config.storage.as_ref().unwrap_or_else(|| panic!("the config has no storage"));
-        let table = Self::new(address, &storage.table());
+        let (name, declared) = declared(config);
+        let table = Self::new(address, &name);
         // CloudFormation calls these properties as the API does.
         let keys = ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"];
         let properties = keys.map(|key| (key.to_owned(), declared[key].clone()));
@@ -155,11 +152,7 @@ impl LaunchTable {
 
     fn ask(&self, operation: &str, mut request: Value) -> Value {
         request["TableName"] = self.name.as_str().into();
-        let target = format!("DynamoDB_20120810.{operation}");
-        let answer = call(&self.address, &target, &request.to_string());
-        let (status, body) = answer.unwrap_or_else(|error| panic!("{operation}: {error}"));
-        assert_eq!(status, 200, "{operation}: {body}");
-        serde_json::from_str(&body).unwrap_or(Value::Null)
+        ask(&self.address, &format!("DynamoDB_20120810.{operation}"), &request)
     }
 }
 
@@ -179,6 +172,15 @@ impl Drop for WithoutRate {
             let _ = resting.join();
         }
     }
+}
+
+/// Returns the name of the table that the template of a config's storage declares, and its properties.
+pub(crate) fn declared(config: &RoutingConfig) -> (String, Value) {
+    let template = infra::storage(config).unwrap_or_else(|| panic!("the config has no ledger"));
+    let mut tables = template.resources().values().filter(|resource| resource["Type"] == "AWS::DynamoDB::Table");
+    let properties = tables.next().unwrap_or_else(|| panic!("the storage has no table"))["Properties"].clone();
+    let storage = config.storage.as_ref().unwrap_or_else(|| panic!("the config has no storage"));
+    (storage.table(), properties)
 }
 
 fn item_key(item: &str, part: &str) -> Value {

@@ -486,7 +486,7 @@ impl<'a> Play<'a> {
         let new = world.dead_letters.len();
         for number in std::mem::replace(&mut self.letters_seen, new)..new {
             let letter = world.dead_letters[number].clone();
-            // Whoever redrives such a letter must look in ECS first.
+            // Before a person redrives such a letter, they must look in ECS.
             let is_known = ![IN_DOUBT, UNOBSERVED].iter().any(|words| letter.reason.contains(words));
             let launch = letter.launch.as_deref().and_then(LaunchKey::parse).filter(|_| is_known && !is_over);
             let Some(launch) = launch.filter(|_| world.rng.u32(0..4) == 0) else { continue };

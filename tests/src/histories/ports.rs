@@ -306,20 +306,17 @@ impl LaunchStore for Simulated {
                 Some(Mutation::RecordSlotsLater) => change.slots = None,
                 _ => {}
             }
-            if let Some(written) = written.as_ref().filter(|_| mutation != Some(Mutation::ForgetRetriedWrites))
-                && world.store.read(&written.record.key).is_some_and(|now| now.version == written.version)
-            {
-                if mutation == Some(Mutation::CountTwice) {
-                    change.set.iter().for_each(|set| world.store.count(set));
+            if let Some(own) = &written {
+                let is_there = world.store.read(&own.record.key).is_some_and(|now| now.version == own.version);
+                if !is_there {
+                    // Another process went on from the write whose answer was lost.
+                    world.loses_answers_of_writes_only = false;
+                } else if mutation != Some(Mutation::ForgetRetriedWrites) {
+                    if mutation == Some(Mutation::CountTwice) {
+                        change.set.iter().for_each(|set| world.store.count(set));
+                    }
+                    return Ok(own.clone());
                 }
-                return Ok(written.clone());
-            }
-            if written
-                .as_ref()
-                .is_some_and(|own| world.store.read(&own.record.key).is_none_or(|now| now.version != own.version))
-            {
-                // Another process went on from the write whose answer was lost.
-                world.loses_answers_of_writes_only = false;
             }
             let result = world.store.advance(&change);
             let shown = || format!("advance {}: {}", change.version, change.record.to_json());

@@ -60,7 +60,7 @@ pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest, redriven: &
         broken.push(format!("{key} was started twice: {at_work} tasks"));
     }
     let (never_started, ran): (Vec<&Task>, Vec<&Task>) = of_launch(ecs, &key).partition(|task| never_started(task));
-    // Whoever redrives a letter has the failed task started again, however often the letter is delivered.
+    // A redriven letter starts the failed task again, once, however often the letter is delivered.
     let times = 1 + redriven.iter().filter(|redriven| redriven.launch == key).count();
     let starts = |route: &str| starts(route) * times;
     let tries = starts(&key.route).max(NEVER_STARTED_MAX * times);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::ecs::endpoint::Endpoint;
-use crate::harness::http::{Answer, Server, call};
+use crate::harness::http::Server;
 
 /// A running model of ECS, each call of which takes some time. It stops when this value is dropped.
 #[derive(Debug)]
@@ -38,21 +38,20 @@ impl SlowEcs {
     pub fn start(latency: Duration, started: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let model = Arc::new(Endpoint::start());
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let (told, address) = (Arc::clone(&calls), model.endpoint.trim_start_matches("http://").to_owned());
+        let (told, served) = (Arc::clone(&calls), Arc::clone(&model));
         let server = Server::start(move |asked| {
             let arrived = Instant::now();
             thread::sleep(latency);
-            let forwarded = call(&address, asked.target.as_deref().unwrap_or_default(), &asked.body);
-            let (status, body) = forwarded.unwrap_or_else(|error| (500, error.to_string()));
+            let answer = served.answer(&asked);
             let operation = asked.operation().to_owned();
             if operation == "RunTask" {
-                let answer: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
-                let tasks = answer["tasks"].as_array().into_iter().flatten();
+                let reply: Value = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+                let tasks = reply["tasks"].as_array().into_iter().flatten();
                 tasks.filter_map(|task| task["taskArn"].as_str()).for_each(&started);
             }
             let request = serde_json::from_str(&asked.body).unwrap_or(Value::Null);
-            lock(&told).push(Call { operation, arrived, is_refused: status != 200, request });
-            Answer { status, body, ..Answer::default() }
+            lock(&told).push(Call { operation, arrived, is_refused: answer.status != 200, request });
+            answer
         });
         Self { endpoint: format!("http://{}", server.address), model, calls, _server: server }
     }

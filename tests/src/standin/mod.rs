@@ -14,4 +14,4 @@ mod sqs;
 pub use dynamodb::{Call as DynamoDbCall, DynamoDb, Item, Limits, Value};
 pub use ecs::{Call as EcsCall, SlowEcs};
 pub use s3::S3;
-pub use sqs::{Sqs, Taken};
+pub use sqs::Sqs;

@@ -30,17 +30,7 @@ struct State {
     /// The messages by queue, and by the time at which they are visible.
     messages: BTreeMap<String, BTreeMap<(Instant, usize), String>>,
     sent: usize,
-    /// The messages that were taken and not deleted, by queue.
-    taken: BTreeMap<String, usize>,
     calls: usize,
-}
-
-/// A message that was taken.
-#[derive(Debug)]
-pub struct Taken {
-    queue: String,
-    /// The message, as Lambda hands it to a function.
-    pub message: Message,
 }
 
 impl Sqs {
@@ -61,7 +51,7 @@ impl Sqs {
     }
 
     /// Takes the next message of a queue. Waits until one is visible, at most until `until`.
-    pub fn take(&self, queue: &str, until: Instant) -> Option<Taken> {
+    pub fn take(&self, queue: &str, until: Instant) -> Option<Message> {
         let mut state = self.queues.lock();
         loop {
             let now = Instant::now();
@@ -69,9 +59,7 @@ impl Sqs {
             let next = messages.first_key_value().map(|(key, _)| *key);
             if let Some(key) = next.filter(|(visible, _)| *visible <= now) {
                 let body = messages.remove(&key).unwrap_or_default();
-                *state.taken.entry(queue.to_owned()).or_default() += 1;
-                let message = Message::new(queue, &format!("m-{}", key.1), &body);
-                return Some(Taken { queue: queue.to_owned(), message });
+                return Some(Message::new(queue, &format!("m-{}", key.1), &body));
             }
             if now >= until {
                 return None;
@@ -82,27 +70,13 @@ impl Sqs {
         }
     }
 
-    /// Deletes a message that was taken.
-    pub fn delete(&self, taken: &Taken) {
-        let mut state = self.queues.lock();
-        state.taken.entry(taken.queue.clone()).and_modify(|count| *count -= 1);
-        self.queues.has_more.notify_all();
-    }
-
     /// Returns a message that was taken to its queue, as after a failed invocation.
-    pub fn give_back(&self, taken: &Taken) {
+    pub fn give_back(&self, message: &Message) {
         let mut state = self.queues.lock();
         state.sent += 1;
         let key = (Instant::now(), state.sent);
-        state.messages.entry(taken.queue.clone()).or_default().insert(key, taken.message.body.clone());
-        state.taken.entry(taken.queue.clone()).and_modify(|count| *count -= 1);
+        state.messages.entry(message.queue.clone()).or_default().insert(key, message.body.clone());
         self.queues.has_more.notify_all();
-    }
-
-    /// Returns the number of messages in a queue, with those that are delayed or taken.
-    pub fn depth(&self, queue: &str) -> usize {
-        let state = self.queues.lock();
-        state.messages.get(queue).map_or(0, BTreeMap::len) + state.taken.get(queue).copied().unwrap_or_default()
     }
 
     /// Returns how many requests were answered.

@@ -108,11 +108,11 @@ impl Checks<'_> {
     /// Checks that a key is enabled and that roles of the account may use it. Returns its policy, if it can be read.
     async fn usable_key(&mut self, of: &str, name: &str) -> Option<serde_json::Value> {
         let what = format!("key of {of}");
-        let remedy = "enable the key, and allow kms:DescribeKey to whoever verifies";
-        let config = &self.account.sdk_config;
-        let key = match Key::find(config, name).await {
+        let remedy = "enable the key, and allow kms:DescribeKey to the identity that runs `verify`";
+        let signer = &self.account.signer;
+        let key = match Key::find(signer, name).await {
             Ok(Some(key)) => key,
-            // Everybody in the account may use AWS's own keys.
+            // Every principal in the account may use AWS's own keys.
             Ok(None) => return None,
             Err(reason) => {
                 self.note(what, Verdict::Failed { reason, remedy: remedy.to_owned() });
@@ -128,7 +128,7 @@ impl Checks<'_> {
             return None;
         }
         let root = format!("arn:{}:iam::{}:root", identity.partition(), identity.account);
-        match key.policy(config).await {
+        match key.policy(signer).await {
             Ok(policy) => {
                 let problem = (!keys::allows(&policy, &root))
                     .then(|| "it does not let roles use the key by their own policies".to_owned());
@@ -348,9 +348,9 @@ impl Checks<'_> {
         for container in definition.container_definitions() {
             let Some(image) = container.image() else { continue };
             let what = format!("image {image} of {name}");
-            let own = self.account.sdk_config.region().map(|region| region.as_ref());
+            let own = &self.account.identity.region;
             let in_ecr = EcrImage::parse(image);
-            if let Some(region) = in_ecr.as_ref().map(|image| image.region).filter(|region| Some(*region) != own) {
+            if let Some(region) = in_ecr.as_ref().map(|image| image.region).filter(|region| region != own) {
                 self.note(what, Verdict::NotChecked(format!("it is in the Region {region}")));
                 continue;
             }
@@ -420,7 +420,7 @@ impl Checks<'_> {
         self.expect(what, found.as_ref().err().cloned(), remedy);
         let Ok(Some(id)) = found else { return };
         let what = format!("functions: a way from {id} to AWS's services");
-        let endpoints = ec2::endpoints(&self.account.sdk_config, &id).await;
+        let endpoints = ec2::endpoints(&self.account.signer, &id).await;
         let lacking: Vec<&str> = match &endpoints {
             Ok(there) => infra::endpoints(config).into_iter().filter(|service| !there.contains(*service)).collect(),
             Err(reason) => return self.note(what, Verdict::NotChecked(format!("EC2 does not say: {reason}"))),
@@ -444,7 +444,7 @@ impl Checks<'_> {
             if ids.is_empty() {
                 continue;
             }
-            let found = ec2::vpcs(&self.account.sdk_config, kind, ids).await?;
+            let found = ec2::vpcs(&self.account.signer, kind, ids).await?;
             if let Some(missing) = ids.iter().find(|id| !found.contains_key(**id)) {
                 return Err(format!("{missing} does not exist"));
             }
@@ -557,7 +557,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Checks that nobody changed the deployed stack outside of deployments.
+    /// Checks whether the deployed stack was changed outside of deployments.
     async fn drift(&mut self) {
         let (name, owner) = (self.config.stack.name().to_owned(), Owner::of_functions(self.config));
         let what = format!("stack {name}: as it was deployed");
@@ -585,7 +585,7 @@ impl Checks<'_> {
     /// Checks that something is in the Region of the stack: Lambda receives messages only from queues of its own Region, and
     /// alarms notify only topics of theirs.
     fn region(&mut self, what: String, region: &str) {
-        let own = self.account.sdk_config.region().map_or("", |own| own.as_ref());
+        let own = self.account.identity.region.as_str();
         let problem = (own != region).then(|| format!("it is in {region}, but the stack is in {own}"));
         self.expect(format!("{what}: Region"), problem, "name one of the stack's Region, or pass --region");
     }

@@ -4,9 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_config::SdkConfig;
-
-use crate::signed::{self, Call};
+use crate::signed::{Call, Signer};
 
 /// The version of the EC2 API.
 const VERSION: &str = "2016-11-15";
@@ -33,10 +31,10 @@ impl Kind {
 ///
 /// # Errors
 /// EC2 refused the call, or could not be reached.
-pub(super) async fn vpcs(config: &SdkConfig, kind: Kind, ids: &[&str]) -> Result<BTreeMap<String, String>, String> {
+pub(super) async fn vpcs(signer: &Signer, kind: Kind, ids: &[&str]) -> Result<BTreeMap<String, String>, String> {
     let (action, parameter, element) = kind.names();
     let ids: String = ids.iter().enumerate().map(|(index, id)| format!("&{parameter}.{}={id}", index + 1)).collect();
-    let answer = ask(config, format!("Action={action}&Version={VERSION}{ids}")).await?;
+    let answer = ask(signer, format!("Action={action}&Version={VERSION}{ids}")).await?;
     let answer = roxmltree::Document::parse(&answer).map_err(|error| format!("EC2's response is not XML: {error}"))?;
     let items = answer.descendants().filter(|node| node.has_tag_name("item"));
     let text = |item: roxmltree::Node<'_, '_>, name: &str| {
@@ -51,17 +49,17 @@ pub(super) async fn vpcs(config: &SdkConfig, kind: Kind, ids: &[&str]) -> Result
 ///
 /// # Errors
 /// EC2 refused the call, or could not be reached.
-pub(super) async fn endpoints(config: &SdkConfig, vpc: &str) -> Result<BTreeSet<String>, String> {
+pub(super) async fn endpoints(signer: &Signer, vpc: &str) -> Result<BTreeSet<String>, String> {
     let filter = format!("&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}");
-    let answer = ask(config, format!("Action=DescribeVpcEndpoints&Version={VERSION}{filter}")).await?;
+    let answer = ask(signer, format!("Action=DescribeVpcEndpoints&Version={VERSION}{filter}")).await?;
     let answer = roxmltree::Document::parse(&answer).map_err(|error| format!("EC2's response is not XML: {error}"))?;
     let names = answer.descendants().filter(|node| node.has_tag_name("serviceName")).filter_map(|node| node.text());
     Ok(names.filter_map(|name| name.rsplit('.').next()).map(str::to_owned).collect())
 }
 
-async fn ask(config: &SdkConfig, body: String) -> Result<String, String> {
+async fn ask(signer: &Signer, body: String) -> Result<String, String> {
     let headers = [("content-type", CONTENT_TYPE)];
-    match signed::send(config, Call::post("ec2", &headers, &body)).await? {
+    match signer.send(Call::post("ec2", &headers, &body)).await? {
         (true, text) => Ok(text),
         (false, text) => Err(refusal(&text).unwrap_or_else(|| "EC2 refused the call".to_owned())),
     }

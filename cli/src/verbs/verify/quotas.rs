@@ -1,13 +1,12 @@
 //! Counts what the account has of the quotas that all of its stacks share.
 
-use aws_config::SdkConfig;
 use infra::{Function, Limit};
 use serde_json::json;
 use trigger_core::routing::RoutingConfig;
 
 use super::checks::{Check, Verdict};
 use crate::account::Account;
-use crate::signed::{self, Call};
+use crate::signed::{Call, Signer};
 
 /// Each queue whose `maximum_concurrency` is not set counts as this many invocations at once: Lambda begins with them.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
@@ -15,8 +14,8 @@ const BEGINS_WITH: u64 = 5;
 
 /// Checks that the account has room for the config's stack.
 pub(super) async fn all(account: &Account, config: &RoutingConfig) -> Vec<Check> {
-    let rules = rules(&account.sdk_config, config).await;
-    let invocations = invocations(&account.sdk_config, config).await;
+    let rules = rules(&account.signer, config).await;
+    let invocations = invocations(&account.signer, config).await;
     let check = |what: &str, counted: Result<(u64, u64), String>, remedy: &str| match counted {
         Ok((used, max)) => {
             let reason = format!("the stack needs {used} in all, but the account has {max}");
@@ -31,13 +30,13 @@ pub(super) async fn all(account: &Account, config: &RoutingConfig) -> Vec<Check>
         }
     };
     vec![
-        check("rules of the event bus", rules, "remove rules that nobody needs, or ask AWS for more (Service Quotas)"),
+        check("rules of the event bus", rules, "remove unused rules, or ask AWS for more (Service Quotas)"),
         check("functions invoked at once", invocations, "ask AWS for more concurrent executions (Service Quotas)"),
     ]
 }
 
 /// Returns how many rules the bus has with those of the stack, and AWS's default quota.
-async fn rules(sdk_config: &SdkConfig, config: &RoutingConfig) -> Result<(u64, u64), String> {
+async fn rules(signer: &Signer, config: &RoutingConfig) -> Result<(u64, u64), String> {
     let own = format!("{}.", config.stack.name());
     let (mut others, mut token) = (0, None);
     loop {
@@ -46,7 +45,7 @@ async fn rules(sdk_config: &SdkConfig, config: &RoutingConfig) -> Result<(u64, u
         if let Some(token) = &token {
             request["NextToken"] = json!(token);
         }
-        let page = signed::json(sdk_config, Call::post("events", &headers, &request.to_string())).await?;
+        let page = signer.json(Call::post("events", &headers, &request.to_string())).await?;
         let names = page["Rules"].as_array().into_iter().flatten().filter_map(|rule| rule["Name"].as_str());
         others += names.filter(|name| !name.starts_with(&own)).count() as u64;
         token = page["NextToken"].as_str().map(str::to_owned);
@@ -60,8 +59,8 @@ async fn rules(sdk_config: &SdkConfig, config: &RoutingConfig) -> Result<(u64, u
 }
 
 /// Returns how many invocations the stack's queues make at once, and how many the account allows for all functions.
-async fn invocations(sdk_config: &SdkConfig, config: &RoutingConfig) -> Result<(u64, u64), String> {
-    let settings = signed::json(sdk_config, Call::get("lambda", "/2016-08-19/account-settings")).await?;
+async fn invocations(signer: &Signer, config: &RoutingConfig) -> Result<(u64, u64), String> {
+    let settings = signer.json(Call::get("lambda", "/2016-08-19/account-settings")).await?;
     let max = settings["AccountLimit"]["ConcurrentExecutions"].as_u64().ok_or("the limit is missing")?;
     let queues = config.queues().into_iter().map(|queue| config.stack.queue(queue).maximum_concurrency);
     let of_queues: u64 = queues.map(|maximum| maximum.map_or(BEGINS_WITH, u64::from)).sum();

@@ -8,8 +8,8 @@ use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
 use super::{Step, steps};
-use crate::check::{Body, Problem, check};
-use crate::compare::Parameters;
+use crate::body::{Body, Parameters};
+use crate::check::{Problem, check};
 use crate::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, Template, functions, stack};
 
 /// A part that a config has or lacks: what it adds to `tasks`, `routes`, `workers`, `stack.queues` and the top level.

@@ -178,38 +178,38 @@ impl Function {
     /// Records how a task ended, and does what follows.
     async fn record(&self, change: &TaskStateChange, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
-        let recorded = async {
-            let recorded = handle_state_change(change, &config, &self.ports, Some(deadline));
-            let result = in_time(deadline, recorded).await.unwrap_or(Err(DriveError::OutOfTime));
-            telemetry::report_state_change(change, &result);
-            result.map(drop)
-        };
-        recorded.instrument(telemetry::span(&config)).await
+        let recorded = handle_state_change(change, &config, &self.ports, Some(deadline));
+        logged(&config, deadline, recorded, |result| telemetry::report_state_change(change, result)).await
     }
 
     /// Looks at everything that is due.
     async fn sweep(&self, deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
-        let swept = async {
-            let swept = sweep(&config, &self.ports, Some(deadline));
-            let result = in_time(deadline, swept).await.unwrap_or(Err(DriveError::OutOfTime));
-            telemetry::report_sweep(&result);
-            result.map(drop)
-        };
-        swept.instrument(telemetry::span(&config)).await
+        let swept = sweep(&config, &self.ports, Some(deadline));
+        logged(&config, deadline, swept, telemetry::report_sweep).await
     }
 
     /// Continues launches from the work queue.
     async fn work(&self, launches: &[LaunchKey], deadline: Timestamp) -> Result<(), DriveError> {
         let config = self.configs.in_force().await;
-        let worked = async {
-            let continued = continue_launches(launches, &config, &self.ports, Some(deadline));
-            let result = in_time(deadline, continued).await.unwrap_or(Err(DriveError::OutOfTime));
-            telemetry::report_sweep(&result);
-            result.map(drop)
-        };
-        worked.instrument(telemetry::span(&config)).await
+        let continued = async { Ok(continue_launches(launches, &config, &self.ports, Some(deadline)).await) };
+        logged(&config, deadline, continued, telemetry::report_sweep).await
     }
+}
+
+/// Waits for what becomes of launches, until the deadline, and logs it.
+async fn logged<T>(
+    config: &RoutingConfig,
+    deadline: Timestamp,
+    work: impl Future<Output = Result<T, DriveError>>,
+    log: impl FnOnce(&Result<T, DriveError>),
+) -> Result<(), DriveError> {
+    let done = async {
+        let result = in_time(deadline, work).await.unwrap_or(Err(DriveError::OutOfTime));
+        log(&result);
+        result.map(drop)
+    };
+    done.instrument(telemetry::span(config)).await
 }
 
 /// Why an invocation failed.

@@ -106,7 +106,7 @@ fn has_room(part: &[Beginning], next: &Beginning) -> bool {
         && part.iter().all(|launch| launch.launch != next.launch)
 }
 
-/// Returns the actions that record the launches of which nothing is known yet: first the records, then the places.
+/// Returns the actions that record the launches whose outcome is still unknown: first the records, then the places.
 fn actions(part: &[Beginning]) -> Vec<Action> {
     let open = part.iter().filter(|launch| launch.begun.is_none());
     let places = open.clone().filter_map(|launch| launch.place.clone());

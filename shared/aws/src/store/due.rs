@@ -33,7 +33,7 @@ pub(super) async fn postpone(store: &DynamoStore, launch: &LaunchKey, now: Times
     let key = Key::launch(launch);
     let found = store.get([key.clone()].into_iter()).await?;
     let Some(action) = found.get(&key).and_then(|item| later_than(key.clone(), item, now)) else { return Ok(()) };
-    // If the write is refused, somebody has written the launch in the meantime, and with it a due time.
+    // If the write is refused, another process has written the launch, and with it a due time.
     store.write_one(&action, ReturnValue::None).await.map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::history::{HistoryQuery, Launches, PAGE_MAX};
+use trigger_core::history::{HistoryQuery, Launches};
 use trigger_core::storage::{CREATED_SHARDS, FAILED_LIST, Index, route_list};
 use trigger_engine::ports::{Cursor, HistoryPage, StoreError};
 
@@ -22,7 +22,7 @@ pub(super) async fn list(
 ) -> Result<HistoryPage, StoreError> {
     let Some(lists) = lists(query) else { return Ok(HistoryPage::default()) };
     let takes = |launch: &LaunchKey| query.route.as_ref().is_none_or(|route| *route == launch.route);
-    let Listed { launches, next } = lists.read(store, after.as_ref(), page(query), takes).await?;
+    let Listed { launches, next } = lists.read(store, after.as_ref(), query.page_size(), takes).await?;
     let found = store.get(launches.iter().map(Key::launch)).await?;
     let mut history = HistoryPage { next, ..HistoryPage::default() };
     for launch in launches {
@@ -38,17 +38,13 @@ pub(super) async fn list(
     Ok(history)
 }
 
-fn page(query: &HistoryQuery) -> usize {
-    query.page.clamp(1, PAGE_MAX)
-}
-
 /// Returns the lists that have the launches of a query, or nothing if its span is empty.
 fn lists(query: &HistoryQuery) -> Option<Lists> {
     let numbers = 0..CREATED_SHARDS;
     let (index, names) = match (&query.of, &query.route) {
         // Their times are not those of the query.
         (Launches::Open, route) => {
-            let at_once = if route.is_some() { WITH_OTHER_ROUTES } else { page(query) };
+            let at_once = if route.is_some() { WITH_OTHER_ROUTES } else { query.page_size() };
             return Some(open_lists(None, at_once));
         }
         (Launches::All, None) => (Index::Created, numbers.map(|number| number.to_string()).collect()),
@@ -68,7 +64,7 @@ fn lists(query: &HistoryQuery) -> Option<Lists> {
         from: query.since,
         to,
         is_backward: true,
-        at_once: if has_others { WITH_OTHER_ROUTES } else { page(query) },
+        at_once: if has_others { WITH_OTHER_ROUTES } else { query.page_size() },
     })
 }
 

@@ -231,8 +231,18 @@ pub(super) fn read(launch: &LaunchKey, item: &Item) -> Result<Stored, String> {
     let packed = item.get(RECORD).and_then(|record| record.as_b().ok()).ok_or_else(|| missing(RECORD))?;
     let version = number_in(item, "version").ok_or_else(|| missing("version"))?;
     let known = known(&Key::launch(launch).item, text_in(item, Index::Object.key()[0]));
-    let record = unpack(packed.as_ref(), &known).map_err(|error| error.to_string())?;
-    Ok(Stored { record: LaunchRecord::parse(&with_due(record, item)?)?, version })
+    let text = unpack(packed.as_ref(), &known).map_err(|error| error.to_string())?;
+    let record = match due_in(item) {
+        None => LaunchRecord::parse(&text)?,
+        Some(due) => {
+            let mut json: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("due".to_owned(), due.into());
+            }
+            LaunchRecord::from_json(json)?
+        }
+    };
+    Ok(Stored { record, version })
 }
 
 /// Returns whether an item was written last by this writer.
@@ -271,7 +281,7 @@ fn shard(launch: &LaunchKey, shards: u8) -> u8 {
     hash.first().copied().unwrap_or_default() % shards
 }
 
-/// Rounds a due time up: nobody looks at a launch too early.
+/// Rounds a due time up, so that no sweep looks at a launch too early.
 fn rounded(due: Timestamp) -> Timestamp {
     let up = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
     due.round(up).unwrap_or(due)
@@ -283,15 +293,6 @@ fn json(record: &LaunchRecord) -> String {
         fields.shift_remove("due");
     }
     json.to_string()
-}
-
-fn with_due(record: String, item: &Item) -> Result<String, String> {
-    let Some(due) = due_in(item) else { return Ok(record) };
-    let mut json: Value = serde_json::from_str(&record).map_err(|error| error.to_string())?;
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("due".to_owned(), due.into());
-    }
-    Ok(json.to_string())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::actions::Action;
 use super::calls::{Page, Query, Written};
 use super::items::{self, Item, Key, number, number_in, text};
 
-/// One page of a line has at most this many items, about 20 kB: whoever looks needs only the first that wait.
+/// One page of a line has at most this many items, about 20 kB. Only the first that wait are needed.
 const ITEMS_AT_ONCE: i32 = 200;
 
 /// Draws tickets. Returns the first of them.

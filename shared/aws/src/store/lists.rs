@@ -7,16 +7,12 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::storage::{Index, ItemKind};
+use trigger_core::storage::{Index, ItemKind, LIST_NAME_BYTES_MAX};
 use trigger_engine::ports::{Cursor, StoreError};
 
 use super::DynamoStore;
 use super::calls::{Page, Query};
 use super::items::{Item, Key, sortable, text, text_in};
-
-/// A longer name of a list, in bytes, cannot be one.
-/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const NAME_BYTES_MAX: usize = 2048;
 
 /// Lists of an index that are read as one.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +67,7 @@ impl Lists {
     }
 
     fn positions(&self, after: Option<&Cursor>) -> Result<Positions, String> {
-        let is_possible = |(list, _): &(usize, &String)| (1..=NAME_BYTES_MAX).contains(&self.names[*list].len());
+        let is_possible = |(list, _): &(usize, &String)| (1..=LIST_NAME_BYTES_MAX).contains(&self.names[*list].len());
         let Some(Cursor(after)) = after else {
             return Ok(self.names.iter().enumerate().filter(is_possible).map(|(list, _)| (list, None)).collect());
         };
@@ -152,7 +148,7 @@ impl Part {
 /// Takes launches from the parts in the order of their times.
 fn merged(mut parts: Vec<Part>, is_backward: bool, most: usize, takes: impl Fn(&LaunchKey) -> bool) -> Listed {
     let mut launches = Vec::new();
-    // A list of which nothing is left, but which has more, may have the next launch.
+    // A list whose page is used up, but which has further pages, may contain the next launch.
     while launches.len() < most && parts.iter().all(|part| part.is_over() || !part.entries.is_empty()) {
         let waiting = parts.iter_mut().filter(|part| !part.entries.is_empty());
         let in_order = |one: &&mut Part, other: &&mut Part| {

@@ -17,7 +17,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(600);
 /// Why a call failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It is worth another try: somebody else was writing the item, or DynamoDB throttles. In words.
+    /// It is worth another try: another process was writing the item, or DynamoDB throttles. In words.
     Busy(String),
     /// Another try would not help. In words.
     Final(String),
@@ -63,7 +63,7 @@ impl Pauses {
     }
 }
 
-/// Returns the pause with this number, from 1. Half of it is random, because those who met once would meet again.
+/// Returns the pause with this number, from 1. Half of it is random, so that writers which collided do not collide again.
 fn pause(number: u32) -> Duration {
     let doublings = number.saturating_sub(1).min(8);
     let half = FIRST_MAX.saturating_mul(1 << doublings).min(PAUSE_MAX) / 2;

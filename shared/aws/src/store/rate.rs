@@ -1,7 +1,7 @@
 //! The rate of RunTask calls that all functions share.
 //!
-//! An item holds the time of the next call, in milliseconds with decimals. Whoever reserves calls moves it on by one
-//! write. If nobody has used the rate for a while, that write is another one than while it is in use; a function tries
+//! An item holds the time of the next call, in milliseconds with decimals. A reservation moves it on by one
+//! write. After a pause, that write is another one than while the rate is in use; a function tries
 //! first what fits the last time that it saw.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};

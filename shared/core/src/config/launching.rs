@@ -31,8 +31,8 @@ record! {
     /// `container_overrides` names, or by all of its containers if it names none. A failed task that is not started
     /// again is dead-lettered with its exit codes.
     pub struct RetryConfig ("a mapping with `attempts`") {
-        /// How often a task is started at most, 1 to 20; with `1` it is never started again. The copies of one launch
-        /// share their retries: with `attempts: 2`, ten copies have ten retries together.
+        /// How often a task is started at most, 1 to 20; with `1` it is never started again. Each copy is retried
+        /// alone.
         #[schemars(range(min = 1, max = 20))]
         pub attempts: Spanned<u32>,
         /// Which failures are retried: one or a list of `spot_interruption`, `failed_to_start`, `timeout`,

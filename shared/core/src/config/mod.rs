@@ -19,4 +19,5 @@ pub mod workers;
 
 pub use overlay::effective;
 pub(crate) use overlay::root;
+pub use prefix::is_prefix;
 pub use schema::schema;

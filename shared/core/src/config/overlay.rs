@@ -40,7 +40,8 @@ pub fn effective(source: &Source) -> Option<String> {
     root(source, &mut Vec::new()).0.map(|node| yaml::file(&node))
 }
 
-/// Lets names begin with the environment's, unless the overlay says how they begin: two environments may share an account.
+/// Prefixes names with the environment's name, unless the overlay sets `name` or `name_prefix`: two environments may
+/// share an account.
 fn name(config: &mut Node, overlay: &Node, environment: &str) {
     let stack = overlay.get("stack");
     if ["name", "name_prefix"].iter().any(|key| stack.is_some_and(|stack| stack.get(key).is_some())) {
@@ -60,7 +61,7 @@ fn name(config: &mut Node, overlay: &Node, environment: &str) {
 /// Merges mappings key by key. Everything else replaces what was there, and null removes it.
 fn merge(config: &mut Node, overlay: Node) {
     let Kind::Object(changes) = overlay.kind else { return };
-    // What is no mapping is replaced as a whole, as is nothing.
+    // Anything that is not a mapping, null included, is replaced as a whole.
     if !matches!(config.kind, Kind::Object(_)) {
         *config = Node { span: overlay.span, kind: Kind::Object(Vec::new()) };
     }

@@ -79,7 +79,8 @@ fn prefixed(prefix: &str, name: &str) -> String {
     if name.starts_with(prefix) { name.to_owned() } else { format!("{prefix}{name}") }
 }
 
-fn is_prefix(text: &str) -> bool {
+/// Returns whether names can begin with a text.
+pub fn is_prefix(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.len() <= PREFIX_CHARACTERS_MAX

@@ -122,14 +122,14 @@ impl Event {
     /// The text is not an event's JSON.
     pub fn decode_copy(text: &str) -> Result<Self, DecodeError> {
         let node = json::parse(text)?;
-        if node.get("detail-type").is_some() {
-            return Self::decode(text);
-        }
-        if node.get("schedule_arn").is_some() {
+        let kind = if node.get("detail-type").is_some() {
+            EventKind::EventBridge(Box::new(EventBridgeEvent::decode(&node)?))
+        } else if node.get("schedule_arn").is_some() {
             return Ok(Firing::decode(&node)?.into_event());
-        }
-        let message = Message::decode_copy(&node)?;
-        Ok(Self { kind: EventKind::Message(Box::new(message)), node, text: text.into() })
+        } else {
+            EventKind::Message(Box::new(Message::decode_copy(&node)?))
+        };
+        Ok(Self { kind, node, text: text.into() })
     }
 
     /// Returns an event like the one that S3 sends when an object is created. Values that S3 would choose, such as the

@@ -62,7 +62,7 @@ impl Line {
         }
     }
 
-    /// Returns the launch that is next, if a slot is free. Nobody overtakes it.
+    /// Returns the launch that is next, if a slot is free. No other launch overtakes it.
     pub fn next(&self, max: u32) -> Option<&Place> {
         self.places.iter().find(|place| !place.is_held).filter(|_| self.used < max)
     }

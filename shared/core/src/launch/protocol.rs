@@ -292,8 +292,7 @@ impl Protocol {
 
     /// Returns whether the next step opens an attempt, whose call follows at once.
     pub fn is_about_to_call(&self, now: Timestamp) -> bool {
-        let record = &self.record;
-        let is_going_on = record.ended.is_none() && record.concluding.is_none() && record.open_attempt().is_none();
+        let is_going_on = self.record.ended.is_none() && self.record.concluding.is_none();
         is_going_on && self.gate(now).is_none() && self.wants_attempt(now)
     }
 
@@ -348,9 +347,7 @@ impl Protocol {
                 self.release_slots();
                 self.record.ended = Some(conclusion);
             }
-            None if self.gate(now).is_none() && self.record.open_attempt().is_none() && self.wants_attempt(now) => {
-                self.open(now);
-            }
+            None if self.is_about_to_call(now) => self.open(now),
             None => {}
         }
     }
@@ -662,8 +659,7 @@ impl Protocol {
 
     /// Returns whether a letter that was written after this many redrives can be redriven: the launch ended in it.
     pub fn can_reopen(&self, redrives: u32) -> bool {
-        let has_failed = |conclusion: &Conclusion| matches!(conclusion.outcome, Outcome::DeadLettered(_));
-        self.record.ended.as_ref().is_some_and(has_failed) && self.record.redrives() == redrives
+        self.record.ended.as_ref().is_some_and(Conclusion::is_failure) && self.record.redrives() == redrives
     }
 
     /// Reopens a launch that ended in a dead letter, because that letter is redriven: its task is requested again, with

@@ -1,6 +1,6 @@
 //! The rate of RunTask calls that all functions of an account share.
 //!
-//! The launch store holds one time for each [`Pool`]: when the next call may be made. Whoever wants to make calls moves
+//! The launch store holds one time for each [`Pool`]: when the next call may be made. A function that wants to make calls moves
 //! that time on, by one write for any number of calls. This is the generic cell rate algorithm.
 
 use jiff::{SignedDuration, Timestamp};

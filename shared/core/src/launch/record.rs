@@ -270,6 +270,13 @@ pub struct Conclusion {
     pub outcome: Outcome,
 }
 
+impl Conclusion {
+    /// Returns whether the launch's event is in the dead-letter queue.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.outcome, Outcome::DeadLettered(_))
+    }
+}
+
 /// The final result of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -299,24 +306,15 @@ pub enum Skipped {
 }
 
 impl Sequence {
-    /// Returns whether an event with `sequencer` happened before one with `other`.
-    ///
-    /// The shorter text is padded with zeros on the right, then the two are compared as texts.
-    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-    pub fn is_before(sequencer: &str, other: &str) -> bool {
-        Self::comparable(sequencer) < Self::comparable(other)
-    }
-
-    /// Returns a text that sorts as the event's place in the sequence, for a store that compares texts.
-    pub fn rank(&self) -> String {
-        Self::comparable(&self.sequencer)
-    }
-
     /// S3's sequencers have fewer characters than this.
     const LENGTH: usize = 64;
 
-    fn comparable(sequencer: &str) -> String {
-        format!("{sequencer:0<length$}", length = Self::LENGTH).to_ascii_lowercase()
+    /// Returns a text that sorts as the event's place in the sequence, for a store that compares texts.
+    ///
+    /// The shorter sequencer is padded with zeros on the right, then the two are compared as texts.
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+    pub fn rank(&self) -> String {
+        format!("{:0<length$}", self.sequencer, length = Self::LENGTH).to_ascii_lowercase()
     }
 }
 
@@ -326,14 +324,26 @@ impl LaunchRecord {
     /// # Errors
     /// The text is not a launch record, or the record has another version.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Self::checked(serde_json::from_str(text))
+    }
+
+    /// Returns the record that is this JSON.
+    ///
+    /// # Errors
+    /// The JSON is not a launch record, or the record has another version.
+    pub fn from_json(json: serde_json::Value) -> Result<Self, String> {
+        Self::checked(serde_json::from_value(json))
+    }
+
+    fn checked(parsed: serde_json::Result<Self>) -> Result<Self, String> {
+        let record = parsed.map_err(|error| error.to_string())?;
         match record.version {
             VERSION => Ok(record),
             version => Err(format!("it has version {version}; this ecs-trigger reads version {VERSION}")),
         }
     }
 
-    /// Returns the record as the launch store holds it.
+    /// Returns the record as JSON, which [`Self::parse`] reads.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -410,10 +420,12 @@ mod tests {
 
     #[test]
     fn sequencers_of_different_lengths_compare_as_s3_says() {
+        let rank = |sequencer: &str| Sequence { name: "r/o".to_owned(), sequencer: sequencer.to_owned() }.rank();
+        let is_before = |sequencer, other| rank(sequencer) < rank(other);
         for (earlier, later) in [("0001", "0002"), ("0001", "00011"), ("00019", "0002"), ("0A", "0B"), ("0a", "0B")] {
-            assert!(Sequence::is_before(earlier, later), "{earlier} {later}");
-            assert!(!Sequence::is_before(later, earlier), "{later} {earlier}");
+            assert!(is_before(earlier, later), "{earlier} {later}");
+            assert!(!is_before(later, earlier), "{later} {earlier}");
         }
-        assert!(!Sequence::is_before("0002", "000200"), "the same place");
+        assert!(!is_before("0002", "000200"), "the same place");
     }
 }

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
-use super::Plan;
+use super::{Plan, PlannedLaunch};
 use crate::event::{Decoded, Delivery, Door, Event};
 use crate::fixtures::{OBJECT_CREATED, deliveries, event, object_created, s3_notification};
 use crate::routing::RoutingConfig;
@@ -20,14 +20,15 @@ fn plan(config: &str, event: &str) -> Result<Plan, String> {
 /// Plans an event and compares each launch's request as JSON, or the error, with `expected`.
 fn check(config: &str, event: &str, expected: Expect) {
     let shown = match plan(config, event) {
-        Ok(plan) => plan
-            .launches
-            .iter()
-            .map(|launch| format!("{} {:#}\n", launch.route, serde_json::json!(launch.request)))
-            .collect(),
+        Ok(plan) => plan.launches.iter().map(shown).collect(),
         Err(error) => error,
     };
     expected.assert_eq(&shown);
+}
+
+/// Returns a launch's request as JSON.
+fn shown(launch: &PlannedLaunch) -> String {
+    format!("{} {:#}\n", launch.route, serde_json::json!(launch.request))
 }
 
 const SMALL: &str = r#"
@@ -128,264 +129,141 @@ tasks:
 routes:
   - { name: all, on: { s3: { bucket: uploads } }, run: everything }
 "#;
-    check(
-        config,
-        OBJECT_CREATED,
-        expect![[r#"
-            all {
-              "cluster": "batch",
-              "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
-              "capacityProviderStrategy": [
-                {
-                  "capacityProvider": "FARGATE_SPOT",
-                  "weight": 3,
-                  "base": 1
-                },
-                {
-                  "capacityProvider": "FARGATE",
-                  "weight": 1
-                }
+    let launches = plan(config, OBJECT_CREATED).expect("can be planned").launches;
+    let [first, second] = launches.as_slice() else { panic!("{launches:?}") };
+    expect![[r#"
+        all {
+          "cluster": "batch",
+          "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
+          "capacityProviderStrategy": [
+            {
+              "capacityProvider": "FARGATE_SPOT",
+              "weight": 3,
+              "base": 1
+            },
+            {
+              "capacityProvider": "FARGATE",
+              "weight": 1
+            }
+          ],
+          "platformVersion": "LATEST",
+          "networkConfiguration": {
+            "awsvpcConfiguration": {
+              "subnets": [
+                "subnet-a",
+                "subnet-b"
               ],
-              "platformVersion": "LATEST",
-              "networkConfiguration": {
-                "awsvpcConfiguration": {
-                  "subnets": [
-                    "subnet-a",
-                    "subnet-b"
-                  ],
-                  "securityGroups": [
-                    "sg-1"
-                  ],
-                  "assignPublicIp": "DISABLED"
-                }
-              },
-              "group": "imports",
-              "propagateTags": "TASK_DEFINITION",
-              "tags": [
-                {
-                  "key": "team",
-                  "value": "data"
-                },
-                {
-                  "key": "stage",
-                  "value": "production"
-                },
-                {
-                  "key": "object",
-                  "value": "report.tar.gz"
-                }
+              "securityGroups": [
+                "sg-1"
               ],
-              "startedBy": "uploads-by-111122223333",
-              "enableExecuteCommand": true,
-              "enableECSManagedTags": true,
-              "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
-              "volumeConfigurations": [
-                {
-                  "name": "scratch",
-                  "managedEBSVolume": {
-                    "roleArn": "arn:aws:iam::111122223333:role/ebs",
-                    "encrypted": true,
-                    "volumeType": "gp3",
-                    "sizeInGiB": 10,
-                    "filesystemType": "xfs"
-                  }
-                }
-              ],
-              "overrides": {
-                "cpu": "1024",
-                "memory": "2048",
-                "taskRoleArn": "arn:aws:iam::111122223333:role/task",
-                "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
-                "ephemeralStorage": {
-                  "sizeInGiB": 30
-                },
-                "containerOverrides": [
+              "assignPublicIp": "DISABLED"
+            }
+          },
+          "group": "imports",
+          "propagateTags": "TASK_DEFINITION",
+          "tags": [
+            {
+              "key": "team",
+              "value": "data"
+            },
+            {
+              "key": "stage",
+              "value": "production"
+            },
+            {
+              "key": "object",
+              "value": "report.tar.gz"
+            }
+          ],
+          "startedBy": "uploads-by-111122223333",
+          "enableExecuteCommand": true,
+          "enableECSManagedTags": true,
+          "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
+          "volumeConfigurations": [
+            {
+              "name": "scratch",
+              "managedEBSVolume": {
+                "roleArn": "arn:aws:iam::111122223333:role/ebs",
+                "encrypted": true,
+                "volumeType": "gp3",
+                "sizeInGiB": 10,
+                "filesystemType": "xfs"
+              }
+            }
+          ],
+          "overrides": {
+            "cpu": "1024",
+            "memory": "2048",
+            "taskRoleArn": "arn:aws:iam::111122223333:role/task",
+            "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
+            "ephemeralStorage": {
+              "sizeInGiB": 30
+            },
+            "containerOverrides": [
+              {
+                "name": "app",
+                "command": [
+                  "import",
+                  "s3://uploads/incoming/report.tar.gz",
+                  "3",
+                  "true"
+                ],
+                "environment": [
                   {
-                    "name": "app",
-                    "command": [
-                      "import",
-                      "s3://uploads/incoming/report.tar.gz",
-                      "3",
-                      "true"
-                    ],
-                    "environment": [
-                      {
-                        "name": "SIZE",
-                        "value": "5"
-                      },
-                      {
-                        "name": "FIXED",
-                        "value": "1"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_ROUTE",
-                        "value": "all"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_EVENT_ID",
-                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_ATTEMPT",
-                        "value": "0"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_INDEX",
-                        "value": "0"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_COUNT",
-                        "value": "2"
-                      }
-                    ],
-                    "environmentFiles": [
-                      {
-                        "value": "arn:aws:s3:::config/app.env",
-                        "type": "s3"
-                      }
-                    ],
-                    "cpu": 512,
-                    "memory": 1024,
-                    "memoryReservation": 512,
-                    "resourceRequirements": [
-                      {
-                        "type": "GPU",
-                        "value": "1"
-                      }
-                    ]
+                    "name": "SIZE",
+                    "value": "5"
+                  },
+                  {
+                    "name": "FIXED",
+                    "value": "1"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_ROUTE",
+                    "value": "all"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_EVENT_ID",
+                    "value": "17793124-05d4-b198-2fde-7ededc63b103"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_ATTEMPT",
+                    "value": "0"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_INDEX",
+                    "value": "0"
+                  },
+                  {
+                    "name": "ECS_TRIGGER_COUNT",
+                    "value": "2"
+                  }
+                ],
+                "environmentFiles": [
+                  {
+                    "value": "arn:aws:s3:::config/app.env",
+                    "type": "s3"
+                  }
+                ],
+                "cpu": 512,
+                "memory": 1024,
+                "memoryReservation": 512,
+                "resourceRequirements": [
+                  {
+                    "type": "GPU",
+                    "value": "1"
                   }
                 ]
-              },
-              "clientToken": "a1cb1821efc451476e29f383e59d36daf0f15761550d64510a9f350edab5c613"
-            }
-            all {
-              "cluster": "batch",
-              "taskDefinition": "arn:aws:ecs:eu-west-1:111122223333:task-definition/everything:7",
-              "capacityProviderStrategy": [
-                {
-                  "capacityProvider": "FARGATE_SPOT",
-                  "weight": 3,
-                  "base": 1
-                },
-                {
-                  "capacityProvider": "FARGATE",
-                  "weight": 1
-                }
-              ],
-              "platformVersion": "LATEST",
-              "networkConfiguration": {
-                "awsvpcConfiguration": {
-                  "subnets": [
-                    "subnet-a",
-                    "subnet-b"
-                  ],
-                  "securityGroups": [
-                    "sg-1"
-                  ],
-                  "assignPublicIp": "DISABLED"
-                }
-              },
-              "group": "imports",
-              "propagateTags": "TASK_DEFINITION",
-              "tags": [
-                {
-                  "key": "team",
-                  "value": "data"
-                },
-                {
-                  "key": "stage",
-                  "value": "production"
-                },
-                {
-                  "key": "object",
-                  "value": "report.tar.gz"
-                }
-              ],
-              "startedBy": "uploads-by-111122223333",
-              "enableExecuteCommand": true,
-              "enableECSManagedTags": true,
-              "referenceId": "17793124-05d4-b198-2fde-7ededc63b103",
-              "volumeConfigurations": [
-                {
-                  "name": "scratch",
-                  "managedEBSVolume": {
-                    "roleArn": "arn:aws:iam::111122223333:role/ebs",
-                    "encrypted": true,
-                    "volumeType": "gp3",
-                    "sizeInGiB": 10,
-                    "filesystemType": "xfs"
-                  }
-                }
-              ],
-              "overrides": {
-                "cpu": "1024",
-                "memory": "2048",
-                "taskRoleArn": "arn:aws:iam::111122223333:role/task",
-                "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
-                "ephemeralStorage": {
-                  "sizeInGiB": 30
-                },
-                "containerOverrides": [
-                  {
-                    "name": "app",
-                    "command": [
-                      "import",
-                      "s3://uploads/incoming/report.tar.gz",
-                      "3",
-                      "true"
-                    ],
-                    "environment": [
-                      {
-                        "name": "SIZE",
-                        "value": "5"
-                      },
-                      {
-                        "name": "FIXED",
-                        "value": "1"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_ROUTE",
-                        "value": "all"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_EVENT_ID",
-                        "value": "17793124-05d4-b198-2fde-7ededc63b103"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_ATTEMPT",
-                        "value": "0"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_INDEX",
-                        "value": "1"
-                      },
-                      {
-                        "name": "ECS_TRIGGER_COUNT",
-                        "value": "2"
-                      }
-                    ],
-                    "environmentFiles": [
-                      {
-                        "value": "arn:aws:s3:::config/app.env",
-                        "type": "s3"
-                      }
-                    ],
-                    "cpu": 512,
-                    "memory": 1024,
-                    "memoryReservation": 512,
-                    "resourceRequirements": [
-                      {
-                        "type": "GPU",
-                        "value": "1"
-                      }
-                    ]
-                  }
-                ]
-              },
-              "clientToken": "8831b90bc39031f9c7af38952648a1eb034261a1382f4ba7eadaaae3281384b3"
-            }
-        "#]],
-    );
+              }
+            ]
+          },
+          "clientToken": "a1cb1821efc451476e29f383e59d36daf0f15761550d64510a9f350edab5c613"
+        }
+    "#]]
+    .assert_eq(&shown(first));
+    let mut copy = first.request.clone();
+    copy.set_variable("ECS_TRIGGER_INDEX", "1");
+    copy.client_token = "8831b90bc39031f9c7af38952648a1eb034261a1382f4ba7eadaaae3281384b3".to_owned();
+    assert_eq!((second.route.as_str(), &second.request), ("all", &copy), "the second copy differs in number and token");
 }
 
 #[test]

@@ -230,6 +230,11 @@ impl RoutingConfig {
         distinct(of_workers.filter(|queue| !of_routes.iter().any(|of_route| of_route.is(queue))))
     }
 
+    /// Returns the queues that routes or workers use, each once: those of routes come first.
+    pub fn all_queues(&self) -> Vec<&Queue> {
+        self.queues().into_iter().chain(self.worker_queues()).collect()
+    }
+
     /// Returns the queues that routes use, each once, in the order of the files.
     pub fn queues(&self) -> Vec<&Queue> {
         distinct(self.routes.iter().filter_map(Route::queue))

@@ -5,7 +5,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// A longer text, in bytes, is neither packed nor unpacked: whoever reads a table must not run out of memory.
+/// A longer text, in bytes, is neither packed nor unpacked: a reader of the table must not run out of memory.
 pub const UNPACKED_BYTES_MAX: usize = 1 << 20;
 
 /// Why a record cannot be packed or unpacked.

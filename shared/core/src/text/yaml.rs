@@ -47,18 +47,25 @@ fn read(start: usize, text: &str, keeps_merge_keys: bool) -> (Option<Node>, Vec<
 
 /// Returns a value as YAML in flow style, on one line.
 pub fn flow(node: &Node) -> String {
+    one_line(node, flow_string)
+}
+
+/// Returns a value as YAML in flow style, with each string and each key as `string` writes it.
+fn one_line(node: &Node, string: fn(&str) -> String) -> String {
     match &node.kind {
-        Kind::String(text) => flow_string(text),
-        Kind::Array(elements) => format!("[{}]", elements.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Kind::String(text) => string(text),
+        Kind::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(|element| one_line(element, string)).collect();
+            format!("[{}]", elements.join(", "))
+        }
         Kind::Object(entries) if !entries.is_empty() => {
-            let entry = |entry: &Entry| format!("{}: {}", flow_string(&entry.key), flow(&entry.value));
+            let entry = |entry: &Entry| format!("{}: {}", string(&entry.key), one_line(&entry.value, string));
             format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         _ => json::write(node),
     }
 }
 
-/// Returns a string in the plainest style that means the same in flow style.
 /// A value that takes at most this many characters is on one line.
 const LINE_CHARACTERS_MAX: usize = 100;
 
@@ -109,17 +116,9 @@ fn is_long(node: &Node, indent: usize) -> bool {
     is_full && indent + exact(node).chars().count() > LINE_CHARACTERS_MAX
 }
 
-/// Returns a value on one line.
+/// Returns a value on one line, with exactly its strings.
 fn exact(node: &Node) -> String {
-    match &node.kind {
-        Kind::String(text) => scalar(text),
-        Kind::Array(elements) => format!("[{}]", elements.iter().map(exact).collect::<Vec<_>>().join(", ")),
-        Kind::Object(entries) if !entries.is_empty() => {
-            let entry = |entry: &Entry| format!("{}: {}", scalar(&entry.key), exact(&entry.value));
-            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-        _ => json::write(node),
-    }
+    one_line(node, scalar)
 }
 
 fn scalar(text: &str) -> String {
@@ -131,6 +130,7 @@ fn scalar(text: &str) -> String {
     }
 }
 
+/// Returns a string in the plainest style that means the same in flow style.
 fn flow_string(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._/-".contains(c);
     let is_word = text.starts_with(|c: char| c.is_alphanumeric() || "._/".contains(c)) && text.chars().all(is_plain);

@@ -33,6 +33,7 @@ pub trait Ports: Sync {
     fn dead_letters(&self) -> Option<&impl DeadLetters>;
     /// Returns the clock.
     fn clock(&self) -> &impl Clock;
-    /// Returns this process's own rate limit of RunTask calls, for a config without a ledger.
+    /// Returns this process's own rate limit of RunTask calls, which applies without a ledger and while the store does not
+    /// answer.
     fn pace(&self) -> &Mutex<Pace>;
 }

@@ -15,7 +15,7 @@ use trigger_core::launch::{
 /// the two.
 pub trait LaunchStore: Sync {
     /// Draws tickets for the line of a limit, and returns the first of them. Each is drawn once, and later ones are
-    /// higher. A ticket that nobody uses does no harm.
+    /// higher. An unused ticket does no harm.
     ///
     /// # Errors
     /// The store did not answer.
@@ -154,7 +154,7 @@ impl Change {
     }
 }
 
-/// Where a list goes on. Its meaning is the store's own.
+/// The position at which the next page of a list begins. Only the store that made it can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
 

@@ -12,7 +12,7 @@ use super::Dev;
 use crate::EmbeddedStore;
 use crate::happening::Happening;
 
-/// `dev` goes on with launches for at most this long at a time, so that it hears a signal soon.
+/// `dev` continues launches for at most this long at a time, so that it hears a signal soon.
 const CONTINUED_FOR: SignedDuration = SignedDuration::from_secs(2);
 
 impl<S: FnMut(&Happening)> Dev<'_, S> {
@@ -22,7 +22,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         self.ports.launcher.alive.load(Ordering::Relaxed) > 0 || (!stops && has_open_launches())
     }
 
-    /// Records that the tasks of an earlier run ended with it, and goes on with its launches.
+    /// Records that the tasks of an earlier run ended with it, and continues its launches.
     pub(super) async fn resume(&mut self) {
         let open = self.ports.store.as_ref().map(EmbeddedStore::open_launches).unwrap_or_default();
         for record in &open {
@@ -45,21 +45,21 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
-    /// Goes on with the launches that are due in the ledger.
+    /// Continues the launches that are due in the ledger.
     pub(super) async fn sweep(&mut self) {
         let report = sweep(&self.config, &self.ports, latest()).await;
         self.continued(report);
     }
 
-    /// Goes on with launches whose work is due.
+    /// Continues launches whose work is due.
     pub(super) async fn work(&mut self) {
         let Some(work) = &self.ports.work else { return };
         let launches = work.take_due();
         let report = continue_launches(&launches, &self.config, &self.ports, latest()).await;
-        if report.as_ref().is_ok_and(|report| report.is_cut_short) {
+        if report.is_cut_short {
             work.put(launches, Duration::ZERO);
         }
-        self.continued(report);
+        self.continued(Ok(report));
     }
 
     fn continued(&mut self, report: Result<SweepReport, DriveError>) {
@@ -99,7 +99,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     }
 }
 
-/// Returns until when `dev` goes on with launches now.
+/// Returns until when `dev` continues launches now.
 fn latest() -> Option<Timestamp> {
     Timestamp::now().checked_add(CONTINUED_FOR).ok()
 }

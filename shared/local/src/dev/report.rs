@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{self, Conclusion, Skipped};
+use trigger_core::history::why_skipped;
+use trigger_core::launch::{self, Conclusion};
 use trigger_engine::{EventError, LaunchReport, Outcome};
 
 use super::Dev;
@@ -129,12 +130,4 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
 fn introduced(queue: &FolderQueue) -> Happening {
     let (name, folder) = (queue.queue.name.clone(), queue.folder.clone());
     Happening::WatchingQueue { queue: name, folder, messages: queue.files().len() }
-}
-
-fn why_skipped(skipped: Skipped) -> &'static str {
-    match skipped {
-        Skipped::Full => "its concurrency limit is reached",
-        Skipped::Older => "a later event of this object was already launched",
-        Skipped::Superseded => "a later event replaces it",
-    }
 }

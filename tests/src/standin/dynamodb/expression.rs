@@ -16,12 +16,9 @@ use super::value::{Item, Value};
 pub(super) enum Condition {
     And(Box<Self>, Box<Self>),
     Or(Box<Self>, Box<Self>),
-    Not(Box<Self>),
     /// A comparison by `=`, `<>`, `<`, `<=`, `>` or `>=`.
     Compare(Operand, String, Operand),
     Between(Operand, Operand, Operand),
-    BeginsWith(Operand, Operand),
-    Exists(String),
     NotExists(String),
 }
 
@@ -37,7 +34,6 @@ pub(super) enum Operand {
 pub(super) struct Update {
     sets: Vec<(String, Set)>,
     adds: Vec<(String, Value)>,
-    removes: Vec<String>,
 }
 
 /// What an attribute is set to.
@@ -45,8 +41,6 @@ pub(super) struct Update {
 enum Set {
     To(Operand),
     Sum(Operand, Operand),
-    Difference(Operand, Operand),
-    IfNotExists(String, Operand),
 }
 
 /// The names and values that the expressions of a request refer to. Each must be used.
@@ -75,17 +69,6 @@ impl<'a> Terms<'a> {
     /// Parses an update.
     pub(super) fn update(&mut self, text: &str) -> Result<Update, Refusal> {
         Parser::new(text, self)?.update()
-    }
-
-    /// Parses a projection: the names of the attributes that are wanted.
-    pub(super) fn projection(&mut self, text: &str) -> Result<Vec<String>, Refusal> {
-        let mut parser = Parser::new(text, self)?;
-        let mut names = vec![parser.name()?];
-        while parser.takes(",") {
-            names.push(parser.name()?);
-        }
-        parser.end()?;
-        Ok(names)
     }
 
     /// Checks that nothing is left over, which DynamoDB refuses.
@@ -180,32 +163,11 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn one(&mut self) -> Result<Condition, Refusal> {
-        if self.takes("NOT") {
-            return Ok(Condition::Not(Box::new(self.one()?)));
-        }
-        if self.takes("(") {
-            let condition = self.condition()?;
-            self.needs(")")?;
-            return Ok(condition);
-        }
-        for (function, condition) in [
-            ("attribute_exists", Condition::Exists as fn(String) -> Condition),
-            ("attribute_not_exists", Condition::NotExists),
-        ] {
-            if self.takes(function) {
-                self.needs("(")?;
-                let name = self.name()?;
-                self.needs(")")?;
-                return Ok(condition(name));
-            }
-        }
-        if self.takes("begins_with") {
+        if self.takes("attribute_not_exists") {
             self.needs("(")?;
-            let text = self.operand()?;
-            self.needs(",")?;
-            let start = self.operand()?;
+            let name = self.name()?;
             self.needs(")")?;
-            return Ok(Condition::BeginsWith(text, start));
+            return Ok(Condition::NotExists(name));
         }
         let left = self.operand()?;
         if self.takes("BETWEEN") {
@@ -238,11 +200,6 @@ impl<'p, 'a> Parser<'p, 'a> {
                     }
                     Ok(())
                 })?;
-            } else if self.takes("REMOVE") {
-                self.list(|parser| {
-                    update.removes.push(parser.name()?);
-                    Ok(())
-                })?;
             } else {
                 return Err(self.unexpected());
             }
@@ -263,22 +220,8 @@ impl<'p, 'a> Parser<'p, 'a> {
     }
 
     fn set(&mut self) -> Result<Set, Refusal> {
-        if self.takes("if_not_exists") {
-            self.needs("(")?;
-            let name = self.name()?;
-            self.needs(",")?;
-            let value = self.operand()?;
-            self.needs(")")?;
-            return Ok(Set::IfNotExists(name, value));
-        }
         let first = self.operand()?;
-        if self.takes("+") {
-            return Ok(Set::Sum(first, self.operand()?));
-        }
-        if self.takes("-") {
-            return Ok(Set::Difference(first, self.operand()?));
-        }
-        Ok(Set::To(first))
+        if self.takes("+") { Ok(Set::Sum(first, self.operand()?)) } else { Ok(Set::To(first)) }
     }
 }
 
@@ -290,7 +233,7 @@ fn words(text: &str) -> Result<Vec<String>, Refusal> {
         let is_term = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '#' | ':');
         let length = match first {
             '<' | '>' => 1 + usize::from(rest[1..].starts_with(['=', '>'])),
-            '=' | '(' | ')' | ',' | '+' | '-' => 1,
+            '=' | '(' | ')' | ',' | '+' => 1,
             c if is_term(c) => rest.find(|c| !is_term(c)).unwrap_or(rest.len()),
             c => return Err(Refusal::invalid(format!("the stand-in does not know `{c}` in `{text}`"))),
         };
@@ -314,7 +257,6 @@ impl Condition {
         match self {
             Self::And(left, right) => left.holds(item) && right.holds(item),
             Self::Or(left, right) => left.holds(item) || right.holds(item),
-            Self::Not(condition) => !condition.holds(item),
             Self::Compare(left, comparison, right) if comparison == "<>" => {
                 alike(left, right).is_none_or(|(left, right)| left != right)
             }
@@ -331,13 +273,6 @@ impl Condition {
                 alike(low, between).is_some_and(|(low, between)| low <= between)
                     && alike(between, high).is_some_and(|(between, high)| between <= high)
             }
-            Self::BeginsWith(text, start) => {
-                let texts = alike(text, start);
-                texts.is_some_and(|(text, start)| {
-                    text.as_text().zip(start.as_text()).is_some_and(|(text, start)| text.starts_with(start))
-                })
-            }
-            Self::Exists(name) => item.is_some_and(|item| item.contains_key(name)),
             Self::NotExists(name) => item.is_none_or(|item| !item.contains_key(name)),
         }
     }
@@ -354,8 +289,7 @@ impl Condition {
     pub(super) fn subject(&self) -> Option<&str> {
         match self {
             Self::Compare(Operand::Name(name), _, Operand::Value(_))
-            | Self::Between(Operand::Name(name), Operand::Value(_), Operand::Value(_))
-            | Self::BeginsWith(Operand::Name(name), Operand::Value(_)) => Some(name),
+            | Self::Between(Operand::Name(name), Operand::Value(_), Operand::Value(_)) => Some(name),
             _ => None,
         }
     }
@@ -375,7 +309,7 @@ impl Update {
     /// Returns the names of the attributes that change.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         let sets = self.sets.iter().map(|(name, _)| name);
-        sets.chain(self.adds.iter().map(|(name, _)| name)).chain(&self.removes)
+        sets.chain(self.adds.iter().map(|(name, _)| name))
     }
 
     /// Changes an item. All values are those before the change.
@@ -386,22 +320,15 @@ impl Update {
                 Refusal::invalid(format!("the update refers to the attribute {name}, which the item does not have"))
             }),
         };
-        let numbers = |left: &Operand, right: &Operand| match (value(left)?, value(right)?) {
-            (Value::N(left), Value::N(right)) => Ok((left, right)),
-            _ => Err(Refusal::invalid("the update adds or subtracts what is not a number")),
+        let sum = |left: &Operand, right: &Operand| match (value(left)?, value(right)?) {
+            (Value::N(left), Value::N(right)) => Ok(Value::N(left.plus(right))),
+            _ => Err(Refusal::invalid("the update adds what is not a number")),
         };
         let mut after = before.clone();
         for (name, set) in &self.sets {
             let value = match set {
                 Set::To(operand) => value(operand)?,
-                Set::Sum(left, right) => numbers(left, right).map(|(left, right)| Value::N(left.plus(right)))?,
-                Set::Difference(left, right) => {
-                    numbers(left, right).map(|(left, right)| Value::N(left.minus(right)))?
-                }
-                Set::IfNotExists(known, operand) => match before.get(known) {
-                    Some(known) => known.clone(),
-                    None => value(operand)?,
-                },
+                Set::Sum(left, right) => sum(left, right)?,
             };
             after.insert(name.clone(), value);
         }
@@ -413,7 +340,6 @@ impl Update {
             };
             after.insert(name.clone(), sum);
         }
-        self.removes.iter().for_each(|name| drop(after.remove(name)));
         Ok(after)
     }
 }

@@ -20,6 +20,7 @@ use serde_json::{Value as Json, json};
 use trigger_core::routing::RoutingConfig;
 
 use crate::harness::http::{Answer, Asked, Server};
+use crate::harness::table::declared;
 use limits::Buckets;
 pub use limits::Limits;
 use request::{BatchGet, Returned, Transaction};
@@ -64,8 +65,6 @@ struct Token {
 pub struct Call {
     /// The operation.
     pub operation: String,
-    /// The partition key of the first item that it is about.
-    pub partition: String,
     /// When it arrived and was answered.
     pub arrived: Instant,
     /// See `arrived`.
@@ -161,12 +160,9 @@ impl DynamoDb {
     /// # Panics
     /// The config has no ledger.
     pub fn start(config: &RoutingConfig, latency: Duration, limits: Limits) -> Self {
-        let template = infra::storage(config).unwrap_or_else(|| panic!("the config has no ledger"));
-        let mut tables = template.resources().values().filter(|resource| resource["Type"] == "AWS::DynamoDB::Table");
-        let declared = tables.next().unwrap_or_else(|| panic!("the storage has no table"));
-        let name = config.storage.as_ref().map(|storage| storage.table()).unwrap_or_default();
+        let (name, properties) = declared(config);
         let state = Arc::new(Mutex::new(State {
-            table: Table::new(&declared["Properties"]),
+            table: Table::new(&properties),
             buckets: Buckets::new(limits),
             held: BTreeSet::new(),
             tokens: HashMap::new(),
@@ -210,7 +206,6 @@ struct Turn<'a> {
     latency: Duration,
     arrived: Instant,
     asked: &'a Asked,
-    partition: String,
     write_units: f64,
     read_units: f64,
     /// Whether the answer says how many units the request took.
@@ -221,15 +216,13 @@ impl<'a> Turn<'a> {
     fn new(state: &'a Mutex<State>, table: &'a str, latency: Duration, asked: &'a Asked) -> Self {
         let arrived = Instant::now();
         let (write_units, read_units, returns_units) = (0.0, 0.0, false);
-        let partition = String::new();
-        Self { state, table, latency, arrived, asked, partition, write_units, read_units, returns_units }
+        Self { state, table, latency, arrived, asked, write_units, read_units, returns_units }
     }
 
     fn answer(mut self) -> Answer {
         let result = self.result();
         let call = Call {
             operation: self.asked.operation().to_owned(),
-            partition: self.partition,
             arrived: self.arrived,
             answered: Instant::now(),
             refused: result.as_ref().err().map(Refusal::codes),
@@ -284,7 +277,6 @@ impl<'a> Turn<'a> {
     fn write(&mut self, write: request::Action, returned: Returned) -> Result<Json, Refusal> {
         let mut state = lock(self.state);
         let write = write.with_key(&state.table)?;
-        self.partition = partition(&write);
         if state.held.contains(&write.key) {
             return Err(Refusal::conflict());
         }
@@ -306,7 +298,6 @@ impl<'a> Turn<'a> {
             let writes: Result<Vec<Write>, Refusal> =
                 transaction.actions.into_iter().map(|action| action.with_key(&state.table)).collect();
             let writes = writes?;
-            self.partition = writes.first().map(partition).unwrap_or_default();
             let keys: BTreeSet<&KeyValues> = writes.iter().map(|write| &write.key).collect();
             if keys.len() < writes.len() {
                 return Err(Refusal::invalid("Transaction request cannot include multiple operations on one item"));
@@ -380,7 +371,6 @@ impl<'a> Turn<'a> {
         let now = Instant::now();
         for key in &batch.keys {
             let values = state.table.key_in(key)?;
-            self.partition = values[0].as_text().unwrap_or_default().to_owned();
             let (item, units) = state.table.get(&values, batch.is_consistent);
             let item = item.cloned();
             if !state.buckets.read(None, &values[0], units, now) {
@@ -388,7 +378,7 @@ impl<'a> Turn<'a> {
                 continue;
             }
             self.read_units += units;
-            found.extend(item.map(|item| table::projected(item, batch.projection.as_deref())));
+            found.extend(item);
         }
         if left.len() == batch.keys.len() {
             return Err(Refusal::throttled());
@@ -404,13 +394,12 @@ impl<'a> Turn<'a> {
     fn query(&mut self, query: &Query) -> Result<Json, Refusal> {
         let mut state = lock(self.state);
         let page = state.table.query(query)?;
-        self.partition = page.partition.as_text().unwrap_or_default().to_owned();
         if !state.buckets.read(query.index.as_ref(), &page.partition, page.units, Instant::now()) {
             return Err(Refusal::throttled());
         }
         self.read_units = page.units;
         let items: Vec<Json> = page.items.iter().map(value::item_to_json).collect();
-        let mut answer = json!({ "Count": items.len(), "ScannedCount": page.scanned, "Items": items });
+        let mut answer = json!({ "Count": items.len(), "ScannedCount": items.len(), "Items": items });
         if let Some(last) = &page.last {
             answer["LastEvaluatedKey"] = value::item_to_json(last);
         }
@@ -427,8 +416,4 @@ impl State {
         }
         self.tokens.get(token)
     }
-}
-
-fn partition(write: &Write) -> String {
-    write.key[0].as_text().unwrap_or_default().to_owned()
 }

@@ -35,7 +35,6 @@ enum Kind {
     Put,
     Update(Update),
     Delete,
-    Check,
 }
 
 /// What a write returns.
@@ -57,7 +56,6 @@ pub(super) struct Transaction {
 #[derive(Debug)]
 pub(super) struct BatchGet {
     pub(super) keys: Vec<Item>,
-    pub(super) projection: Option<Vec<String>>,
     pub(super) is_consistent: bool,
     request: Json,
 }
@@ -71,7 +69,6 @@ impl Action {
             Kind::Put => WriteKind::Put(item),
             Kind::Update(update) => WriteKind::Update(update),
             Kind::Delete => WriteKind::Delete,
-            Kind::Check => WriteKind::Check,
         };
         Ok(Write { key, kind, condition, returns_found })
     }
@@ -144,7 +141,7 @@ pub(super) fn batch_get(body: &Json, table: &str) -> Result<BatchGet, Refusal> {
     check_fields(body, &["RequestItems"])?;
     check_fields(&body["RequestItems"], &[table])?;
     let request = &body["RequestItems"][table];
-    check_fields(request, &["Keys", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"])?;
+    check_fields(request, &["Keys", "ConsistentRead"])?;
     let keys = request["Keys"].as_array().map(Vec::as_slice).unwrap_or_default();
     let keys: Result<Vec<Item>, Refusal> = keys.iter().map(parse_item).collect();
     let keys = keys?;
@@ -152,10 +149,7 @@ pub(super) fn batch_get(body: &Json, table: &str) -> Result<BatchGet, Refusal> {
     if !(1..=AT_ONCE_MAX).contains(&keys.len()) || keys.iter().enumerate().any(is_twice) {
         return Err(Refusal::invalid("there are not 1 to 100 keys, or one is there twice"));
     }
-    let mut terms = Terms::of(request);
-    let projection = text(request, "ProjectionExpression")?.map(|text| terms.projection(text)).transpose()?;
-    terms.end()?;
-    Ok(BatchGet { keys, projection, is_consistent: flag(request, "ConsistentRead")?, request: request.clone() })
+    Ok(BatchGet { keys, is_consistent: flag(request, "ConsistentRead")?, request: request.clone() })
 }
 
 /// Reads a Query request.
@@ -168,8 +162,6 @@ pub(super) fn query(body: &Json, table: &str) -> Result<Query, Refusal> {
             "ConsistentRead",
             "Limit",
             "KeyConditionExpression",
-            "FilterExpression",
-            "ProjectionExpression",
             "ExpressionAttributeNames",
             "ExpressionAttributeValues",
             "ExclusiveStartKey",
@@ -189,8 +181,6 @@ pub(super) fn query(body: &Json, table: &str) -> Result<Query, Refusal> {
     let query = Query {
         index: text(body, "IndexName")?.map(str::to_owned),
         condition: terms.condition(condition)?,
-        filter: text(body, "FilterExpression")?.map(|text| terms.condition(text)).transpose()?,
-        projection: text(body, "ProjectionExpression")?.map(|text| terms.projection(text)).transpose()?,
         limit,
         after: body.get("ExclusiveStartKey").map(parse_item).transpose()?,
         is_backward: body.get("ScanIndexForward") == Some(&json!(false)),
@@ -204,7 +194,7 @@ fn action(kind: &str, body: &Json, table: &str, more: &[&str]) -> Result<Action,
     let own: &[&str] = match kind {
         "Put" => &["Item"],
         "Update" => &["Key", "UpdateExpression"],
-        "Delete" | "ConditionCheck" => &["Key"],
+        "Delete" => &["Key"],
         other => return Err(Refusal::invalid(format!("the stand-in does not know the action {other}"))),
     };
     check_fields(body, &[&OF_WRITES, own, more].concat())?;
@@ -214,8 +204,7 @@ fn action(kind: &str, body: &Json, table: &str, more: &[&str]) -> Result<Action,
     let kind = match kind {
         "Put" => Kind::Put,
         "Update" => Kind::Update(terms.update(text(body, "UpdateExpression")?.unwrap_or_default())?),
-        "Delete" => Kind::Delete,
-        _ => Kind::Check,
+        _ => Kind::Delete,
     };
     terms.end()?;
     let returns_found = match text(body, "ReturnValuesOnConditionCheckFailure")? {

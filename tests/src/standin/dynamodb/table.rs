@@ -36,8 +36,6 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Index {
     key: Key,
-    /// The attributes that an entry has beside the keys. All, if there is no list.
-    projected: Option<Vec<String>>,
     /// The keys of the entries, and of their items.
     entries: BTreeSet<(KeyValues, KeyValues)>,
 }
@@ -57,8 +55,6 @@ pub(super) enum WriteKind {
     Put(Item),
     Update(Update),
     Delete,
-    /// Only the condition is checked.
-    Check,
 }
 
 /// What a write does.
@@ -81,8 +77,6 @@ pub(super) struct Units {
 pub(super) struct Query {
     pub(super) index: Option<String>,
     pub(super) condition: Condition,
-    pub(super) filter: Option<Condition>,
-    pub(super) projection: Option<Vec<String>>,
     pub(super) limit: Option<usize>,
     pub(super) after: Option<Item>,
     pub(super) is_backward: bool,
@@ -93,7 +87,6 @@ pub(super) struct Query {
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) items: Vec<Item>,
-    pub(super) scanned: usize,
     pub(super) last: Option<Item>,
     pub(super) partition: Value,
     pub(super) units: f64,
@@ -128,16 +121,8 @@ impl Table {
         let key = |schema: &Json| Key::parse(schema).unwrap_or_else(|| panic!("it has no key: {declared}"));
         let index = |index: &Json| {
             let name = index["IndexName"].as_str().unwrap_or_else(|| panic!("an index has no name: {declared}"));
-            let projected = match index["Projection"]["ProjectionType"].as_str() {
-                Some("ALL") => None,
-                Some("KEYS_ONLY") => Some(Vec::new()),
-                Some("INCLUDE") => {
-                    let names = index["Projection"]["NonKeyAttributes"].as_array().into_iter().flatten();
-                    Some(names.filter_map(Json::as_str).map(str::to_owned).collect())
-                }
-                other => panic!("an index has the projection {other:?}"),
-            };
-            (name.to_owned(), Index { key: key(&index["KeySchema"]), projected, entries: BTreeSet::new() })
+            assert_eq!(index["Projection"]["ProjectionType"], "KEYS_ONLY", "an index has more than keys: {declared}");
+            (name.to_owned(), Index { key: key(&index["KeySchema"]), entries: BTreeSet::new() })
         };
         let indexes = declared["GlobalSecondaryIndexes"].as_array().into_iter().flatten().map(index).collect();
         Self { key: key(&declared["KeySchema"]), items: BTreeMap::new(), indexes }
@@ -191,7 +176,6 @@ impl Table {
         Ok(match &write.kind {
             WriteKind::Put(item) => Some(item.clone()),
             WriteKind::Delete => None,
-            WriteKind::Check => before.cloned(),
             WriteKind::Update(update) => {
                 if update.names().any(|name| self.key.0.contains(name)) {
                     return Err(Refusal::invalid("an update changes the key"));
@@ -287,21 +271,18 @@ impl Table {
             })
         };
         let mut left = entries.into_iter().filter(|(_, at)| is_after(at)).peekable();
-        let (mut items, mut scanned, mut read, mut last) = (Vec::new(), 0, 0, None);
+        let (mut items, mut read, mut last) = (Vec::new(), 0, None);
         while let Some((item, at)) = left.next() {
             let item = index.map_or_else(|| item.clone(), |index| index.entry(&self.key, item));
-            scanned += 1;
             read += bytes(&item);
-            if query.filter.as_ref().is_none_or(|filter| filter.holds(Some(&item))) {
-                items.push(projected(item, query.projection.as_deref()));
-            }
+            items.push(item);
             // A page that ends by its limit has a last key, also if nothing follows.
-            if query.limit == Some(scanned) || (read >= PAGE_BYTES_MAX && left.peek().is_some()) {
+            if query.limit == Some(items.len()) || (read >= PAGE_BYTES_MAX && left.peek().is_some()) {
                 last = Some(key.item(at.0).into_iter().chain(self.key.item(at.1)).collect());
                 break;
             }
         }
-        Ok(Page { items, scanned, last, partition, units: read_units(read, query.is_consistent) })
+        Ok(Page { items, last, partition, units: read_units(read, query.is_consistent) })
     }
 
     /// Returns the position of a key at which a page begins.
@@ -314,12 +295,10 @@ impl Table {
 }
 
 impl Index {
-    /// Returns the entry of an item: its keys, and what is projected.
+    /// Returns the entry of an item: its keys.
     fn entry(&self, key: &Key, item: &Item) -> Item {
-        let Some(projected) = &self.projected else { return item.clone() };
-        let is_projected =
-            |name: &String| self.key.0.contains(name) || key.0.contains(name) || projected.contains(name);
-        item.iter().filter(|(name, _)| is_projected(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+        let is_key = |name: &String| self.key.0.contains(name) || key.0.contains(name);
+        item.iter().filter(|(name, _)| is_key(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// Returns the units of a change: those of the entry that is removed, and of the one that is added or changed.
@@ -362,14 +341,6 @@ fn key_condition(key: &Key, condition: &Condition) -> Result<(Value, Option<Cond
     match parts.is_empty() && range.as_ref().is_none_or(is_sort) {
         true => Ok((partition, range)),
         false => Err(invalid()),
-    }
-}
-
-/// Returns the attributes of an item that are wanted.
-pub(super) fn projected(item: Item, projection: Option<&[String]>) -> Item {
-    match projection {
-        Some(names) => item.into_iter().filter(|(name, _)| names.contains(name)).collect(),
-        None => item,
     }
 }
 

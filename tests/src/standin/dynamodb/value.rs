@@ -56,11 +56,6 @@ impl Number {
         Self(self.0 + other.0)
     }
 
-    /// Returns the difference of two numbers.
-    pub(super) fn minus(self, other: Self) -> Self {
-        Self(self.0 - other.0)
-    }
-
     /// Returns about how many bytes the number takes: one for two digits, and one.
     fn bytes(self) -> usize {
         let digits = self.to_string().bytes().filter(u8::is_ascii_digit).count();
