@@ -165,8 +165,3 @@ impl AccountOptions {
 pub(crate) fn refused(what: &str, error: &dyn std::error::Error) -> Failed {
     Failed::Aws(format!("{what}: {}", clients::causes(error)))
 }
-
-/// Runs a future to its end on the current thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
-}

@@ -22,8 +22,8 @@ pub(crate) const ARTIFACTS: &str = "target/lambda";
 #[derive(Debug)]
 pub(crate) struct Artifact {
     pub(crate) function: Function,
-    /// The archive's key in the bucket. It contains a hash of the code: unchanged code is neither uploaded nor deployed
-    /// again.
+    /// The archive's key in the bucket. It contains the archive's hash: unchanged code is neither uploaded nor deployed
+    /// again, and deployed code is recognized.
     pub(crate) key: String,
     pub(crate) archive: Vec<u8>,
     /// `arm64` or `x86_64`.
@@ -55,8 +55,8 @@ fn archive(folder: &Path, function: Function) -> Result<Artifact, Failed> {
         Failed::Usage(format!("{} is not a Linux program for arm64 or x86_64; {}", path.display(), how_to_build()))
     })?;
     let archive = zipped(&code).map_err(|error| Failed::Io(format!("{}: {error}", path.display())))?;
-    let hash = &format!("{:x}", Sha256::digest(&code))[..16];
-    Ok(Artifact { function, key: format!("functions/{}-{hash}.zip", function.name()), archive, architecture })
+    let key = infra::code_key(function, &format!("{:x}", Sha256::digest(&archive)));
+    Ok(Artifact { function, key, archive, architecture })
 }
 
 /// Finds a function's binary: at `NAME/bootstrap`, where cargo-lambda puts it, or at `NAME`, where cargo does.

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use trigger_core::config::is_prefix;
 use trigger_core::load::{Variables, includes};
-use trigger_core::routing::{RoutingConfig, Worker};
+use trigger_core::routing::{Route, RoutingConfig, Worker};
 use trigger_core::text::Source;
 use trigger_core::text::diagnostic::{Diagnostic, hint};
 
@@ -78,7 +79,20 @@ fn read_with(path: &Path, environment: &Environment, variables: Variables<'_>) -
 fn read_file(path: &Path) -> Result<Source, Failed> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Source::new(path.display().to_string(), text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failed::Io(nothing_at(path))),
         Err(error) => Err(Failed::File { path: path.to_owned(), error }),
+    }
+}
+
+/// Returns the message that there is no config at this path.
+fn nothing_at(path: &Path) -> String {
+    match path.strip_prefix(".").unwrap_or(path) == Path::new(FILE_NAME) {
+        true => "no config here: write one with `ecs-trigger init`, or name its folder".to_owned(),
+        false => {
+            let (place, folder) = (path.display(), folder_of(path));
+            let folder = folder.display();
+            format!("no config at {place}: write one with `ecs-trigger init {folder}`, or name another folder")
+        }
     }
 }
 
@@ -151,6 +165,14 @@ pub(crate) fn recording<T>(run: impl FnOnce(Variables<'_>) -> T) -> (T, BTreeMap
     };
     let returned = run(&variables);
     (returned, taken.into_inner())
+}
+
+/// Returns the route of this name.
+pub(crate) fn route_of<'a>(config: &'a RoutingConfig, name: &str) -> Result<&'a Route, Failed> {
+    config.route(name).ok_or_else(|| {
+        let hint = hint(name, config.routes.iter().map(|route| route.name.as_str()));
+        Failed::Usage(format!("the config has no route `{name}`{hint}"))
+    })
 }
 
 /// Returns the worker of this name or, without a name, the only worker.

@@ -7,24 +7,32 @@ use std::process::ExitCode;
 use crate::diagnostics;
 use crate::output;
 
-/// The exit codes, for the help text.
-pub(crate) const HELP: &str = "\
-Exit codes:
-  0    success
-  1    a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed
-       (pattern check); something would change (diff --exit-code); a check failed (verify)
-  2    the command line is wrong; the pattern or the event is invalid (pattern match); an observation is invalid
-       (scaling decide)
-  3    the config has errors
-  4    the input is not a recognized event
-  5    the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded
-  6    a file cannot be read or written
-  7    AWS refused a request, or cannot be reached; a deployment failed
-  8    refused: it would lose data, the stack is not this config's, AWS would refuse the template, or it was not
-       confirmed; another dev runs the project (dev)
-  130  dev --once was interrupted, or dev was interrupted twice
-
-Documentation: docs/ in the repository";
+/// The exit codes and what each means, for the help text.
+pub(crate) const CODES: [(u8, &str); 10] = [
+    (0, "success"),
+    (
+        1,
+        "a task failed or could not be started (dev); a test failed (test); no match (pattern match); a case failed \
+         (pattern check); something would change (diff --exit-code); a check failed (verify); a dead letter \
+         stays (redrive); a launch did not succeed (run --wait) or was not changed (cancel, retry)",
+    ),
+    (
+        2,
+        "the command line is wrong; the answers make no valid config (init); the pattern or the event is invalid (pattern \
+         match); an observation is invalid (scaling decide)",
+    ),
+    (3, "the config has errors"),
+    (4, "the input is not a recognized event"),
+    (5, "the event's tasks cannot be requested: a field is missing, or an AWS limit is exceeded"),
+    (6, "a file cannot be read or written"),
+    (7, "AWS refused a request, or cannot be reached; a deployment failed"),
+    (
+        8,
+        "refused: it would lose data, the stack is not this config's, AWS would refuse the template, or it was not \
+         confirmed; another dev runs the project (dev); the config exists (init)",
+    ),
+    (INTERRUPTED, "dev --once was interrupted, or dev was interrupted twice; another verb was interrupted"),
+];
 
 /// The exit code after Ctrl-C, as in a shell: 128 and the number of SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -38,7 +46,7 @@ pub(crate) enum Failed {
     /// The command line is wrong, or names something that does not exist.
     #[error("{0}")]
     Usage(String),
-    /// The pattern or the event is invalid.
+    /// The pattern, the event or what the config was to be made of is invalid.
     #[error("")]
     Invalid,
     /// The config has errors.

@@ -7,8 +7,9 @@
 mod account;
 #[cfg(feature = "aws")]
 mod artifacts;
+mod blocking;
+mod completion;
 mod config;
-#[cfg(feature = "aws")]
 mod confirm;
 #[cfg(feature = "aws")]
 mod deployment;
@@ -16,9 +17,12 @@ mod diagnostics;
 mod exit;
 mod explanation;
 mod files;
+mod help;
 #[cfg(feature = "aws")]
 mod keys;
+mod letters;
 mod normalization;
+mod operation;
 mod output;
 mod plot;
 mod sample;
@@ -28,15 +32,17 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use verbs::{
-    completions, deploy, destroy, dev, diff, explain, import, pattern, plan, rollback, scaling, schedule, schema, send,
-    simulate, synth, test, validate, verify,
+    cancel, completions, dead_letters, deploy, destroy, dev, diff, emit, explain, import, init, logs, pattern, plan,
+    redrive, replay, retry, rollback, run, runs, scaling, schedule, schema, send, show, simulate, status, synth, test,
+    validate, verify,
 };
 
 /// Start Amazon ECS tasks from events, with one routing config.
 #[derive(Debug, Parser)]
-#[command(name = "ecs-trigger", version, after_help = exit::HELP, propagate_version = true)]
+#[command(name = "ecs-trigger", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -44,6 +50,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Init),
     Validate(validate::Validate),
     Test(test::Test),
     Plan(plan::Plan),
@@ -55,6 +62,7 @@ enum Verb {
     Simulate(simulate::Simulate),
     Dev(dev::Dev),
     Send(send::Send),
+    Emit(emit::Emit),
     Synth(synth::Synth),
     Diff(diff::Diff),
     Deploy(deploy::Deploy),
@@ -63,16 +71,31 @@ enum Verb {
     Destroy(destroy::Destroy),
     Import(import::Import),
     Completions(completions::Completions),
-    #[command(hide = true)]
+    Runs(runs::Runs),
+    Run(run::Run),
+    Replay(replay::Replay),
+    Show(show::Show),
+    Logs(logs::Logs),
+    Status(status::Status),
+    Cancel(cancel::Cancel),
+    Retry(retry::Retry),
+    DeadLetters(dead_letters::DeadLetters),
+    Redrive(redrive::Redrive),
     Supervise(dev::Supervise),
 }
 
+fn command() -> Command {
+    help::in_groups(Cli::command())
+}
+
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    CompleteEnv::with_factory(command).var(completion::VARIABLE).complete();
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(answer) => return exit::print_clap(&answer),
     };
     let result = match cli.verb {
+        Verb::Init(verb) => verb.run(),
         Verb::Validate(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
@@ -84,6 +107,7 @@ fn main() -> ExitCode {
         Verb::Simulate(verb) => verb.run(),
         Verb::Dev(verb) => verb.run(),
         Verb::Send(verb) => verb.run(),
+        Verb::Emit(verb) => verb.run(),
         Verb::Synth(verb) => verb.run(),
         Verb::Diff(verb) => verb.run(),
         Verb::Deploy(verb) => verb.run(),
@@ -91,7 +115,17 @@ fn main() -> ExitCode {
         Verb::Verify(verb) => verb.run(),
         Verb::Destroy(verb) => verb.run(),
         Verb::Import(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(Cli::command()),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Runs(verb) => verb.run(),
+        Verb::Run(verb) => verb.run(),
+        Verb::Replay(verb) => verb.run(),
+        Verb::Show(verb) => verb.run(),
+        Verb::Logs(verb) => verb.run(),
+        Verb::Status(verb) => verb.run(),
+        Verb::Cancel(verb) => verb.run(),
+        Verb::Retry(verb) => verb.run(),
+        Verb::DeadLetters(verb) => verb.run(),
+        Verb::Redrive(verb) => verb.run(),
         Verb::Supervise(verb) => return verb.run(),
     };
     exit::code(result)

@@ -1,4 +1,4 @@
-//! The arguments that name events: a delivery as a function receives it, a message's body, or a firing.
+//! The arguments that name events: a delivery as a function receives it, a message's body, a firing, or an object.
 
 use std::path::{Path, PathBuf};
 
@@ -7,25 +7,31 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{DecodeError, Decoded, Delivery, Event, Firing, Queue, Record};
+use trigger_core::history::ObjectName;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::schedule::Schedule;
 use trigger_core::text::Source;
 use trigger_core::text::diagnostic::hint;
+use trigger_local::folders::object_events::Created;
 
+use crate::completion;
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::files::{not_decoded, read};
 use crate::output::{line, printable};
+
+/// The ETag of an object that need not exist: that of an empty one.
+pub(crate) const ETAG: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// The arguments that name the events a verb works on.
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
     /// The input of a function as JSON: an EventBridge event, a batch of SQS messages, or a firing of a schedule. A
     /// file, or `-` for standard input.
-    #[arg(required_unless_present = "schedule", conflicts_with = "schedule")]
+    #[arg(required_unless_present_any = ["schedule", "object"], conflicts_with_all = ["schedule", "object"])]
     event: Option<PathBuf>,
     /// Read the file as the body of a message from this queue.
-    #[arg(long, value_name = "QUEUE", conflicts_with = "schedule")]
+    #[arg(long, value_name = "QUEUE", conflicts_with_all = ["schedule", "object"], add = completion::queues_of_routes())]
     queue: Option<String>,
     /// The message's group.
     #[arg(long, value_name = "GROUP", requires = "queue")]
@@ -34,11 +40,21 @@ pub(crate) struct Sample {
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute, requires = "queue")]
     attributes: Vec<(String, String)>,
     /// Use a firing of this route's schedule as the event.
-    #[arg(long, value_name = "ROUTE")]
-    schedule: Option<String>,
-    /// The time of the firing, such as 2026-12-31T18:00:00Z. Default: the schedule's next firing.
+    #[arg(long, value_name = "ROUTE", add = completion::schedules(), conflicts_with = "object")]
+    pub(crate) schedule: Option<String>,
+    /// Use the event of S3 that this object was created, such as s3://uploads/in/a.csv. The object need not exist.
+    #[arg(long, value_name = "S3-URI", value_parser = object)]
+    pub(crate) object: Option<ObjectName>,
+    /// The size of the object in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 1, conflicts_with_all = ["event", "schedule"])]
+    pub(crate) size: u64,
+    /// How the object was created: PutObject, CopyObject, CompleteMultipartUpload or "POST Object".
+    #[arg(long, value_name = "REASON", default_value = "PutObject", conflicts_with_all = ["event", "schedule"])]
+    pub(crate) reason: String,
+    /// The time of the firing or the object, such as 2026-12-31T18:00:00Z. Default: the schedule's next firing; for an
+    /// object, now.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "event")]
-    at: Option<Timestamp>,
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// The events that the arguments name.
@@ -109,10 +125,11 @@ impl Events {
 
 impl Sample {
     pub(crate) fn events(&self, config: &RoutingConfig) -> Result<Events, Failed> {
-        match (&self.event, &self.queue, &self.schedule) {
-            (Some(body), Some(queue), _) => self.message(config, queue, body),
-            (Some(event), None, _) => delivered(config, event),
-            (None, _, Some(route)) => firing(config, route, self.at).map(Events::one),
+        match (&self.event, &self.queue, &self.schedule, &self.object) {
+            (Some(body), Some(queue), ..) => self.message(config, queue, body),
+            (Some(event), None, ..) => delivered(config, event),
+            (None, _, Some(route), _) => firing(config, route, self.at).map(Events::one),
+            (None, _, None, Some(object)) => self.created(config, object),
             (None, ..) => Err(Failed::Usage("no event is given; name a file, or `-` for standard input".to_owned())),
         }
     }
@@ -120,8 +137,21 @@ impl Sample {
     fn message(&self, config: &RoutingConfig, queue: &str, body: &Path) -> Result<Events, Failed> {
         let configured = queue_of(config, queue)?;
         let asked = Queue::parse(queue).filter(|asked| asked.region.is_some() || asked.account.is_some());
-        let queue = asked.unwrap_or_else(|| configured.clone());
-        let source = read(body)?;
+        self.message_of(asked.unwrap_or_else(|| configured.clone()), read(body)?)
+    }
+
+    /// Returns whether an argument names an event.
+    pub(crate) fn is_given(&self) -> bool {
+        self.event.is_some() || self.queue.is_some() || self.schedule.is_some() || self.object.is_some()
+    }
+
+    /// Returns the queue that the arguments name.
+    pub(crate) fn queue<'a>(&self, config: &'a RoutingConfig) -> Result<Option<&'a Queue>, Failed> {
+        self.queue.as_deref().map(|name| queue_of(config, name)).transpose()
+    }
+
+    /// Returns the events of a message with this body.
+    pub(crate) fn message_of(&self, queue: Queue, source: Source) -> Result<Events, Failed> {
         let record = Record {
             message_id: "00000000-0000-4000-8000-000000000000".to_owned(),
             queue,
@@ -132,6 +162,16 @@ impl Sample {
         };
         let opened = record.open();
         Events::of(&inside(source.clone(), &opened.text), vec![(None, opened.content)])
+    }
+
+    /// Returns the event that S3 sends when an object is created.
+    fn created(&self, config: &RoutingConfig, object: &ObjectName) -> Result<Events, Failed> {
+        let time = self.at.unwrap_or_else(Timestamp::now);
+        let ObjectName { bucket, key } = object;
+        let created = Created { bucket, key, size: self.size, etag: ETAG, reason: &self.reason, time };
+        let source = Source::new("--object", created.event());
+        let delivery = config.open(&source.text).content.map_err(|error| not_decoded(&source, &error))?;
+        Events::of(&source, delivery.contents())
     }
 }
 
@@ -205,6 +245,15 @@ fn among<'a>(queues: &[&'a Queue], name: &str, else_said: &str) -> Result<&'a Qu
         let hint = hint(name, queues.iter().map(|queue| queue.name.as_str()));
         Failed::Usage(format!("{else_said} `{name}`{hint}"))
     })
+}
+
+/// Parses s3://BUCKET/KEY.
+pub(crate) fn object(text: &str) -> Result<ObjectName, String> {
+    let named = text.strip_prefix("s3://").and_then(|name| name.split_once('/'));
+    match named.filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty()) {
+        Some((bucket, key)) => Ok(ObjectName { bucket: bucket.to_owned(), key: key.to_owned() }),
+        None => Err("write s3://BUCKET/KEY".to_owned()),
+    }
 }
 
 /// Parses NAME=VALUE.

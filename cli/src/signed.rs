@@ -76,17 +76,12 @@ impl Signer {
         let request = SignableRequest::new(call.method, &url, call.headers.iter().copied(), body);
         let signed = sign(request.map_err(|error| causes(&error))?, &parameters).map_err(|error| causes(&error))?;
         let (instructions, _) = signed.into_parts();
-        let headers: Vec<(&str, &str)> = call.headers.iter().copied().chain(instructions.headers()).collect();
-        let sent = match call.method {
-            "GET" => headers.iter().fold(self.agent.get(&url), |get, (name, value)| get.header(*name, *value)).call(),
-            _ => {
-                let post = headers.iter().fold(self.agent.post(&url), |post, (name, value)| post.header(*name, *value));
-                post.send(call.body.as_bytes())
-            }
-        };
-        let mut answer = sent.map_err(|error| causes(&error))?;
-        let text = answer.body_mut().read_to_string().map_err(|error| causes(&error))?;
-        Ok((answer.status().is_success(), text))
+        let headers = call.headers.iter().copied().chain(instructions.headers());
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let request = Request { agent: self.agent.clone(), method: call.method.to_owned(), url, headers };
+        let body = call.body.to_owned();
+        // The client blocks, and calls may run side by side.
+        tokio::task::spawn_blocking(move || request.exchange(&body)).await.map_err(|error| causes(&error))?
     }
 
     /// Sends a signed call whose answer is JSON.
@@ -108,5 +103,30 @@ impl Signer {
     async fn credentials(&self) -> Result<&Credentials, String> {
         let provider = self.config.credentials_provider().ok_or("no AWS credentials are configured")?;
         self.credentials.get_or_try_init(|| provider.provide_credentials()).await.map_err(|error| causes(&error))
+    }
+}
+
+/// A signed request.
+struct Request {
+    agent: ureq::Agent,
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// Sends the request with a body. Returns whether it succeeded, and the body of the answer.
+    fn exchange(&self, body: &str) -> Result<(bool, String), String> {
+        let Self { agent, method, url, headers } = self;
+        let sent = match method.as_str() {
+            "GET" => headers.iter().fold(agent.get(url), |get, (name, value)| get.header(name, value)).call(),
+            _ => {
+                let post = headers.iter().fold(agent.post(url), |post, (name, value)| post.header(name, value));
+                post.send(body.as_bytes())
+            }
+        };
+        let mut answer = sent.map_err(|error| causes(&error))?;
+        let text = answer.body_mut().read_to_string().map_err(|error| causes(&error))?;
+        Ok((answer.status().is_success(), text))
     }
 }

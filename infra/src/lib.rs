@@ -34,15 +34,18 @@ mod usage;
 
 pub use body::{Body, Parameters};
 pub use check::{Finding, Limit, Measure, Problem, check, measures};
-pub use compare::{Action, Change, Detail, Drift, Permission, Place, Step, changes, drift, permissions, steps};
+pub use compare::{
+    Action, CODE_HASH, Change, Detail, Drift, NOTHING, Permission, Place, Step, changes, drift, permissions, steps,
+};
 pub use function::{Function, functions};
-pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, config_key};
+pub use names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER, CONFIG_FILE, code_key, config_key};
 pub use owner::Owner;
 pub use policy::{OfAccount, TaskRoles, endpoints};
 pub use queues::WORK_QUEUES;
-pub use roles::ROLE_POLICY;
 pub use rules::{Rule, rules};
-pub use schedules::{DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, schedules, without_past};
+pub use schedules::{
+    DeadLetterConfig, FlexibleTimeWindow, RetryPolicy, Schedule, Target, has_schedules, schedules, without_past,
+};
 pub use settings::{KeyUse, key_users};
 pub use stack::{stack, stack_of_account, storage};
 pub use storage::{BUCKET_OUTPUT, DEAD_LETTERS_OUTPUT, TABLE_OUTPUT, keep_table};

@@ -6,6 +6,7 @@ use trigger_core::event::Queue;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::storage::Storage;
 
+use crate::function::Function;
 use crate::template::{arn, attribute, sub};
 
 /// The parameter that takes the name of the bucket, which holds the config and the code.
@@ -25,6 +26,19 @@ pub const CONFIG_FILE: &str = "ecs-trigger.yaml";
 /// Returns the key, in the bucket, of a file of a stack's config. `path` is relative to the config's folder.
 pub fn config_key(stack: &str, path: &str) -> String {
     format!("{CONFIG_FOLDER}/{stack}/{path}")
+}
+
+/// Returns the key, in the bucket, of the archive of a function's code. `hash` is the archive's SHA-256 as hexadecimal
+/// digits.
+pub fn code_key(function: Function, hash: &str) -> String {
+    format!("functions/{}-{hash}.zip", function.name())
+}
+
+/// Returns the hash in the key of an archive.
+pub(crate) fn hash_of_code(key: &str) -> Option<&str> {
+    let hash = key.strip_suffix(".zip")?.rsplit('-').next()?;
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then_some(hash)
 }
 
 /// Returns the logical id for a name: the name's letters and digits, and four characters of its hash, since different

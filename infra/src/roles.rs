@@ -28,7 +28,7 @@ fn add_list(template: &mut Template, parameter: &str, condition: &str, descripti
 }
 
 /// The name of a role's own policy.
-pub const ROLE_POLICY: &str = "least-privilege";
+pub(crate) const ROLE_POLICY: &str = "least-privilege";
 
 /// A managed policy has at most this many characters, without white space.
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trigger_core::event::{SCHEDULER_INPUT, SWEEP_INPUT};
 use trigger_core::routing::{Route, RoutingConfig};
 
-use crate::function::Function;
+use crate::function::{Function, functions};
 use crate::names::identifier;
 use crate::policy::use_key;
 use crate::roles::{ROLE_POLICY, assumed_by};
@@ -104,17 +104,24 @@ fn schedule(route: &Route, function_arn: &str, role_arn: &str, dead_letter_arn: 
     })
 }
 
+/// The functions that a schedule invokes each minute, with the schedule's logical id and its input.
+const EACH_MINUTE: [(Function, &str, &str); 2] =
+    [(Function::TaskLifecycle, "Sweep", SWEEP_INPUT), (Function::QueueScaler, "Scale", "{}")];
+
+/// Returns whether a config's stack has schedules, and a group of schedules for them.
+pub fn has_schedules(config: &RoutingConfig) -> bool {
+    let is_scheduled =
+        |function| function == Function::ScheduleTrigger || EACH_MINUTE.iter().any(|(each, ..)| *each == function);
+    functions(config).into_iter().any(is_scheduled)
+}
+
 /// Adds the schedules in a schedule group of their own, and the role with which they invoke the functions.
 pub(crate) fn add(template: &mut Template, config: &RoutingConfig, functions: &[Function]) {
-    let each_minute: Vec<(Function, &str, &str)> =
-        [(Function::TaskLifecycle, "Sweep", SWEEP_INPUT), (Function::QueueScaler, "Scale", "{}")]
-            .into_iter()
-            .filter(|(function, ..)| functions.contains(function))
-            .collect();
-    let has_routes = functions.contains(&Function::ScheduleTrigger);
-    if !has_routes && each_minute.is_empty() {
+    if !has_schedules(config) {
         return;
     }
+    let has_routes = functions.contains(&Function::ScheduleTrigger);
+    let each_minute: Vec<_> = EACH_MINUTE.into_iter().filter(|(function, ..)| functions.contains(function)).collect();
     template.resource("Schedules", "AWS::Scheduler::ScheduleGroup", json!({ "Name": reference("AWS::StackName") }));
     let of_routes = [Function::ScheduleTrigger].into_iter().filter(|_| has_routes);
     let invoked: Vec<Value> = of_routes
@@ -170,11 +177,12 @@ fn schedule_id(route: &str) -> String {
 
 /// Removes what has passed, because Scheduler refuses it: the schedules that never fire again, and start dates.
 /// Source: <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
-pub fn without_past(mut template: Template, config: &RoutingConfig, now: Timestamp) -> Template {
+pub fn without_past(mut template: Value, config: &RoutingConfig, now: Timestamp) -> Value {
+    let Some(resources) = template["Resources"].as_object_mut() else { return template };
     for id in past(config, now) {
-        template.remove(&id);
+        resources.remove(&id);
     }
-    for resource in template.resources_mut() {
+    for resource in resources.values_mut() {
         let Some(properties) = resource["Properties"].as_object_mut() else { continue };
         let start = properties.get("StartDate").and_then(Value::as_str);
         if start.and_then(|start| start.parse::<Timestamp>().ok()).is_some_and(|start| start <= now) {
@@ -231,8 +239,10 @@ mod tests {
         let config = format!("version: 1\ntasks: {{ t: {{ task_definition: t }} }}\nroutes:\n{routes}");
         let config = RoutingConfig::parse(Source::new("c.yaml", config)).expect("the config is valid");
         let now = "2026-03-01T09:00:00Z".parse().expect("is a time");
-        let template = without_past(crate::stack(&config, &std::collections::BTreeMap::new()), &config, now);
-        let schedules = template.resources().values().filter(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
+        let template = crate::stack(&config, &std::collections::BTreeMap::new()).to_json();
+        let template = without_past(template, &config, now);
+        let resources = template["Resources"].as_object().into_iter().flatten().map(|(_, resource)| resource);
+        let schedules = resources.filter(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
         let line = |schedule: &serde_json::Value| {
             let properties = &schedule["Properties"];
             format!("{} from {} to {}\n", properties["Name"], properties["StartDate"], properties["EndDate"])

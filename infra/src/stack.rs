@@ -9,8 +9,8 @@ use crate::function::{Function, functions};
 use crate::names::{ARCHITECTURE_PARAMETER, BUCKET_PARAMETER};
 use crate::owner::Owner;
 use crate::policy::{OfAccount, may_need_adopted_keys};
-use crate::storage::{self, TABLE_OUTPUT};
-use crate::template::Template;
+use crate::storage::{self, BUCKET_OUTPUT, TABLE_OUTPUT};
+use crate::template::{Template, reference};
 use crate::{functions as function_resources, observability, queues, roles, rules, schedules, settings};
 
 /// Returns the template of a config's stack, which depends on these two arguments only. `environment` holds the
@@ -49,16 +49,21 @@ fn assembled(config: &RoutingConfig, environment: &BTreeMap<String, String>, kno
         bucket["Default"] = storage.bucket.0.as_str().into();
     }
     template.parameter(BUCKET_PARAMETER, bucket);
-    template.parameter(
-        ARCHITECTURE_PARAMETER,
-        json!({
-            "Type": "String",
-            "Default": "arm64",
-            "AllowedValues": ["arm64", "x86_64"],
-            "Description": "Architecture that the functions' code was built for",
-        }),
-    );
     let functions = functions(config);
+    if functions.is_empty() {
+        // Nothing else uses the parameter, by which the next deployment finds the bucket.
+        template.output(BUCKET_OUTPUT, "Bucket with the config", reference(BUCKET_PARAMETER));
+    } else {
+        template.parameter(
+            ARCHITECTURE_PARAMETER,
+            json!({
+                "Type": "String",
+                "Default": "arm64",
+                "AllowedValues": ["arm64", "x86_64"],
+                "Description": "Architecture that the functions' code was built for",
+            }),
+        );
+    }
     queues::add_dead_letters(&mut template);
     if let Some(storage) = config.ledger() {
         queues::add_work(&mut template);

@@ -70,11 +70,6 @@ impl Template {
         self.outputs.insert(name.to_owned(), json!({ "Description": description, "Value": value }));
     }
 
-    /// Removes a resource, if it exists.
-    pub(crate) fn remove(&mut self, id: &str) {
-        self.resources.remove(id);
-    }
-
     pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut Value> {
         self.resources.iter_mut().map(|(_, resource)| resource)
     }

@@ -4,10 +4,11 @@ use crate::body::Body;
 use crate::check::{Limit, measures};
 
 /// The limits that a config can reach.
-const LIMITS: [Limit; 8] = [
+const LIMITS: [Limit; 9] = [
     Limit::Resources,
     Limit::BodyBytes,
     Limit::Rules,
+    Limit::Schedules,
     Limit::PatternCharacters,
     Limit::InlinePolicyCharacters,
     Limit::ManagedPolicyCharacters,

@@ -471,6 +471,31 @@ fn a_rollback_brings_back_the_last_config_and_stack() {
 }
 
 #[test]
+fn a_rollback_leaves_out_a_schedule_that_has_passed_meanwhile() {
+    let team = Team::new();
+    register(&team);
+    let stored = ONE_ROUTE.replace("version: 1", "version: 1\nstorage: { bucket: passed }");
+    let once = "  - { name: once, on: { schedule: at(2099-01-01T00:00:00) }, run: t }\n";
+    team.done("deploy", &team.config(&format!("{stored}{once}")), &["--yes"]);
+    let config = team.config(&stored);
+    team.done("deploy", &config, &["--yes"]);
+    // Years pass.
+    let (key, file) = ("previous/ecs-trigger.json", team.path().join("previous.json"));
+    let path = file.to_str().expect("is UTF-8");
+    team.emulator.aws(&["s3api", "get-object", "--bucket", "passed", "--key", key, path]);
+    let kept = fs::read_to_string(&file).expect("is there");
+    team.emulator.put_object("passed", key, &kept.replace("at(2099-", "at(2020-"));
+
+    let output = team.run("rollback", &config, &["--yes"]);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("the schedule of the route `once` never fires again"), "{said}");
+    let schedules = team.resources("ecs-trigger", "AWS::Scheduler::Schedule");
+    let names = schedules.iter().filter_map(|schedule| schedule["LogicalResourceId"].as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["Sweep"]);
+}
+
+#[test]
 fn what_was_changed_outside_of_deployments_is_shown_with_how_to_set_it_back() {
     let team = Team::new();
     register(&team);
@@ -503,6 +528,16 @@ fn what_was_changed_outside_of_deployments_is_shown_with_how_to_set_it_back() {
     let role = role.as_str().expect("is named");
     let put = ["iam", "put-role-policy", "--role-name", role, "--policy-name", "least-privilege"];
     aws(&[&put[..], &["--policy-document", policy]].concat());
+    let outside = "arn:aws:iam::aws:policy/AdministratorAccess";
+    aws(&["iam", "attach-role-policy", "--role-name", role, "--policy-arn", outside]);
+    let stored = aws(&["s3api", "list-objects-v2", "--bucket", "drift", "--prefix", "functions/event-trigger-"]);
+    let code = stored["Contents"][0]["Key"].as_str().expect("is there");
+    let update = ["lambda", "update-function-code", "--function-name", "ecs-trigger-sqs-trigger"];
+    aws(&[&update[..], &["--s3-bucket", "drift", "--s3-key", code]].concat());
+    let key = "arn:aws:kms:us-east-1:000000000000:key/1";
+    let update = ["lambda", "update-function-configuration", "--function-name", "ecs-trigger-schedule-trigger"];
+    aws(&[&update[..], &["--kms-key-arn", key]].concat());
+    aws(&[&update[..], &["--vpc-config", "SubnetIds=subnet-1,SecurityGroupIds=sg-1"]].concat());
 
     let shown = team.done("diff", &config, &[]);
     assert!(shown.starts_with("nothing changes"), "`deploy` would change nothing: {shown}");
@@ -511,6 +546,13 @@ fn what_was_changed_outside_of_deployments_is_shown_with_how_to_set_it_back() {
         "MemorySize: 256 -> 128",
         "VisibilityTimeout: 360 -> 30",
         "AWS::IAM::Role",
+        "Policies[least-privilege].PolicyDocument",
+        &format!("ManagedPolicyArns: nothing -> \"{outside}\""),
+        &format!("aws iam detach-role-policy --role-name {role} --policy-arn \"{outside}\""),
+        "AWS::Lambda::Function SqsTrigger CodeSha256: ",
+        "aws lambda update-function-code --function-name ecs-trigger-sqs-trigger --s3-bucket drift --s3-key functions/sqs-",
+        &format!("KmsKeyArn: \"\" -> \"{key}\""),
+        "VpcConfig.SubnetIds: nothing -> \"subnet-1\"",
         &format!("aws events enable-rule --name {rule}"),
         "aws lambda update-function-configuration --function-name ecs-trigger-event-trigger --memory-size 256",
     ] {
@@ -676,6 +718,7 @@ routes:
         failed: bucket my-uploads: EventBridge
         not_checked: stack ecs-trigger: as it was deployed
         passed: rules of the event bus: 1 of 300
+        passed: groups of schedules: 1 of 500
         passed: functions invoked at once: 11"#]]
     .assert_eq(&lines.join("\n"));
     // Subnets in two VPCs, and a security group that does not exist.

@@ -233,7 +233,7 @@ fn what_a_task_writes_cannot_control_the_terminal() {
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     let written = said.lines().filter(|line| !line.contains("still being written"));
     let named = written.filter(|line| line.contains(r"in/\u{1b}[2J\u{202e}gpj\u{9b}")).count();
-    assert_eq!(named, 2, "the object and the output: {said:?}");
+    assert_eq!(named, 4, "the object, the launch, the output and the end: {said:?}");
     assert!(!said.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{said:?}");
 }
 
@@ -588,15 +588,20 @@ fn a_schedule_catches_up_on_what_it_missed_while_dev_was_not_running() {
 
 /// Creates a project with a ledger whose tasks run this shell script with the object's key.
 fn with_ledger(script: &str, concurrency: &str) -> TempDir {
+    with_route(script, &format!("concurrency: {concurrency}"), "")
+}
+
+/// Creates a project with a ledger whose route and whose task have these further settings.
+fn with_route(script: &str, of_route: &str, of_task: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         r#"
 version: 1
 storage: {{ bucket: state }}
 tasks:
-  t: {{ task_definition: t, overrides: {{ container_overrides: [{{ name: app, command: ["{{{{ key }}}}"] }}] }} }}
+  t: {{ {of_task} task_definition: t, overrides: {{ container_overrides: [{{ name: app, command: ["{{{{ key }}}}"] }}] }} }}
 routes:
-  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t, concurrency: {concurrency} }}
+  - {{ name: r, on: {{ s3: {{ bucket: b }} }}, run: t, {of_route} }}
 local:
   task_definitions: {{ t: {{ container_definitions: {{ app: {{ entry_point: [sh, -c, '{script}', sh] }} }} }} }}
 "#
@@ -650,4 +655,256 @@ fn a_task_that_fails_leaves_its_event_among_the_dead_letters_and_its_history_in_
     let refused =
         |happening: &Value| happening["refused"]["reason"].as_str().is_some_and(|it| it.contains("exit code 3"));
     assert!(happenings.iter().any(refused), "{happenings:?}");
+}
+
+/// Returns the values of a key of all happenings of this kind.
+fn of_kind<'a>(happenings: &'a [Value], kind: &str, key: &str) -> Vec<&'a Value> {
+    happenings.iter().filter_map(|happening| happening.get(kind)?.get(key)).collect()
+}
+
+/// Returns the only folder below `.ecs-trigger/runs`, its record, and the texts of its files with output, by name.
+fn run_of(project: &TempDir) -> (Value, Vec<(String, String)>) {
+    let mut runs = fs::read_dir(project.path().join(".ecs-trigger/runs")).expect("is a folder");
+    let folder = runs.next().expect("there is a launch").expect("is read").path();
+    assert!(runs.next().is_none(), "there is one launch");
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(&folder).expect("is a folder") {
+        let path = entry.expect("is read").path();
+        let name = path.file_name().expect("has a name").to_string_lossy().into_owned();
+        if name.ends_with(".log") {
+            logs.push((name, fs::read_to_string(&path).expect("is text")));
+        }
+    }
+    logs.sort();
+    let record = fs::read_to_string(folder.join("record.json")).expect("is there");
+    (serde_json::from_str(&record).expect("is JSON"), logs)
+}
+
+#[test]
+fn a_launch_leaves_its_record_and_the_output_of_each_attempt() {
+    let script = "echo \"$1\"; test -e done || { touch done; echo broken >&2; exit 3; }";
+    let project = with_route(script, "", "retry: { attempts: 3, on: any, backoff: 1s },");
+    put(&project, "a", "x");
+    let (code, happenings) = once(&project);
+    assert_eq!(code, Some(1), "one of its tasks failed");
+    let (record, logs) = run_of(&project);
+    assert!(record["ended"]["outcome"] == "succeeded", "{record}");
+    let lines: Vec<Vec<&str>> = logs
+        .iter()
+        .map(|(_, log)| log.lines().map(|line| line.split_once("Z ").expect("has a time").1).collect())
+        .collect();
+    let names: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["0-app.log", "1-app.log"]);
+    assert_eq!(lines, [vec!["| a", "! broken"], vec!["| a"]]);
+    let key = ["route", "date", "id"].map(|part| record["key"][part].as_str().expect("is text")).join("/");
+    for kind in ["launched", "output", "stopped"] {
+        assert!(of_kind(&happenings, kind, "launch").iter().all(|launch| **launch == *key), "{kind}");
+        assert!(of_kind(&happenings, kind, "event_id").iter().all(|id| **id == record["event_id"]), "{kind}");
+        let attempts = of_kind(&happenings, kind, "attempt");
+        assert_eq!((attempts.first(), attempts.last()), (Some(&&0.into()), Some(&&1.into())), "{kind}");
+    }
+    let next = of_kind(&happenings, "stopped", "next");
+    assert_eq!((next.len(), &next[0]["start"]), (1, &serde_json::json!({ "number": 2, "max": 3 })));
+    let ignored = fs::read_to_string(project.path().join(".ecs-trigger/.gitignore")).expect("is there");
+    assert_eq!(ignored, "*\n");
+}
+
+#[test]
+fn without_a_ledger_a_launch_leaves_its_record_and_output_too() {
+    let project = project("[sh, -c, 'echo up; exit 3', sh]");
+    put(&project, "in/a", "");
+    let (code, _) = once(&project);
+    let (record, logs) = run_of(&project);
+    let reason = record["ended"]["outcome"]["dead_lettered"].as_str().expect("failed");
+    assert!(reason.contains("app: exit code 3; without a ledger, nothing tries it again"), "{reason}");
+    assert_eq!((code, logs.len()), (Some(1), 1));
+    assert!(logs[0].1.ends_with(" | up\n"), "{logs:?}");
+}
+
+#[test]
+fn lines_tell_the_attempt_and_when_the_next_starts() {
+    let project = with_route("exit 3", "", "retry: { attempts: 2, on: any, backoff: 1s },");
+    put(&project, "in/a.csv", "x");
+    let ran = dev(&project, &["--once"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    for part in [
+        "r in/a.csv: runs t, attempt 1 of 2\n",
+        "r in/a.csv: failed (exit 3) after ",
+        " s, attempt 2 of 2 in 1 s\n",
+        "r in/a.csv: runs t, attempt 2 of 2\n",
+        "r in/a.csv: dead letter: ",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    let has_time = |line: &str| line.get(..9).is_some_and(|time| time.ends_with(' ') && time.matches(':').count() == 2);
+    assert!(said.lines().filter(|line| line.contains("in/a.csv")).all(has_time), "{said}");
+}
+
+#[test]
+fn a_changed_config_applies_and_one_with_errors_does_not() {
+    let project = with_ledger("echo first", "{ max: 1 }");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    let mut dev = Waiting::start(&project);
+    put(&project, "a", "x");
+    assert_eq!(dev.until("output")["line"], "first");
+    fs::write(&config, text.replace("run: t,", "run: tt,")).expect("is written");
+    let kept = dev.until("config_kept");
+    assert!(kept["problems"].to_string().contains("unknown task `tt`"), "{kept}");
+    put(&project, "b", "x");
+    assert_eq!(dev.until("output")["line"], "first", "the config before still applies");
+    let more = "  - { name: more, on: { s3: { bucket: c } }, run: t }\nlocal:";
+    fs::write(&config, text.replace("echo first", "echo second").replace("local:", more)).expect("is written");
+    let changed = dev.until("config_changed");
+    assert_eq!(changed["added"], serde_json::json!([{ "kind": "route", "name": "more" }]));
+    assert_eq!(changed["changed"], serde_json::json!([{ "kind": "setting", "name": "local" }]));
+    fs::write(project.path().join("buckets/c/new"), "x").expect("is written");
+    assert_eq!(dev.until("launched")["route"], "more");
+    assert_eq!(dev.until("output")["line"], "second");
+    fs::write(
+        &config,
+        text.replace("storage: { bucket: state }\n", "ledger: off\n").replace("concurrency: { max: 1 }", ""),
+    )
+    .expect("is written");
+    let reason = dev.until("config_kept")["reason"].to_string();
+    assert!(reason.contains("start `dev` again"), "{reason}");
+}
+
+#[test]
+fn only_the_named_routes_run_and_their_output_may_be_left_out() {
+    let project = project("[echo]");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    fs::write(&config, text.replace("routes:", "routes:\n  - { name: also, on: { s3: { bucket: b } }, run: t }"))
+        .expect("is written");
+    put(&project, "in/a", "");
+    let ran = dev(&project, &["--once", "--json", "--route", "also", "--quiet"]).output().expect("runs");
+    let lines = ran.stdout.lines().map(|line| serde_json::from_str(&line.expect("is text")).expect("is JSON"));
+    let happenings: Vec<Value> = lines.collect();
+    assert_eq!(of_kind(&happenings, "launched", "route"), ["also"]);
+    assert_eq!(output(&happenings), [] as [&str; 0]);
+    assert!(run_of(&project).1[0].1.ends_with(" | b in/a\n"), "it is kept");
+    let unknown = dev(&project, &["--once", "--route", "alsa"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert_eq!(unknown.status.code(), Some(2), "{said}");
+    assert!(said.contains("the config has no route `alsa`; did you mean `also`?"), "{said}");
+}
+
+#[test]
+fn what_ctrl_c_stops_is_named() {
+    let project = project(LONG);
+    let mut dev = Waiting::start(&project);
+    put(&project, "in/a", "");
+    dev.until("output");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.until("stopping")["tasks"][0]["subject"], "in/a");
+}
+
+#[test]
+fn what_is_missing_under_local_is_told_at_the_start_with_what_to_add() {
+    let project = project("[echo]");
+    let config = project.path().join("ecs-trigger.yaml");
+    let text = fs::read_to_string(&config).expect("is there");
+    let start = text.find("    u: { container_definitions").expect("is there");
+    fs::write(&config, &text[..start]).expect("is written");
+    let (_, happenings) = once(&project);
+    let snippet = of_kind(&happenings, "missing_local", "snippet");
+    let expected = "local:\n  task_definitions:\n    u:\n      container_definitions:\n        app: ";
+    assert!(snippet[0].as_str().is_some_and(|snippet| snippet.starts_with(expected)), "{snippet:?}");
+}
+
+#[test]
+fn output_of_python_is_not_held_back() {
+    let project = project("[sh, -c, 'echo $PYTHONUNBUFFERED', sh]");
+    put(&project, "in/a", "");
+    assert_eq!(output(&once(&project).1), ["1"]);
+}
+
+#[test]
+fn a_dead_letter_is_closed_once_its_work_was_done() {
+    let project = with_ledger("test -e fixed", "{ max: 1 }");
+    let path = put(&project, "a", "x");
+    assert_eq!(once(&project).0, Some(1));
+    let letters = project.path().join(".ecs-trigger/dead-letters");
+    let names = |folder: &str| -> Vec<String> {
+        let entries = fs::read_dir(letters.join(folder)).into_iter().flatten().map(|entry| entry.expect("is read"));
+        let files = entries.filter(|entry| entry.path().is_file());
+        files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let letter = names("");
+    assert_eq!(letter.len(), 1);
+    fs::write(project.path().join("fixed"), "").expect("is written");
+    fs::write(&path, "touched").expect("is written");
+    let (code, happenings) = once(&project);
+    assert_eq!((code, of_kind(&happenings, "dead_letter_closed", "subject")), (Some(0), vec![&"a".into()]));
+    assert_eq!((names(""), names("done")), (vec![], letter));
+}
+
+#[test]
+fn another_process_asks_dev_to_redrive_a_dead_letter() {
+    let project = with_ledger("test -e fixed", "{ max: 1 }");
+    put(&project, "a", "x");
+    assert_eq!(once(&project).0, Some(1));
+    let letters = project.path().join(".ecs-trigger/dead-letters");
+    let letter = fs::read_dir(&letters).expect("is a folder").next().expect("is there").expect("is read").path();
+    let mut dev = Waiting::start(&project);
+    fs::write(project.path().join("fixed"), "").expect("is written");
+    let requests = project.path().join(".ecs-trigger/requests");
+    fs::create_dir_all(&requests).expect("is made");
+    fs::write(requests.join("bad.json"), "{}").expect("is written");
+    assert!(dev.until("requested")["error"].is_string());
+    fs::copy(&letter, requests.join(".good")).expect("is copied");
+    fs::rename(requests.join(".good"), requests.join("good.json")).expect("is moved");
+    assert_eq!(dev.until("requested")["answer"]["launches"][0]["outcome"], "launched");
+    assert_eq!(dev.until("stopped")["ending"], "succeeded");
+    dev.until("dead_letter_closed");
+    assert!(requests.join("good.answer").exists() && !requests.join("good.json").exists());
+    assert!(letters.join("done").join(letter.file_name().expect("has a name")).exists());
+}
+
+#[test]
+fn another_process_asks_dev_to_run_cancel_and_retry() {
+    let project = with_ledger("test -e quick || sleep 1000", "{ max: 1 }");
+    let mut dev = Waiting::start(&project);
+    let path = put(&project, "a", "x");
+    let launch = dev.until("launched")["launch"].as_str().expect("has a name").to_owned();
+    let requests = project.path().join(".ecs-trigger/requests");
+    fs::create_dir_all(&requests).expect("is made");
+    let ask = |text: String| {
+        fs::write(requests.join(".next"), text).expect("is written");
+        fs::rename(requests.join(".next"), requests.join("next.json")).expect("is moved");
+    };
+    ask(format!(r#"{{"cancel":"{launch}"}}"#));
+    assert_eq!(dev.until("requested")["answer"]["cancelled"], *launch);
+    assert_eq!(dev.until("stopped")["ending"], "stopped");
+    fs::write(project.path().join("quick"), "").expect("is written");
+    ask(format!(r#"{{"retry":"{launch}"}}"#));
+    assert_eq!(dev.until("requested")["answer"]["retried"], *launch);
+    let stopped = dev.until("stopped");
+    assert_eq!((&stopped["launch"], &stopped["ending"]), (&launch.into(), &"succeeded".into()));
+    fs::remove_file(path).expect("is removed");
+    let event = r#"{"version":"0","id":"1","detail-type":"Object Created","source":"aws.s3","account":"000000000000",
+        "time":"2026-01-01T00:00:00Z","region":"us-east-1","resources":[],"detail":{"version":"0","bucket":{"name":"other"},
+        "object":{"key":"given","size":1,"etag":"e","sequencer":"1"},"reason":"PutObject"}}"#;
+    ask(format!(r#"{{"run":"r","event":{event}}}"#));
+    dev.until("requested");
+    assert_eq!(dev.until("stopped")["subject"], "given");
+}
+
+#[test]
+fn a_thousand_files_at_once_each_start_one_task() {
+    let project = with_route("true", "", "");
+    let mut dev = Waiting::with(&project, &["--max-tasks", "20"]);
+    dev.until("watching");
+    for number in 0..1000 {
+        put(&project, &format!("{number}"), "x");
+    }
+    let mut launches: Vec<String> = (0..1000).map(|_| dev.until("stopped")["launch"].to_string()).collect();
+    let open = fs::read_dir(format!("/proc/{}/fd", dev.process.id())).expect("runs").count();
+    assert!(open < 100, "{open} files are open");
+    launches.sort();
+    launches.dedup();
+    assert_eq!(launches.len(), 1000);
+    dev.signal(Signal::INT);
+    assert_eq!(dev.until("summary")["succeeded"], 1000);
 }

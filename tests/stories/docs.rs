@@ -266,7 +266,12 @@ fn every_generated_part_is_fresh() {
 fn generated(name: &str) -> String {
     match name.split_once(' ').unwrap_or((name, "")) {
         ("element", element) => element_table(element),
-        ("verbs", _) => table(["verb", "does"], verbs().into_iter().map(|verb| [code(&verb), first_line(&[&verb])])),
+        ("verbs", _) => {
+            let rows = |(heading, verbs): (String, Vec<String>)| {
+                verbs.into_iter().map(move |verb| [heading.to_lowercase(), code(&verb), first_line(&[&verb])])
+            };
+            table(["to", "verb", "does"], groups().into_iter().flat_map(rows))
+        }
         ("json", "verbs") => json_verbs(),
         ("exit", "codes") => table(["exit code", "meaning"], exit_codes()),
         ("metrics", _) => {
@@ -320,18 +325,27 @@ fn help(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("is UTF-8")
 }
 
-/// Returns the verbs that `--help` lists.
-pub(crate) fn verbs() -> Vec<String> {
-    subcommands(&help(&[]))
+/// Returns the groups of verbs that `--help` lists, with their headings.
+pub(crate) fn groups() -> Vec<(String, Vec<String>)> {
+    let text = help(&[]);
+    let headings = text.lines().take_while(|line| *line != "Options:").filter(|line| line.ends_with(':'));
+    let group = |heading: &str| (heading.trim_end_matches(':').to_owned(), listed(&text, heading));
+    headings.map(group).filter(|(_, verbs)| !verbs.is_empty()).collect()
 }
 
-fn subcommands(help: &str) -> Vec<String> {
+/// Returns the verbs that `--help` lists.
+pub(crate) fn verbs() -> Vec<String> {
+    groups().into_iter().flat_map(|(_, verbs)| verbs).collect()
+}
+
+/// Returns the commands that a help text lists below a heading.
+fn listed(help: &str, heading: &str) -> Vec<String> {
     let name = |line: &str| {
         line.strip_prefix("  ")
             .filter(|line| !line.starts_with(' '))
             .and_then(|line| line.split(' ').next().map(str::to_owned))
     };
-    section(help, "Commands:").filter_map(name).filter(|verb| verb != "help").collect()
+    section(help, heading).filter_map(name).filter(|verb| verb != "help").collect()
 }
 
 /// Returns the lines below a heading of a help text.
@@ -348,7 +362,7 @@ fn json_verbs() -> String {
     let mut with_json = Vec::new();
     for verb in verbs() {
         let text = help(&[&verb]);
-        let below = subcommands(&text).into_iter();
+        let below = listed(&text, "Commands:").into_iter();
         let nested: Vec<String> = below
             .filter(|sub| help(&[&verb, sub]).contains("--json"))
             .map(|sub| code(&format!("{verb} {sub}")))

@@ -294,28 +294,28 @@ fn sandboxes_share_the_rate() {
     }
     expect![[r#"
         pool      sandboxes  reserve  clocks differ  freeze  throttled     used   longest
-        fargate           1       10          10 ms  no         0.00 %   94.9 %    1.2 s !
-        fargate          10       10          10 ms  no         0.00 %   95.1 %    4.5 s
-        fargate          50       10          10 ms  no         0.00 %   95.2 %   64.8 s
-        fargate          50       25          10 ms  no         0.00 %   95.2 %  275.8 s
-        fargate          50        5          10 ms  yes        0.00 %   95.7 %   15.2 s
-        fargate          50       10          10 ms  yes        0.66 %   95.1 %   66.3 s
-        fargate          50       25          10 ms  yes        2.13 %   94.1 %  183.8 s !
-        fargate          10       10        2000 ms  yes        3.85 %   80.1 %   27.9 s !
-        fargate          50        5        2000 ms  no         2.23 %   93.1 %   32.9 s !
-        fargate          50       10        2000 ms  no         6.16 %   89.8 %  285.4 s !
-        fargate          50       10        2000 ms  yes        5.89 %   90.7 %  223.7 s !
+        fargate           1       10          10 ms  no         0.00 %   95.4 %    1.2 s
+        fargate          10       10          10 ms  no         0.00 %   95.6 %    4.5 s
+        fargate          50       10          10 ms  no         0.00 %   96.1 %   55.4 s
+        fargate          50       25          10 ms  no         0.00 %   97.0 %  236.3 s
+        fargate          50        5          10 ms  yes        0.00 %   96.0 %   15.8 s
+        fargate          50       10          10 ms  yes        0.40 %   95.5 %   49.6 s
+        fargate          50       25          10 ms  yes        3.04 %   93.3 %  198.7 s !
+        fargate          10       10        2000 ms  yes        2.49 %   85.4 %   17.2 s !
+        fargate          50        5        2000 ms  no         1.68 %   94.2 %   28.4 s !
+        fargate          50       10        2000 ms  no         5.09 %   91.6 %  240.3 s !
+        fargate          50       10        2000 ms  yes        6.35 %   89.7 %  180.8 s !
         instances         1       10          10 ms  no         0.00 %   87.0 %    0.1 s !
         instances        10       10          10 ms  no         0.00 %   95.6 %    2.2 s
         instances        50       10          10 ms  no         0.00 %   95.7 %    8.9 s
-        instances        50       25          10 ms  no         0.00 %   94.9 %  100.0 s !
-        instances        50        5          10 ms  yes        0.00 %   95.8 %   11.6 s
-        instances        50       10          10 ms  yes        0.00 %   95.7 %   14.6 s
-        instances        50       25          10 ms  yes        0.00 %   95.4 %   88.0 s
-        instances        10       10        2000 ms  yes        0.00 %   95.5 %    9.5 s
-        instances        50        5        2000 ms  no         0.00 %   95.5 %    6.7 s
-        instances        50       10        2000 ms  no         0.00 %   95.1 %   10.2 s
-        instances        50       10        2000 ms  yes        0.00 %   95.5 %   15.7 s
+        instances        50       25          10 ms  no         0.00 %   95.5 %   90.1 s
+        instances        50        5          10 ms  yes        0.00 %   95.8 %   11.7 s
+        instances        50       10          10 ms  yes        0.00 %   95.6 %   15.1 s
+        instances        50       25          10 ms  yes        0.00 %   96.1 %   91.9 s
+        instances        10       10        2000 ms  yes        0.00 %   95.5 %   10.5 s
+        instances        50        5        2000 ms  no         0.00 %   95.2 %    6.4 s
+        instances        50       10        2000 ms  no         0.00 %   94.9 %   10.2 s !
+        instances        50       10        2000 ms  yes        0.00 %   95.9 %   15.6 s
     "#]]
     .assert_eq(&table);
 }

@@ -90,7 +90,8 @@ fn each_of_two_thousand_elements_starts_once_although_functions_are_killed() {
         batches == 4
     });
     while_it_hands_over.invoke(&event);
-    assert_eq!((recorded(&account), account.tasks().len()), (ELEMENTS, 0));
+    // It hands over the first part of the launches before it records the second one.
+    assert_eq!((recorded(&account), account.tasks().len()), (ELEMENTS / 2, 0));
     let handed_over = account.work_left();
     assert!(0 < handed_over && handed_over * 25 < ELEMENTS, "{handed_over} messages tell of launches");
     account.function("event-trigger").invoke(&event).expect("all launches are recorded");
@@ -107,9 +108,7 @@ fn each_of_two_thousand_elements_starts_once_although_functions_are_killed() {
     account.emulator.give_back(&message);
 
     work_off(&account);
-    let some = account.tasks().len();
-    assert!(some < ELEMENTS, "nobody was told of some launches");
-    // Other functions wait until a call that may be under way is certainly over, and for the launches of lost messages.
+    // Other functions wait until a call that may be under way is certainly over.
     account.table.pass("fan-out", SignedDuration::from_mins(20), |record| record["tasks"] == json!([]));
     account.function("task-lifecycle").invoke(SWEEP).expect("is swept");
     work_off(&account);

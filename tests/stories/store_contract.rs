@@ -49,6 +49,7 @@ struct Twins {
     now: Timestamp,
     /// How many steps changed something, and how many were refused.
     advanced: usize,
+    handed: usize,
     refused: usize,
     /// How many launches were told of.
     told: usize,
@@ -65,6 +66,7 @@ impl Twins {
             rng: Rng::with_seed(seed),
             now: beginning(),
             advanced: 0,
+            handed: 0,
             refused: 0,
             told: 0,
         }
@@ -73,7 +75,7 @@ impl Twins {
     /// Carries out a random operation on both stores, and compares the answers.
     fn step(&mut self) {
         self.now += SignedDuration::from_millis(self.rng.i64(0..2000));
-        match self.rng.u32(0..22) {
+        match self.rng.u32(0..24) {
             0..4 => self.begin(),
             4..12 => self.advance(),
             12 => self.read(),
@@ -82,7 +84,8 @@ impl Twins {
             15 => self.sets(),
             16 => self.due(),
             17 => self.postpone(),
-            18..20 => (0..5).for_each(|_| self.history()),
+            18..20 => self.hand_over(),
+            20..22 => (0..5).for_each(|_| self.history()),
             _ => self.reserve(),
         }
     }
@@ -129,6 +132,37 @@ impl Twins {
         assert_eq!(advanced, self.model.advance(&change), "{change:?}");
         match advanced {
             Ok(_) => self.advanced += 1,
+            Err(_) => self.refused += 1,
+        }
+    }
+
+    /// Hands a slot from one launch to another, if there are two such launches.
+    fn hand_over(&mut self) {
+        let with = |slot: Slot, limit: Option<&str>| -> Vec<LaunchKey> {
+            let is_it = |record: &&LaunchRecord| {
+                let own = record.concurrency.as_ref().map(|concurrency| concurrency.slots.as_str());
+                record.slot == Some(slot) && record.ticket.is_some() && limit.is_none_or(|limit| own == Some(limit))
+            };
+            self.model.launches().filter(is_it).map(|record| record.key.clone()).collect()
+        };
+        let Some(from) = self.rng.clone().choice(with(Slot::Held, None)) else { return };
+        let from = self.model.read(&from).expect("is known");
+        let limit = from.record.concurrency.as_ref().map(|concurrency| concurrency.slots.clone());
+        let Some(to) = self.rng.clone().choice(with(Slot::Waiting, limit.as_deref())) else { return };
+        let to = self.model.read(&to).expect("is known");
+        let ended = Some(Conclusion { at: self.now, outcome: Outcome::Succeeded });
+        let mut released =
+            Change::new(&from, LaunchRecord { slot: Some(Slot::Released), ended, ..from.record.clone() });
+        let mut taken = Change::new(&to, LaunchRecord { slot: Some(Slot::Held), ..to.record.clone() });
+        match self.rng.u32(0..6) {
+            0 => released.version += 1,
+            1 => taken.version += 1,
+            _ => {}
+        }
+        let handed = self.runtime.block_on(self.store.hand_over(&released, &taken));
+        assert_eq!(handed, self.model.hand_over(&released, &taken), "{released:?} {taken:?}");
+        match handed {
+            Ok(_) => self.handed += 1,
             Err(_) => self.refused += 1,
         }
     }
@@ -390,6 +424,7 @@ fn compare_operations(table: &str, endpoint: &str) {
     twins.compare();
     // Guards against steps of which few do anything.
     assert!(twins.advanced > 100 && twins.refused > 30, "{} advanced, {} refused", twins.advanced, twins.refused);
+    assert!(twins.handed > 5, "{} slots were handed over", twins.handed);
     assert!(twins.told > 300, "{} launches were told of", twins.told);
 }
 

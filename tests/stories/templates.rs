@@ -1,10 +1,22 @@
-//! Every CloudFormation template passes CloudFormation's linter and a security scan.
+//! Every CloudFormation template passes CloudFormation's linter, AWS's offline validator and a security scan.
 
+#[path = "../../infra/src/compare/steps/matrix.rs"]
+mod matrix;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use e2e::{command, environment, root};
+use infra::{
+    ARCHITECTURE_PARAMETER, Action, BUCKET_PARAMETER, Body, Change, Detail, Parameters, Step, Template, functions,
+    stack, steps,
+};
+use serde_json::Value;
+
+use matrix::Member;
 
 /// Returns the folders of `examples/`.
 fn examples() -> Vec<PathBuf> {
@@ -72,13 +84,105 @@ fn synthesised(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn every_template_passes_cloudformations_linter() {
-    let folder = tempfile::tempdir().expect("a folder");
+/// Fails unless CloudFormation's linter finds nothing in the templates.
+fn lint(files: &[PathBuf]) {
     let linter = environment("linters", "linters.txt").join("bin/cfn-lint");
-    let files = [synthesised(folder.path()), platform()].concat();
-    let lint = Command::new(linter).args(&files).output().expect("runs");
+    let lint = Command::new(linter).args(files).output().expect("runs");
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
+}
+
+/// Fails unless AWS's offline validator has at most remarks about the templates. Returns the types with the properties of
+/// which it says that CloudFormation replaces a resource when they change.
+fn validate(files: &[PathBuf]) -> Vec<(String, String)> {
+    let python = environment("linters", "linters.txt").join("bin/python");
+    let validator = Command::new(python).arg(root().join("tests/validate.py")).args(files).output().expect("runs");
+    assert!(validator.status.success(), "{}", String::from_utf8_lossy(&validator.stderr));
+    let found: Value = serde_json::from_slice(&validator.stdout).expect("is JSON");
+    assert_eq!(found["problems"].as_array().map(Vec::as_slice), Some(&[][..]), "{:#}", found["problems"]);
+    serde_json::from_value(found["create_only"].clone()).expect("is a list of pairs")
+}
+
+/// A file's name has at most so many characters of the configs' names.
+const NAME_CHARACTERS_MAX: usize = 200;
+
+/// A template that a deployment sends.
+struct Sent {
+    file: PathBuf,
+    /// Whether it is a config's own, or is sent when one part is added to a config or removed from it.
+    is_of_one_part: bool,
+}
+
+/// Writes each template once that deployments between any two configs of the matrix send. Each file is named for the
+/// configs between which its template is sent first.
+fn sent(folder: &Path) -> Vec<Sent> {
+    let matrix = matrix::matrix();
+    let fresh = matrix.iter().map(|member| (member.body.template.to_string(), member.name(), true));
+    let half = |first: usize| {
+        let mut found = Vec::new();
+        for before in matrix.iter().skip(first).step_by(2) {
+            for after in &matrix {
+                let known = [&before.body, &after.body];
+                let steps = matrix::forth_and_back(&before.body, &after.body);
+                for body in steps.iter().filter_map(Step::body).filter(|body| !known.contains(body)) {
+                    let name = format!("{} to {}", before.name(), after.name());
+                    found.push((body.template.to_string(), name, differ_by_one_part(before, after)));
+                }
+            }
+        }
+        found
+    };
+    let between = thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        [half(0), other.join().expect("steps are planned")].concat()
+    });
+    let mut templates: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    for (template, name, is_of_one_part) in fresh.chain(between) {
+        templates.entry(template).or_insert((name, false)).1 |= is_of_one_part;
+    }
+    let write = |(position, (template, (name, is_of_one_part))): (usize, (String, (String, bool)))| {
+        let name: String = name.chars().take(NAME_CHARACTERS_MAX).collect();
+        let file = folder.join(format!("{position} {name}.json"));
+        fs::write(&file, template).expect("is written");
+        Sent { file, is_of_one_part }
+    };
+    templates.into_iter().enumerate().map(write).collect()
+}
+
+fn differ_by_one_part(one: &Member, other: &Member) -> bool {
+    let lacks = |of: &Member, other: &Member| of.parts.iter().filter(|part| !other.parts.contains(part)).count();
+    lacks(one, other) + lacks(other, one) == 1
+}
+
+#[test]
+fn every_template_passes_cloudformations_linter_and_validator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = [synthesised(folder.path()), platform()].concat();
+    lint(&files);
+    validate(&files);
+}
+
+/// The linter takes much longer than the validator, so it sees only what is sent around a change of one part.
+#[test]
+fn every_template_between_any_two_configs_passes_the_validator_and_those_around_one_part_the_linter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sent = sent(folder.path());
+    // Templates beside each other are of about the same size, so both halves take the same time.
+    let half = |first: usize| {
+        let sent: Vec<&Sent> = sent.iter().skip(first).step_by(2).collect();
+        let of_one_part = sent.iter().filter(|sent| sent.is_of_one_part).map(|sent| sent.file.clone());
+        lint(&of_one_part.collect::<Vec<_>>());
+        validate(&sent.iter().map(|sent| sent.file.clone()).collect::<Vec<_>>())
+    };
+    let create_only = thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        let one = half(0);
+        [one, other.join().expect("both judges accept the templates")].concat()
+    });
+    for (kind, path) in create_only {
+        let detail = Detail { path: path.clone(), before: None, after: None };
+        let change = Change { id: String::new(), kind, action: Action::Modify, details: vec![detail] };
+        assert!(change.replaces(), "a change of {path} replaces an {}", change.kind);
+    }
 }
 
 #[test]

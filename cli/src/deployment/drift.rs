@@ -1,13 +1,19 @@
 //! Finds what somebody changed in the stack's resources outside of deployments.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use infra::{Drift, Place, ROLE_POLICY};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::{StreamExt, stream};
+use infra::{BUCKET_PARAMETER, CODE_HASH, Drift, NOTHING, Place};
 use serde_json::{Value, json};
 use trigger_aws::clients::causes;
 
 use super::stack::Stack;
 use crate::account::Account;
 use crate::signed::Call;
+
+/// So many resources are read at the same time. IAM and Lambda answer about as many calls a second.
+const READS_AT_ONCE: usize = 8;
 
 /// How the deployed resources differ from the deployed template.
 #[derive(Debug, Default)]
@@ -29,15 +35,20 @@ pub(crate) async fn drifted(account: &Account, stack: &Stack) -> Drifted {
         physical_ids: stack.physical_ids.clone(),
     };
     let mut drifted = Drifted::default();
-    for (id, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
-        let Some(physical) = stack.physical_ids.get(id) else { continue };
-        let kind = resource["Type"].as_str().unwrap_or_default();
-        match read(account, stack, kind, physical).await {
+    let resources = stack.template["Resources"].as_object().into_iter().flatten();
+    let known = resources.filter_map(|(id, resource)| {
+        Some((id, resource["Type"].as_str().unwrap_or_default(), stack.physical_ids.get(id)?))
+    });
+    let reading = stream::iter(known)
+        .map(|(id, kind, physical)| async move { (id, kind, physical, read(account, stack, kind, physical).await) });
+    let all: Vec<_> = reading.buffered(READS_AT_ONCE).collect().await;
+    for (id, kind, physical, actual) in all {
+        match actual {
             Ok(None) => {}
             Ok(Some(actual)) => {
                 let found = infra::drift(&stack.template, &stack.parameters, &place, id, &actual);
                 drifted.found.extend(found.into_iter().map(|drift| {
-                    let remedy = remedy(&drift, physical);
+                    let remedy = remedy(&drift, physical, stack);
                     (drift, remedy)
                 }));
             }
@@ -69,11 +80,18 @@ async fn read(account: &Account, stack: &Stack, kind: &str, physical: &str) -> R
         "AWS::Lambda::Function" => {
             let path = format!("/2015-03-31/functions/{name}/configuration");
             let function = signer.json(Call::get("lambda", &path)).await?;
-            let variables = &function["Environment"]["Variables"];
+            let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+            let vpc = &function["VpcConfig"];
             json!({
+                CODE_HASH: hexadecimal(function["CodeSha256"].as_str().unwrap_or_default()),
                 "MemorySize": function["MemorySize"],
                 "Timeout": function["Timeout"],
-                "Environment": { "Variables": variables },
+                "Environment": { "Variables": function["Environment"]["Variables"] },
+                "KmsKeyArn": function["KMSKeyArn"].as_str().unwrap_or_default(),
+                "VpcConfig": {
+                    "SubnetIds": list(&vpc["SubnetIds"]),
+                    "SecurityGroupIds": list(&vpc["SecurityGroupIds"]),
+                },
             })
         }
         "AWS::Scheduler::Schedule" => {
@@ -82,15 +100,29 @@ async fn read(account: &Account, stack: &Stack, kind: &str, physical: &str) -> R
             json!({ "State": schedule["State"], "ScheduleExpression": schedule["ScheduleExpression"] })
         }
         "AWS::SQS::Queue" => queue(account, physical).await?,
-        "AWS::IAM::Role" => {
-            let got = account.iam.get_role_policy().role_name(name).policy_name(ROLE_POLICY).send().await;
-            let got = got.map_err(|error| causes(&error))?;
-            let document: Value = serde_json::from_str(&decoded(got.policy_document())).unwrap_or_default();
-            json!({ "Policies": [{ "PolicyName": ROLE_POLICY, "PolicyDocument": document }] })
-        }
+        "AWS::IAM::Role" => role(account, name).await?,
         _ => return Ok(None),
     };
     Ok(Some(actual))
+}
+
+/// Returns the policies that are in a role, and those that are attached to it.
+async fn role(account: &Account, name: &str) -> Result<Value, String> {
+    let mut policies = Vec::new();
+    let mut names = account.iam.list_role_policies().role_name(name).into_paginator().items().send();
+    while let Some(policy) = names.next().await {
+        let policy = policy.map_err(|error| causes(&error))?;
+        let got = account.iam.get_role_policy().role_name(name).policy_name(&policy).send().await;
+        let got = got.map_err(|error| causes(&error))?;
+        let document: Value = serde_json::from_str(&decoded(got.policy_document())).unwrap_or_default();
+        policies.push(json!({ "PolicyName": policy, "PolicyDocument": document }));
+    }
+    let mut attached = Vec::new();
+    let mut pages = account.iam.list_attached_role_policies().role_name(name).into_paginator().items().send();
+    while let Some(policy) = pages.next().await {
+        attached.extend(policy.map_err(|error| causes(&error))?.policy_arn);
+    }
+    Ok(json!({ "Policies": policies, "ManagedPolicyArns": attached }))
 }
 
 async fn queue(account: &Account, url: &str) -> Result<Value, String> {
@@ -128,18 +160,44 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Returns a hash, which Lambda returns as base64, as hexadecimal digits.
+fn hexadecimal(hash: &str) -> String {
+    let bytes = BASE64_STANDARD.decode(hash).unwrap_or_default();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Returns how to set a property back.
-fn remedy(drift: &Drift, physical: &str) -> String {
-    let Drift { kind, path, deployed, .. } = drift;
+fn remedy(drift: &Drift, physical: &str, stack: &Stack) -> String {
+    let Drift { id, kind, path, deployed, actual } = drift;
     let name = physical.rsplit(['/', '|']).next().unwrap_or(physical);
+    let parameter = |name: &str| stack.parameters.get(name).map_or("", String::as_str);
+    let policy_of_role = path.strip_prefix("Policies[").and_then(|rest| rest.strip_suffix(']'));
+    let is_added = deployed == NOTHING;
     match (kind.as_str(), path.as_str()) {
         ("AWS::Events::Rule", "State") => format!("aws events enable-rule --name {name}"),
         ("AWS::Lambda::EventSourceMapping", "Enabled") => {
             format!("aws lambda update-event-source-mapping --uuid {name} --enabled")
         }
-        ("AWS::Lambda::Function", "MemorySize" | "Timeout") => {
-            let option = if path == "Timeout" { "timeout" } else { "memory-size" };
+        ("AWS::Lambda::Function", CODE_HASH) => format!(
+            "aws lambda update-function-code --function-name {name} --s3-bucket {} --s3-key {}",
+            parameter(BUCKET_PARAMETER),
+            parameter(&format!("{id}Code")),
+        ),
+        ("AWS::Lambda::Function", "MemorySize" | "Timeout" | "KmsKeyArn") => {
+            let option = match path.as_str() {
+                "Timeout" => "timeout",
+                "MemorySize" => "memory-size",
+                _ => "kms-key-arn",
+            };
             format!("aws lambda update-function-configuration --function-name {name} --{option} {deployed}")
+        }
+        ("AWS::IAM::Role", "ManagedPolicyArns") => match is_added {
+            true => format!("aws iam detach-role-policy --role-name {name} --policy-arn {actual}"),
+            false => format!("aws iam attach-role-policy --role-name {name} --policy-arn {deployed}"),
+        },
+        ("AWS::IAM::Role", _) if is_added && policy_of_role.is_some() => {
+            let policy = policy_of_role.unwrap_or_default();
+            format!("aws iam delete-role-policy --role-name {name} --policy-name {policy}")
         }
         ("AWS::SQS::Queue", "VisibilityTimeout" | "MessageRetentionPeriod") => {
             format!("aws sqs set-queue-attributes --queue-url {physical} --attributes {path}={deployed}")
@@ -150,12 +208,18 @@ fn remedy(drift: &Drift, physical: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::decoded;
+    use super::{decoded, hexadecimal};
 
     #[test]
     fn a_policy_is_read_with_or_without_its_encoding() {
         let plain = r#"{"Version":"2012-10-17","a":"100%"}"#;
         assert_eq!(decoded("%7B%22Version%22%3A%222012-10-17%22%2C%22a%22%3A%22100%25%22%7D"), plain);
         assert_eq!(decoded(plain), plain);
+    }
+
+    #[test]
+    fn a_hash_is_compared_as_hexadecimal_digits() {
+        assert_eq!(hexadecimal("AP8Q"), "00ff10");
+        assert_eq!(hexadecimal("no base64"), "");
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use drift::{Drifted, drifted};
 pub(crate) use losses::{refuse_full_queues, refuse_open_launches};
 use permissions::of_account;
 use progress::step;
-use stack::Stack;
+pub(crate) use stack::Stack;
 
 /// A function uses the old config for at most this long: if its last check for changes is older, it checks again before
 /// it decides an event. That is twice the age at which it checks in the background.
@@ -118,7 +118,6 @@ impl Deployment {
         }
         let known = of_account(account, config).await?;
         let template = infra::stack_of_account(config, &environment, &known);
-        let template = infra::without_past(template, config, Timestamp::now());
         let mut parameters =
             there.as_ref().filter(|_| !knows_code).map_or_else(Parameters::new, |stack| stack.parameters.clone());
         parameters.extend(archives.iter().map(|artifact| (artifact.function.code_parameter(), artifact.key.clone())));
@@ -129,7 +128,8 @@ impl Deployment {
         let of_bucket = bucket.clone().or(named).unwrap_or_else(|| BUCKET_TO_BE.to_owned());
         parameters.insert(infra::BUCKET_PARAMETER.to_owned(), of_bucket);
         parameters.retain(|name, _| template.parameters().any(|known| known == name));
-        let body = Body { stack: config.stack.name().to_owned(), template: template.to_json(), parameters };
+        let template = infra::without_past(template.to_json(), config, Timestamp::now());
+        let body = Body { stack: config.stack.name().to_owned(), template, parameters };
         let stack = Difference::new(body, owner, there);
         let config = config_files::compare(account, bucket.as_deref(), config.stack.name(), &config.source).await?;
         Ok(Self { storage, stack, functions, artifacts: archives, knows_code, config, bucket })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use infra::{Body, Owner, Parameters};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
@@ -37,7 +38,8 @@ impl Deployment {
         Some(Previous { template: template.clone(), parameters: parameters.clone(), config })
     }
 
-    /// Compares what was deployed before the last deployment with what the account has. Returns it with its config.
+    /// Compares what was deployed before the last deployment with what the account has. Returns it with its config. The
+    /// schedules that never fire again are left out: Scheduler would refuse them.
     pub(crate) async fn back(account: &Account, config: &RoutingConfig) -> Result<(Self, RoutingConfig), Failed> {
         let name = config.stack.name();
         let owner = Owner::of_functions(config);
@@ -57,7 +59,8 @@ impl Deployment {
         }
         // The main file comes last when the files are uploaded, so it is the first here.
         files.sort_by_key(|file| file.key != main_key(name));
-        let body = Body { stack: name.to_owned(), template: kept.template, parameters: kept.parameters };
+        let template = infra::without_past(kept.template, &old, Timestamp::now());
+        let body = Body { stack: name.to_owned(), template, parameters: kept.parameters };
         let functions = infra::functions(&old);
         let stack = Difference::new(body, owner, Some(stack));
         let (storage, artifacts, bucket) = (None, Vec::new(), Some(bucket));

@@ -32,6 +32,13 @@ impl Stack {
             .collect()
     }
 
+    /// Returns the value of a variable of the functions.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        let mut variables = resources.map(|(_, resource)| &resource["Properties"]["Environment"]["Variables"]);
+        variables.find_map(|variables| variables[name].as_str().map(str::to_owned))
+    }
+
     /// Returns whether the stack is only what a failed first deployment left.
     pub(crate) fn is_leftover(&self) -> bool {
         use StackStatus::{CreateFailed, DeleteFailed, ReviewInProgress, RollbackComplete, RollbackFailed};

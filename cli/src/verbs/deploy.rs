@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::account::{AccountOptions, block_on};
+use crate::account::AccountOptions;
 use crate::artifacts::usual_artifacts;
+use crate::blocking::block_on;
 use crate::config::{Environment, FILE_NAME, load_with_environment};
 use crate::deployment::{Consent, Deployment, afterwards};
 use crate::exit::Failed;
@@ -20,7 +21,8 @@ use crate::output::{line, printable};
 #[command(after_help = "\
 Examples:
   cargo lambda build --release --arm64 && ecs-trigger deploy
-  ecs-trigger deploy examples/quickstart --artifacts target/debug --endpoint-url http://127.0.0.1:4566 --yes
+  ecs-trigger deploy examples/quickstart --artifacts target/debug \\
+    --endpoint-url http://127.0.0.1:4566 --yes
   ecs-trigger deploy --profile production --region eu-west-1")]
 pub(crate) struct Deploy {
     /// The config, or the folder that holds it.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use infra::Owner;
 
-use crate::account::{AccountOptions, block_on};
+use crate::account::AccountOptions;
+use crate::blocking::block_on;
 use crate::config::{Environment, FILE_NAME, load};
 use crate::confirm::confirmed;
 use crate::deployment::{delete, existing, refuse_full_queues, refuse_open_launches, storage_stack};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::account::{AccountOptions, block_on};
+use crate::account::AccountOptions;
 use crate::artifacts::usual_artifacts;
+use crate::blocking::block_on;
 use crate::config::{Environment, FILE_NAME, load_with_environment};
 use crate::deployment::Deployment;
 use crate::exit::Failed;
@@ -17,7 +18,8 @@ use crate::output;
 Examples:
   ecs-trigger diff
   ecs-trigger diff --exit-code || echo 'something would change'
-  ecs-trigger diff --json | jq '.stacks[].changes[] | select(.is_about_permissions)'")]
+  ecs-trigger diff --json \\
+    | jq '.stacks[].changes[] | select(.is_about_permissions)'")]
 pub(crate) struct Diff {
     /// The config, or the folder that holds it.
     #[arg(default_value = FILE_NAME)]

@@ -8,10 +8,10 @@ use trigger_core::event::{Event, EventKind};
 use trigger_core::pattern::evaluate::FlatEvent;
 use trigger_core::pattern::explain::Explanation;
 use trigger_core::routing::{EventPattern, EventSource};
-use trigger_core::text::diagnostic::hint;
 use trigger_core::text::{Kind, Node, Source};
 
-use crate::config::{Environment, FILE_NAME, load};
+use crate::completion;
+use crate::config::{Environment, FILE_NAME, load, route_of};
 use crate::diagnostics;
 use crate::exit::Failed;
 use crate::explanation::{as_json, print, print_verdict};
@@ -39,7 +39,7 @@ pub(crate) struct Explain {
     #[command(flatten)]
     environment: Environment,
     /// Explain this route only.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::routes())]
     route: Option<String>,
     /// Print the explanation as JSON.
     #[arg(long)]
@@ -53,8 +53,7 @@ impl Explain {
         let is_asked = |name: &str| self.route.as_ref().is_none_or(|route| route == name);
         let routes: Vec<_> = config.routes.iter().filter(|route| is_asked(&route.name)).collect();
         if let (Some(route), true) = (&self.route, routes.is_empty()) {
-            let hint = hint(route, config.routes.iter().map(|route| route.name.as_str()));
-            return Err(Failed::Usage(format!("the config has no route `{route}`{hint}")));
+            route_of(&config, route)?;
         }
         let mut explained = Vec::new();
         let mut failed = false;

@@ -33,12 +33,15 @@ enum Of {
 /// or gives it another meaning, or if you have something to do. Names that CloudFormation generated become variables in
 /// the config, unless you give them as options.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "ecs-trigger import copilot [OPTIONS] --app <NAME> --env <NAME>\n       <MANIFEST>...",
+    after_help = "\
 Examples:
   ecs-trigger import copilot copilot/report/manifest.yml --app shop --env prod \\
     > ecs-trigger.yaml
-  ecs-trigger import copilot copilot/*/manifest.yml --app shop --env prod --json \\
-    | jq '.notes'")]
+  ecs-trigger import copilot copilot/*/manifest.yml --app shop --env prod \\
+    --json | jq '.notes'"
+)]
 struct Copilot {
     /// The manifests: files, or `-` for standard input. They become one config.
     #[arg(value_name = "MANIFEST", required = true)]

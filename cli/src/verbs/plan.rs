@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use trigger_core::event::{Event, EventKind};
 use trigger_core::launch::{Concurrency, Retry};
-use trigger_core::plan::{Plan as EventPlan, PlannedLaunch};
+use trigger_core::plan::{Plan as EventPlan, PlanError, PlannedLaunch};
 
 use crate::config::{Environment, FILE_NAME, load};
 use crate::diagnostics;
@@ -52,25 +52,28 @@ impl Plan {
         let mut shown = Vec::new();
         let mut failed = false;
         for event in &asked.events {
-            match (EventPlan::new(&config, event), self.json) {
-                (Ok(plan), true) => shown.push(as_json(event, &plan)),
-                (Ok(plan), false) => print(event, &plan)?,
-                (Err(errors), json) => {
-                    failed = true;
-                    if json && asked.is_batch {
-                        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                        shown.push(json!({ "event": event_as_json(event), "errors": errors }));
-                    }
-                    for error in errors {
-                        let whose = match &event.kind {
-                            EventKind::Message(message) if asked.is_batch => {
-                                format!("message {}: ", message.message_id)
-                            }
-                            _ => String::new(),
-                        };
-                        diagnostics::error(&format!("{whose}{error}"));
-                    }
+            let (plan, errors) = match EventPlan::new(&config, event) {
+                Ok(mut plan) => {
+                    let refused = std::mem::take(&mut plan.refused);
+                    (Some(plan), refused)
                 }
+                Err(errors) => (None, errors),
+            };
+            failed |= !errors.is_empty();
+            match plan {
+                Some(plan) if self.json => shown.push(with_errors(as_json(event, &plan), &errors)),
+                Some(plan) => print(event, &plan)?,
+                None if self.json && asked.is_batch => {
+                    shown.push(with_errors(json!({ "event": event_as_json(event) }), &errors));
+                }
+                None => {}
+            }
+            for error in errors {
+                let whose = match &event.kind {
+                    EventKind::Message(message) if asked.is_batch => format!("message {}: ", message.message_id),
+                    _ => String::new(),
+                };
+                diagnostics::error(&format!("{whose}{error}"));
             }
         }
         shown.extend(asked.ignored_as_json());
@@ -92,7 +95,15 @@ impl Plan {
     }
 }
 
-fn as_json(event: &Event, plan: &EventPlan) -> Value {
+fn with_errors(mut shown: Value, errors: &[PlanError]) -> Value {
+    if !errors.is_empty() {
+        shown["errors"] = errors.iter().map(ToString::to_string).collect();
+    }
+    shown
+}
+
+/// Returns the plan of an event as JSON.
+pub(crate) fn as_json(event: &Event, plan: &EventPlan) -> Value {
     let launch = |launch: &PlannedLaunch| {
         let mut shown = json!({ "route": launch.route, "task": launch.task });
         if let Some(index) = launch.index {
@@ -152,7 +163,8 @@ fn event_as_json(event: &Event) -> Value {
     of_event
 }
 
-fn print(event: &Event, plan: &EventPlan) -> Result<(), Failed> {
+/// Prints the plan of an event.
+pub(crate) fn print(event: &Event, plan: &EventPlan) -> Result<(), Failed> {
     let what = match (&event.kind, event.event_bridge()) {
         (EventKind::Message(message), _) => format!("message of {}", message.queue.name),
         (EventKind::Firing(firing), _) => format!("firing of {}", firing.schedule()),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 
-use crate::account::{AccountOptions, block_on};
-use crate::config::{Environment, FILE_NAME, load};
+use crate::account::AccountOptions;
+use crate::blocking::block_on;
+use crate::config::{Environment, FILE_NAME, load, show};
 use crate::deployment::{Consent, Deployment};
 use crate::exit::Failed;
 use crate::output::line;
@@ -37,6 +39,7 @@ impl Rollback {
         block_on(async {
             let account = self.account.connect(config.stack.name()).await?;
             let (deployment, old) = Deployment::back(&account, &config).await?;
+            show(&old.source, &old.past_schedules(Timestamp::now()));
             deployment.show()?;
             let Some(stack) = self.consent.carry_out(deployment, &account, &old, "roll back?").await? else {
                 return Ok(());

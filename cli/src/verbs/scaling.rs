@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trigger_core::scaling::{Action, Memory, Observation};
 
+use crate::completion;
 use crate::config::{Environment, FILE_NAME, load, worker_of};
 use crate::exit::Failed;
 use crate::output;
@@ -52,7 +53,7 @@ Examples:
   ecs-trigger scaling decide --worker image-worker < observations.jsonl")]
 struct Decide {
     /// The worker. Default: the config's only worker.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::workers())]
     worker: Option<String>,
     /// The config file, or the folder that contains it.
     #[arg(long, default_value = FILE_NAME)]

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use trigger_core::schedule::Schedule as RouteSchedule;
 
+use crate::completion;
 use crate::config::{Environment, FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output::{self, line};
@@ -44,6 +45,7 @@ Examples:
   ecs-trigger schedule next nightly --after 2026-03-28T00:00:00Z --json")]
 pub(crate) struct Next {
     /// The route whose firings to print. Default: all scheduled routes.
+    #[arg(add = completion::schedules())]
     route: Option<String>,
     /// Number of firings to print for each route.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]

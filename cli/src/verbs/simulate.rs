@@ -14,6 +14,7 @@ use trigger_core::scaling::{LatencyRule, Mode, ScalingRule};
 use trigger_simulator::study::Case;
 use trigger_simulator::{Generator, Outcome, ScalerKind, Setting, Surroundings, Workload, run, trace};
 
+use crate::completion;
 use crate::config::{Environment, FILE_NAME, load, worker_of};
 use crate::exit::Failed;
 use crate::output::{self, line, message};
@@ -67,7 +68,7 @@ Columns of the table:
   cost                task-hours times the price, in US dollars")]
 pub(crate) struct Simulate {
     /// The worker whose policy to simulate. Default with --config: the config's only worker.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::workers())]
     worker: Option<String>,
     /// The config file, or the folder that contains it. Default with --worker: ecs-trigger.yaml.
     #[arg(long)]

@@ -1,7 +1,8 @@
 //! `ecs-trigger verify`: checks that the account has what the config needs.
 
 mod checks;
-mod ec2;
+mod denied;
+pub(crate) mod ec2;
 mod quotas;
 
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::account::{Account, AccountOptions, block_on};
+use crate::account::{Account, AccountOptions};
+use crate::blocking::block_on;
 use crate::config::{Environment, FILE_NAME, load};
 use crate::exit::Failed;
 use crate::output::{self, line};
@@ -49,7 +51,7 @@ impl Verify {
             let account = self.account.connect(config.stack.name()).await?;
             let mut checks = checks::all(&account, &config, self.enable_eventbridge).await;
             checks.extend(quotas::all(&account, &config).await);
-            Ok((account, checks))
+            Ok((account, denied::explained(checks)))
         })?;
         match self.json {
             true => output::json(&as_json(&account, &checks))?,

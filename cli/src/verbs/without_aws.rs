@@ -27,6 +27,7 @@ missing! {
     deploy Deploy "Create or update the stack (not in this build)",
     destroy Destroy "Delete the stack (not in this build)",
     diff Diff "Show what `deploy` would change (not in this build)",
+    replay Replay "Run a route for objects or firings that it missed (not in this build)",
     rollback Rollback "Deploy what was deployed before (not in this build)",
     verify Verify "Check the account against the config (not in this build)",
 }

@@ -15,6 +15,7 @@ pub enum Limit {
     BodyBytes,
     Resources,
     Rules,
+    Schedules,
     Parameters,
     Outputs,
     DescriptionBytes,
@@ -38,7 +39,8 @@ impl Limit {
     /// Sources: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>,
     /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>,
-    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>.
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>,
+    /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>.
     pub fn parts(self) -> (&'static str, usize, &'static str) {
         const POLICY: &str = "deploy in two steps, first what is removed, then what is added; if that does not fit either, give fewer \
              task definitions roles of their own, or split the config into several stacks";
@@ -46,6 +48,7 @@ impl Limit {
             Self::BodyBytes => ("the template's size in bytes", 1_000_000, SPLIT),
             Self::Resources => ("the number of resources", 500, SPLIT),
             Self::Rules => ("the number of rules of the event bus", 300, SPLIT),
+            Self::Schedules => ("the number of schedules of the account", 10_000_000, SPLIT),
             Self::Parameters => ("the number of parameters", 200, SPLIT),
             Self::Outputs => ("the number of outputs", 200, SPLIT),
             Self::DescriptionBytes => ("the description's size in bytes", 1024, "shorten it"),
@@ -95,8 +98,9 @@ pub fn measures(body: &Body) -> Vec<Measure> {
     let count = |section: &str| body.template[section].as_object().map_or(0, Map::len);
     add("Template", Limit::BodyBytes, body.template.to_string().len());
     add("Resources", Limit::Resources, count("Resources"));
-    let rules = filled.resources().filter(|(_, resource)| resource["Type"] == "AWS::Events::Rule");
-    add("Resources", Limit::Rules, rules.count());
+    let of_type = |kind: &str| filled.resources().filter(|(_, resource)| resource["Type"] == kind).count();
+    add("Resources", Limit::Rules, of_type("AWS::Events::Rule"));
+    add("Resources", Limit::Schedules, of_type("AWS::Scheduler::Schedule"));
     add("Parameters", Limit::Parameters, count("Parameters"));
     add("Outputs", Limit::Outputs, count("Outputs"));
     add("Description", Limit::DescriptionBytes, body.template["Description"].as_str().map_or(0, str::len));

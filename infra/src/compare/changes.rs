@@ -43,7 +43,7 @@ pub struct Detail {
 /// The properties that CloudFormation cannot change in place: it replaces the resource.
 /// Source: "Update requires: Replacement" in
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html>
-const CREATE_ONLY: [(&str, &[&str]); 14] = [
+const CREATE_ONLY: [(&str, &[&str]); 16] = [
     ("AWS::CloudWatch::Alarm", &["AlarmName"]),
     ("AWS::CloudWatch::Dashboard", &["DashboardName"]),
     ("AWS::DynamoDB::Table", &["TableName", "KeySchema"]),
@@ -53,8 +53,10 @@ const CREATE_ONLY: [(&str, &[&str]); 14] = [
     ("AWS::Lambda::EventInvokeConfig", &["FunctionName", "Qualifier"]),
     ("AWS::Lambda::EventSourceMapping", &["EventSourceArn"]),
     ("AWS::Lambda::Function", &["FunctionName", "PackageType"]),
+    ("AWS::Lambda::Permission", &["Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"]),
     ("AWS::Logs::LogGroup", &["LogGroupName"]),
     ("AWS::S3::Bucket", &["BucketName"]),
+    ("AWS::S3::BucketPolicy", &["Bucket"]),
     ("AWS::SQS::Queue", &["QueueName", "FifoQueue"]),
     ("AWS::Scheduler::Schedule", &["Name"]),
     ("AWS::Scheduler::ScheduleGroup", &["Name"]),
@@ -195,7 +197,7 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, details: &
 }
 
 /// Returns the elements of a list by name, if each has a unique one, as the statements of a policy do.
-fn named(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
+pub(super) fn named(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
     let named: Option<BTreeMap<&str, &Value>> =
         elements.iter().map(|element| Some((name_of(element)?, element))).collect();
     named.filter(|named| named.len() == elements.len())

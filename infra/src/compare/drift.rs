@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::changes::named;
 use crate::body::Parameters;
+use crate::names::hash_of_code;
 use crate::references::{alone, parts_of_sub};
 
 /// What an account knows of a deployed stack.
@@ -22,6 +24,9 @@ pub struct Place {
     pub physical_ids: BTreeMap<String, String>,
 }
 
+/// How a value is shown that is not there.
+pub const NOTHING: &str = "nothing";
+
 /// A property that somebody changed outside of the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
@@ -31,47 +36,51 @@ pub struct Drift {
     pub kind: String,
     /// The path to the property.
     pub path: String,
-    /// The value that was deployed, as JSON.
+    /// The value that was deployed, as JSON, or [`NOTHING`].
     pub deployed: String,
-    /// The value that the resource has, as JSON; `nothing` if it has none.
+    /// The value that the resource has, as JSON, or [`NOTHING`].
     pub actual: String,
 }
+
+/// The property under which the hash of a function's code is compared: its SHA-256 as hexadecimal digits. A template has
+/// no such property, but the key of the archive contains the hash.
+pub const CODE_HASH: &str = "CodeSha256";
 
 /// Returns the properties of a resource that differ from the deployed template. `actual` has the properties that are
 /// compared, in CloudFormation's form. What the template takes from elsewhere and cannot be known here is left out.
 pub fn drift(template: &Value, parameters: &Parameters, place: &Place, id: &str, actual: &Value) -> Vec<Drift> {
-    let resource = &template["Resources"][id];
     let resolver = Resolver { template, parameters, place };
     let mut found = Vec::new();
     for (name, actual) in actual.as_object().into_iter().flatten() {
-        let deployed = match resource["Properties"].get(name) {
-            Some(deployed) => resolver.value(deployed),
-            None => default(&resource["Type"], name),
-        };
-        if let Some(deployed) = deployed {
+        if let Some(deployed) = resolver.property(id, name) {
             compare(name, &deployed, actual, &mut found);
         }
     }
-    let kind = resource["Type"].as_str().unwrap_or_default();
+    let kind = template["Resources"][id]["Type"].as_str().unwrap_or_default();
     let drift = |(path, deployed, actual)| Drift { id: id.to_owned(), kind: kind.to_owned(), path, deployed, actual };
     found.into_iter().map(drift).collect()
 }
 
 /// Returns what AWS takes for a property that the template leaves out.
-fn default(kind: &Value, property: &str) -> Option<Value> {
-    match (kind.as_str().unwrap_or_default(), property) {
+fn default(kind: &str, property: &str) -> Option<Value> {
+    match (kind, property) {
         ("AWS::Events::Rule" | "AWS::Scheduler::Schedule", "State") => Some("ENABLED".into()),
         ("AWS::Lambda::EventSourceMapping", "Enabled") => Some(true.into()),
+        ("AWS::Lambda::Function", "KmsKeyArn") => Some("".into()),
+        ("AWS::Lambda::Function", "VpcConfig") => Some(json!({ "SubnetIds": [], "SecurityGroupIds": [] })),
         ("AWS::SQS::Queue", "VisibilityTimeout") => Some(30.into()),
         _ => None,
     }
 }
 
+/// Lists whose order has no meaning.
+const SETS: [&str; 3] = ["ManagedPolicyArns", "SecurityGroupIds", "SubnetIds"];
+
 fn compare(path: &str, deployed: &Value, actual: &Value, found: &mut Vec<(String, String, String)>) {
     if deployed == actual || deployed.is_null() {
         return;
     }
-    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let shown = |value: Option<&Value>| value.map_or_else(|| NOTHING.to_owned(), Value::to_string);
     match (deployed, actual) {
         (Value::Object(before), Value::Object(after)) => {
             let added = after.keys().filter(|key| !before.contains_key(*key));
@@ -85,6 +94,27 @@ fn compare(path: &str, deployed: &Value, actual: &Value, found: &mut Vec<(String
                 }
             }
         }
+        (Value::Array(before), Value::Array(after)) if is_set(path) => {
+            // An element that is unknown here may be any.
+            if !before.contains(&Value::Null) {
+                let lacks = |one: &[Value], element: &&Value| !one.contains(element);
+                let gone = before.iter().filter(|one| lacks(after, one));
+                found.extend(gone.map(|one| (path.to_owned(), one.to_string(), shown(None))));
+                let added = after.iter().filter(|one| lacks(before, one));
+                found.extend(added.map(|one| (path.to_owned(), shown(None), one.to_string())));
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if named(before).is_some() && named(after).is_some() => {
+            let (before, after) = (named(before).unwrap_or_default(), named(after).unwrap_or_default());
+            let added = after.keys().filter(|name| !before.contains_key(*name));
+            for name in before.keys().chain(added) {
+                let path = format!("{path}[{name}]");
+                match (before.get(name), after.get(name)) {
+                    (Some(before), Some(after)) => compare(&path, before, after, found),
+                    (before, after) => found.push((path, shown(before.copied()), shown(after.copied()))),
+                }
+            }
+        }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
             for (position, (before, after)) in before.iter().zip(after).enumerate() {
                 compare(&format!("{path}[{position}]"), before, after, found);
@@ -92,6 +122,10 @@ fn compare(path: &str, deployed: &Value, actual: &Value, found: &mut Vec<(String
         }
         _ => found.push((path.to_owned(), deployed.to_string(), actual.to_string())),
     }
+}
+
+fn is_set(path: &str) -> bool {
+    SETS.contains(&path.rsplit('.').next().unwrap_or(path))
 }
 
 /// Fills in what a template refers to.
@@ -102,6 +136,32 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// Returns a property of a resource as it was deployed, with null for what is unknown.
+    fn property(&self, id: &str, name: &str) -> Option<Value> {
+        let resource = &self.template["Resources"][id];
+        let (kind, properties) = (resource["Type"].as_str().unwrap_or_default(), &resource["Properties"]);
+        match (kind, name) {
+            ("AWS::Lambda::Function", CODE_HASH) => {
+                let key = self.value(&properties["Code"]["S3Key"])?;
+                Some(hash_of_code(key.as_str()?)?.into())
+            }
+            ("AWS::IAM::Role", "ManagedPolicyArns") => Some(self.managed_policies(id)),
+            _ => properties.get(name).map_or_else(|| default(kind, name), |deployed| self.value(deployed)),
+        }
+    }
+
+    /// Returns the ARNs of the managed policies of a role: of its own list, and of the stack's policies that name it.
+    fn managed_policies(&self, role: &str) -> Value {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        let of_stack = resources.filter(|(_, policy)| {
+            let roles = policy["Properties"]["Roles"].as_array().into_iter().flatten();
+            policy["Type"] == "AWS::IAM::ManagedPolicy" && roles.into_iter().any(|of| of["Ref"] == role)
+        });
+        let own = self.template["Resources"][role]["Properties"]["ManagedPolicyArns"].as_array().into_iter().flatten();
+        let own = own.map(|arn| self.value(arn).unwrap_or_default());
+        own.chain(of_stack.map(|(id, _)| self.reference(id).map_or(Value::Null, Value::from))).collect()
+    }
+
     /// Returns a value with everything filled in, and null for what is unknown.
     fn value(&self, value: &Value) -> Option<Value> {
         match (alone(value), value) {
@@ -165,6 +225,7 @@ impl Resolver<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Drift, Parameters, Place, drift};
+    use crate::{Function, code_key};
     use expect_test::expect;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
@@ -174,7 +235,15 @@ mod tests {
             "Rule": { "Type": "AWS::Events::Rule", "Properties": { "EventPattern": { "source": ["a"] } } },
             "Queue": { "Type": "AWS::SQS::Queue", "Properties": { "RedrivePolicy": { "deadLetterTargetArn": { "Fn::GetAtt": ["Dead", "Arn"] }, "maxReceiveCount": 5 } } },
             "Dead": { "Type": "AWS::SQS::Queue", "Properties": {} },
-            "Function": { "Type": "AWS::Lambda::Function", "Properties": { "MemorySize": 256, "Environment": { "Variables": {
+            "Role": { "Type": "AWS::IAM::Role", "Properties": { "Policies": [{ "PolicyName": "own", "PolicyDocument": { "Statement": [] } }] } },
+            "Policy": { "Type": "AWS::IAM::ManagedPolicy", "Properties": { "Roles": [{ "Ref": "Role" }] } },
+            "Unknown": { "Type": "AWS::IAM::Role", "Properties": { "ManagedPolicyArns": [{ "Fn::ImportValue": "x" }] } },
+            "Placed": { "Type": "AWS::Lambda::Function", "Properties": {
+                "Code": { "S3Key": { "Ref": "OtherCode" } },
+                "KmsKeyArn": "key",
+                "VpcConfig": { "SubnetIds": ["a", "b"], "SecurityGroupIds": ["c"] },
+            } },
+            "Function": { "Type": "AWS::Lambda::Function", "Properties": { "Code": { "S3Key": { "Ref": "Code" } }, "MemorySize": 256, "Environment": { "Variables": {
                 "A": { "Ref": "Dead" }, "B": { "Fn::Sub": "s3://${Bucket}/${AWS::StackName}" }, "C": { "Fn::GetAtt": ["Other", "X"] },
             } } } },
         } });
@@ -184,9 +253,16 @@ mod tests {
             partition: text("aws"),
             region: text("r"),
             account: text("1"),
-            physical_ids: BTreeMap::from([(text("Dead"), text("https://sqs/1/dead"))]),
+            physical_ids: BTreeMap::from([
+                (text("Dead"), text("https://sqs/1/dead")),
+                (text("Policy"), text("arn:aws:iam::1:policy/further")),
+            ]),
         };
-        let parameters = Parameters::from([(text("Bucket"), text("b"))]);
+        let parameters = Parameters::from([
+            (text("Bucket"), text("b")),
+            (text("Code"), code_key(Function::EventTrigger, &"ab".repeat(32))),
+            (text("OtherCode"), text("functions/by-hand.zip")),
+        ]);
         let line = |Drift { path, deployed, actual, .. }: &Drift| format!("{path}: {deployed} -> {actual}\n");
         drift(&template, &parameters, &place, id, actual).iter().map(line).collect()
     }
@@ -203,6 +279,20 @@ mod tests {
                 "Function",
                 &json!({ "MemorySize": 256, "Environment": { "Variables": { "A": "https://sqs/1/dead", "B": "s3://b/s", "C": "?" } } }),
             ),
+            check(
+                "Function",
+                &json!({ "CodeSha256": "ab".repeat(32), "KmsKeyArn": "", "VpcConfig": { "SubnetIds": [], "SecurityGroupIds": [] } }),
+            ),
+            // A key without a hash says nothing about the code.
+            check(
+                "Placed",
+                &json!({ "CodeSha256": "cd", "KmsKeyArn": "key", "VpcConfig": { "SubnetIds": ["b", "a"], "SecurityGroupIds": ["c"] } }),
+            ),
+            check(
+                "Role",
+                &json!({ "ManagedPolicyArns": ["arn:aws:iam::1:policy/further"], "Policies": [{ "PolicyName": "own", "PolicyDocument": { "Statement": [] } }] }),
+            ),
+            check("Unknown", &json!({ "ManagedPolicyArns": ["any"] })),
         ];
         assert_eq!(none.concat(), "");
     }
@@ -219,6 +309,18 @@ mod tests {
                 "Function",
                 &json!({ "MemorySize": 128, "Environment": { "Variables": { "B": "other", "D": "d" } } }),
             ),
+            check(
+                "Function",
+                &json!({ "CodeSha256": "cd", "KmsKeyArn": "key", "VpcConfig": { "SubnetIds": ["a"], "SecurityGroupIds": [] } }),
+            ),
+            check(
+                "Placed",
+                &json!({ "KmsKeyArn": "", "VpcConfig": { "SubnetIds": ["b", "d"], "SecurityGroupIds": ["c"] } }),
+            ),
+            check(
+                "Role",
+                &json!({ "ManagedPolicyArns": ["outside"], "Policies": [{ "PolicyName": "other", "PolicyDocument": {} }] }),
+            ),
         ];
         expect![[r#"
             State: "ENABLED" -> "DISABLED"
@@ -229,6 +331,16 @@ mod tests {
             Environment.Variables.A: "https://sqs/1/dead" -> nothing
             Environment.Variables.B: "s3://b/s" -> "other"
             Environment.Variables.D: nothing -> "d"
+            CodeSha256: "abababababababababababababababababababababababababababababababab" -> "cd"
+            KmsKeyArn: "" -> "key"
+            VpcConfig.SubnetIds: nothing -> "a"
+            KmsKeyArn: "key" -> ""
+            VpcConfig.SubnetIds: "a" -> nothing
+            VpcConfig.SubnetIds: nothing -> "d"
+            ManagedPolicyArns: "arn:aws:iam::1:policy/further" -> nothing
+            ManagedPolicyArns: nothing -> "outside"
+            Policies[own]: {"PolicyName":"own","PolicyDocument":{"Statement":[]}} -> nothing
+            Policies[other]: nothing -> {"PolicyName":"other","PolicyDocument":{}}
         "#]]
         .assert_eq(&all.concat());
     }

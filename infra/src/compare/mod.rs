@@ -7,6 +7,6 @@ mod steps;
 mod variables;
 
 pub use changes::{Action, Change, Detail, changes};
-pub use drift::{Drift, Place, drift};
+pub use drift::{CODE_HASH, Drift, NOTHING, Place, drift};
 pub use permissions::{Permission, permissions};
 pub use steps::{Step, steps};

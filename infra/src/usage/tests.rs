@@ -86,6 +86,7 @@ fn thousands_of_routes_with_hundreds_of_roles_fit_into_one_stack() {
         the number of resources 388 of 500
         the template's size in bytes 457371 of 1000000
         the number of rules of the event bus 51 of 300
+        the number of schedules of the account 101 of 10000000
         the number of characters of the event pattern 1184 of 2048
         the number of characters of the role's policies 7161 of 10240
         the number of characters of the policy 6134 of 6144

@@ -24,7 +24,7 @@ pub use dead_letters::SqsDeadLetters;
 pub use functions::{Function, ScalerFunction, StartError};
 pub use launcher::EcsLauncher;
 pub use payloads::S3Payloads;
-pub use ports::Aws;
+pub use ports::{Aws, Places};
 pub use queues::SqsQueues;
 pub use store::DynamoStore;
 pub use work::SqsWorkQueue;

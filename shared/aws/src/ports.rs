@@ -3,6 +3,7 @@
 use std::env;
 use std::sync::Mutex;
 
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use trigger_core::environment;
 use trigger_core::launch::Pace;
@@ -23,21 +24,41 @@ pub struct Aws {
     pace: Mutex<Pace>,
 }
 
+/// Where a stack keeps what its functions share.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The name of the table with the launches.
+    pub table: Option<String>,
+    /// The URL of the work queue.
+    pub work_queue: Option<String>,
+    /// The URL of the dead-letter queue.
+    pub dead_letter_queue: Option<String>,
+}
+
 impl Aws {
     /// Creates the ports for the account whose credentials are in the environment, and an S3 client.
     pub async fn new() -> (Self, Client) {
         let sdk_config = clients::sdk_config().await;
-        let (s3, sqs) = (clients::s3(&sdk_config), clients::sqs(&sdk_config));
-        let aws = Self {
-            launcher: EcsLauncher::new(clients::ecs(&sdk_config)),
-            payloads: S3Payloads::new(s3.clone()),
-            store: set(environment::TABLE).map(|table| DynamoStore::new(clients::dynamodb(&sdk_config), table)),
-            work: set(environment::WORK_QUEUE).map(|url| SqsWorkQueue::new(sqs.clone(), url)),
-            dead_letters: set(environment::DEAD_LETTER_QUEUE).map(|url| SqsDeadLetters::new(sqs, url)),
+        let places = Places {
+            table: set(environment::TABLE),
+            work_queue: set(environment::WORK_QUEUE),
+            dead_letter_queue: set(environment::DEAD_LETTER_QUEUE),
+        };
+        (Self::at(&sdk_config, places), clients::s3(&sdk_config))
+    }
+
+    /// Creates the ports of a stack.
+    pub fn at(sdk_config: &SdkConfig, places: Places) -> Self {
+        let sqs = clients::sqs(sdk_config);
+        Self {
+            launcher: EcsLauncher::new(clients::ecs(sdk_config)),
+            payloads: S3Payloads::new(clients::s3(sdk_config)),
+            store: places.table.map(|table| DynamoStore::new(clients::dynamodb(sdk_config), table)),
+            work: places.work_queue.map(|url| SqsWorkQueue::new(sqs.clone(), url)),
+            dead_letters: places.dead_letter_queue.map(|url| SqsDeadLetters::new(sqs, url)),
             clock: SystemClock,
             pace: Mutex::default(),
-        };
-        (aws, s3)
+        }
     }
 
     /// Returns the first variable that a ledger needs and the environment lacks.

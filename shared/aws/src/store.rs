@@ -52,28 +52,29 @@ use trigger_engine::ports::{Begun, Change, Cursor, DuePage, HistoryPage, LaunchS
 use actions::Action;
 use calls::Written;
 use items::{Key, text};
+use rate::SeenRate;
 
 /// A launch store in a DynamoDB table.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
     client: Client,
     table: String,
-    /// The times of the next calls, as this process saw them last.
-    next_calls: Arc<Mutex<HashMap<Pool, Timestamp>>>,
+    /// The rates, as this process saw them last.
+    rates: Arc<Mutex<HashMap<Pool, SeenRate>>>,
 }
 
 impl DynamoStore {
     /// Creates a store that uses the table of this name through `client`.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table, next_calls: Arc::default() }
+        Self { client, table, rates: Arc::default() }
     }
 
-    fn last_next_call(&self, pool: Pool) -> Option<Timestamp> {
-        self.next_calls.lock().unwrap_or_else(PoisonError::into_inner).get(&pool).copied()
+    fn seen_rate(&self, pool: Pool) -> SeenRate {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner).get(&pool).copied().unwrap_or_default()
     }
 
-    fn see_next_call(&self, pool: Pool, next: Timestamp) {
-        self.next_calls.lock().unwrap_or_else(PoisonError::into_inner).insert(pool, next);
+    fn see_rate(&self, pool: Pool, seen: SeenRate) {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner).insert(pool, seen);
     }
 }
 
@@ -97,6 +98,10 @@ impl LaunchStore for DynamoStore {
 
     async fn advance(&self, change: &Change) -> Result<Stored, StoreError> {
         advance::advance(self, change).await
+    }
+
+    async fn hand_over(&self, released: &Change, taken: &Change) -> Result<[Stored; 2], StoreError> {
+        advance::hand_over(self, released, taken).await
     }
 
     async fn line(&self, limit: &str) -> Result<Line, StoreError> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::event::identity::Identity;
-use crate::launch::{Conclusion, LaunchRecord, LaunchedTask, Outcome, Skipped, Slot};
+use crate::launch::{Attempt, Conclusion, LaunchRecord, LaunchedTask, Outcome, Reply, Skipped, Slot};
 use crate::pattern::operator::Wildcard;
 use crate::storage::LIST_NAME_BYTES_MAX;
 
@@ -88,6 +88,8 @@ pub enum LaunchState {
     Stopped,
     /// A later launch replaced it.
     Replaced,
+    /// A person cancelled it.
+    Cancelled,
     /// Nothing was started, because of the route's settings.
     Skipped,
     /// Its event is in the dead-letter queue.
@@ -188,7 +190,7 @@ impl fmt::Display for ObjectName {
 
 impl LaunchState {
     /// All states.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Starting,
         Self::Running,
@@ -196,6 +198,7 @@ impl LaunchState {
         Self::Succeeded,
         Self::Stopped,
         Self::Replaced,
+        Self::Cancelled,
         Self::Skipped,
         Self::DeadLettered,
     ];
@@ -210,6 +213,7 @@ impl LaunchState {
             Self::Succeeded => "succeeded",
             Self::Stopped => "stopped",
             Self::Replaced => "replaced",
+            Self::Cancelled => "cancelled",
             Self::Skipped => "skipped",
             Self::DeadLettered => "dead_lettered",
         }
@@ -221,6 +225,7 @@ impl LaunchState {
             Some(Outcome::Succeeded) => Self::Succeeded,
             Some(Outcome::Stopped) => Self::Stopped,
             Some(Outcome::Replaced) => Self::Replaced,
+            Some(Outcome::Cancelled) => Self::Cancelled,
             Some(Outcome::Skipped(_)) => Self::Skipped,
             Some(Outcome::DeadLettered(_)) => Self::DeadLettered,
             None if record.concluding.is_some() => Self::Concluding,
@@ -252,6 +257,15 @@ impl Summary {
     }
 }
 
+/// Returns whether a text names a launch: it is the beginning of the launch's name or id, or of the id or ARN of one of
+/// its ECS tasks.
+pub fn is_named(record: &LaunchRecord, text: &str) -> bool {
+    let of_task = |task: &LaunchedTask| {
+        task.arn.starts_with(text) || task.arn.rsplit('/').next().is_some_and(|id| id.starts_with(text))
+    };
+    record.key.id.starts_with(text) || record.key.to_string().starts_with(text) || record.tasks.iter().any(of_task)
+}
+
 /// Returns whether a launch has ended in a dead letter.
 pub fn has_failed(record: &LaunchRecord) -> bool {
     record.ended.as_ref().is_some_and(Conclusion::is_failure)
@@ -262,12 +276,47 @@ pub fn reason(record: &LaunchRecord) -> Option<String> {
     match record.ended.as_ref().or(record.concluding.as_ref()).map(|conclusion| &conclusion.outcome) {
         Some(Outcome::DeadLettered(reason)) => Some(reason.clone()),
         Some(Outcome::Skipped(skipped)) => Some(why_skipped(*skipped).to_owned()),
-        Some(Outcome::Succeeded | Outcome::Stopped | Outcome::Replaced) => None,
+        Some(Outcome::Succeeded | Outcome::Stopped | Outcome::Replaced | Outcome::Cancelled) => None,
         None => {
             let undecided = record.attempts.last().and_then(|last| last.undecided.as_ref());
             undecided.map(|undecided| undecided.reply.to_string())
         }
     }
+}
+
+/// Returns what happened to a launch, in the order of time.
+pub fn timeline(record: &LaunchRecord) -> Vec<(Timestamp, String)> {
+    let mut moments = vec![(record.created, format!("recorded, because of the event {}", record.event_id))];
+    for (number, attempt) in record.attempts.iter().enumerate() {
+        moments.push((attempt.opened, attempted(number, attempt)));
+    }
+    for task in &record.tasks {
+        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+        moments.push((task.since, format!("the task {id} was started")));
+    }
+    moments.sort_by_key(|(at, _)| *at);
+    let ended = record.tasks.iter().filter_map(|task| Some((task, task.stopped.as_ref()?)));
+    let ended = ended.map(|(task, stopped)| {
+        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+        format!("the task {id} stopped: {stopped}{}", if task.retried { "; another one replaces it" } else { "" })
+    });
+    let end = record.ended.as_ref().or(record.concluding.as_ref());
+    let at = end.map_or_else(|| moments.last().map_or(record.created, |(at, _)| *at), |end| end.at);
+    moments.extend(ended.map(|what| (at, what)));
+    moments.extend(end.map(|end| (end.at, LaunchState::of(record).as_str().replace('_', "-"))));
+    moments
+}
+
+fn attempted(number: usize, attempt: &Attempt) -> String {
+    let what = match (&attempt.reply, &attempt.undecided) {
+        (Some(Reply::Tasks { task_arns, failures }), _) if failures.is_empty() && !task_arns.is_empty() => {
+            "ECS accepted it".to_owned()
+        }
+        (Some(reply), _) => reply.to_string(),
+        (None, Some(undecided)) => format!("{}, {} times so far", undecided.reply, undecided.times),
+        (None, None) => "no reply yet".to_owned(),
+    };
+    format!("attempt {} to start the task: {what}", number + 1)
 }
 
 /// Returns why a launch was skipped, in words.

@@ -16,6 +16,9 @@
 //! - [`plan`] is *render*: it makes all [`ecs::TaskRequest`]s of one event, within AWS's [`ecs::limits`];
 //! - [`launch`] is *launch*: the state machine that starts the tasks of a request once;
 //! - [`history`] asks which launches there were, and shows what became of them;
+//! - [`status`] counts the launches of each route, and says what comes next;
+//! - [`replay`] makes the events that objects and schedules would have had, and finds which of them ran;
+//! - [`dead_letters`] says what dead letters are about, which belong together, and how each is delivered again;
 //! - [`scaling`] decides how many workers the queues need;
 //! - [`expectation`] compares what the config's own tests expect with what their events would start;
 //! - [`storage`] defines the keys of everything that is stored, [`environment`] the environment variables, and
@@ -25,6 +28,7 @@
 //! of its input. `trigger-engine` does the I/O of *launch* and *report*.
 
 pub mod config;
+pub mod dead_letters;
 pub mod ecs;
 pub mod environment;
 pub mod event;
@@ -37,9 +41,11 @@ pub mod load;
 pub mod metrics;
 pub mod pattern;
 pub mod plan;
+pub mod replay;
 pub mod routing;
 pub mod scaling;
 pub mod schedule;
+pub mod status;
 pub mod storage;
 pub mod template;
 pub mod text;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::TaskRequest;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{
-    Answer, Conclusion, Concurrency, LaunchRecord, NotRendered, Place, Pool, Protocol, Rendered, Reply, Slot, Slots,
-    SlotsChangeKind, Step, StopReason, Turn, Verdict, WhenFull, later,
+    Answer, Conclusion, Concurrency, LaunchRecord, NotRendered, Pool, Protocol, Rendered, Reply, SlotsChangeKind, Step,
+    StopReason, Verdict, later,
 };
 use trigger_core::routing::RoutingConfig;
 
@@ -19,6 +19,9 @@ use crate::ports::{
     Unanswered, Work, WorkQueue,
 };
 use crate::{dead_letter, render};
+
+mod line;
+use line::TRIES_MAX;
 
 /// An invocation makes no RunTask call in this last part of its time, so that it can still record replies: a call takes at
 /// most 7 s, the write that records it as long, and 2 s are left for the reply to Lambda. At most a third of the remaining
@@ -35,10 +38,6 @@ pub(crate) const LEFT_FOR: Duration = Duration::from_secs(5);
 const RESERVED_AT_ONCE: u32 = 5;
 /// Pauses up to this length are waited out; longer ones are left to the work queue, or to the sweep.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
-/// A launch that finds its slots taken by others this many times gives up for now.
-const TRIES_MAX: u32 = 20;
-/// For this time after it was recorded, a launch that is next in line is left to the process that recorded it.
-const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(5);
 /// A due time nearer than this is replaced by a later one: looking at a launch for nothing costs more than updating the
 /// index.
 const TOO_SOON: SignedDuration = SignedDuration::from_mins(2);
@@ -167,6 +166,12 @@ impl Driven {
         Continued { launch, has_launched: self.has_launched, conclusion }
     }
 
+    /// Notes that the record was written.
+    fn is_written(&mut self, stored: Stored) {
+        self.protocol.written(stored.record.due);
+        self.stored = Some(stored);
+    }
+
     /// Makes the next in line look for slots that this launch has released.
     pub(crate) fn wake_next(&mut self) {
         if let Some(concurrency) = self.record().concurrency.clone() {
@@ -223,6 +228,15 @@ impl<'a, P: Ports> Driver<'a, P> {
         self.leave_until_its_time(driven, &rest);
         driven.others = self.follow(std::mem::take(&mut driven.follow_ups)).await;
         rest
+    }
+
+    /// Leaves what a launch still needs to another invocation, and what follows from it for others.
+    pub(crate) async fn leave_the_rest(&self, driven: &mut Driven) {
+        driven.others = self.follow(std::mem::take(&mut driven.follow_ups)).await;
+        if driven.record().ended.is_none() {
+            self.leave(std::slice::from_ref(&driven.record().key), Duration::ZERO);
+        }
+        self.hand_over().await;
     }
 
     /// Hands the launches that were left to the work queue. If that fails, the sweep finds them when they are due.
@@ -304,8 +318,10 @@ impl<'a, P: Ports> Driver<'a, P> {
                         None => self.time_of_call(&request, now).await,
                     };
                     let Some(call_at) = call_at else {
-                        driven.protocol.leave();
-                        self.write(driven).await?;
+                        driven.protocol.leave(now);
+                        while driven.protocol.has_news() {
+                            self.write(driven).await?;
+                        }
                         return Ok(Rest::OutOfTime);
                     };
                     if call_at > now {
@@ -454,10 +470,18 @@ impl<'a, P: Ports> Driver<'a, P> {
             return Ok(());
         };
         let change = Change::new(&stored, record);
-        match store.advance(&change).await {
+        // Boxed, because the compiler limits how deep types may be.
+        let written = match Box::pin(self.hand_slot_over(store, driven, &change)).await {
+            Ok(Some(stored)) => {
+                driven.is_written(stored);
+                return Ok(());
+            }
+            Ok(None) => store.advance(&change).await,
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(stored) => {
-                driven.stored = Some(stored);
-                driven.protocol.written(due);
+                driven.is_written(stored);
                 let freed = |kind| matches!(kind, SlotsChangeKind::Release | SlotsChangeKind::Leave);
                 let may_be_more = || driven.open_slots.is_some_and(|open| open > 0);
                 if change.slots.is_some_and(|slots| freed(slots.kind) || may_be_more()) {
@@ -517,102 +541,6 @@ impl<'a, P: Ports> Driver<'a, P> {
             (Some(store), Some(sequence)) => Ok(store.take_turn(sequence, &record.key).await?),
             _ => Ok(true),
         }
-    }
-
-    async fn draw_ticket(&self, record: &LaunchRecord) -> Result<u64, DriveError> {
-        match (self.store(), &record.concurrency) {
-            (Some(store), Some(concurrency)) => Ok(store.draw_tickets(&concurrency.slots, 1).await?),
-            _ => Ok(0),
-        }
-    }
-
-    /// Looks whether it is the launch's turn to take slots, and makes room for it if its route replaces.
-    async fn look_for_slots(&self, driven: &mut Driven) -> Result<Answer, DriveError> {
-        let (Some(store), Some(concurrency)) = (self.store(), driven.record().concurrency.clone()) else {
-            return Ok(Answer::Slots(Slots::Free));
-        };
-        let Concurrency { slots: limit, max, when_full } = &concurrency;
-        let key = driven.record().key.clone();
-        let line = store.line(limit).await?;
-        if *when_full == WhenFull::Replace {
-            let room = line.make_room(*max);
-            if room.superseded.contains(&key) {
-                return Ok(Answer::Superseded);
-            }
-            let superseded = room.superseded.into_iter().map(|key| FollowUp::Tell(key, Answer::Superseded));
-            let replaced = room.replaced.into_iter().map(|key| FollowUp::Tell(key, Answer::Replaced));
-            driven.follow_ups.extend(superseded.chain(replaced));
-        }
-        Ok(Answer::Slots(match line.turn(&key, *max, *when_full) {
-            Turn::Own => {
-                driven.open_slots = Some(max.saturating_sub(line.used + 1));
-                Slots::Free
-            }
-            Turn::Full => Slots::Full,
-            Turn::Waits => Slots::Waiting,
-            Turn::Other(place) => {
-                // The launch waits behind that one. If both fit, the other one's process or this one wakes it.
-                if let Some(next) = self.give_slots_to_next(&concurrency, Some(&place)).await? {
-                    driven.follow_ups.push(FollowUp::Next(concurrency));
-                    driven.follow_ups.push(FollowUp::Continue(Box::new(next)));
-                }
-                Slots::Waiting
-            }
-        }))
-    }
-
-    /// Gives free slots to the next launch in line. Returns that launch, which continues. `place` is that of a launch
-    /// that is left to its own process while it is new.
-    async fn give_slots_to_next(
-        &self,
-        concurrency: &Concurrency,
-        place: Option<&Place>,
-    ) -> Result<Option<Driven>, DriveError> {
-        let Some(store) = self.store() else { return Ok(None) };
-        let mut seen = place.cloned();
-        for turn in 0..TRIES_MAX {
-            let next = match seen.take() {
-                Some(place) => place,
-                None => match store.line(&concurrency.slots).await?.next(concurrency.max) {
-                    Some(next) => next.clone(),
-                    None => return Ok(None),
-                },
-            };
-            if place.is_some_and(|place| place.ticket != next.ticket) {
-                return Ok(None);
-            }
-            let Some(stored) = self.read(&next.launch).await? else { return Ok(None) };
-            let is_new = self.now().duration_since(stored.record.created) < LEFT_ALONE;
-            if place.is_some() && is_new {
-                return Ok(None);
-            }
-            if self.is_late(SignedDuration::ZERO) {
-                self.leave(std::slice::from_ref(&next.launch), Duration::ZERO);
-                return Ok(None);
-            }
-            let mut driven = Driven::resume(stored);
-            driven.protocol.hear(Answer::Slots(Slots::Free), self.now());
-            let wants_slots = driven.record().slot == Some(Slot::Held)
-                && driven.stored.as_ref().is_some_and(|stored| stored.record.slot == Some(Slot::Waiting))
-                && driven.protocol.next(self.now()) == Step::Write;
-            if let Some(stored) = driven.stored.as_ref().filter(|_| wants_slots) {
-                match store.advance(&Change::new(stored, self.due_record(&driven))).await {
-                    Ok(stored) => {
-                        driven.protocol.written(stored.record.due);
-                        driven.stored = Some(stored);
-                        return Ok(Some(driven));
-                    }
-                    Err(StoreError::Changed | StoreError::NoSlots) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            self.give_way(turn).await;
-        }
-        Ok(None)
-    }
-
-    async fn give_way(&self, turn: u32) {
-        self.ports.clock().sleep(Duration::from_millis(u64::from(turn.min(10)) * 7)).await;
     }
 }
 

@@ -16,7 +16,7 @@ use trigger_core::routing::{MatchedEvent, Route, RoutingConfig};
 use trigger_core::schedule::Timeliness;
 
 use crate::drive::{DriveError, Driven, Driver, Rest};
-use crate::ports::{Begun, Clock, LaunchStore, Payloads, Ports, StoreError};
+use crate::ports::{Clock, LaunchStore, Payloads, Ports, StoreError};
 use crate::{dead_letter, render};
 
 /// At most this many launches of one event are driven at once.
@@ -25,6 +25,8 @@ const LAUNCHES_AT_ONCE: usize = 4;
 const STARTED_HERE_MAX: usize = 20;
 /// If an event makes more launches than this, a repeated delivery asks first whether all of them are recorded.
 const ASKED_FOR_FIRST: usize = 100;
+/// So many launches are recorded before the first of them are started, if an event makes more.
+const RECORDED_AT_ONCE: usize = 1000;
 /// When the sweep looks at launches that the work queue was to start. By then ECS has accepted ten thousand calls.
 const LOST_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// If the copies of an event in its launch records would have more bytes than this, the records share one copy in S3: each
@@ -154,12 +156,14 @@ impl Outcome {
 pub enum EventError {
     /// The text is not an event.
     Decode(DecodeError),
-    /// The event's tasks cannot be requested. Nothing was started.
+    /// Routes cannot request their tasks for the event.
     Plan {
         /// The event's id.
         event_id: String,
         /// Every reason.
         errors: Vec<PlanError>,
+        /// What the other routes have launched, if there are any.
+        others: Option<Box<LaunchReport>>,
     },
     /// The event is a firing that is too late for its schedule's `catch_up: none`. Nothing was started.
     Missed {
@@ -200,6 +204,15 @@ impl EventError {
         }
     }
 
+    /// Returns what was launched although other routes of the event could not launch their tasks.
+    pub fn others(&self) -> Option<&LaunchReport> {
+        match self {
+            Self::Plan { others, .. } => others.as_deref(),
+            Self::DeadLettered(error) => error.others(),
+            _ => None,
+        }
+    }
+
     /// Returns whether the event is in the dead-letter queue and needs no further delivery.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::DeadLettered(_))
@@ -234,7 +247,7 @@ impl fmt::Display for EventError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Decode(error) => error.fmt(formatter),
-            Self::Plan { event_id, errors } => {
+            Self::Plan { event_id, errors, .. } => {
                 let reasons: Vec<String> = errors.iter().map(PlanError::to_string).collect();
                 write!(formatter, "event {event_id}: {}", reasons.join("; "))
             }
@@ -261,7 +274,8 @@ impl fmt::Display for EventError {
 /// Renders, launches and reports one matched event.
 ///
 /// One failed launch does not stop the event's other launches: the next delivery repeats every client token, so only
-/// the missing tasks start. A recorded launch is not an error: it continues from its record.
+/// the missing tasks start. With a ledger, a route that cannot render its tasks does not stop the others either: the
+/// event's dead letter, delivered again, starts only what is missing. A recorded launch is not an error: it continues from its record.
 ///
 /// # Errors
 /// It is not certain that all tasks were started, so the event must be delivered again. Or the event is in the
@@ -328,7 +342,13 @@ pub async fn redrive(
         };
         driven.protocol.reopen(anew.as_ref());
     }
-    let outcome = launch(driver, &mut driven).await;
+    let outcome = if driven.protocol.has_news() && driver.is_late(SignedDuration::ZERO) {
+        driver.write(&mut driven).await.map_err(|error| refused(error.to_string()))?;
+        driver.leave_the_rest(&mut driven).await;
+        Outcome::Deferred { until: driven.record().due, reason: STARTED_ELSEWHERE.to_owned() }
+    } else {
+        launch(driver, &mut driven).await
+    };
     driver.hand_over().await;
     let record = driven.protocol.record();
     let report = LaunchReport {
@@ -372,8 +392,11 @@ async fn launch_all(
         Timeliness::Missed => return Err(EventError::Missed { event_id: report.event_id }),
         Timeliness::SupersededBy(next) => return Ok(LaunchReport { superseded_by: Some(next), ..report }),
     }
-    let plan = Plan::of_routes(config, &event, routes)
-        .map_err(|errors| EventError::Plan { event_id: report.event_id.clone(), errors })?;
+    let plan = Plan::of_routes(config, &event, routes).map_err(|errors| EventError::Plan {
+        event_id: report.event_id.clone(),
+        errors,
+        others: None,
+    })?;
     let copy = copy_uri(&plan, &event, config);
     let refused = &store_payloads(&plan, copy.as_deref(), &event, ports.payloads()).await;
     let driver = &Driver::new(ports, config, delivered.times.deadline);
@@ -399,7 +422,14 @@ async fn launch_all(
     };
     report.launches = launches.into_iter().zip(outcomes).map(outcome).collect();
     report.routes = plan.routes;
-    if report.has_failed() { Err(EventError::Launch(report)) } else { Ok(report) }
+    if report.has_failed() {
+        return Err(EventError::Launch(report));
+    }
+    if plan.refused.is_empty() {
+        return Ok(report);
+    }
+    let (event_id, errors) = (report.event_id.clone(), plan.refused);
+    Err(EventError::Plan { event_id, errors, others: Some(Box::new(report)) })
 }
 
 /// A planned launch under way.
@@ -425,7 +455,7 @@ async fn launch_recorded(
     store: &impl LaunchStore,
     launches: &mut [Launch],
 ) -> Vec<Outcome> {
-    let starts_here = launches.len() <= STARTED_HERE_MAX;
+    let starts_here = launches.len() <= STARTED_HERE_MAX && !driver.is_late(SignedDuration::ZERO);
     let recorded = match record(driver, store, launches, starts_here).await {
         Ok(recorded) => recorded,
         Err(error) => return unrecorded(launches, &error),
@@ -436,15 +466,13 @@ async fn launch_recorded(
     if starts_here {
         return stream::iter(launches).map(|launch| launch.start(driver)).buffered(LAUNCHES_AT_ONCE).collect().await;
     }
-    let can_start = can_start(launches.iter().map(|launch| launch.driven.record()));
-    driver.leave(&can_start, Duration::ZERO);
     let outcome = |launch: &Launch| match &launch.refused {
         Some(reason) => Outcome::Failed { reason: reason.clone() },
         None if is_untried(launch.driven.record()) => {
             let record = launch.driven.record();
             let reason = match record.slot {
                 Some(launch::Slot::Waiting) => IN_LINE.to_owned(),
-                _ => "it starts as soon as ECS's rate allows".to_owned(),
+                _ => STARTED_ELSEWHERE.to_owned(),
             };
             Outcome::Deferred { until: record.due, reason }
         }
@@ -475,20 +503,27 @@ fn unrecorded(launches: &[Launch], error: &DriveError) -> Vec<Outcome> {
     launches.iter().map(outcome).collect()
 }
 
-/// Returns the launches that may find what they need at once. Of those that wait in a line, these are at most the first
-/// ones: the others are woken when a slot is released.
-fn can_start<'a>(records: impl Iterator<Item = &'a LaunchRecord>) -> Vec<LaunchKey> {
-    let mut in_line: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut has_turn = |record: &&'a LaunchRecord| {
+/// How many launches have a place in the line of each limit.
+#[derive(Default)]
+struct Turns(BTreeMap<String, u32>);
+
+impl Turns {
+    /// Returns the launches that may find what they need at once. Of those that wait in a line, these are at most the
+    /// first ones: the others are woken when a slot is released.
+    fn can_start<'a>(&mut self, records: impl Iterator<Item = &'a LaunchRecord>) -> Vec<LaunchKey> {
+        let untried = records.filter(|record| is_untried(record));
+        untried.filter(|record| self.has_turn(record)).map(|record| record.key.clone()).collect()
+    }
+
+    fn has_turn(&mut self, record: &LaunchRecord) -> bool {
         let Some(concurrency) = record.concurrency.as_ref().filter(|_| record.slot == Some(launch::Slot::Waiting))
         else {
             return true;
         };
-        let before = in_line.entry(&concurrency.slots).or_default();
+        let before = self.0.entry(concurrency.slots.clone()).or_default();
         *before += 1;
         *before <= concurrency.max
-    };
-    records.filter(|record| is_untried(record)).filter(|record| has_turn(record)).map(|it| it.key.clone()).collect()
+    }
 }
 
 /// Returns whether a launch waits for its first attempt.
@@ -510,8 +545,34 @@ async fn record(
     }
     draw_tickets(store, launches, now).await?;
     let mut recorded: Vec<&mut Launch> = launches.iter_mut().filter(|launch| launch.refused.is_none()).collect();
-    let mut records: Vec<LaunchRecord> = Vec::with_capacity(recorded.len());
-    for launch in &mut recorded {
+    driver.expect(recorded.len());
+    let mut turns = Turns::default();
+    for part in recorded.chunks_mut(RECORDED_AT_ONCE) {
+        record_part(driver, store, part, starts_here).await?;
+        if !starts_here {
+            let records = part.iter().map(|launch| launch.driven.record());
+            driver.leave(&turns.can_start(records), Duration::ZERO);
+            driver.hand_over().await;
+        }
+    }
+    // A set says that all of its launches are recorded.
+    let is_whole = launches.iter().all(|launch| launch.refused.is_none());
+    for set in sets.iter().filter(|_| is_whole) {
+        store.record_set(set).await?;
+    }
+    Ok(Recorded::Now)
+}
+
+/// Records launches. If they start here, reserves their calls at the same time.
+async fn record_part(
+    driver: &Driver<'_, impl Ports>,
+    store: &impl LaunchStore,
+    launches: &mut [&mut Launch],
+    starts_here: bool,
+) -> Result<(), DriveError> {
+    let now = driver.now();
+    let mut records: Vec<LaunchRecord> = Vec::with_capacity(launches.len());
+    for launch in launches.iter_mut() {
         if starts_here {
             // Decides on the first attempt, so that the write which begins the launch is the only one before its call.
             launch.driven.protocol.next(now);
@@ -519,7 +580,6 @@ async fn record(
         let due = if starts_here { launch.driven.protocol.due(now) } else { later(now, LOST_AFTER) };
         records.push(LaunchRecord { due, ..launch.driven.record().clone() });
     }
-    driver.expect(records.len());
     let mut calls: BTreeMap<Pool, u32> = BTreeMap::new();
     for record in records.iter().filter(|record| record.open_attempt().is_some()) {
         *calls.entry(Pool::of(&record.rendered.request)).or_default() += 1;
@@ -530,16 +590,10 @@ async fn record(
         }
     };
     let (begun, ()) = future::join(store.begin(&records), reserve).await;
-    let begun: Vec<Begun> = begun?;
-    for ((launch, record), begun) in recorded.into_iter().zip(records).zip(begun) {
+    for ((launch, record), begun) in launches.iter_mut().zip(records).zip(begun?) {
         driver.begun(&mut launch.driven, record, Some(begun));
     }
-    // A set says that all of its launches are recorded.
-    let is_whole = launches.iter().all(|launch| launch.refused.is_none());
-    for set in sets.iter().filter(|_| is_whole) {
-        store.record_set(set).await?;
-    }
-    Ok(Recorded::Now)
+    Ok(())
 }
 
 /// Returns whether all of these sets are recorded, and so all of their launches.
@@ -615,6 +669,8 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
     }
 }
 
+/// Why a launch waits that another invocation starts.
+const STARTED_ELSEWHERE: &str = "it starts as soon as ECS's rate allows";
 /// Why a launch waits for a slot.
 const IN_LINE: &str = "as many tasks run as `concurrency` or `max_at_once` allows";
 

@@ -96,8 +96,7 @@ impl StoreModel {
     /// # Errors
     /// The version is another one, or the slots are taken.
     pub fn advance(&mut self, change: &Change) -> Result<Stored, StoreError> {
-        let key = change.record.key.to_string();
-        if self.launches.get(&key).is_none_or(|known| known.version != change.version) {
+        if self.version(&change.record.key) != Some(change.version) {
             return Err(StoreError::Changed);
         }
         if let Some(slots) = &change.slots {
@@ -106,9 +105,40 @@ impl StoreModel {
         if let Some(set) = &change.set {
             self.count(set);
         }
-        let version = change.version + 1;
-        self.put(key, change.record.clone(), version);
-        Ok(Stored { record: change.record.clone(), version })
+        Ok(self.replace(change))
+    }
+
+    fn replace(&mut self, change: &Change) -> Stored {
+        let (record, version) = (change.record.clone(), change.version + 1);
+        self.put(record.key.to_string(), record.clone(), version);
+        Stored { record, version }
+    }
+
+    /// Replaces the records of two launches: the first releases its slot, and the second takes it.
+    ///
+    /// # Errors
+    /// The version of one of them is another one.
+    pub fn hand_over(&mut self, released: &Change, taken: &Change) -> Result<[Stored; 2], StoreError> {
+        if self.version(&released.record.key) != Some(released.version) {
+            return Err(StoreError::Changed);
+        }
+        if self.version(&taken.record.key) != Some(taken.version) {
+            return Err(StoreError::NoSlots);
+        }
+        if let (Some(leaves), Some(takes)) = (&released.slots, &taken.slots) {
+            let line = self.lines.entry(takes.limit.clone()).or_default();
+            leaves.ticket.map(|ticket| line.places.remove(&ticket));
+            let place = takes.ticket.and_then(|ticket| line.places.get_mut(&ticket));
+            place.into_iter().for_each(|(_, is_held)| *is_held = true);
+        }
+        Ok([released, taken].map(|change| {
+            change.set.iter().for_each(|set| self.count(set));
+            self.replace(change)
+        }))
+    }
+
+    fn version(&self, launch: &LaunchKey) -> Option<u64> {
+        self.launches.get(&launch.to_string()).map(|known| known.version)
     }
 
     /// Counts a launch of a set that changes its state.

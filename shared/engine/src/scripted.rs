@@ -220,6 +220,10 @@ impl LaunchStore for Scripted {
         self.store("advance")?.advance(change)
     }
 
+    async fn hand_over(&self, released: &Change, taken: &Change) -> Result<[Stored; 2], StoreError> {
+        self.store("hand over")?.hand_over(released, taken)
+    }
+
     async fn line(&self, limit: &str) -> Result<Line, StoreError> {
         Ok(self.store("line")?.line(limit))
     }

@@ -4,6 +4,77 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use trigger_core::event::identity::LaunchKey;
+
+/// What a happening of a launch is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The route's name.
+    pub route: String,
+    /// The launch, if the event made one.
+    pub launch: Option<LaunchKey>,
+    /// The number of its attempt, from 0, if there is one.
+    pub attempt: Option<u32>,
+    /// The event's id.
+    pub event_id: String,
+    /// What the event is about, for people: the object's key, or the event's id.
+    pub subject: String,
+}
+
+/// A start of a launch's task, among those that its `retry` allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Which start it is, from 1.
+    pub number: u32,
+    /// How many there are at most.
+    pub max: u32,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Ending {
+    Succeeded,
+    Failed,
+    /// It ran longer than its timeout.
+    TimedOut,
+    /// A person or a program stopped it.
+    Stopped,
+    /// A later launch replaced its launch.
+    Replaced,
+}
+
+/// What follows the end of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing.
+    Nothing,
+    /// The task starts again.
+    Again {
+        /// The next start.
+        start: Start,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// An element of the config.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Element {
+    /// `route`, `task`, `worker`, or `setting` for any other key.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+}
+
+/// What differs between two versions of the config.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ConfigChanges {
+    pub added: Vec<Element>,
+    pub changed: Vec<Element>,
+    pub removed: Vec<Element>,
+}
 
 /// Something that happened and is shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +94,12 @@ pub enum Happening {
         /// How many messages were in the folder already.
         messages: usize,
     },
+    /// The endpoint for S3 and SQS listens.
+    Listening {
+        url: String,
+        /// The file with its URL and credentials.
+        file: PathBuf,
+    },
     /// A schedule fires at this time next.
     Scheduled {
         route: String,
@@ -30,9 +107,32 @@ pub enum Happening {
         next: Option<Timestamp>,
     },
     /// A schedule fires.
-    Fired { route: String, scheduled_time: Timestamp },
+    Fired { route: String, scheduled_time: Timestamp, event_id: String },
     /// A firing came too late; the later one at `next` replaces it.
-    Superseded { next: Timestamp },
+    Superseded { event_id: String, next: Timestamp },
+    /// A task definition or some of its containers have no entry under `local`.
+    MissingLocal {
+        /// The family, or the service of workers.
+        task_definition: String,
+        /// What to add to the config.
+        snippet: String,
+    },
+    /// The config has changed, and the new one applies.
+    ConfigChanged(ConfigChanges),
+    /// The config has changed, but the one before still applies.
+    ConfigKept { reason: String },
+    /// `dev` was interrupted, and stops these tasks.
+    Stopping {
+        /// The tasks' ids, each with its launch unless it is a worker.
+        tasks: Vec<(String, Option<About>)>,
+    },
+    /// Another process asked for something, and it was done or not.
+    Requested {
+        /// The request.
+        request: String,
+        /// What was done, or why nothing was.
+        answer: Result<String, String>,
+    },
     /// A message was received.
     Message {
         queue: String,
@@ -41,9 +141,9 @@ pub enum Happening {
         receive_count: u32,
     },
     /// S3 or SNS sent a message about itself, which starts nothing.
-    MessageIgnored { reason: String },
+    MessageIgnored { message_id: String, reason: String },
     /// A message returns to its queue because an earlier one of its group failed.
-    HeldBack,
+    HeldBack { message_id: String },
     /// A message was received too often and is now in the dead-letter folder.
     DeadLettered {
         queue: String,
@@ -56,30 +156,40 @@ pub enum Happening {
         detail_type: &'static str,
         bucket: String,
         key: String,
+        event_id: Option<String>,
     },
+    /// Another process gave `dev` an event.
+    Emitted { source: String, detail_type: String, event_id: String },
     /// No route takes the event.
-    Ignored,
+    Ignored { event_id: String },
     /// The routes that take the event have an empty `for_each` list.
-    EmptyList { routes: Vec<String> },
-    /// A route started tasks.
+    EmptyList { event_id: String, routes: Vec<String> },
+    /// A launch started its task.
     Launched {
-        route: String,
+        about: About,
         task_name: String,
-        /// The tasks' ids.
-        tasks: Vec<String>,
+        /// The task's id.
+        task: String,
+        start: Start,
     },
-    /// An earlier delivery of the same event started all of the route's tasks.
-    Duplicate { route: String },
+    /// An earlier delivery of the same event started the launch's task.
+    Duplicate { about: About },
     /// The route's settings forbid the launch.
-    Skipped { route: String, reason: String },
+    Skipped { about: About, reason: String },
     /// The launch is in the ledger and continues later.
     Deferred {
-        route: String,
+        about: About,
         /// What the launch waits for.
         reason: String,
     },
     /// A launch ended without its work being done; its event is among the dead letters.
-    EventDeadLettered { route: String, reason: String },
+    EventDeadLettered { about: About, reason: String },
+    /// The work of a dead letter was done after all; its file was moved.
+    LetterClosed {
+        about: About,
+        /// The file now.
+        file: PathBuf,
+    },
     /// A file is still being written, or was a moment ago; `dev` takes it when it is complete.
     Incomplete { bucket: String, key: String },
     /// A worker's number of tasks or queue depth changed.
@@ -100,10 +210,14 @@ pub enum Happening {
     },
     /// Something failed.
     Refused { reason: String },
+    /// A launch failed for now, or for good.
+    LaunchRefused { about: About, reason: String },
     /// A process wrote a line.
     Output {
         /// The task's id.
         task: String,
+        /// The task's launch, unless the task is a worker.
+        about: Option<About>,
         container: String,
         stream: Stream,
         line: String,
@@ -112,9 +226,14 @@ pub enum Happening {
     Stopped {
         /// The task's id.
         task: String,
+        /// The task's launch, unless the task is a worker.
+        about: Option<About>,
         containers: Vec<ContainerExit>,
         /// How long the task ran.
         duration: Duration,
+        ending: Ending,
+        /// What follows.
+        next: Next,
     },
 }
 

@@ -19,9 +19,10 @@ use trigger_core::launch::{Reply, SeenTask, TaskStatus};
 use trigger_engine::ports::{Launcher, Unanswered};
 
 use crate::folders::bucket::{ACCOUNT, Bucket, REGION};
-use crate::happening::{ContainerExit, Happening, Stream};
+use crate::happening::{ContainerExit, Ending, Happening, Next, Stream};
 use crate::payloads::with_local_event;
 use crate::sandbox::process::{CannotRun, ContainerProcess, Surroundings, containers};
+use crate::sandbox::reach::Reach;
 use crate::sandbox::supervise::CANNOT_START;
 use crate::workers::is_of_worker;
 
@@ -55,8 +56,8 @@ pub struct LocalLauncher {
     pub started: Arc<Mutex<Started>>,
     /// How many tasks were started whose end has not been shown yet.
     pub alive: Arc<AtomicUsize>,
-    /// The URL of the workers' queues and agent, if the config has workers.
-    pub worker_endpoint: Option<String>,
+    /// How tasks reach the endpoint.
+    pub reach: Reach,
 }
 
 /// The tasks that were started.
@@ -65,8 +66,17 @@ pub struct Started {
     /// The tasks by client token; a repeated token starts nothing.
     by_token: HashMap<String, Vec<String>>,
     tasks: HashMap<String, LocalTask>,
-    /// The starters and task ids of calls that have not been shown yet.
-    untold: Vec<(String, Vec<String>)>,
+    /// The calls that have not been shown yet.
+    untold: Vec<Call>,
+}
+
+/// A call that started a task.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The request.
+    pub request: TaskRequest,
+    /// The ids of the tasks.
+    pub tasks: Vec<String>,
 }
 
 /// A task of this machine.
@@ -90,8 +100,16 @@ impl Started {
         meant.map(|(arn, task)| (arn.clone(), task.runs)).collect()
     }
 
-    /// Returns the calls since the last time, each with its starter and the ids of its tasks.
-    pub fn take_untold(&mut self) -> Vec<(String, Vec<String>)> {
+    /// Returns the ids of the tasks that have not stopped.
+    pub fn alive(&self) -> Vec<String> {
+        let alive = self.tasks.iter().filter(|(_, task)| task.stopped.is_none());
+        let mut ids: Vec<String> = alive.filter_map(|(arn, _)| arn.rsplit('/').next()).map(str::to_owned).collect();
+        ids.sort();
+        ids
+    }
+
+    /// Returns the calls since the last time.
+    pub fn take_untold(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.untold)
     }
 
@@ -130,7 +148,8 @@ impl Launcher for LocalLauncher {
         let cluster = request.cluster.as_deref().unwrap_or("default");
         let arn = |id: &String| format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{id}");
         let task_arns: Vec<String> = tasks.iter().map(|(id, _)| arn(id)).collect();
-        started.untold.push((request.started_by.clone(), tasks.iter().map(|(id, _)| id.clone()).collect()));
+        let ids = tasks.iter().map(|(id, _)| id.clone()).collect();
+        started.untold.push(Call { request: request.clone(), tasks: ids });
         for ((id, processes), arn) in tasks.into_iter().zip(&task_arns) {
             let (stop, _) = watch::channel(*self.stop.borrow());
             let started_by = request.started_by.clone();
@@ -182,20 +201,14 @@ impl LocalLauncher {
     fn task(&self, request: &TaskRequest, index: u32) -> Result<(String, Vec<ContainerProcess>), CannotRun> {
         let id = format!("{}{index}", request.client_token.get(..31).unwrap_or_default());
         let request = &with_local_event(request.clone(), &self.folder);
-        let surroundings = Surroundings { folder: &self.folder, buckets: &self.buckets, docker: self.docker };
+        let (folder, buckets, is_worker) = (&self.folder, &self.buckets, is_of_worker(&request.started_by));
+        let surroundings = Surroundings { folder, buckets, docker: self.docker, reach: &self.reach, is_worker };
         let mut processes = containers(self.local.as_ref(), request.family(), request, &id, &surroundings)?;
-        if let Some(endpoint) = self.worker_endpoint.as_ref().filter(|_| is_of_worker(&request.started_by)) {
-            let variables = worker_variables(endpoint, &id);
-            // `worker-shim` is installed next to `ecs-trigger`.
-            let own = self.supervisor.first().and_then(|program| Path::new(program).parent());
-            for process in &mut processes {
-                if let (Some(path), Some(own)) = (process.environment.get_mut("PATH"), own) {
-                    path.push_str(&format!(":{}", own.display()));
-                }
-                // The config's own variables take precedence.
-                for (name, value) in &variables {
-                    process.environment.entry((*name).to_owned()).or_insert_with(|| value.clone());
-                }
+        // `worker-shim` is installed next to `ecs-trigger`.
+        let own = self.supervisor.first().and_then(|program| Path::new(program).parent()).filter(|_| is_worker);
+        for process in &mut processes {
+            if let (Some(path), Some(own)) = (process.environment.get_mut("PATH"), own) {
+                path.push_str(&format!(":{}", own.display()));
             }
         }
         Ok((id, processes))
@@ -245,7 +258,9 @@ impl LocalLauncher {
                 false => stopped_as(&containers, task.stop_reason.clone()),
             });
         }
-        self.tell(Happening::Stopped { task: id, containers, duration }).await;
+        // The loop of `dev` knows what the task was for and what follows.
+        let (about, ending, next) = (None, Ending::Failed, Next::Nothing);
+        self.tell(Happening::Stopped { task: id, about, containers, duration, ending, next }).await;
     }
 
     async fn run_container(
@@ -264,7 +279,7 @@ impl LocalLauncher {
             Ok(child) => child,
             Err(error) => {
                 let line = format!("cannot start in {}: {error}", process.folder.display());
-                self.tell(Happening::Output { task, container: container.clone(), stream: Stream::Stderr, line }).await;
+                self.tell_line(task, container.clone(), Stream::Stderr, line).await;
                 return exit(CANNOT_START);
             }
         };
@@ -296,28 +311,22 @@ impl LocalLauncher {
         command.args(arguments);
         command.args(process.container.iter().flat_map(|name| ["--container", name]));
         command.arg("--").args(&process.command);
-        command.env_clear().envs(&process.environment).current_dir(&process.folder);
+        // Otherwise Python holds output back that does not go to a terminal.
+        command.env_clear().env("PYTHONUNBUFFERED", "1").envs(&process.environment).current_dir(&process.folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // In a process group of its own, so Ctrl-C reaches only `dev`, which then stops the tasks in order.
         command.process_group(0);
         command
     }
 
+    async fn tell_line(&self, task: String, container: String, stream: Stream, line: String) {
+        self.tell(Happening::Output { task, about: None, container, stream, line }).await;
+    }
+
     async fn tell(&self, happening: Happening) {
         // Sending fails only when `dev` itself is ending.
         let _ = self.happenings.send(happening).await;
     }
-}
-
-/// Returns the environment variables by which a worker's tasks find their queues and their agent.
-fn worker_variables(endpoint: &str, task_id: &str) -> [(&'static str, String); 5] {
-    [
-        ("AWS_ENDPOINT_URL_SQS", endpoint.to_owned()),
-        ("ECS_AGENT_URI", format!("{endpoint}/agent/{task_id}")),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-    ]
 }
 
 /// Returns how ECS would describe a task that was still waiting for its place when `dev` stopped.
@@ -359,7 +368,7 @@ async fn tell_lines(
     let mut line = Vec::new();
     while (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
-        launcher.tell(Happening::Output { task: task.clone(), container: container.clone(), stream, line: text }).await;
+        launcher.tell_line(task.clone(), container.clone(), stream, text).await;
         line.clear();
     }
 }

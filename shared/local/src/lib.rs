@@ -4,7 +4,8 @@
 //! - [`Here`] - the ports of a launch: [`LocalLauncher`] starts processes; [`EmbeddedStore`] is a file; [`LocalWork`]
 //!   is in memory; [`FolderPayloads`] and [`FolderDeadLetters`] are folders; [`LocalScaling`] - the ports of scaling;
 //! - [`sandbox`] - a task's processes, and the endpoints that workers call;
-//! - [`dev`] - `ecs-trigger dev`, which puts all of it together; [`happening`] - what it reports.
+//! - [`dev`] - `ecs-trigger dev`, which puts all of it together; [`happening`] - what it reports; [`runs`] - the launches
+//!   as files, for other processes.
 
 mod dead_letters;
 pub mod dev;
@@ -13,13 +14,14 @@ pub mod happening;
 mod launcher;
 mod payloads;
 mod ports;
+pub mod runs;
 pub mod sandbox;
 mod store;
 mod work;
 mod workers;
 
 pub use dead_letters::FolderDeadLetters;
-pub use launcher::{LocalLauncher, Started};
+pub use launcher::{Call, LocalLauncher, Started};
 pub use payloads::FolderPayloads;
 pub use ports::Here;
 pub use store::{CannotOpen, EmbeddedStore};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use redb::{Builder, Database, TableDefinition};
@@ -17,6 +17,7 @@ use trigger_engine::ports::{Begun, Change, Cursor, DuePage, HistoryPage, LaunchS
 use trigger_engine::{Item, StoreModel};
 
 use crate::payloads::STATE_FOLDER;
+use crate::runs::keeper::Keeper;
 
 /// The file, in the state folder, that holds the launches.
 const FILE: &str = "ledger.redb";
@@ -67,6 +68,10 @@ struct Kept {
     path: PathBuf,
     database: Database,
     memory: Mutex<Memory>,
+    /// Held while changes are written, so that what is older is never written later.
+    order: Mutex<()>,
+    /// Writes the records for other processes, once it is open.
+    keeper: OnceLock<Keeper>,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +116,8 @@ impl EmbeddedStore {
         match read(&path) {
             Ok((database, model)) => {
                 let memory = Mutex::new(Memory { model, ..Memory::default() });
-                Ok(Self { kept: Arc::new(Kept { path, database, memory }), writing: tokio::sync::Mutex::default() })
+                let kept = Kept { path, database, memory, order: Mutex::default(), keeper: OnceLock::new() };
+                Ok(Self { kept: Arc::new(kept), writing: tokio::sync::Mutex::default() })
             }
             Err(redb::Error::Io(error)) if !is_about_content(error.kind()) => {
                 Err(CannotOpen::Unusable { path, reason: error.to_string() })
@@ -123,9 +129,28 @@ impl EmbeddedStore {
         }
     }
 
+    /// Opens the files of the launches for other processes. From now on, each record that is written is there too.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub(crate) fn keep_runs(&self, project: &Path) -> io::Result<Keeper> {
+        let keeper = Keeper::open(project, self.kept.memory().model.launches())?;
+        Ok(self.kept.keeper.get_or_init(|| keeper).clone())
+    }
+
+    /// Returns a launch.
+    pub(crate) fn record(&self, key: &LaunchKey) -> Option<LaunchRecord> {
+        self.kept.memory().model.read(key).map(|stored| stored.record)
+    }
+
+    /// Returns the launches that this is true of.
+    pub(crate) fn find(&self, is_meant: impl Fn(&LaunchRecord) -> bool) -> Vec<LaunchRecord> {
+        self.kept.memory().model.launches().filter(|record| is_meant(record)).cloned().collect()
+    }
+
     /// Returns the launches that have not ended.
     pub fn open_launches(&self) -> Vec<LaunchRecord> {
-        self.kept.memory().model.launches().filter(|record| record.ended.is_none()).cloned().collect()
+        self.find(|record| record.ended.is_none())
     }
 
     /// Returns whether launches have not ended, and can go on: after a failed write, none can in this run.
@@ -180,9 +205,9 @@ impl Kept {
 
     /// Writes all changes that the file does not hold.
     fn write(&self) -> Result<(), redb::Error> {
-        // Only one transaction is open at a time, so it comes first: what is older is never written later.
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = self.database.begin_write()?;
-        let (items, written) = self.memory().unwritten_items();
+        let (items, records, written) = self.memory().unwritten_items();
         {
             let mut table = transaction.open_table(ITEMS)?;
             for Item { name, content } in &items {
@@ -194,6 +219,9 @@ impl Kept {
         }
         transaction.commit()?;
         self.memory().note_written(written);
+        if let Some(keeper) = self.keeper.get() {
+            records.iter().for_each(|record| keeper.keep(record));
+        }
         Ok(())
     }
 }
@@ -214,9 +242,15 @@ impl Memory {
         if self.written >= change { Some(Ok(())) } else { self.failure.clone().map(Err) }
     }
 
-    /// Returns the items that the file does not hold as they are now, and the number of the last change in them.
-    fn unwritten_items(&self) -> (Vec<Item>, u64) {
-        (self.unwritten.keys().map(|name| name.item(&self.model)).collect(), self.changes)
+    /// Returns the items that the file does not hold as they are now, the records among them, and the number of the last
+    /// change in them.
+    fn unwritten_items(&self) -> (Vec<Item>, Vec<LaunchRecord>, u64) {
+        let record = |name: &ItemName| match name {
+            ItemName::Launch(key) => self.model.read(key).map(|stored| stored.record),
+            ItemName::Line(_) | ItemName::Sequence(_) | ItemName::Set(_) => None,
+        };
+        let records = self.unwritten.keys().filter_map(record).collect();
+        (self.unwritten.keys().map(|name| name.item(&self.model)).collect(), records, self.changes)
     }
 
     /// Notes that the file holds this many changes.
@@ -291,14 +325,20 @@ impl LaunchStore for EmbeddedStore {
     }
 
     async fn advance(&self, change: &Change) -> Result<Stored, StoreError> {
-        self.answer(|model| match model.advance(change) {
-            Ok(stored) => {
-                let mut changed = vec![ItemName::Launch(change.record.key.clone())];
-                changed.extend(change.slots.iter().map(|slots| ItemName::Line(slots.limit.clone())));
-                changed.extend(change.set.iter().map(|set| ItemName::Set(set.set.clone())));
-                (Ok(stored), changed)
-            }
-            Err(error) => (Err(error), Vec::new()),
+        self.answer(|model| {
+            let advanced = model.advance(change);
+            let changed = if advanced.is_ok() { changed_by(change).collect() } else { Vec::new() };
+            (advanced, changed)
+        })
+        .await?
+    }
+
+    async fn hand_over(&self, released: &Change, taken: &Change) -> Result<[Stored; 2], StoreError> {
+        self.answer(|model| {
+            let both = model.hand_over(released, taken);
+            let changed =
+                if both.is_ok() { changed_by(released).chain(changed_by(taken)).collect() } else { Vec::new() };
+            (both, changed)
         })
         .await?
     }
@@ -349,6 +389,13 @@ impl LaunchStore for EmbeddedStore {
     async fn slow_down(&self, _: Pool, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Returns the items that a change writes.
+fn changed_by(change: &Change) -> impl Iterator<Item = ItemName> {
+    let line = change.slots.iter().map(|slots| ItemName::Line(slots.limit.clone()));
+    let set = change.set.iter().map(|set| ItemName::Set(set.set.clone()));
+    std::iter::once(ItemName::Launch(change.record.key.clone())).chain(line).chain(set)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use trigger_engine::ports::{
 };
 
 use crate::LocalLauncher;
-use crate::sandbox::endpoint::WorkerEndpoint;
+use crate::sandbox::endpoint::Endpoint;
 
 /// The starter of a service's task begins with this, after the common prefix.
 const SERVICES: &str = "services/";
@@ -39,7 +39,7 @@ pub struct LocalScaling {
     /// Starts processes.
     pub launcher: LocalLauncher,
     /// Knows the queues and which tasks are protected.
-    pub endpoint: WorkerEndpoint,
+    pub endpoint: Endpoint,
     services: Mutex<Services>,
     pace: Mutex<Pace>,
 }
@@ -53,7 +53,7 @@ struct Services {
 
 impl LocalScaling {
     /// Creates the ports. Services start without tasks.
-    pub fn new(launcher: LocalLauncher, endpoint: WorkerEndpoint) -> Self {
+    pub fn new(launcher: LocalLauncher, endpoint: Endpoint) -> Self {
         Self { launcher, endpoint, services: Mutex::default(), pace: Mutex::default() }
     }
 

@@ -24,7 +24,7 @@ use trigger_core::plan::Plan;
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 use trigger_engine::ports::Work;
-use trigger_engine::{Delivered, Times, continue_launches, handle, handle_state_change, redrive, sweep};
+use trigger_engine::{Delivered, Times, continue_launches, handle, handle_state_change, operate, redrive, sweep};
 
 use ports::Simulated;
 use world::{EARLIER, Faults, Shared, World};
@@ -109,6 +109,8 @@ const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
 const DEPLOYED_BEFORE: SignedDuration = SignedDuration::from_secs(120);
 /// A source gives up an event after this many failed deliveries.
 const DELIVERIES_MAX: u32 = 5;
+/// A person does something at one of so many steps, on average.
+const OPERATED_EVERY: u32 = 300;
 /// After this time no more faults occur.
 const CHAOS: SignedDuration = SignedDuration::from_hours(2);
 /// A history that takes longer breaks a rule: everything must have ended by then.
@@ -133,6 +135,8 @@ pub struct Tally {
     pub deliveries: usize,
     pub crashes: usize,
     pub sweeps: usize,
+    pub cancelled: usize,
+    pub retried: usize,
     pub run_task_calls: usize,
     pub tasks: usize,
     pub dead_letters: usize,
@@ -145,6 +149,8 @@ impl Tally {
         self.deliveries += other.deliveries;
         self.crashes += other.crashes;
         self.sweeps += other.sweeps;
+        self.cancelled += other.cancelled;
+        self.retried += other.retried;
         self.run_task_calls += other.run_task_calls;
         self.tasks += other.tasks;
         self.dead_letters += other.dead_letters;
@@ -200,6 +206,10 @@ enum What {
     },
     Work(Vec<LaunchKey>),
     Redrive(RedrivenLaunch),
+    /// A person cancels a launch.
+    Cancel(LaunchKey),
+    /// A person starts a launch again.
+    Retry(LaunchKey),
     Sweep,
 }
 
@@ -345,6 +355,7 @@ impl<'a> Play<'a> {
             due.push(What::Work(work));
         }
         self.redrive_some(now);
+        due.extend(self.operate_some());
         if now >= self.next_sweep && self.first_due().is_some_and(|first| first <= now) {
             self.next_sweep = now + SignedDuration::from_mins(1);
             due.push(What::Sweep);
@@ -406,6 +417,24 @@ impl<'a> Play<'a> {
                     true
                 })
             }
+            What::Cancel(launch) => {
+                self.tally.cancelled += 1;
+                let launch = launch.clone();
+                Box::pin(async move {
+                    let result = operate::cancel(&launch, config, &ports).await;
+                    ports.world.lock().tell(|| format!("cancelled: {result:?}"));
+                    true
+                })
+            }
+            What::Retry(launch) => {
+                self.tally.retried += 1;
+                let launch = launch.clone();
+                Box::pin(async move {
+                    let result = operate::retry(&launch, config, &ports).await;
+                    ports.world.lock().tell(|| format!("retried: {result:?}"));
+                    true
+                })
+            }
             What::Sweep => {
                 self.tally.sweeps += 1;
                 Box::pin(async move {
@@ -460,7 +489,7 @@ impl<'a> Play<'a> {
                 What::Event { event, delivery: delivery + 1 }
             }
             What::StateChange { event, delivery } => What::StateChange { event, delivery: delivery + 1 },
-            What::Work(_) | What::Redrive(_) | What::Sweep => return,
+            What::Work(_) | What::Redrive(_) | What::Cancel(_) | What::Retry(_) | What::Sweep => return,
         };
         let (What::Event { delivery, .. } | What::StateChange { delivery, .. }) = &again else { return };
         if !is_done && *delivery <= DELIVERIES_MAX {
@@ -477,6 +506,33 @@ impl<'a> Play<'a> {
         world.work = coming;
         let came: Vec<(Timestamp, Work)> = came;
         came.into_iter().map(|(_, work)| work.launches).collect()
+    }
+
+    /// Sometimes cancels a launch, or starts one again.
+    fn operate_some(&self) -> Option<What> {
+        let mut world = self.world.lock();
+        let is_over = world.now.duration_since(self.begin) > CHAOS;
+        if is_over || world.rng.u32(0..OPERATED_EVERY) > 0 {
+            return None;
+        }
+        let launches: Vec<LaunchKey> = world.store.launches().map(|record| record.key.clone()).collect();
+        let launch = world.rng.choice(launches)?;
+        let in_doubt = world
+            .dead_letters
+            .iter()
+            .any(|letter| letter.launch.as_deref() == Some(&launch.to_string()) && letter.reason.contains(IN_DOUBT));
+        Some(match world.rng.bool() {
+            true => {
+                world.cancelled.push(launch.clone());
+                What::Cancel(launch)
+            }
+            // Before a person starts such a launch again, they must look in ECS.
+            false if in_doubt => return None,
+            false => {
+                world.retried.push(launch.clone());
+                What::Retry(launch)
+            }
+        })
     }
 
     /// Delivers some new dead letters of launches again, some of them twice, at once or hours later.

@@ -20,7 +20,6 @@ use trigger_engine::ports::{
 };
 
 use super::Mutation;
-use super::rules;
 use super::world::{Faults, Shared, World, launch_of};
 
 /// A call fails if its reply takes longer than this.
@@ -258,7 +257,11 @@ impl LaunchStore for Simulated {
                 }
                 let recognize = |(begun, is_own): (Begun, &bool)| match begun {
                     Begun::Known(stored) if *is_own && stored.version == 1 => Begun::New(1),
-                    begun => begun,
+                    begun => {
+                        // Another process may have gone on from the write whose answer was lost.
+                        world.loses_answers_of_writes_only &= !is_own;
+                        begun
+                    }
                 };
                 Ok(begun.into_iter().zip(&own).map(recognize).collect())
             });
@@ -306,17 +309,10 @@ impl LaunchStore for Simulated {
                 Some(Mutation::RecordSlotsLater) => change.slots = None,
                 _ => {}
             }
-            if let Some(own) = &written {
-                let is_there = world.store.read(&own.record.key).is_some_and(|now| now.version == own.version);
-                if !is_there {
-                    // Another process went on from the write whose answer was lost.
-                    world.loses_answers_of_writes_only = false;
-                } else if mutation != Some(Mutation::ForgetRetriedWrites) {
-                    if mutation == Some(Mutation::CountTwice) {
-                        change.set.iter().for_each(|set| world.store.count(set));
-                    }
-                    return Ok(own.clone());
-                }
+            if let Some(own) = &written
+                && world.recognizes(own, &[&change])
+            {
+                return Ok(own.clone());
             }
             let result = world.store.advance(&change);
             let shown = || format!("advance {}: {}", change.version, change.record.to_json());
@@ -331,11 +327,47 @@ impl LaunchStore for Simulated {
                 let launch = &change.record.key;
                 match slots.kind {
                     SlotsChangeKind::Join => world.arrive(launch),
-                    SlotsChangeKind::Take => {
-                        let broken = rules::whenever_slots_are_taken(&world.store, slots, launch, &world.arrived);
-                        broken.into_iter().for_each(|rule| world.violate(|| rule));
-                    }
+                    SlotsChangeKind::Take => world.check_slots(slots, launch),
                     SlotsChangeKind::Release | SlotsChangeKind::Leave => {}
+                }
+            }
+            result
+        })
+        .await
+    }
+
+    async fn hand_over(&self, released: &Change, taken: &Change) -> Result<[Stored; 2], StoreError> {
+        let mut written: Option<[Stored; 2]> = None;
+        self.ask(|world| {
+            let mut changes = [released.clone(), taken.clone()];
+            for change in &mut changes {
+                match world.mutation {
+                    Some(Mutation::IgnoreVersions) => {
+                        let stored = world.store.read(&change.record.key);
+                        change.version = stored.map_or(change.version, |stored| stored.version);
+                    }
+                    Some(Mutation::RecordSlotsLater) => change.slots = None,
+                    _ => {}
+                }
+            }
+            let [released, taken] = &changes;
+            if let Some(own) = &written
+                && world.recognizes(&own[0], &[released, taken])
+            {
+                return Ok(own.clone());
+            }
+            let result = world.store.hand_over(released, taken);
+            world.tell(|| {
+                let error = result.as_ref().err().map_or_else(String::new, |error| format!(": {error}"));
+                format!("hand over{error}: {} {}", released.record.to_json(), taken.record.to_json())
+            });
+            written = result.as_ref().ok().cloned();
+            if result.is_ok() {
+                if let (Some(Mutation::WakeTwo), Some(slots)) = (world.mutation, &released.slots) {
+                    let _ = world.store.change_slots(slots, &released.record.key);
+                }
+                if let Some(slots) = &taken.slots {
+                    world.check_slots(slots, &taken.record.key);
                 }
             }
             result

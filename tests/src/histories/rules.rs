@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use trigger_core::ecs::{TaskRequest, UNOBSERVED};
-use trigger_core::event::RedrivenLaunch;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::{Fate, IN_DOUBT, Outcome, Place, SetChange, SetCounts, SetState, SlotsChange};
 use trigger_engine::StoreModel;
 
-use super::world::{RETIRED, World, launch_of};
+use super::world::{Again, RETIRED, World, launch_of};
 use crate::ecs::{Ecs, Task};
 
 /// Returns how many tasks of a route may run at once, if the route has a limit.
@@ -51,17 +50,22 @@ fn counts(task: &Task) -> bool {
     task.stopped.as_ref().is_none_or(|(_, stopped)| matches!(stopped.fate(None, &["app"]), Fate::Succeeded))
 }
 
-/// Returns the rules that the last RunTask call broke. `redriven` are the letters that were delivered again.
-pub(super) fn whenever_tasks_start(ecs: &Ecs, request: &TaskRequest, redriven: &[RedrivenLaunch]) -> Vec<String> {
+/// Returns the rules that the last RunTask call broke. `again` says how often a launch was started again.
+pub(super) fn whenever_tasks_start(
+    ecs: &Ecs,
+    request: &TaskRequest,
+    again: impl Fn(&LaunchKey) -> Again,
+) -> Vec<String> {
     let mut broken = Vec::new();
     let Some(key) = launch_of(request) else { return vec![format!("unknown starter `{}`", request.started_by)] };
+    let Again { redriven, retried } = again(&key);
     let at_work = of_launch(ecs, &key).filter(|task| counts(task)).count();
-    if at_work > 1 {
+    if at_work > 1 + retried {
         broken.push(format!("{key} was started twice: {at_work} tasks"));
     }
     let (never_started, ran): (Vec<&Task>, Vec<&Task>) = of_launch(ecs, &key).partition(|task| never_started(task));
     // A redriven letter starts the failed task again, once, however often the letter is delivered.
-    let times = 1 + redriven.iter().filter(|redriven| redriven.launch == key).count();
+    let times = 1 + redriven + retried;
     let starts = |route: &str| starts(route) * times;
     let tries = starts(&key.route).max(NEVER_STARTED_MAX * times);
     if ran.len() > starts(&key.route) || ran.len() + never_started.len() > tries {
@@ -156,26 +160,28 @@ fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
         },
     };
     let at_work = started.iter().filter(|task| counts(task)).count();
-    let is_redriven = world.redriven.iter().any(|redriven| redriven.launch == *key);
+    let Again { redriven, retried } = world.started_again(key);
+    let is_started_again = redriven + retried > 0;
     match outcome {
         Outcome::Succeeded => {
-            expect(at_work == 1, "its task did not do its work");
-            expect(letters == 0 || is_redriven, "it succeeded and was dead-lettered");
+            expect((1..=1 + retried).contains(&at_work), "its task did not do its work");
+            expect(letters == 0 || is_started_again, "it succeeded and was dead-lettered");
         }
         Outcome::Skipped(_) => {
             let is_untouched = started.is_empty() && letters == 0;
-            expect(is_untouched || is_redriven, "skipped, but started or dead-lettered");
+            expect(is_untouched || is_started_again, "skipped, but started or dead-lettered");
         }
-        Outcome::Stopped | Outcome::Replaced => {
-            expect(letters == 0 || is_redriven, "it was stopped on purpose and dead-lettered");
+        Outcome::Stopped | Outcome::Replaced | Outcome::Cancelled => {
+            expect(letters == 0 || is_started_again, "it was stopped on purpose and dead-lettered");
+            let is_cancelled = *outcome == Outcome::Cancelled;
+            expect(!is_cancelled || world.cancelled.contains(key), "it was cancelled by nobody");
         }
         Outcome::DeadLettered(reason) => {
             expect(letters > 0, "it has no dead letter");
-            let redriven = world.redriven.iter().filter(|redriven| redriven.launch == *key).count();
-            expect(letters <= 1 + redriven + world.mishaps as usize, "it was dead-lettered twice");
+            expect(letters <= 1 + redriven + retried + world.mishaps as usize, "it was dead-lettered twice");
             let in_doubt = [IN_DOUBT, UNOBSERVED].iter().any(|words| reason.contains(words));
             expect(in_doubt || !reason.contains(RETIRED), "it was not rendered anew by the later config");
-            expect(in_doubt || at_work == 0, &format!("it did its work and was dead-lettered: {reason}"));
+            expect(in_doubt || at_work <= retried, &format!("it did its work and was dead-lettered: {reason}"));
         }
     }
     let alive = started.iter().filter(|task| task.stopped.is_none()).count();

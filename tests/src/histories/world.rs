@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::{ContainerExit, StoppedTask, TaskRequest};
 use trigger_core::event::RedrivenLaunch;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{DeadLetter, Reply};
+use trigger_core::launch::{DeadLetter, Reply, SlotsChange};
 use trigger_engine::StoreModel;
-use trigger_engine::ports::{DuePage, Work};
+use trigger_engine::ports::{Change, DuePage, Stored, Work};
 
 use super::Mutation;
 use super::rules;
@@ -58,6 +58,15 @@ pub(super) struct Faults {
     pub(super) freeze: f64,
 }
 
+/// How often a launch was started again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    /// Because its dead letter was redriven: its task had failed.
+    pub(super) redriven: usize,
+    /// Because a person wanted it, however it had ended.
+    pub(super) retried: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) rng: Rng,
@@ -77,6 +86,9 @@ pub(super) struct World {
     pub(super) arrived: BTreeMap<LaunchKey, usize>,
     /// The dead letters that were delivered again.
     pub(super) redriven: Vec<RedrivenLaunch>,
+    /// The launches that a person cancelled, and those that a person started again, each as often as that was tried.
+    pub(super) cancelled: Vec<LaunchKey>,
+    pub(super) retried: Vec<LaunchKey>,
     /// From then on, ECS refuses what the earlier config asks for: a deployment took its permissions away.
     pub(super) retires_at: Option<Timestamp>,
     pub(super) faults: Faults,
@@ -104,6 +116,8 @@ impl World {
             dead_letters: Vec::new(),
             arrived: BTreeMap::new(),
             redriven: Vec::new(),
+            cancelled: Vec::new(),
+            retried: Vec::new(),
             retires_at: None,
             faults: Faults::default(),
             mutation,
@@ -132,10 +146,36 @@ impl World {
         }
     }
 
+    /// Returns how often a launch was redriven, and started again by a person.
+    pub(super) fn started_again(&self, key: &LaunchKey) -> Again {
+        let redriven = self.redriven.iter().filter(|redriven| redriven.launch == *key).count();
+        Again { redriven, retried: self.retried.iter().filter(|retried| *retried == key).count() }
+    }
+
     /// Notes that a launch has come into line.
     pub(super) fn arrive(&mut self, launch: &LaunchKey) {
         let number = self.arrived.len();
         self.arrived.insert(launch.clone(), number);
+    }
+
+    /// Checks the rules that must hold whenever a launch takes slots.
+    pub(super) fn check_slots(&mut self, taken: &SlotsChange, launch: &LaunchKey) {
+        let broken = rules::whenever_slots_are_taken(&self.store, taken, launch, &self.arrived);
+        broken.into_iter().for_each(|rule| self.violate(|| rule));
+    }
+
+    /// Returns whether an earlier try of a call has written these changes already, and only its answer was lost. `own`
+    /// is what it wrote of the first one.
+    pub(super) fn recognizes(&mut self, own: &Stored, changes: &[&Change]) -> bool {
+        if self.store.read(&own.record.key).is_none_or(|now| now.version != own.version) {
+            // Another process went on from the write whose answer was lost.
+            self.loses_answers_of_writes_only = false;
+            return false;
+        }
+        if self.mutation == Some(Mutation::CountTwice) {
+            changes.iter().filter_map(|change| change.set.as_ref()).for_each(|set| self.store.count(set));
+        }
+        self.mutation != Some(Mutation::ForgetRetriedWrites)
     }
 
     /// Calls RunTask, and checks the rules that must hold whenever tasks start.
@@ -154,7 +194,7 @@ impl World {
         let (now, rng) = (self.now, &mut self.rng);
         let reply = self.ecs.run_task(request, now, || fortune(rng));
         if self.ecs.tasks.len() > before {
-            let broken = rules::whenever_tasks_start(&self.ecs, request, &self.redriven);
+            let broken = rules::whenever_tasks_start(&self.ecs, request, |key| self.started_again(key));
             broken.into_iter().for_each(|rule| self.violate(|| rule));
         }
         reply

@@ -14,6 +14,7 @@ use trigger_core::event::{Queue, RECEIVES_MIN, visibility_timeout_min};
 use trigger_core::routing::{RoutingConfig, RunsAs, Task};
 use trigger_core::storage::{Index, Storage, TABLE_KEY};
 
+use super::denied::{FORBIDDEN, named};
 use super::ec2::{self, Kind};
 use crate::account::Account;
 use crate::deployment::{drifted, existing};
@@ -108,7 +109,7 @@ impl Checks<'_> {
     /// Checks that a key is enabled and that roles of the account may use it. Returns its policy, if it can be read.
     async fn usable_key(&mut self, of: &str, name: &str) -> Option<serde_json::Value> {
         let what = format!("key of {of}");
-        let remedy = "enable the key, and allow kms:DescribeKey to the identity that runs `verify`";
+        let remedy = "enable the key, or name another one";
         let signer = &self.account.signer;
         let key = match Key::find(signer, name).await {
             Ok(Some(key)) => key,
@@ -151,7 +152,12 @@ impl Checks<'_> {
         let adopted = self.config.storage.as_ref().filter(|_| self.config.stack.storage_bucket == Some(Origin::Adopt));
         let Some(bucket) = adopted.map(|storage| storage.bucket.0.clone()) else { return };
         let head = self.account.s3.head_bucket().bucket(&bucket).send().await;
-        let problem = head.err().map(|error| causes(&error));
+        let problem = head.err().map(|error| {
+            // The answer has no body that says so.
+            let is_denied = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 403);
+            let reason = if is_denied { FORBIDDEN.to_owned() } else { causes(&error) };
+            named(reason, "s3:ListBucket", &self.arn_of_bucket(&bucket))
+        });
         let is_there = problem.is_none();
         self.expect(format!("bucket {bucket} of `storage`"), problem, "create it, or remove `storage_bucket: adopt`");
         if !is_there {
@@ -161,7 +167,8 @@ impl Checks<'_> {
             Ok(None) => {}
             Ok(Some(key)) => drop(self.usable_key(&format!("the bucket {bucket}"), &key).await),
             Err(reason) => {
-                let remedy = "allow s3:GetEncryptionConfiguration".to_owned();
+                let reason = named(reason, "s3:GetEncryptionConfiguration", &self.arn_of_bucket(&bucket));
+                let remedy = "try again, or remove `storage_bucket: adopt`".to_owned();
                 self.note(format!("key of the bucket {bucket}"), Verdict::Failed { reason, remedy });
             }
         }
@@ -181,7 +188,7 @@ impl Checks<'_> {
                 self.note(what, Verdict::NotChecked("the stack creates it".to_owned()));
             }
             Err(error) => {
-                let remedy = "allow dynamodb:DescribeTable".to_owned();
+                let remedy = "try again when DynamoDB answers".to_owned();
                 self.note(what, Verdict::Failed { reason: causes(&error), remedy });
             }
         }
@@ -514,7 +521,7 @@ impl Checks<'_> {
         let attributes = match get.attribute_names(visibility.clone()).attribute_names(redrive.clone()).send().await {
             Ok(got) => got.attributes.unwrap_or_default(),
             Err(error) => {
-                let remedy = "allow sqs:GetQueueAttributes".to_owned();
+                let remedy = "try again when SQS answers".to_owned();
                 self.note(format!("queue {name}"), Verdict::Failed { reason: causes(&error), remedy });
                 return;
             }
@@ -590,6 +597,10 @@ impl Checks<'_> {
         self.expect(format!("{what}: Region"), problem, "name one of the stack's Region, or pass --region");
     }
 
+    fn arn_of_bucket(&self, bucket: &str) -> String {
+        format!("arn:{}:s3:::{bucket}", self.account.identity.partition())
+    }
+
     async fn buckets(&mut self, enable: bool) {
         let config = self.config;
         for bucket in config.buckets() {
@@ -599,7 +610,8 @@ impl Checks<'_> {
             let there = match got {
                 Ok(there) => there,
                 Err(error) => {
-                    self.note(what, Verdict::Failed { reason: causes(&error), remedy: "create the bucket".to_owned() });
+                    let reason = named(causes(&error), "s3:GetBucketNotification", &self.arn_of_bucket(bucket));
+                    self.note(what, Verdict::Failed { reason, remedy: "create the bucket".to_owned() });
                     continue;
                 }
             };
@@ -619,8 +631,10 @@ impl Checks<'_> {
                 .event_bridge_configuration(EventBridgeConfiguration::builder().build())
                 .build();
             let put = self.account.s3.put_bucket_notification_configuration().bucket(bucket);
-            let problem = put.notification_configuration(with).send().await.err().map(|error| causes(&error));
-            self.expect(what, problem, "allow s3:PutBucketNotification");
+            let problem = put.notification_configuration(with).send().await.err();
+            let problem =
+                problem.map(|error| named(causes(&error), "s3:PutBucketNotification", &self.arn_of_bucket(bucket)));
+            self.expect(what, problem, "turn it on in the bucket's properties");
         }
     }
 }

@@ -12,7 +12,7 @@ const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 /// A kind of resource that belongs to a VPC.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Subnets,
     SecurityGroups,
 }
@@ -27,11 +27,11 @@ impl Kind {
     }
 }
 
-/// Returns the VPC of each of these, by id. Ids that do not exist are missing.
+/// Returns the VPC of each of these, by id, or without ids of all that there are. Ids that do not exist are missing.
 ///
 /// # Errors
 /// EC2 refused the call, or could not be reached.
-pub(super) async fn vpcs(signer: &Signer, kind: Kind, ids: &[&str]) -> Result<BTreeMap<String, String>, String> {
+pub(crate) async fn vpcs(signer: &Signer, kind: Kind, ids: &[&str]) -> Result<BTreeMap<String, String>, String> {
     let (action, parameter, element) = kind.names();
     let ids: String = ids.iter().enumerate().map(|(index, id)| format!("&{parameter}.{}={id}", index + 1)).collect();
     let answer = ask(signer, format!("Action={action}&Version={VERSION}{ids}")).await?;

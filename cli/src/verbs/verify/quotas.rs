@@ -12,9 +12,13 @@ use crate::signed::{Call, Signer};
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const BEGINS_WITH: u64 = 5;
 
+/// AWS's default quota of groups of schedules in a Region.
+const SCHEDULE_GROUPS_MAX: u64 = 500;
+
 /// Checks that the account has room for the config's stack.
 pub(super) async fn all(account: &Account, config: &RoutingConfig) -> Vec<Check> {
     let rules = rules(&account.signer, config).await;
+    let groups = schedule_groups(&account.signer, config).await;
     let invocations = invocations(&account.signer, config).await;
     let check = |what: &str, counted: Result<(u64, u64), String>, remedy: &str| match counted {
         Ok((used, max)) => {
@@ -31,6 +35,7 @@ pub(super) async fn all(account: &Account, config: &RoutingConfig) -> Vec<Check>
     };
     vec![
         check("rules of the event bus", rules, "remove unused rules, or ask AWS for more (Service Quotas)"),
+        check("groups of schedules", groups, "remove unused groups, or ask AWS for more (Service Quotas)"),
         check("functions invoked at once", invocations, "ask AWS for more concurrent executions (Service Quotas)"),
     ]
 }
@@ -56,6 +61,32 @@ async fn rules(signer: &Signer, config: &RoutingConfig) -> Result<(u64, u64), St
     let of_tasks = infra::functions(config).contains(&Function::TaskLifecycle);
     let needed = infra::rules(config).len() + usize::from(of_tasks);
     Ok((others + needed as u64, Limit::Rules.parts().1 as u64))
+}
+
+/// Returns how many groups of schedules the account has with that of the stack, and AWS's default quota. Of schedules
+/// themselves, AWS allows so many that no stack comes near.
+/// Source: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
+async fn schedule_groups(signer: &Signer, config: &RoutingConfig) -> Result<(u64, u64), String> {
+    let own = config.stack.name();
+    let (mut others, mut token) = (0, String::new());
+    loop {
+        let of_page = if token.is_empty() { String::new() } else { format!("&NextToken={}", percent_encoded(&token)) };
+        let page = signer.json(Call::get("scheduler", &format!("/schedule-groups?MaxResults=100{of_page}"))).await?;
+        let groups = page["ScheduleGroups"].as_array().into_iter().flatten();
+        others += groups.filter(|group| group["Name"] != own).count() as u64;
+        token = page["NextToken"].as_str().unwrap_or_default().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    Ok((others + u64::from(infra::has_schedules(config)), SCHEDULE_GROUPS_MAX))
+}
+
+/// Returns a text in the form that a query takes, as a signature demands it.
+fn percent_encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let encoded = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encoded).collect()
 }
 
 /// Returns how many invocations the stack's queues make at once, and how many the account allows for all functions.

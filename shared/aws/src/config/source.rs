@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aws_sdk_s3::Client;
 use sha2::{Digest, Sha256};
 use trigger_core::environment;
-use trigger_core::load::includes;
+use trigger_core::load::{Variables, includes};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::text::Source;
 
@@ -133,10 +133,18 @@ impl Version {
     /// # Errors
     /// The config is invalid.
     pub fn parse(&self) -> Result<RoutingConfig, ConfigSourceError> {
+        self.parse_with(&variable)
+    }
+
+    /// Parses and checks the config, with `${env:NAME}` from these variables.
+    ///
+    /// # Errors
+    /// The config is invalid.
+    pub fn parse_with(&self, variables: Variables<'_>) -> Result<RoutingConfig, ConfigSourceError> {
         let mut parts = self.parts.iter();
         let mut source = parts.next().map_or_else(|| Source::new("", ""), |main| Source::new(&main.name, &main.text));
         parts.for_each(|part| source.include(&part.name, &part.text));
-        let mut config = RoutingConfig::parse_with(source.clone(), &variable).map_err(|problems| {
+        let mut config = RoutingConfig::parse_with(source.clone(), variables).map_err(|problems| {
             ConfigSourceError::Invalid(problems.iter().map(|problem| problem.line(&source)).collect())
         })?;
         config.etag = Some(self.etag());

@@ -1,8 +1,10 @@
 //! Replaces the record of a launch, and what changes with it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::launch::{Place, SetChange, SetState, SlotsChange, SlotsChangeKind};
+use trigger_core::launch::{Place, SetState, SlotsChange, SlotsChangeKind};
 use trigger_core::storage::EXPIRES;
 use trigger_engine::ports::{Change, StoreError, Stored};
 
@@ -18,21 +20,57 @@ pub(super) async fn advance(store: &DynamoStore, change: &Change) -> Result<Stor
     if let Written::Refused(found) = store.write(&actions).await? {
         meaning(&found, &writer)?;
     }
-    Ok(Stored { record: items::as_read(&change.record), version: change.version + 1 })
+    Ok(stored(change))
+}
+
+/// Writes two launches of one limit, the second of which takes the slot that the first one releases.
+pub(super) async fn hand_over(
+    store: &DynamoStore,
+    released: &Change,
+    taken: &Change,
+) -> Result<[Stored; 2], StoreError> {
+    let writer = new_writer();
+    let actions = plan_both(released, taken, &writer, Timestamp::now())?;
+    if let Written::Refused(found) = store.write(&actions).await? {
+        match found.as_slice() {
+            [Some(record), ..] if items::is_by(&writer, record) => {}
+            [None, ..] => return Err(StoreError::NoSlots),
+            _ => return Err(StoreError::Changed),
+        }
+    }
+    Ok([released, taken].map(stored))
+}
+
+/// Returns what the table holds after a change.
+fn stored(change: &Change) -> Stored {
+    Stored { record: items::as_read(&change.record), version: change.version + 1 }
 }
 
 /// Returns the actions of a change. The record is the first.
 fn plan(change: &Change, writer: &str, now: Timestamp) -> Result<Vec<Action>, StoreError> {
-    let launch = &change.record.key;
-    let item = items::launch(&change.record, change.version + 1, writer)?;
-    let record = Action::put(Key::launch(launch), item);
-    let mut actions = vec![record.only_if("#version = :version", vec![(":version", number(change.version))])];
+    let mut actions = vec![record(change, writer)?];
     if let Some(slots) = &change.slots {
         actions.extend(used(slots, now));
-        actions.extend(place(slots, launch));
+        actions.extend(place(slots, &change.record.key));
     }
-    actions.extend(change.set.as_ref().and_then(|set| counts(set, launch, now)));
+    actions.extend(counts(&[change], now));
     Ok(actions)
+}
+
+/// Returns the actions of two changes that leave the number of taken slots as it is. The records are the first.
+fn plan_both(released: &Change, taken: &Change, writer: &str, now: Timestamp) -> Result<Vec<Action>, StoreError> {
+    let changes = [released, taken];
+    let mut actions = vec![record(released, writer)?, record(taken, writer)?];
+    actions.extend(changes.iter().filter_map(|change| place(change.slots.as_ref()?, &change.record.key)));
+    actions.extend(counts(&changes, now));
+    Ok(actions)
+}
+
+/// Returns the action that replaces a record, if the table holds the version that the change is based on.
+fn record(change: &Change, writer: &str) -> Result<Action, StoreError> {
+    let item = items::launch(&change.record, change.version + 1, writer)?;
+    let record = Action::put(Key::launch(&change.record.key), item);
+    Ok(record.only_if("#version = :version", vec![(":version", number(change.version))]))
 }
 
 /// Returns the action that takes or releases a slot.
@@ -64,18 +102,34 @@ fn place(slots: &SlotsChange, launch: &LaunchKey) -> Option<Action> {
     Some(Action::put(key, items::place(&slots.limit, &place)))
 }
 
-/// Returns the action that counts the launch in its new state.
-fn counts(set: &SetChange, launch: &LaunchKey, now: Timestamp) -> Option<Action> {
-    let states = [(set.from, ":less", -1), (set.to, ":more", 1)].into_iter();
-    let counted: Vec<_> = states.filter_map(|(state, value, by)| Some((count(state)?, value, by))).collect();
-    if counted.is_empty() {
+/// Returns the actions that count launches in their new states. No transaction may write the same item twice, so what
+/// changes of one item is one action.
+fn counts(changes: &[&Change], now: Timestamp) -> Vec<Action> {
+    let mut by_item: BTreeMap<Key, BTreeMap<&str, i32>> = BTreeMap::new();
+    for change in changes {
+        let Some(set) = &change.set else { continue };
+        let counts = by_item.entry(Key::counts(&set.set, &change.record.key)).or_default();
+        for (state, by) in [(set.from, -1), (set.to, 1)] {
+            if let Some(count) = count(state) {
+                *counts.entry(count).or_default() += by;
+            }
+        }
+    }
+    by_item.into_iter().filter_map(|(key, counts)| add(key, &counts, now)).collect()
+}
+
+/// Returns the action that adds to the counts of a set.
+fn add(key: Key, counts: &BTreeMap<&str, i32>, now: Timestamp) -> Option<Action> {
+    const VALUES: [&str; 4] = [":first", ":second", ":third", ":fourth"];
+    let changed: Vec<_> = counts.iter().filter(|(_, by)| **by != 0).zip(VALUES).collect();
+    if changed.is_empty() {
         return None;
     }
-    let added: Vec<String> = counted.iter().map(|(count, value, _)| format!("#{count} {value}")).collect();
-    let mut values: Values = counted.iter().map(|(_, value, by)| (*value, number(by))).collect();
+    let added: Vec<String> = changed.iter().map(|((count, _), value)| format!("#{count} {value}")).collect();
+    let mut values: Values = changed.iter().map(|((_, by), value)| (*value, number(by))).collect();
     values.push((":expires", items::expires(now)));
     let change = format!("ADD {} SET #{EXPIRES} = :expires", added.join(", "));
-    Some(Action::update(Key::counts(&set.set, launch), change, values))
+    Some(Action::update(key, change, values))
 }
 
 /// Returns the name of the count of launches in this state. Those that wait are not counted.
@@ -102,6 +156,7 @@ fn meaning(found: &[Option<Item>], writer: &str) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use trigger_core::launch::SetChange;
 
     use super::*;
     use crate::store::fixtures::{plan_text, record};
@@ -208,8 +263,8 @@ mod tests {
             &change(None, set(SetState::Waiting, SetState::Running)),
             &expect![[r#"
             update set/r/set counts/1
-              ADD #running :more SET #expires = :expires
-              :more = 1
+              ADD #running :first SET #expires = :expires
+              :first = 1
               :expires = 7776000
         "#]],
         );
@@ -217,12 +272,49 @@ mod tests {
             &change(None, set(SetState::Running, SetState::Succeeded)),
             &expect![[r#"
             update set/r/set counts/1
-              ADD #running :less, #succeeded :more SET #expires = :expires
-              :less = -1
-              :more = 1
+              ADD #running :first, #succeeded :second SET #expires = :expires
+              :first = -1
+              :second = 1
               :expires = 7776000
         "#]],
         );
+    }
+
+    #[test]
+    fn a_slot_is_handed_over_without_a_change_of_how_many_are_taken() {
+        let mut released =
+            change(slots(SlotsChangeKind::Release, Some(42)), set(SetState::Running, SetState::Succeeded));
+        let taken = change(slots(SlotsChangeKind::Take, Some(43)), set(SetState::Waiting, SetState::Running));
+        released.record.key = record(2).key;
+        let both = plan_both(&released, &taken, "own", Timestamp::UNIX_EPOCH).expect("has room");
+        expect![[r#"
+            delete line/r/limit place/00000000000000000042
+
+            put line/r/limit place/00000000000000000043
+              held = Bool(true)
+              launch = "r/2026-01-31/00000000000000000000000000000001"
+
+            update set/r/set counts/1
+              ADD #running :first SET #expires = :expires
+              :first = 1
+              :expires = 7776000
+
+            update set/r/set counts/3
+              ADD #running :first, #succeeded :second SET #expires = :expires
+              :first = -1
+              :second = 1
+              :expires = 7776000
+        "#]]
+        .assert_eq(&plan_text(&both[2..]));
+        released.record.key = taken.record.key.clone();
+        let same = plan_both(&released, &taken, "own", Timestamp::UNIX_EPOCH).expect("has room");
+        expect![[r#"
+            update set/r/set counts/1
+              ADD #succeeded :first SET #expires = :expires
+              :first = 1
+              :expires = 7776000
+        "#]]
+        .assert_eq(&plan_text(&same[4..]));
     }
 
     #[test]

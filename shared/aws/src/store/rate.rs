@@ -2,7 +2,7 @@
 //!
 //! An item holds the time of the next call, in milliseconds with decimals. A reservation moves it on by one
 //! write. After a pause, that write is another one than while the rate is in use; a function tries
-//! first what fits the last time that it saw.
+//! first what fits what it saw last.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,15 @@ use super::items::{Item, Key, number, number_in};
 /// Reserving fails after this many turns. Each was lost to a function that began to use the rate at the same moment.
 const TURNS_MAX: u32 = 5;
 
+/// A rate, as a process saw it last.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SeenRate {
+    /// The time of the next call.
+    next: Option<Timestamp>,
+    /// Whether others used the rate when this process looked.
+    is_shared: bool,
+}
+
 /// Reserves calls, or none if the first would have to wait longer than `longest`.
 pub(super) async fn reserve(
     store: &DynamoStore,
@@ -25,44 +34,46 @@ pub(super) async fn reserve(
     now: Timestamp,
     longest: SignedDuration,
 ) -> Result<Option<CallTimes>, StoreError> {
-    let rested = pool.rate().rested(now);
-    let mut seems_in_use = store.last_next_call(pool).is_some_and(|next| next >= rested);
+    let floor = pool.rate().floor(now);
+    let mut seen = store.seen_rate(pool);
+    let mut seems_in_use = seen.is_shared || seen.next.is_some_and(|next| next >= floor);
     for _ in 0..TURNS_MAX {
         if !std::mem::replace(&mut seems_in_use, true) {
             let Some((times, next)) = pool.rate().reserve(None, calls, now, longest) else { return Ok(None) };
-            if let Written::Done(_) = store.write_one(&set(pool, next, rested), ReturnValue::None).await? {
-                store.see_next_call(pool, next);
+            if let Written::Done(_) = store.write_one(&set(pool, next, floor), ReturnValue::None).await? {
+                store.see_rate(pool, SeenRate { next: Some(next), is_shared: false });
                 return Ok(Some(times));
             }
+            seen.is_shared = true;
         }
         let moved = store.write_one(&move_on(pool, calls, now, longest), ReturnValue::UpdatedOld).await?;
         let found = match moved {
             Written::Done(before) => {
                 let first = next_call(&before).ok_or_else(|| store.unavailable("the answer has no time of a call"))?;
                 let times = CallTimes { first, interval: pool.rate().interval() };
-                store.see_next_call(pool, times.at(calls));
+                store.see_rate(pool, SeenRate { next: Some(times.at(calls)), ..seen });
                 return Ok(Some(times));
             }
             Written::Refused(found) => found.iter().flatten().find_map(next_call),
         };
-        if let Some(next) = found {
-            store.see_next_call(pool, next);
-        }
-        // The next turn sets the time anew if it lies far back.
+        // The next turn starts the rate over if its time lies far back.
+        seems_in_use = found.is_some_and(|next| next >= floor);
+        seen = SeenRate { next: found, is_shared: seems_in_use };
+        store.see_rate(pool, seen);
         if pool.rate().reserve(found, calls, now, longest).is_none() {
             return Ok(None);
         }
-        seems_in_use = found.is_some_and(|next| next >= rested);
     }
     Err(store.unavailable("other functions reserve calls at the same moment, again and again"))
 }
 
 /// Makes all calls pause.
 pub(super) async fn slow_down(store: &DynamoStore, pool: Pool, now: Timestamp) -> Result<(), StoreError> {
-    let next = pool.rate().after_throttle(store.last_next_call(pool), now);
+    let seen = store.seen_rate(pool);
+    let next = pool.rate().after_throttle(seen.next, now);
     // If this is refused, others have moved the time on even further.
     store.write_one(&set(pool, next, next), ReturnValue::None).await?;
-    store.see_next_call(pool, next);
+    store.see_rate(pool, SeenRate { next: Some(next), ..seen });
     Ok(())
 }
 
@@ -71,8 +82,8 @@ fn move_on(pool: Pool, calls: u32, now: Timestamp, longest: SignedDuration) -> A
     let taken = CallTimes { first: now, interval: pool.rate().interval() }.at(calls).duration_since(now);
     let change = "SET #next = #next + :taken";
     let update = Action::update(Key::rate(pool.as_str()), change, vec![(":taken", number(milliseconds(taken)))]);
-    let limits = vec![(":rested", time(pool.rate().rested(now))), (":latest", time(later(now, longest)))];
-    update.only_if("#next BETWEEN :rested AND :latest", limits)
+    let limits = vec![(":floor", time(pool.rate().floor(now))), (":latest", time(later(now, longest)))];
+    update.only_if("#next BETWEEN :floor AND :latest", limits)
 }
 
 /// Returns the action that sets the time of the next call, if it is before `before`.
@@ -121,24 +132,24 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_reserved_in_one_write_and_a_rested_rate_starts_over() {
+    fn calls_are_reserved_in_one_write_and_a_rate_that_rests_starts_over() {
         let second = SignedDuration::from_secs(1);
         let reserved = move_on(Pool::Fargate, 10, now(), second);
         let (_, next) = Pool::Fargate.rate().reserve(None, 10, now(), second).expect("is free");
-        let started = set(Pool::Fargate, next, Pool::Fargate.rate().rested(now()));
+        let started = set(Pool::Fargate, next, Pool::Fargate.rate().floor(now()));
         expect![[r#"
             update rate/fargate next
               SET #next = #next + :taken
-              if #next BETWEEN :rested AND :latest
-              :taken = 510.204
-              :rested = 1769860799256.109
+              if #next BETWEEN :floor AND :latest
+              :taken = 507.614
+              :floor = 1769860799260.511
               :latest = 1769860801123.456
 
             update rate/fargate next
               SET #next = :next
               if attribute_not_exists(#next) OR #next < :before
-              :next = 1769860799766.313
-              :before = 1769860799256.109
+              :next = 1769860799971.171
+              :before = 1769860799260.511
         "#]]
         .assert_eq(&plan_text(&[reserved, started]));
     }

@@ -62,6 +62,7 @@ pub(crate) fn of_event(result: &Result<LaunchReport, EventError>) {
 }
 
 fn of_failure(error: &EventError) {
+    error.others().into_iter().for_each(of_launches);
     match error {
         EventError::Launch(report) => of_launches(report),
         EventError::Redrive { launch, reason } => failed(Some(&launch.route), reason),

@@ -62,10 +62,13 @@ pub fn report(result: &Result<LaunchReport, EventError>, duration: Duration) {
 fn report_event(result: &Result<LaunchReport, EventError>, message_id: Option<&str>, duration: Duration) {
     metrics::of_event(result);
     let duration_ms = milliseconds(duration);
+    if let Some(report) = result.as_ref().err().and_then(EventError::others) {
+        launches(report, message_id, duration_ms);
+    }
     match result {
         Ok(report) => launches(report, message_id, duration_ms),
         Err(EventError::Launch(report)) => launches(report, message_id, duration_ms),
-        Err(EventError::Plan { event_id, errors }) => {
+        Err(EventError::Plan { event_id, errors, .. }) => {
             for failed in errors {
                 let route = failed.route();
                 error!(event_id, message_id, route, reason = %failed, duration_ms, "cannot build the task requests");
@@ -115,6 +118,9 @@ pub fn report_message(record: &Record, outcome: &MessageOutcome, duration: Durat
                     }
                     Err(EventError::DeadLettered(reason)) => {
                         metrics::of_event(result);
+                        if let Some(report) = reason.others() {
+                            launches(report, Some(message_id), milliseconds(duration));
+                        }
                         let body = &record.body[..record.body.floor_char_boundary(BODY_BYTES_MAX)];
                         error!(message_id, queue, %reason, body, "the message was sent to the dead-letter queue");
                     }

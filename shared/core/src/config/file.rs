@@ -56,9 +56,9 @@ impl JsonSchema for Version {
 }
 
 record! {
-    /// The routing config of ecs-trigger: which events start which ECS tasks. In any value, `${env:NAME}` and
-    /// `${env:NAME:-default}` are replaced by an environment variable when the config is loaded; write `$${env:` for a
-    /// literal `${env:`.
+    /// The routing config of ecs-trigger: which events start which ECS tasks. In any value and any key, `${env:NAME}`
+    /// and `${env:NAME:-default}` are replaced by an environment variable when the config is loaded; write `$${env:`
+    /// for a literal `${env:`.
     #[schemars(extend("anyOf" = [{ "required": ["tasks", "routes"] }, { "required": ["workers"] }]))]
     pub struct ConfigFile ("a mapping with `version`, `tasks` and `routes`")
         near [

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::text::diagnostic::Diagnostic;
-use crate::text::{Kind, Node, Source, Span};
+use crate::text::{Entry, Kind, Node, Source, Span};
 
 /// Looks up an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -28,7 +28,7 @@ impl Unresolved {
     }
 }
 
-/// Replaces every `${env:...}` in the strings of a config file, except in keys.
+/// Replaces every `${env:...}` in the strings and keys of a config file.
 pub(crate) fn interpolate(root: &mut Node, source: &Source, variables: Variables<'_>, unresolved: &mut Unresolved) {
     Interpolation { source, variables, unresolved }.replace(root, Place::Root);
 }
@@ -71,27 +71,52 @@ impl Interpolation<'_> {
     fn replace(&mut self, node: &mut Node, place: Place) {
         match &mut node.kind {
             Kind::String(text) if text.contains(OPENING) => {
-                let scalar = Scalar { span: node.span, text, source: self.source, variables: self.variables };
-                let before = self.unresolved.problems.len();
-                let replaced = scalar.replaced(&mut self.unresolved.problems);
-                if self.unresolved.problems.len() > before {
-                    self.unresolved.scalars.push(node.span);
-                    return;
+                if let Some(replaced) = self.replaced(node.span, text) {
+                    // Always a string, even if it looks like a number: number and boolean keys accept strings too.
+                    node.kind = Kind::String(replaced);
                 }
-                // Always a string, even if it looks like a number: number and boolean keys accept strings too.
-                node.kind = Kind::String(replaced);
             }
             Kind::Array(elements) if matches!(place, Place::Ids) => {
                 *elements = std::mem::take(elements).into_iter().flat_map(|element| self.ids(element)).collect();
             }
             Kind::Array(elements) => elements.iter_mut().for_each(|element| self.replace(element, place)),
             Kind::Object(entries) => {
+                self.replace_keys(entries);
                 for entry in entries {
                     self.replace(&mut entry.value, place.below(&entry.key.value));
                 }
             }
             _ => {}
         }
+    }
+
+    fn replace_keys(&mut self, entries: &mut [Entry]) {
+        for position in 0..entries.len() {
+            let key = &entries[position].key;
+            if !key.value.contains(OPENING) {
+                continue;
+            }
+            let Some(replaced) = self.replaced(key.span, &key.value) else { continue };
+            if entries.iter().any(|other| other.key.value == replaced) {
+                let problem = Diagnostic::error(key.span, format!("duplicate key `{replaced}` in this mapping"));
+                self.unresolved.problems.push(problem.help("remove one of them"));
+                self.unresolved.scalars.push(key.span);
+                continue;
+            }
+            entries[position].key.value = replaced;
+        }
+    }
+
+    /// Returns a string with its references replaced, unless one of them has a problem.
+    fn replaced(&mut self, span: Span, text: &str) -> Option<String> {
+        let scalar = Scalar { span, text, source: self.source, variables: self.variables };
+        let before = self.unresolved.problems.len();
+        let replaced = scalar.replaced(&mut self.unresolved.problems);
+        if self.unresolved.problems.len() > before {
+            self.unresolved.scalars.push(span);
+            return None;
+        }
+        Some(replaced)
     }
 
     /// Replaces references in an element of a list of ids. An id contains no comma, so a reference alone stands for as

@@ -1,7 +1,8 @@
-//! ECS as plain data: the RunTask request, AWS's limits on it, and how a task stopped.
+//! ECS as plain data: the RunTask request, AWS's limits on it, how a task stopped, and where its output is.
 
 pub mod fargate;
 pub mod limits;
+pub mod logs;
 mod stopped_task;
 mod task_request;
 

@@ -58,12 +58,19 @@ impl Firing {
 
     /// Converts the firing to an event, which contains nothing that differs between two deliveries.
     pub fn into_event(self) -> Event {
-        let node = Node::object([
+        self.into_event_with(None)
+    }
+
+    /// Does the same as [`Self::into_event`]. The fields of `input` replace those of the schedule's own.
+    pub(super) fn into_event_with(self, input: Option<Node>) -> Event {
+        let mut fields = vec![
             ("route", Node::string(&self.route)),
             ("schedule", Node::string(self.schedule())),
             ("schedule_arn", Node::string(&self.schedule_arn)),
             ("scheduled_time", Node::string(&self.scheduled_time.to_string())),
-        ]);
+        ];
+        fields.extend(input.map(|input| ("input", input)));
+        let node = Node::object(fields);
         let text = json::write(&node).into();
         Event { kind: EventKind::Firing(self), node, text }
     }

@@ -28,6 +28,12 @@ impl fmt::Display for Identity {
     }
 }
 
+/// Returns an id in the form of EventBridge's and SQS's ids, always the same one for the same parts.
+pub fn id_of(parts: &[&str]) -> String {
+    let hash = format!("{:x}", Sha256::digest(parts.join("\0")));
+    format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
+}
+
 /// A RunTask call: the parts from which its client token is made.
 #[derive(Debug, Clone, Copy)]
 pub struct CallId<'a> {

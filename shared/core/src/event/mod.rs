@@ -1,6 +1,7 @@
 //! The *decode* step: turns a delivered text into an event and checks it, once, here.
 
 mod batch;
+mod changed;
 mod dead_letter;
 mod delivery;
 mod envelope;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use batch::rows;
+pub use changed::{Change, ChangeError};
 pub use dead_letter::RedrivenLaunch;
 pub use delivery::{Delivery, Door, work_message};
 pub use envelope::Envelope;
@@ -31,6 +33,7 @@ pub use message::{Decoded, MESSAGE_FIELDS, Message, Record, UNSTABLE_ATTRIBUTES}
 pub use notification::Ignored;
 pub use opened::Opened;
 pub use queue::{Queue, RECEIVES_MIN, SQS_TRIGGER_TIMEOUT_SECONDS, visibility_timeout_min};
+pub(crate) use s3::sequencer;
 pub use s3::{S3_EVENT_SOURCE, S3Change, S3DetailType, S3Event, S3Object};
 pub use task_state::{SWEEP_INPUT, TaskStateChange};
 pub use trace::TRACE_VARIABLES;
@@ -125,7 +128,8 @@ impl Event {
         let kind = if node.get("detail-type").is_some() {
             EventKind::EventBridge(Box::new(EventBridgeEvent::decode(&node)?))
         } else if node.get("schedule_arn").is_some() {
-            return Ok(Firing::decode(&node)?.into_event());
+            let input = node.get("input").cloned();
+            return Ok(Firing::decode(&node)?.into_event_with(input));
         } else {
             EventKind::Message(Box::new(Message::decode_copy(&node)?))
         };

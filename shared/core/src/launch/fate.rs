@@ -104,6 +104,8 @@ pub enum StopReason {
     Timeout,
     /// A later launch replaces the task's launch.
     Replaced,
+    /// A person cancelled the task's launch.
+    Cancelled,
 }
 
 impl StopReason {
@@ -112,6 +114,7 @@ impl StopReason {
         match self {
             Self::Timeout => "ecs-trigger: the task ran longer than its timeout",
             Self::Replaced => "ecs-trigger: a later launch replaced this one",
+            Self::Cancelled => "ecs-trigger: the launch was cancelled",
         }
     }
 }
@@ -151,7 +154,7 @@ impl StoppedTask {
         match (self.stop_code.as_deref(), stop) {
             (Some("UserInitiated"), Some(StopReason::Timeout)) => Fate::Timeout,
             (Some("UserInitiated"), Some(StopReason::Replaced)) => Fate::Replaced,
-            (Some("UserInitiated"), None) => Fate::Stopped,
+            (Some("UserInitiated"), Some(StopReason::Cancelled) | None) => Fate::Stopped,
             (Some("TaskFailedToStart"), _) => Fate::FailedToStart,
             // ECS reports the Spot interruption of an EC2 instance as a termination notice.
             (Some("SpotInterruption" | "TerminationNotice"), _) => Fate::SpotInterruption,

@@ -64,7 +64,12 @@ impl Line {
 
     /// Returns the launch that is next, if a slot is free. No other launch overtakes it.
     pub fn next(&self, max: u32) -> Option<&Place> {
-        self.places.iter().find(|place| !place.is_held).filter(|_| self.used < max)
+        self.heir().filter(|_| self.used < max)
+    }
+
+    /// Returns the launch that gets the slot which another one releases.
+    pub fn heir(&self) -> Option<&Place> {
+        self.places.iter().find(|place| !place.is_held)
     }
 
     /// Returns what makes room for the latest launches in line. Launches that no longer fit leave the line, the oldest

@@ -97,6 +97,13 @@ pub enum Answer {
         /// one.
         anew: Result<Option<Box<Rendered>>, NotRendered>,
     },
+    /// The process that announced its call of RunTask at this time did not make it.
+    NotCalled {
+        /// The attempt's number.
+        attempt: u32,
+        /// When the call was announced.
+        calling: Timestamp,
+    },
     /// ECS was asked to stop these tasks.
     StopAsked(Vec<String>),
     /// The request to stop tasks failed, as far as is known.
@@ -116,6 +123,8 @@ pub enum Answer {
     Replaced,
     /// A later launch needs this one's place in line.
     Superseded,
+    /// A person cancels the launch.
+    Cancelled,
 }
 
 /// Why the config in force does not render a launch's task anew.
@@ -232,6 +241,11 @@ impl Protocol {
         self.heard.clear();
         self.done.is_caller = false;
         self.done.asked_for_slots = false;
+    }
+
+    /// Returns whether the record has changed since it was read or written.
+    pub fn has_news(&self) -> bool {
+        !self.is_written
     }
 
     /// Makes [`Step::Write`] the next step, even if nothing has changed.
@@ -381,11 +395,15 @@ impl Protocol {
 
     /// Marks the tasks that have to stop, then returns the step that stops them.
     fn stop(&mut self, now: Timestamp) -> Option<Step> {
-        let is_replaced = self.record.given_up == Some(GivenUp::Replaced);
+        let unwanted = match &self.record.given_up {
+            Some(GivenUp::Replaced) => Some(StopReason::Replaced),
+            Some(GivenUp::Cancelled) => Some(StopReason::Cancelled),
+            _ => None,
+        };
         let timeout = self.record.timeout();
         for task in self.record.tasks.iter_mut().filter(|task| task.is_alive() && task.stop.is_none()) {
-            if is_replaced {
-                task.stop = Some(StopReason::Replaced);
+            if unwanted.is_some() {
+                task.stop = unwanted;
             } else if timeout.is_some_and(|timeout| now.duration_since(task.since) >= timeout) {
                 task.stop = Some(StopReason::Timeout);
             } else {
@@ -407,15 +425,21 @@ impl Protocol {
 
     /// Returns the step that makes the open attempt's call, while that is safe.
     fn call(&mut self, number: u32, now: Timestamp) -> Option<Step> {
-        let attempt = self.record.attempts.get(number as usize)?;
+        let record = &self.record;
+        let attempt = record.attempts.get(number as usize)?;
         if now.duration_since(attempt.opened) >= TOKEN_SAFE {
             if !self.done.searched {
-                return Some(Step::FindTasks(self.record.key.started_by(number)));
+                return Some(Step::FindTasks(record.key.started_by(number)));
             }
             let why = in_doubt(number, attempt);
             self.close(number, Reply::Nothing { message: "none was recorded".to_owned() });
-            // This overwrites `Replaced`: also a launch that is being replaced must be dead-lettered if it is in doubt.
+            // This overwrites `Replaced` and `Cancelled`: also such a launch must be dead-lettered if it is in doubt.
             self.set(|record| record.given_up = Some(GivenUp::Failed(why)));
+            return Some(Step::Write);
+        }
+        if record.given_up.is_some() && !attempt.in_doubt && attempt.calling.is_none() {
+            // No call has started anything, and none is wanted any more.
+            self.close(number, Reply::Nothing { message: "no call started the task".to_owned() });
             return Some(Step::Write);
         }
         let is_over = now.duration_since(attempt.opened) >= LAST_CALL;
@@ -492,6 +516,7 @@ impl Protocol {
                 reasons.insert(0, reason.clone());
                 Outcome::DeadLettered(reasons.join("; "))
             }
+            Some(GivenUp::Cancelled) => Outcome::Cancelled,
             _ if !reasons.is_empty() => Outcome::DeadLettered(reasons.join("; ")),
             Some(GivenUp::Replaced) => Outcome::Replaced,
             _ if lasting().any(|task| record.fate(task) == Some(Fate::Stopped)) => Outcome::Stopped,
@@ -547,6 +572,7 @@ impl Protocol {
                 self.done.has_called = true;
                 self.replied(*attempt, reply, anew, now);
             }
+            Answer::NotCalled { attempt, calling } => self.not_called(*attempt, *calling),
             Answer::StopAsked(arns) => {
                 for task in self.record.tasks.iter_mut().filter(|task| arns.contains(&task.arn) && !task.stop_asked) {
                     task.stop_asked = true;
@@ -563,6 +589,7 @@ impl Protocol {
                 self.close_if_complete(*attempt);
             }
             Answer::Replaced => self.give_up(GivenUp::Replaced),
+            Answer::Cancelled => self.give_up(GivenUp::Cancelled),
             Answer::Superseded if self.record.slot != Some(Slot::Waiting) => {}
             Answer::Superseded => self.give_up(GivenUp::Skipped(Skipped::Superseded)),
         }
@@ -642,11 +669,22 @@ impl Protocol {
     }
 
     /// Leaves the call to another process, because this one has no time left for it.
-    pub fn leave(&mut self) {
-        let Some(number) = self.record.open_attempt().filter(|_| self.done.is_caller && !self.done.has_called) else {
+    pub fn leave(&mut self, now: Timestamp) {
+        let is_own = self.done.is_caller && !self.done.has_called;
+        let Some(attempt) = self.record.open_attempt().filter(|_| is_own) else { return };
+        if let Some(calling) = self.record.attempts[attempt as usize].calling {
+            self.hear(Answer::NotCalled { attempt, calling }, now);
+        }
+    }
+
+    fn not_called(&mut self, number: u32, calling: Timestamp) {
+        if self.record.open_attempt() != Some(number) {
             return;
-        };
+        }
         let attempt = &mut self.record.attempts[number as usize];
+        if attempt.calling != Some(calling) {
+            return;
+        }
         if attempt.undecided.is_none() && !attempt.in_doubt {
             // No process has called for this attempt.
             self.record.attempts.pop();
@@ -660,6 +698,13 @@ impl Protocol {
     /// Returns whether a letter that was written after this many redrives can be redriven: the launch ended in it.
     pub fn can_reopen(&self, redrives: u32) -> bool {
         self.record.ended.as_ref().is_some_and(Conclusion::is_failure) && self.record.redrives() == redrives
+    }
+
+    /// Reopens a launch that has ended in any way, because a person wants its task started again. A dead letter that was
+    /// written before starts nothing after that.
+    pub fn start_again(&mut self, anew: Option<&Rendered>) {
+        self.record.tasks.iter_mut().for_each(|task| task.retried = true);
+        self.reopen(anew);
     }
 
     /// Reopens a launch that ended in a dead letter, because that letter is redriven: its task is requested again, with

@@ -23,13 +23,17 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(1);
 /// Calls that are throttled at once pause all calls for at most this long.
 const PAUSE_MAX: SignedDuration = SignedDuration::from_secs(3);
 
+/// A pool that starts over begins so many calls above its floor. While calls keep coming, the time of the next call
+/// then stays above the floor, where one kind of write moves it on.
+const ABOVE_THE_FLOOR: i32 = 4;
+
 /// How many calls may be made.
 /// Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     /// The calls per second. A little less than AWS allows, as clocks differ.
     per_second: f64,
-    /// After a pause, this many calls may be made at once.
+    /// At most this many calls may be made at once.
     burst: u32,
 }
 
@@ -67,7 +71,7 @@ impl Pool {
     /// Returns the pool's rate: Fargate accepts 20 calls per second and 20 at once; ECS accepts 40 and 100.
     pub fn rate(self) -> Rate {
         match self {
-            Self::Fargate => Rate { per_second: 19.6, burst: 18 },
+            Self::Fargate => Rate { per_second: 19.7, burst: 18 },
             Self::Instances => Rate { per_second: 39.2, burst: 90 },
         }
     }
@@ -79,8 +83,8 @@ impl Rate {
         SignedDuration::try_from_secs_f64(1.0 / self.per_second).unwrap_or(SignedDuration::from_secs(1))
     }
 
-    /// Returns the time from which a pool counts that has not been used for a while: so long ago that the burst is free.
-    pub fn rested(self, now: Timestamp) -> Timestamp {
+    /// Returns the earliest time of the next call of a pool that is in use: so long ago that the burst is free.
+    pub fn floor(self, now: Timestamp) -> Timestamp {
         let burst = self.interval() * i32::try_from(self.burst.saturating_sub(1)).unwrap_or(i32::MAX);
         now.checked_sub(burst).unwrap_or(now)
     }
@@ -94,7 +98,9 @@ impl Rate {
         now: Timestamp,
         longest: SignedDuration,
     ) -> Option<(CallTimes, Timestamp)> {
-        let first = next.map_or(self.rested(now), |next| next.max(self.rested(now)));
+        let floor = self.floor(now);
+        let first = next.filter(|next| *next >= floor);
+        let first = first.unwrap_or_else(|| later(floor, self.interval() * ABOVE_THE_FLOOR));
         if first > later(now, longest) {
             return None;
         }
@@ -122,11 +128,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rested_pool_gives_its_burst_at_once_and_then_keeps_its_rate() {
+    fn a_pool_that_starts_over_gives_most_of_its_burst_at_once_and_then_keeps_its_rate() {
         let (rate, now) = (Pool::Fargate.rate(), Timestamp::UNIX_EPOCH);
         let (times, next) = rate.reserve(None, 38, now, SignedDuration::ZERO).expect("is free");
         let at_once = (0..38).filter(|number| times.at(*number) <= now).count();
-        assert_eq!(at_once, 18);
+        assert_eq!(at_once, 14);
         assert!(times.at(37).duration_since(now) > SignedDuration::from_secs(1));
         assert_eq!(rate.reserve(Some(next), 1, now, SignedDuration::from_secs(1)), None, "that would take longer");
         let (times, _) = rate.reserve(Some(next), 1, now, SignedDuration::from_secs(2)).expect("is soon");

@@ -192,14 +192,14 @@ impl LaunchedTask {
     }
 }
 
-/// The progress of a launch when its dead letter was redriven last.
+/// The progress of a launch when its dead letter was redriven last, or a person retried it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reopened {
     /// The number of attempts.
     pub attempts: usize,
     /// The number of tasks that a retry had replaced.
     pub retried: u32,
-    /// How often the launch was redriven.
+    /// How often the launch was redriven or retried.
     pub times: u32,
 }
 
@@ -256,6 +256,8 @@ pub enum GivenUp {
     Skipped(Skipped),
     /// A later launch replaces this one.
     Replaced,
+    /// A person cancelled it.
+    Cancelled,
     /// An earlier call with the same token, but other parameters, has started tasks.
     Settled,
     /// A further attempt would not help, for this reason.
@@ -287,6 +289,8 @@ pub enum Outcome {
     Stopped,
     /// Tasks were stopped, or not started, because a later launch replaced this one.
     Replaced,
+    /// Tasks were stopped, or not started, because a person cancelled the launch.
+    Cancelled,
     /// Nothing was started, because of the route's settings.
     Skipped(Skipped),
     /// The event is in the dead-letter queue, for this reason.
@@ -371,7 +375,7 @@ impl LaunchRecord {
         self.open_attempt().is_none() && self.tasks.iter().all(|task| task.retried)
     }
 
-    /// Returns how often the launch was redriven.
+    /// Returns how often the launch was redriven or retried.
     pub fn redrives(&self) -> u32 {
         self.reopened.map_or(0, |reopened| reopened.times)
     }

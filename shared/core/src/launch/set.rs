@@ -29,7 +29,7 @@ pub enum SetState {
     Succeeded,
     /// It was dead-lettered.
     Failed,
-    /// It was skipped, stopped or replaced.
+    /// It was skipped, stopped, replaced or cancelled.
     Other,
 }
 
@@ -62,7 +62,7 @@ impl SetState {
             None => Self::Running,
             Some(Outcome::Succeeded) => Self::Succeeded,
             Some(Outcome::DeadLettered(_)) => Self::Failed,
-            Some(Outcome::Stopped | Outcome::Replaced | Outcome::Skipped(_)) => Self::Other,
+            Some(Outcome::Stopped | Outcome::Replaced | Outcome::Cancelled | Outcome::Skipped(_)) => Self::Other,
         }
     }
 }

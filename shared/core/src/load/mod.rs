@@ -11,8 +11,6 @@ mod task;
 mod tests;
 mod workers;
 
-use std::collections::BTreeSet;
-
 use crate::config::file::{ConfigFile, IncludedFile};
 pub use crate::config::interpolate::Variables;
 use crate::config::interpolate::{Unresolved, interpolate};
@@ -20,7 +18,7 @@ use crate::config::root;
 use crate::config::route::RouteConfig;
 use crate::ecs::limits::TASKS_MAX;
 use crate::event::identity::is_name;
-use crate::routing::{EventSource, Route, RouteMatcher, RoutingConfig};
+use crate::routing::{Route, RouteMatcher, RoutingConfig};
 use crate::template::{Template, Templates};
 use crate::text::decode::{self, Decode};
 use crate::text::diagnostic::{Diagnostic, Severity, hint};
@@ -102,11 +100,7 @@ fn load(source: Source, variables: Variables<'_>) -> (Option<RoutingConfig>, Vec
     loader.stack(&file);
     loader.unused_tasks(&file);
     let Loader { problems, templates, .. } = loader;
-    let events = RouteMatcher::new(&routes, |route| matches!(route.on, EventSource::Events(_)));
-    let queues = routes.iter().filter_map(Route::queue).map(|queue| queue.name.clone());
-    let of_queue =
-        |name: &str| RouteMatcher::new(&routes, |route| route.queue().is_some_and(|queue| queue.name == name));
-    let messages = queues.collect::<BTreeSet<_>>().into_iter().map(|name| (name.clone(), of_queue(&name))).collect();
+    let (events, messages) = RouteMatcher::of_sources(&routes);
     let remembers = remembers(&file);
     let config = RoutingConfig {
         events,

@@ -772,6 +772,47 @@ fn environment_variables_are_put_in_when_the_config_is_loaded() {
 }
 
 #[test]
+fn environment_variables_are_put_into_keys() {
+    let text = r#"
+version: 1
+tasks: { t: { task_definition: "${env:NAME}-import", tags: { "${env:NAME}": "yes" } } }
+routes: [{ name: r, on: { queue: "${env:NAME}-jobs" }, run: t }]
+stack: { queues: { "${env:NAME}-jobs": { queue: create } } }
+local:
+  queues: { "${env:NAME}-jobs": { folder: in } }
+  task_definitions:
+    ${env:NAME}-import: { container_definitions: { "${env:CONTAINER:-app}": { command: [import] } } }
+"#;
+    let variables = |name: &str| (name == "NAME").then(|| "production".to_owned());
+    let config = RoutingConfig::parse_with(Source::new("c.yaml", text), &variables).expect("is valid");
+    assert_eq!(config.warnings, []);
+    assert!(config.stack.queue(config.queues()[0]).is_created, "the queue of the route is that of the stack");
+    let local = config.local.expect("is there");
+    assert!(local.queues.is_some_and(|queues| queues.get("production-jobs").is_some()));
+    let definition = local.task_definitions.and_then(|all| all.get("production-import").cloned());
+    assert!(definition.is_some_and(|definition| definition.container_definitions.get("app").is_some()));
+
+    check_with_variables(
+        &text.replace("queues: { \"$", "queues: { production-jobs: {}, \"$"),
+        expect![[r#"
+        c.yaml:5:41: error: duplicate key `production-jobs` in this mapping (remove one of them)
+        c.yaml:7:34: error: duplicate key `production-jobs` in this mapping (remove one of them)"#]],
+    );
+    check_with_variables(
+        &text.replace("${env:NAME}-jobs\": { queue", "${env:LACKING}-jobs\": { queue"),
+        expect![
+            "c.yaml:5:21: error: the environment variable `LACKING` is not set (set it where the config is loaded, or add a default: `${env:LACKING:-default}`)"
+        ],
+    );
+    check_with_variables(
+        &text.replace("tags: { \"", "tags: { \"$"),
+        expect![
+            "c.yaml:3:62: error: a tag's key cannot contain `$` (use letters, digits, spaces and `_ . : / = + - @`)"
+        ],
+    );
+}
+
+#[test]
 fn a_variable_alone_in_a_list_of_the_network_may_hold_several_ids() {
     let ids = "x, y,";
     let subnets = |list: &str| {

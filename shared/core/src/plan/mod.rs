@@ -28,6 +28,8 @@ pub struct Plan {
     pub routes: Vec<String>,
     /// The launches.
     pub launches: Vec<PlannedLaunch>,
+    /// The routes that cannot launch their tasks, while others can.
+    pub refused: Vec<PlanError>,
 }
 
 /// One launch that a route makes for an event: one task, as its first RunTask call.
@@ -67,8 +69,8 @@ impl Plan {
     /// Matches and renders an event.
     ///
     /// # Errors
-    /// Every route whose tasks cannot be requested for this event. Then nothing of the event may be launched: it is all
-    /// or nothing, because half of an event's tasks are of no use.
+    /// Every route whose tasks cannot be requested for this event, if no other route launches any. Without a ledger, one
+    /// such route keeps the others from launching theirs: nothing would know them when the event is delivered again.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
         Self::of_routes(config, event, config.matches(event))
     }
@@ -84,18 +86,22 @@ impl Plan {
     ) -> Result<Self, Vec<PlanError>> {
         let routes = routes.map_err(|error| vec![PlanError::NoRoutes(error)])?;
         let mut launches = Vec::new();
-        let mut errors = Vec::new();
+        let mut refused = Vec::new();
         let names = routes.iter().map(|route| route.name.clone()).collect();
-        let Some(first) = routes.first() else { return Ok(Self { routes: names, launches }) };
+        let Some(first) = routes.first() else { return Ok(Self { routes: names, launches, refused }) };
         // Only a firing has a schedule, and at most one route takes it.
         let context = Context::new(event, first.schedule());
         for route in routes {
             match Renderer::new(config, route, event, &context).launches() {
                 Ok(of_route) => launches.extend(of_route),
-                Err((index, reason)) => errors.push(PlanError::Route { route: route.name.clone(), index, reason }),
+                Err((index, reason)) => refused.push(PlanError::Route { route: route.name.clone(), index, reason }),
             }
         }
-        if errors.is_empty() { Ok(Self { routes: names, launches }) } else { Err(errors) }
+        let nothing_starts = launches.is_empty() || config.ledger().is_none();
+        match nothing_starts && !refused.is_empty() {
+            true => Err(refused),
+            false => Ok(Self { routes: names, launches, refused }),
+        }
     }
 }
 

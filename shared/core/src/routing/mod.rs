@@ -4,6 +4,7 @@
 //! arrives.
 
 mod matcher;
+mod only;
 mod route;
 mod task;
 mod worker;
@@ -25,6 +26,7 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::{Source, Spanned};
 
 pub(crate) use matcher::RouteMatcher;
+pub use only::NoSuchRoute;
 pub(crate) use route::RouteConcurrency;
 pub use route::{EventPattern, EventSource, MessageSource, Route};
 pub(crate) use task::ContainerTemplates;

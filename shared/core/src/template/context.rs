@@ -50,7 +50,9 @@ impl Context {
         let mut fields = vec![("event", spellings.value(&event.node)), ("id", Value::from(event.id()))];
         match &event.kind {
             EventKind::EventBridge(of_event) => event_bridge(of_event, &event.node, &mut fields, &mut spellings),
-            EventKind::Firing(firing) => fields.extend(firing_fields(firing, schedule, &mut spellings)),
+            EventKind::Firing(firing) => {
+                fields.extend(firing_fields(firing, event.node.get("input"), schedule, &mut spellings));
+            }
             EventKind::Message(message) => {
                 let of_message = MESSAGE_FIELDS.iter();
                 fields.extend(of_message.filter_map(|name| Some((*name, spellings.value(event.node.get(name)?)))));
@@ -116,17 +118,19 @@ fn event_bridge(
 
 fn firing_fields(
     firing: &Firing,
+    input: Option<&Node>,
     schedule: Option<&Schedule>,
     spellings: &mut Spellings,
 ) -> Vec<(&'static str, Value)> {
     let timezone = schedule.map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
-    let input = schedule.and_then(|schedule| schedule.input.as_ref());
+    let of_schedule = schedule.and_then(|schedule| schedule.input.clone()).unwrap_or_else(|| Node::object([]));
+    let input = input.map_or(of_schedule.clone(), |input| of_schedule.with(input));
     vec![
         ("schedule", Value::from(firing.schedule())),
         ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
         ("scheduled", scheduled(firing.scheduled_time, timezone)),
         // `input` is always present: without values, a `default` in a template still applies to each field of it.
-        ("input", spellings.value(input.unwrap_or(&Node::object([])))),
+        ("input", spellings.value(&input)),
     ]
 }
 

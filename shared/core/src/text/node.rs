@@ -69,6 +69,20 @@ impl Node {
         }
     }
 
+    /// Returns this value with another one over it: of two objects, each entry of the other is laid over the one with the
+    /// same key.
+    pub(crate) fn with(&self, over: &Self) -> Self {
+        let (Kind::Object(entries), Kind::Object(others)) = (&self.kind, &over.kind) else { return over.clone() };
+        let mut entries = entries.clone();
+        for other in others {
+            match entries.iter_mut().rev().find(|entry| entry.key.value == other.key.value) {
+                Some(entry) => entry.value = entry.value.with(&other.value),
+                None => entries.push(other.clone()),
+            }
+        }
+        Self { span: self.span, kind: Kind::Object(entries) }
+    }
+
     /// Returns a key that an object in this value has twice, if there is one.
     pub fn repeated_key(&self) -> Option<&str> {
         match &self.kind {

@@ -153,6 +153,17 @@ async fn a_missing_field_is_raised_and_nothing_is_launched() {
 }
 
 #[tokio::test]
+async fn with_a_ledger_a_route_that_cannot_render_does_not_keep_the_others_from_their_launches() {
+    let config =
+        format!("{WITH_LEDGER}  - {{ name: other, on: {{ event_pattern: {{ source: [app] }} }}, run: broken }}\n");
+    let broken = r#"  broken: { task_definition: b, tags: { a: "{{ detail.missing }}" } }"#;
+    let config = config.replace("routes:\n", &format!("{broken}\nroutes:\n"));
+    check_with(&parse(&config), &event("{}"), &Scripted::that_starts(), expect![[r#"
+        PlanError: event e-1: the route `other` cannot launch its task: c.yaml:11:48: the event has no `detail.missing` (in the template "{{ detail.missing }}")
+        asked for: t"#]]).await;
+}
+
+#[tokio::test]
 async fn what_is_no_event_is_raised() {
     check(
         "{}",
@@ -511,10 +522,8 @@ async fn without_time_for_a_call_the_launch_is_recorded_for_the_sweep() {
     let event = Event::decode(&text).map(|event| config.match_event(event));
     let delivered = Delivered { text: &text, event, times: Times { now, deadline: Some(now) } };
     let report = handle(delivered, &config, &world).await.expect("the ledger has it");
-    expect![[
-        r#"Deferred { until: 2026-01-01T10:00:30Z, reason: "ECS's rate, or the invocation's time, has no place for the RunTask call now" }"#
-    ]]
-    .assert_eq(&format!("{:?}", report.launches[0].outcome));
+    expect![[r#"Deferred { until: 2026-01-01T10:15:00Z, reason: "it starts as soon as ECS's rate allows" }"#]]
+        .assert_eq(&format!("{:?}", report.launches[0].outcome));
     let store = world.store.lock().expect("not poisoned");
     let record = store.launches().next().expect("is recorded");
     assert!(record.attempts.is_empty(), "no call was made");

@@ -89,12 +89,12 @@ async fn a_look_at_a_task_that_still_runs_costs_a_read_and_a_write() {
 }
 
 #[tokio::test]
-async fn a_launch_with_a_limit_costs_a_write_and_two_reads_more() {
+async fn a_launch_with_a_limit_costs_a_write_and_three_reads_more() {
     let (config, world) = (config(), Scripted::that_starts());
     deliver(&config, &world, "single", "e").await;
     assert_eq!(world.take_requests(), "tickets begin line advance advance");
     state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
-    assert_eq!(world.take_requests(), "read advance line");
+    assert_eq!(world.take_requests(), "read line advance line");
 }
 
 #[tokio::test]
@@ -114,7 +114,9 @@ async fn whoever_gives_slots_back_starts_the_next_in_line() {
         deliver(&config, &world, "single", id).await;
     }
     assert_eq!(world.asked.lock().expect("not poisoned").len(), 1);
+    world.take_requests();
     state_change(&config, &world, &stopped(&world, 0, "arn:1")).await;
+    assert_eq!(world.take_requests(), "read line read hand over advance");
     let change = stopped(&world, 1, "arn:2");
     state_change(&config, &world, &change).await;
     // EventBridge may deliver the same state change twice.

@@ -40,6 +40,18 @@ pub trait LaunchStore: Sync {
     /// The store holds another version, or the slots are taken: nothing has changed. Or the store did not answer.
     fn advance(&self, change: &Change) -> impl Future<Output = Result<Stored, StoreError>> + Send;
 
+    /// Replaces the records of two launches of one limit: the first releases its slot, and the second takes it. How many
+    /// slots are taken does not change, so launches that do this at the same time do not disturb each other.
+    ///
+    /// # Errors
+    /// As of [`Self::advance`]: [`StoreError::Changed`] if the first launch has another version, and
+    /// [`StoreError::NoSlots`] if the second one has. Nothing has changed.
+    fn hand_over(
+        &self,
+        released: &Change,
+        taken: &Change,
+    ) -> impl Future<Output = Result<[Stored; 2], StoreError>> + Send;
+
     /// Returns the line of a limit: how many slots are taken, the launches that hold some, and at least the first that
     /// wait.
     ///

@@ -1,14 +1,20 @@
 //! The launches in the ledger: those that an earlier run left, those that are due, and those whose tasks stop.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::ecs::StoppedTask;
 use trigger_core::event::TaskStateChange;
+use trigger_core::event::identity::LaunchKey;
+use trigger_core::history::why_skipped;
+use trigger_core::launch::{Conclusion, LaunchRecord, Outcome};
 use trigger_engine::{DriveError, StateChangeOutcome, SweepReport, continue_launches, handle_state_change, sweep};
 
 use super::Dev;
+use super::about::about;
 use crate::EmbeddedStore;
 use crate::happening::Happening;
 
@@ -36,7 +42,8 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                 };
                 let started_by = Some(record.key.started_by(task.attempt));
                 let change = TaskStateChange { task_arn: task.arn.clone(), started_by, stopped: Some(stopped) };
-                self.record(&change).await;
+                let outcome = self.record(&change).await;
+                self.recorded(outcome);
             }
         }
         // The work of the earlier run is lost. Without it, the launches would wait for the sweep, up to 15 minutes.
@@ -67,7 +74,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             Ok(report) => {
                 report.launches.iter().for_each(|launch| self.ended(&launch.launch, launch.conclusion.as_ref()));
                 for (key, error) in report.failed {
-                    self.refuse_once(format!("the route `{}`: {error}", key.route));
+                    self.refuse_once(format!("the launch {key}: {error}"));
                 }
             }
             Err(error) => self.refuse_once(error.to_string()),
@@ -75,19 +82,16 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         self.tell_untold();
     }
 
-    /// Records in the ledger that a task has stopped.
-    pub(super) async fn stopped(&mut self, task: &str) {
-        let change = self.ports.launcher.started().state_change(task);
-        if let Some(change) = change {
-            self.record(&change).await;
-        }
-    }
-
     /// Records a task's end in its launch, which goes on. While `dev` stops, no task starts: the next run goes on.
-    async fn record(&mut self, change: &TaskStateChange) {
+    pub(super) async fn record(&self, change: &TaskStateChange) -> Result<StateChangeOutcome, DriveError> {
         let stops = *self.ports.launcher.stop.borrow();
         let deadline = stops.then(Timestamp::now);
-        match handle_state_change(change, &self.config, &self.ports, deadline).await {
+        handle_state_change(change, &self.config, &self.ports, deadline).await
+    }
+
+    /// Shows what followed when a task's end was recorded.
+    pub(super) fn recorded(&mut self, outcome: Result<StateChangeOutcome, DriveError>) {
+        match outcome {
             Ok(StateChangeOutcome::Recorded { launch, conclusion, others }) => {
                 self.ended(&launch, conclusion.as_ref());
                 others.iter().for_each(|other| self.ended(&other.launch, other.conclusion.as_ref()));
@@ -97,9 +101,39 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
         self.tell_untold();
     }
+
+    /// Shows what a launch came to, and closes the dead letters whose work it did.
+    pub(super) fn ended(&mut self, launch: &LaunchKey, conclusion: Option<&Conclusion>) {
+        let (Some(conclusion), Some(record)) = (conclusion, self.record_of(launch)) else { return };
+        let about = about(&record);
+        match &conclusion.outcome {
+            Outcome::DeadLettered(reason) => {
+                self.summary.refused += 1;
+                (self.show)(&Happening::EventDeadLettered { about, reason: reason.clone() });
+            }
+            Outcome::Skipped(skipped) => {
+                (self.show)(&Happening::Skipped { about, reason: why_skipped(*skipped).to_owned() });
+            }
+            Outcome::Succeeded => match self.close_letters(&record) {
+                Ok(files) => {
+                    for file in files {
+                        (self.show)(&Happening::LetterClosed { about: about.clone(), file });
+                    }
+                }
+                Err(error) => self.refuse_once(format!("cannot close a dead letter: {error}")),
+            },
+            Outcome::Stopped | Outcome::Replaced | Outcome::Cancelled => {}
+        }
+    }
+
+    fn close_letters(&mut self, ended: &LaunchRecord) -> io::Result<Vec<PathBuf>> {
+        let Some(store) = &self.ports.store else { return Ok(Vec::new()) };
+        let of_event = |id: &str| store.find(|record| record.event_id == id);
+        self.letters.close(ended, |key| store.record(key), of_event)
+    }
 }
 
 /// Returns until when `dev` continues launches now.
-fn latest() -> Option<Timestamp> {
+pub(super) fn latest() -> Option<Timestamp> {
     Timestamp::now().checked_add(CONTINUED_FOR).ok()
 }

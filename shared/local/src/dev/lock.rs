@@ -68,21 +68,31 @@ impl Lock {
     }
 }
 
+/// Returns whether `dev` runs the project in a folder.
+pub fn is_running(folder: &Path) -> bool {
+    let file = File::options().read(true).write(true).open(folder.join(STATE_FOLDER).join(LOCK_FILE));
+    // A lock that was free is released again with the file.
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use tempfile::tempdir;
 
-    use super::{Lock, Locked};
+    use super::{Lock, Locked, is_running};
 
     #[test]
     fn a_second_dev_is_refused_by_the_firsts_process_id_while_the_first_runs() {
         let project = tempdir().expect("a folder");
+        assert!(!is_running(project.path()));
         let first = Lock::take(project.path()).expect("is free");
+        assert!(is_running(project.path()));
         let refused = Lock::take(project.path()).expect_err("is taken");
         assert!(matches!(&refused, Locked::ByProcess { pid, .. } if *pid == Some(std::process::id())), "{refused}");
         drop(first);
+        assert!(!is_running(project.path()));
         Lock::take(project.path()).expect("is free again");
     }
 

@@ -1,15 +1,16 @@
 //! What `dev` shows: outcomes as happenings, and their totals.
 
-use std::sync::atomic::Ordering;
-
+use jiff::tz::TimeZone;
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::history::why_skipped;
-use trigger_core::launch::{self, Conclusion};
-use trigger_engine::{EventError, LaunchReport, Outcome};
+use trigger_engine::{EventError, LaunchOutcome, LaunchReport, Outcome};
 
 use super::Dev;
+use super::about::{about, with_index};
+use super::missing::missing_local;
+use crate::Call;
 use crate::folders::queue::FolderQueue;
-use crate::happening::Happening;
+use crate::happening::{About, Happening};
 use crate::payloads::STATE_FOLDER;
 
 impl<S: FnMut(&Happening)> Dev<'_, S> {
@@ -25,72 +26,103 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         {
             (self.show)(&queue);
         }
-        for (route, next) in self.timetable.coming().filter(|_| !once) {
+        missing_local(&self.config).iter().for_each(|missing| (self.show)(missing));
+        if !once {
+            self.show_schedules();
+        }
+    }
+
+    /// Shows when schedules fire.
+    pub(super) fn show_schedules(&mut self) {
+        for (route, next) in self.timetable.coming() {
             (self.show)(&Happening::Scheduled { route: route.to_owned(), next });
         }
     }
 
-    pub(super) fn report(&mut self, result: Result<LaunchReport, EventError>) {
+    /// Shows what became of an event. `subject` is what it is called.
+    pub(super) fn report(&mut self, result: Result<LaunchReport, EventError>, subject: &str) {
         let report = match result {
             Ok(report) | Err(EventError::Launch(report)) => report,
-            Err(error) => return self.refuse(error.to_string()),
+            Err(error) => {
+                if let Some(others) = error.others() {
+                    self.report(Ok(others.clone()), subject);
+                }
+                return self.refuse(error.to_string());
+            }
         };
+        let event_id = report.event_id.clone();
         match report.superseded_by {
-            Some(next) => (self.show)(&Happening::Superseded { next }),
-            None if report.routes.is_empty() => (self.show)(&Happening::Ignored),
-            None if report.launches.is_empty() => (self.show)(&Happening::EmptyList { routes: report.routes }),
+            Some(next) => (self.show)(&Happening::Superseded { event_id, next }),
+            None if report.routes.is_empty() => (self.show)(&Happening::Ignored { event_id }),
+            None if report.launches.is_empty() => {
+                (self.show)(&Happening::EmptyList { event_id, routes: report.routes.clone() });
+            }
             None => {}
         }
-        for launch in report.launches {
-            match launch.outcome {
-                Outcome::Launched { task_arns } => {
-                    let tasks = task_arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned).collect();
-                    (self.show)(&Happening::Launched { route: launch.route, task_name: launch.task, tasks });
-                }
-                Outcome::Duplicate { .. } => (self.show)(&Happening::Duplicate { route: launch.route }),
-                Outcome::Skipped(skipped) => {
-                    let reason = why_skipped(skipped).to_owned();
-                    (self.show)(&Happening::Skipped { route: launch.route, reason });
-                }
-                Outcome::Deferred { reason, .. } => {
-                    (self.show)(&Happening::Deferred { route: launch.route, reason });
-                }
-                Outcome::DeadLettered { reason } => self.refuse(format!(
-                    "the route `{}`: {reason}; the event is in {STATE_FOLDER}/dead-letters: after a fix, `touch` its file or \
-                     send its message again",
-                    launch.route
-                )),
-                Outcome::Failed { reason } => self.refuse(format!("the route `{}`: {reason}", launch.route)),
-            }
-        }
-        // They were shown just now.
-        self.ports.launcher.started().take_untold();
-    }
-
-    pub(super) fn ended(&mut self, launch: &LaunchKey, conclusion: Option<&Conclusion>) {
-        let route = launch.route.clone();
-        match conclusion.map(|conclusion| &conclusion.outcome) {
-            Some(launch::Outcome::DeadLettered(reason)) => {
-                self.summary.refused += 1;
-                (self.show)(&Happening::EventDeadLettered { route, reason: reason.clone() });
-            }
-            Some(launch::Outcome::Skipped(skipped)) => {
-                (self.show)(&Happening::Skipped { route, reason: why_skipped(*skipped).to_owned() });
-            }
-            _ => {}
+        self.calls.extend(self.ports.launcher.started().take_untold());
+        for launch in &report.launches {
+            let key = self.key_of(&report, launch);
+            let about = self.about_launch(key, &report.event_id, with_index(subject.to_owned(), launch.index));
+            self.report_launch(launch, about);
         }
     }
 
-    /// Shows tasks that no event started just now: those that waited, and retries.
+    fn report_launch(&mut self, launch: &LaunchOutcome, about: About) {
+        let reason = match &launch.outcome {
+            Outcome::Launched { task_arns } => return self.show_calls_of(&about, task_arns),
+            Outcome::Duplicate { .. } => return (self.show)(&Happening::Duplicate { about }),
+            Outcome::Skipped(skipped) => {
+                let reason = why_skipped(*skipped).to_owned();
+                return (self.show)(&Happening::Skipped { about, reason });
+            }
+            Outcome::Deferred { reason, .. } => {
+                return (self.show)(&Happening::Deferred { about, reason: reason.clone() });
+            }
+            Outcome::DeadLettered { reason } => {
+                format!(
+                    "{reason}; the event is in {STATE_FOLDER}/dead-letters: after a fix, `touch` its file or send its \
+                     message again"
+                )
+            }
+            Outcome::Failed { reason } => reason.clone(),
+        };
+        self.summary.refused += 1;
+        (self.show)(&Happening::LaunchRefused { about, reason });
+    }
+
+    /// Shows the calls of a launch that have not been shown.
+    fn show_calls_of(&mut self, about: &About, task_arns: &[String]) {
+        let Some(record) = about.launch.as_ref().and_then(|key| self.record_of(key)) else { return };
+        let is_its = |call: &mut Call| {
+            let has = |task: &String| task_arns.iter().any(|arn| arn.rsplit('/').next() == Some(task));
+            call.tasks.iter().any(has)
+        };
+        for call in self.calls.extract_if(.., is_its).collect::<Vec<_>>() {
+            self.show_call(call, record.clone(), about);
+        }
+    }
+
+    /// Returns the name of a launch of an event.
+    pub(super) fn key_of(&self, report: &LaunchReport, launch: &LaunchOutcome) -> LaunchKey {
+        let date = report.event_time.unwrap_or_default().to_zoned(TimeZone::UTC).date().to_string();
+        let key = LaunchKey::new(&launch.route, &date, &launch.client_token);
+        // The report of a redriven launch has no time.
+        let known = self.ports.store.as_ref().filter(|_| report.event_time.is_none());
+        let found = known.and_then(|store| store.find(|record| record.key.id == key.id).pop());
+        found.map_or(key, |record| record.key)
+    }
+
+    /// Shows the calls of launches that no event made just now: those that waited, and retries.
     pub(super) fn tell_untold(&mut self) {
-        let untold = self.ports.launcher.started().take_untold();
-        for (started_by, tasks) in untold {
-            let Some((key, _)) = LaunchKey::of_started_by(&started_by) else { continue };
-            let route = self.config.route(&key.route);
-            let names = route.into_iter().flat_map(|route| self.config.tasks(route)).map(|task| task.name.as_str());
-            let task_name = names.collect::<Vec<_>>().join(", ");
-            (self.show)(&Happening::Launched { route: key.route, task_name, tasks });
+        self.calls.extend(self.ports.launcher.started().take_untold());
+        for call in std::mem::take(&mut self.calls) {
+            if let Some(record) = self.caller(&call) {
+                let about = about(&record);
+                self.show_call(call, record, &about);
+            }
         }
+        // What was planned has been started by now, or was not.
+        self.planned.clear();
     }
 
     pub(super) fn refuse(&mut self, reason: String) {
@@ -106,22 +138,17 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         }
     }
 
-    pub(super) async fn tell(&mut self, happening: &Happening) {
-        // A dead letter of a worker's queue; those of routes do not pass here.
-        if matches!(happening, Happening::DeadLettered { .. }) {
-            self.summary.refused += 1;
-        }
-        if let Happening::Stopped { containers, .. } = happening {
-            self.ports.launcher.alive.fetch_sub(1, Ordering::Relaxed);
-            // A container that is not essential was stopped with the task, so its exit code means nothing.
-            match containers.iter().all(|exit| exit.code == 0 || !exit.essential) {
-                true => self.summary.succeeded += 1,
-                false => self.summary.failed += 1,
+    pub(super) async fn tell(&mut self, happening: Happening) {
+        match happening {
+            Happening::Output { task, container, stream, line, .. } => self.output(task, container, stream, line),
+            Happening::Stopped { task, containers, duration, .. } => self.stopped(task, containers, duration).await,
+            happening => {
+                // A dead letter of a worker's queue; those of routes do not pass here.
+                if matches!(happening, Happening::DeadLettered { .. }) {
+                    self.summary.refused += 1;
+                }
+                (self.show)(&happening);
             }
-        }
-        (self.show)(happening);
-        if let Happening::Stopped { task, .. } = happening {
-            self.stopped(task).await;
         }
     }
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::event::{Event, Firing, Queue, Record};
+use trigger_core::event::{DecodeError, Decoded, Event, Firing, Queue, Record};
 use trigger_core::routing::RoutingConfig;
 use trigger_core::storage::BucketName;
 use trigger_engine::{Delivered, MessageOutcome, Times, handle, handle_batch};
 
+use super::about::subject_of_id;
 use super::clock::Clock;
 use super::objects::{Object, Objects};
 use super::timetable::Due;
@@ -50,14 +51,18 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         let Due { time: scheduled_time, route } = due;
         self.summary.events += 1;
         let firing = Firing::local(&route, scheduled_time).into_event();
-        (self.show)(&Happening::Fired { route, scheduled_time });
+        let event_id = firing.id();
+        let subject = subject_of_id(&event_id);
+        (self.show)(&Happening::Fired { route, scheduled_time, event_id });
+        self.plan(&firing);
         // With a pretended clock, no firing counts as late, however fast the clock runs.
         let now = if matches!(self.clock, Clock::Real) { self.clock.now() } else { scheduled_time };
         let text = firing.text.clone();
         let event = Ok(self.config.match_event(firing));
         let delivered = Delivered { text: &text, event, times: Times { now, deadline: None } };
         let result = handle(delivered, &self.config, &self.ports).await;
-        self.report(result);
+        self.report(result, &subject);
+        self.tell_untold();
     }
 
     fn remember(&mut self, now: Timestamp) {
@@ -90,10 +95,16 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
     async fn batch(&mut self, position: usize, received: Vec<Received>) {
         let records: Vec<Record> = received.iter().map(|received| received.record.clone()).collect();
         let times = Times { now: self.clock.now(), deadline: None };
+        for record in &records {
+            if let Ok(Decoded::Events(events)) = record.open().content {
+                events.iter().for_each(|event| self.plan(event));
+            }
+        }
         let outcomes = handle_batch(&records, &self.config, &self.ports, times, |_, _| {}).await;
         for (received, outcome) in received.into_iter().zip(outcomes) {
             self.summary.events += 1;
             let record = &received.record;
+            let subject = subject_of_id(&record.message_id);
             (self.show)(&Happening::Message {
                 queue: record.queue.name.clone(),
                 message_id: record.message_id.clone(),
@@ -105,25 +116,33 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                 self.refuse(format!("cannot delete the handled message {}: {error}", received.path.display()));
             }
             match outcome {
-                MessageOutcome::Done(reports) => reports.into_iter().for_each(|report| self.report(Ok(report))),
-                MessageOutcome::Failed(results) => results.into_iter().for_each(|result| self.report(result)),
-                MessageOutcome::Ignored(reason) => {
-                    (self.show)(&Happening::MessageIgnored { reason: reason.to_string() });
+                MessageOutcome::Done(reports) => {
+                    reports.into_iter().for_each(|report| self.report(Ok(report), &subject));
                 }
-                MessageOutcome::HeldBack => (self.show)(&Happening::HeldBack),
+                MessageOutcome::Failed(results) => {
+                    results.into_iter().for_each(|result| self.report(result, &subject));
+                }
+                MessageOutcome::Ignored(reason) => {
+                    let (message_id, reason) = (record.message_id.clone(), reason.to_string());
+                    (self.show)(&Happening::MessageIgnored { message_id, reason });
+                }
+                MessageOutcome::HeldBack => {
+                    (self.show)(&Happening::HeldBack { message_id: record.message_id.clone() });
+                }
             }
         }
+        self.tell_untold();
     }
 
     /// Takes the files that are complete; keeps the others waiting.
-    pub(super) fn take_complete(&mut self, waiting: &mut Vec<(&Bucket, PathBuf)>, objects: &mut Objects) {
+    pub(super) fn take_complete(&mut self, waiting: &mut Vec<(Bucket, PathBuf)>, objects: &mut Objects) {
         if waiting.is_empty() {
             return;
         }
         let written = files_being_written();
         for (bucket, path) in std::mem::take(waiting) {
             if is_complete(&path, &written) {
-                objects.add(bucket, Landed::Created(path));
+                objects.add(&bucket, Landed::Created(path));
                 continue;
             }
             if self.told_incomplete.insert(path.clone()) {
@@ -143,13 +162,22 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
             Err(NotAnObject::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.refuse(error.to_string()),
         };
+        let decoded = Event::decode(&event);
+        let event_id = decoded.as_ref().ok().map(Event::id);
+        (self.show)(&Happening::Object { detail_type, bucket, key: key.clone(), event_id });
+        self.event(&event, decoded, &key).await;
+    }
+
+    /// Handles an event of EventBridge.
+    pub(super) async fn event(&mut self, text: &str, decoded: Result<Event, DecodeError>, subject: &str) {
         self.summary.events += 1;
-        (self.show)(&Happening::Object { detail_type, bucket, key });
+        decoded.iter().for_each(|event| self.plan(event));
         let now = self.clock.now();
-        let matched = Event::decode(&event).map(|event| self.config.match_event(event));
-        let delivered = Delivered { text: &event, event: matched, times: Times { now, deadline: None } };
+        let matched = decoded.map(|event| self.config.match_event(event));
+        let delivered = Delivered { text, event: matched, times: Times { now, deadline: None } };
         let result = handle(delivered, &self.config, &self.ports).await;
-        self.report(result);
+        self.report(result, subject);
+        self.tell_untold();
     }
 }
 
@@ -167,6 +195,14 @@ pub(super) fn open_buckets(config: &RoutingConfig, folder: &Path) -> Result<Vec<
         Bucket::open(name, &folder).map_err(|error| DevError::Bucket { bucket: name.to_owned(), folder, error })
     };
     names.into_iter().map(open).collect()
+}
+
+/// Returns the queues that only `local: queues:` names: no route and no worker takes their messages.
+pub(super) fn other_queues(config: &RoutingConfig) -> Vec<Queue> {
+    let named = config.local.iter().flat_map(|local| &local.queues).flat_map(|queues| queues.names());
+    let is_known = |name: &str| config.all_queues().iter().any(|queue| queue.name == name);
+    let others = named.filter(|name| !is_known(name));
+    others.map(|name| Queue { name: name.to_owned(), region: None, account: None }).collect()
 }
 
 /// Opens these queues; creates the folders that are missing.

@@ -23,7 +23,7 @@ pub struct Due {
 /// The future firings of a config's schedules.
 #[derive(Debug)]
 pub struct Timetable {
-    /// The start of the timetable, which rates count from.
+    /// The start of the timetable.
     pub began: Timestamp,
     entries: Vec<Entry>,
     /// The file that records what has fired, for schedules that catch up.
@@ -35,6 +35,8 @@ struct Entry {
     route: String,
     schedule: Schedule,
     next: Option<Timestamp>,
+    /// When the schedule began, which a rate counts from.
+    began: Timestamp,
 }
 
 impl Timetable {
@@ -44,13 +46,28 @@ impl Timetable {
         let just_before = now.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(now);
         let entry = |route: &trigger_core::routing::Route| {
             let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
-            Some(Entry { route: route.name.clone(), next: schedule.next_after(just_before, now), schedule })
+            let next = schedule.next_after(just_before, now);
+            Some(Entry { route: route.name.clone(), next, schedule, began: now })
         };
         Self {
             began: now,
             entries: config.routes.iter().filter_map(entry).collect(),
             memory: (!pretended).then(|| project.join(STATE_FOLDER).join("schedules.json")),
         }
+    }
+
+    /// Takes the schedules from another version of the config. One that is new or has changed begins now.
+    pub fn renew(&mut self, config: &RoutingConfig, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.entries);
+        let entry = |route: &trigger_core::routing::Route| {
+            let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
+            let same = before.iter().position(|entry| entry.route == route.name && entry.schedule == schedule);
+            Some(same.map(|position| before.swap_remove(position)).unwrap_or_else(|| {
+                let next = schedule.next_after(now, now);
+                Entry { route: route.name.clone(), next, schedule, began: now }
+            }))
+        };
+        self.entries = config.routes.iter().filter_map(entry).collect();
     }
 
     /// Returns each schedule's route and next firing.
@@ -65,12 +82,11 @@ impl Timetable {
 
     /// Returns the firings that are due, in order, and removes them.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Due> {
-        let began = self.began;
         let mut due = Vec::new();
         for entry in &mut self.entries {
             while let Some(time) = entry.next.filter(|time| *time <= now) {
                 due.push(Due { time, route: entry.route.clone() });
-                entry.next = entry.schedule.next_after(time, began);
+                entry.next = entry.schedule.next_after(time, entry.began);
             }
         }
         due.sort();

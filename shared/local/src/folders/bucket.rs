@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use md5::{Digest, Md5};
-use serde_json::{Value, json};
 use sha2::Sha256;
+
+use super::object_events::{Created, deleted};
+use crate::folders::attributes::{Attributes, PUT_OBJECT};
+use crate::payloads::STATE_FOLDER;
 
 /// The account that events on this machine come from.
 pub const ACCOUNT: &str = "000000000000";
@@ -38,6 +41,28 @@ pub enum NotAnObject {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
+}
+
+/// The reason why no file of a bucket's folder can have a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum NotAPath {
+    #[error("a key has at most 1024 bytes")]
+    TooLong,
+    #[error("a part between two slashes is empty, as in `a//b`, `/a` or `a/`")]
+    EmptyPart,
+    #[error("a part is `.` or `..`")]
+    Dots,
+    #[error("a part is longer than 255 bytes")]
+    LongPart,
+    #[error("a part has a zero byte")]
+    ZeroByte,
+    #[error("a part is `{STATE_FOLDER}`, which holds the files of `dev` itself")]
+    OwnFolder,
+    #[error("a link leads out of the bucket's folder")]
+    Escapes,
+    #[error("it needs a folder where a file is, or a file where a folder is")]
+    Occupied,
 }
 
 impl Bucket {
@@ -82,24 +107,17 @@ impl Bucket {
         if !metadata.is_file() {
             return Err(NotAnObject::NotAFile(path.to_owned()));
         }
-        let mut file = File::open(&real).map_err(unreadable)?;
-        let time = changed(&metadata);
-        let sequencer = format!("{:016X}", time.as_nanosecond());
-        let detail = json!({
-            "version": "0",
-            "bucket": { "name": self.name },
-            "object": {
-                "key": key,
-                "size": metadata.len(),
-                "etag": md5_of(&mut file).map_err(unreadable)?,
-                "sequencer": sequencer,
-            },
-            "request-id": "LOCAL",
-            "requester": ACCOUNT,
-            "source-ip-address": "127.0.0.1",
-            "reason": "PutObject",
-        });
-        Ok(self.event("Object Created", &key, &sequencer, time, detail))
+        let (etag, reason) = match Attributes::read(self, &key, &metadata) {
+            Some(attributes) => (attributes.etag, attributes.reason),
+            None => (md5_of(&mut File::open(&real).map_err(unreadable)?).map_err(unreadable)?, PUT_OBJECT.to_owned()),
+        };
+        Ok(self.created(&key, &metadata, &etag, &reason))
+    }
+
+    /// Returns the `Object Created` event of an object with this key, file, ETag and reason.
+    pub(crate) fn created(&self, key: &str, metadata: &Metadata, etag: &str, reason: &str) -> String {
+        let (bucket, size, time) = (self.name.as_str(), metadata.len(), changed(metadata));
+        Created { bucket, key, size, etag, reason, time }.event()
     }
 
     /// Returns the `Object Deleted` event that S3 would send to EventBridge for a removed file.
@@ -107,34 +125,35 @@ impl Bucket {
     /// # Errors
     /// As for [`Self::key`].
     pub fn object_deleted(&self, path: &Path, time: Timestamp) -> Result<String, NotAnObject> {
-        let key = self.key(path)?;
-        let sequencer = format!("{:016X}", time.as_nanosecond());
-        let detail = json!({
-            "version": "0",
-            "bucket": { "name": self.name },
-            "object": { "key": key, "sequencer": sequencer },
-            "request-id": "LOCAL",
-            "requester": ACCOUNT,
-            "source-ip-address": "127.0.0.1",
-            "reason": "DeleteObject",
-            "deletion-type": "Permanently Deleted",
-        });
-        Ok(self.event("Object Deleted", &key, &sequencer, time, detail))
+        Ok(self.deleted(&self.key(path)?, time))
     }
 
-    fn event(&self, detail_type: &str, key: &str, sequencer: &str, time: Timestamp, detail: Value) -> String {
-        json!({
-            "version": "0",
-            "id": event_id(&[detail_type, &self.name, key, sequencer]),
-            "detail-type": detail_type,
-            "source": "aws.s3",
-            "account": ACCOUNT,
-            "time": time.round(jiff::Unit::Second).unwrap_or(time).to_string(),
-            "region": REGION,
-            "resources": [format!("arn:aws:s3:::{}", self.name)],
-            "detail": detail,
-        })
-        .to_string()
+    /// Returns the `Object Deleted` event of an object with this key that was deleted at `time`.
+    pub(crate) fn deleted(&self, key: &str, time: Timestamp) -> String {
+        deleted(&self.name, key, time)
+    }
+
+    /// Returns the path of the object with this key, whether it exists or not.
+    ///
+    /// # Errors
+    /// No file of the folder can have this key.
+    pub fn path(&self, key: &str) -> Result<PathBuf, NotAPath> {
+        check_key(key)?;
+        let path = self.folder.join(key);
+        let mut folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.folder));
+        // Whatever does not exist yet is made in the deepest folder that does.
+        match folders.find_map(|folder| folder.canonicalize().ok()).ok_or(NotAPath::Escapes)? {
+            outside if !outside.starts_with(&self.folder) => Err(NotAPath::Escapes),
+            file if !file.is_dir() => Err(NotAPath::Occupied),
+            _ => Ok(path),
+        }
+    }
+
+    /// Returns the file of the object with this key, or `None` if there is no such object.
+    pub fn find(&self, key: &str) -> Option<(PathBuf, Metadata)> {
+        let real = self.path(key).ok()?.canonicalize().ok()?;
+        let metadata = fs::metadata(&real).ok()?;
+        (real.starts_with(&self.folder) && metadata.is_file()).then_some((real, metadata))
     }
 
     /// Returns every file in the folder, ordered by path. Links to other folders are not followed.
@@ -143,13 +162,31 @@ impl Bucket {
     }
 }
 
-/// Returns every file below `folder`, ordered by path. Links to other folders are not followed.
+/// Checks that the parts of a key can be names of files, on every system.
+fn check_key(key: &str) -> Result<(), NotAPath> {
+    let refused = |part: &str| match part {
+        "" => Some(NotAPath::EmptyPart),
+        "." | ".." => Some(NotAPath::Dots),
+        STATE_FOLDER => Some(NotAPath::OwnFolder),
+        long if long.len() > 255 => Some(NotAPath::LongPart),
+        zero if zero.contains('\0') => Some(NotAPath::ZeroByte),
+        _ => None,
+    };
+    match key.len() {
+        0..=1024 => key.split('/').find_map(refused).map_or(Ok(()), Err),
+        _ => Err(NotAPath::TooLong),
+    }
+}
+
+/// Returns every file below `folder`, ordered by path, without the files of `dev` itself. Links to other folders are not
+/// followed.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type() {
+                Ok(kind) if kind.is_dir() && entry.file_name() == STATE_FOLDER => {}
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 Ok(_) => files.push(entry.path()),
                 Err(_) => {}
@@ -175,7 +212,8 @@ fn changed(metadata: &Metadata) -> Timestamp {
     Timestamp::new(metadata.ctime(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn md5_of(file: &mut File) -> io::Result<String> {
+/// Returns the MD5 of the rest of a file, as hexadecimal digits.
+pub(crate) fn md5_of(file: &mut impl Read) -> io::Result<String> {
     let mut hasher = Md5::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -75,6 +75,11 @@ impl Landing {
         }
     }
 
+    /// Forgets a file that is an object already.
+    pub fn forget(&mut self, path: &Path) {
+        self.due.remove(path);
+    }
+
     /// Returns the files that have landed by now because they did not change again.
     pub fn settled(&mut self, now: Instant) -> Vec<PathBuf> {
         let settled = self.due.extract_if(.., |_, due| due.is_some_and(|due| due <= now));

@@ -238,13 +238,30 @@ impl FolderQueue {
         self.files().iter().any(|path| !self.received.contains_key(path) && !self.refused.contains(path))
     }
 
-    /// Deletes a message.
+    /// Takes over which messages were received, from this queue as an earlier config had it.
+    pub(crate) fn take_over(&mut self, before: &mut Self) {
+        self.received = std::mem::take(&mut before.received);
+        self.refused = std::mem::take(&mut before.refused);
+    }
+
+    /// Deletes a message. As in SQS, deleting a message that is gone succeeds.
     ///
     /// # Errors
     /// The message's file cannot be removed.
     pub fn delete(&mut self, path: &Path) -> io::Result<()> {
         self.received.remove(path);
-        fs::remove_file(path)
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes all messages.
+    ///
+    /// # Errors
+    /// A message's file cannot be removed.
+    pub fn purge(&mut self) -> io::Result<()> {
+        self.files().iter().try_for_each(|path| self.delete(path))
     }
 
     fn refuse(&mut self, path: &Path, reason: String, look: &mut Look) {

@@ -16,6 +16,8 @@ use tokio::time::sleep_until;
 
 use crate::folders::bucket::files_below;
 use crate::folders::landing::{Change, Landed, Landing, SETTLE};
+use crate::folders::own_changes::OwnChanges;
+use crate::payloads::STATE_FOLDER;
 
 /// Whether the system notifies when a writer closes a file.
 const CLOSE_IS_TOLD: bool = cfg!(target_os = "linux");
@@ -26,6 +28,8 @@ pub struct Watch {
     landing: Landing,
     landed: Vec<Landed>,
     folders: Vec<PathBuf>,
+    /// The endpoint's changes, which are announced already.
+    own: OwnChanges,
     /// The objects: the files that were there before or were announced, each with the time of its last change.
     known: BTreeMap<PathBuf, Changed>,
     /// When the watch began. A file that has not changed since is not announced.
@@ -36,14 +40,14 @@ pub struct Watch {
 }
 
 /// The time of a file's last change: seconds and nanoseconds.
-type Changed = (i64, i64);
+pub(crate) type Changed = (i64, i64);
 
 impl Watch {
-    /// Starts to watch `folders` and everything below them.
+    /// Starts to watch `folders` and everything below them, without the endpoint's own changes.
     ///
     /// # Errors
     /// The system refuses, for example because its limit of watches is reached.
-    pub fn start<'a>(folders: impl IntoIterator<Item = &'a Path>) -> notify::Result<Self> {
+    pub fn start<'a>(folders: impl IntoIterator<Item = &'a Path>, own: OwnChanges) -> notify::Result<Self> {
         let (sender, notifications) = unbounded_channel();
         let mut watcher = notify::recommended_watcher(move |notification| {
             // Sending fails only when the watch itself has been dropped.
@@ -62,6 +66,7 @@ impl Watch {
             landing: Landing::new(CLOSE_IS_TOLD),
             landed: Vec::new(),
             folders,
+            own,
             started: (i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX), i64::from(since_epoch.subsec_nanos())),
             looks: Vec::new(),
             _watcher: watcher,
@@ -106,17 +111,37 @@ impl Watch {
         let now = Instant::now();
         if event.need_rescan() {
             self.looks.extend(self.folders.iter().map(|folder| (now, folder.clone())));
+            self.own.forget_removals();
+        }
+        if event.paths.iter().any(|path| self.is_of_dev(path)) {
+            return;
         }
         if event.kind == EventKind::Create(CreateKind::Folder) {
             self.looks.extend(event.paths.iter().map(|folder| (now + SETTLE, folder.clone())));
         }
         for (path, change) in changes(event) {
             match change {
+                Change::Removed if self.own.take_removal(&path) => {
+                    self.known.remove(&path);
+                }
                 Change::Removed => self.removed(&path, now),
+                _ if self.own.wrote(&path) => self.skip(path),
                 change => self.landed.extend(self.landing.change(&path, change, now)),
             }
         }
         self.landed.reverse();
+    }
+
+    /// Returns whether a path is in a folder of `dev` itself, which is not part of the bucket.
+    fn is_of_dev(&self, path: &Path) -> bool {
+        let below = self.folders.iter().filter_map(|folder| path.strip_prefix(folder).ok());
+        below.flat_map(Path::components).any(|part| part.as_os_str() == STATE_FOLDER)
+    }
+
+    /// Records a file that the endpoint has announced.
+    fn skip(&mut self, path: PathBuf) {
+        self.landing.forget(&path);
+        self.known.extend(changed(&path).map(|changed| (path, changed)));
     }
 
     /// Records that a path is gone. If it was a folder, each of its files is gone.
@@ -142,14 +167,14 @@ impl Watch {
         for file in due.iter().flat_map(|(_, folder)| files_below(folder)) {
             let is_new = changed(&file)
                 .is_some_and(|changed| changed >= self.started && self.known.get(&file) != Some(&changed));
-            if is_new && !self.landed.contains(&Landed::Created(file.clone())) {
+            if is_new && !self.own.wrote(&file) && !self.landed.contains(&Landed::Created(file.clone())) {
                 self.landing.change(&file, Change::Found, now);
             }
         }
     }
 }
 
-fn changed(file: &Path) -> Option<Changed> {
+pub(crate) fn changed(file: &Path) -> Option<Changed> {
     fs::metadata(file).ok().map(|metadata| (metadata.ctime(), metadata.ctime_nsec()))
 }
 

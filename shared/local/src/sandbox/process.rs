@@ -8,6 +8,7 @@ use trigger_core::ecs::{ContainerOverride, TaskRequest};
 use trigger_core::text::Spanned;
 
 use crate::folders::bucket::Bucket;
+use crate::sandbox::reach::Reach;
 
 /// A container of a task, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,10 @@ pub struct Surroundings<'a> {
     pub buckets: &'a [Bucket],
     /// Whether a Docker engine answers.
     pub docker: bool,
+    /// How the task reaches the endpoint.
+    pub reach: &'a Reach,
+    /// Whether the task is a worker.
+    pub is_worker: bool,
 }
 
 /// Returns the containers of one task of `request`, with overrides applied. `task_id` makes the names of the task's
@@ -119,6 +124,7 @@ fn process(
     for variable in overridden.iter().flat_map(|overridden| &overridden.environment) {
         variables.insert(variable.name.clone(), variable.value.clone());
     }
+    surroundings.reach.add_to(&mut variables, task_id, surroundings.is_worker);
     let entry_point = container.entry_point.as_deref().cloned().unwrap_or_default();
     let docker_name = format!("ecs-trigger-{task_id}-{name}");
     let command = match &container.image {
@@ -148,7 +154,8 @@ fn process(
 }
 
 /// Returns the `docker run` command, with each bucket's folder mounted at `/buckets/NAME`. Variables are passed by name
-/// and their values in the client's own environment, so no process list shows them.
+/// and their values in the client's own environment, so no process list shows them. The container has this machine's
+/// network: the endpoint is on its loopback, and as in one task of ECS, containers find each other on `localhost`.
 fn docker_run(
     name: &str,
     image: &str,
@@ -157,7 +164,8 @@ fn docker_run(
     variables: &BTreeMap<String, String>,
     buckets: &[Bucket],
 ) -> Vec<String> {
-    let mut command = ["docker", "run", "--rm", "--init", "--name", name].map(str::to_owned).to_vec();
+    let mut command =
+        ["docker", "run", "--rm", "--init", "--name", name, "--network", "host"].map(str::to_owned).to_vec();
     for variable in variables.keys() {
         command.extend(["--env".to_owned(), variable.clone()]);
     }

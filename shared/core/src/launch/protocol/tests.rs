@@ -331,6 +331,55 @@ fn a_launch_that_is_replaced_stops_its_tasks_and_starts_no_more() {
 }
 
 #[test]
+fn a_launch_that_is_cancelled_stops_its_task_and_is_not_retried() {
+    let mut story = Story::of("retry: { attempts: 3, on: [any] }", "");
+    story.next();
+    story.replied(1, 0);
+    assert_eq!(story.hear(Answer::Cancelled), r#"StopTasks(["arn:0"], Cancelled)"#);
+    story.hear(Answer::StopAsked(vec!["arn:0".to_owned()]));
+    assert_eq!(story.stopped("arn:0", "UserInitiated", 137), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Cancelled));
+}
+
+#[test]
+fn a_launch_that_is_cancelled_before_ecs_accepts_its_call_makes_no_further_one() {
+    let mut story = Story::of("", "");
+    story.next();
+    let busy = Reply::Error {
+        code: "ThrottlingException".to_owned(),
+        message: "Rate exceeded".to_owned(),
+        resource_ids: Vec::new(),
+        of_server: false,
+    };
+    assert_eq!(story.hear(Answer::Replied { attempt: 0, reply: busy, anew: Ok(None) }), "wait PT1S");
+    assert_eq!(story.hear(Answer::Cancelled), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Cancelled));
+}
+
+#[test]
+fn a_launch_that_is_cancelled_while_its_retry_waits_is_no_failure() {
+    let mut story = Story::of("retry: { attempts: 3, on: [any], backoff: 10m }", "");
+    story.next();
+    story.replied(1, 0);
+    story.stopped("arn:0", EXITED, 1);
+    assert_eq!(story.hear(Answer::Cancelled), "Done");
+    assert_eq!(story.outcome(), Some(Outcome::Cancelled));
+}
+
+#[test]
+fn a_launch_that_has_ended_in_any_way_can_be_started_again() {
+    let mut story = Story::of("", "");
+    story.next();
+    story.replied(1, 0);
+    story.stopped("arn:0", EXITED, 0);
+    assert_eq!(story.outcome(), Some(Outcome::Succeeded));
+    story.protocol.start_again(None);
+    let again = story.next();
+    assert_eq!(again, "RunTask as attempt 1");
+    assert!(!story.protocol.can_reopen(0), "an older letter starts nothing more");
+}
+
+#[test]
 fn a_task_that_ecs_knows_no_more_is_never_started_again() {
     let mut story = Story::of("retry: { attempts: 3 }", "");
     story.next();

@@ -234,7 +234,7 @@ tests: [{ name: m, message: { queue: jobs, body: x }, expect: { route: a } }]
 ";
     let config = RoutingConfig::parse(Source::new("c.yaml", text)).expect("is valid");
     assert_eq!(config.stack.name(), "team-images");
-    let named = config.queues().into_iter().chain(config.worker_queues());
+    let named = config.all_queues().into_iter();
     let shown: Vec<String> =
         named.map(|queue| format!("{} {}", queue.name, config.stack.queue(queue).is_created)).collect();
     assert_eq!(shown, ["team-jobs true", "theirs false", "team-work true"]);

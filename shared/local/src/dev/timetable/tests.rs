@@ -48,6 +48,30 @@ fn firings_come_in_their_order_and_once() {
 }
 
 #[test]
+fn a_schedule_that_does_not_change_keeps_its_next_firing_and_others_begin_anew() {
+    let mut timetable = Timetable::new(&config(), Path::new("/nowhere"), at("10:00:00"), true);
+    timetable.take_due(at("10:00:00"));
+    let text = r#"
+version: 1
+tasks: { t: { task_definition: t } }
+routes:
+  - { name: often, on: { schedule: rate(20 minutes) }, run: t }
+  - { name: new, on: { schedule: rate(20 minutes) }, run: t }
+  - { name: hourly, on: { schedule: cron(45 * * * ? *) }, run: t }
+"#;
+    let changed = RoutingConfig::parse(Source::new("c.yaml", text)).expect("the config is valid");
+    timetable.renew(&changed, at("10:05:00"));
+    expect![[r#"
+        2026-01-01T10:20:00Z often
+        2026-01-01T10:25:00Z new
+        2026-01-01T10:40:00Z often
+        2026-01-01T10:45:00Z hourly
+        2026-01-01T10:45:00Z new
+    "#]]
+    .assert_eq(&shown(&timetable.take_due(at("10:59:00"))));
+}
+
+#[test]
 fn the_last_missed_firing_is_caught_up_with_once() {
     let project = tempfile::tempdir().expect("a folder");
     let first = Timetable::new(&config(), project.path(), at("10:10:00"), false);

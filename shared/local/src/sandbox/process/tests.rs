@@ -10,6 +10,7 @@ use trigger_core::text::Source;
 
 use super::{Surroundings, containers};
 use crate::folders::bucket::Bucket;
+use crate::sandbox::reach::Reach;
 
 /// Plans an event for a task with these overrides and these local containers; compares what would run.
 fn check(overrides: &str, local: &str, docker: bool, expected: Expect) {
@@ -23,13 +24,17 @@ fn check(overrides: &str, local: &str, docker: bool, expected: Expect) {
     let plan = Plan::new(&config, &Event::decode(event).expect("is an event")).expect("can be planned");
     let request = &plan.launches[0].request;
     let buckets = [Bucket { name: "b".into(), folder: "/data/b".into() }];
-    let surroundings = Surroundings { folder: Path::new("/project"), buckets: &buckets, docker };
+    let reach = Reach { host: "h".into(), key: "k".into(), secret: "s".into(), path: "/p".into() };
+    let folder = Path::new("/project");
+    let surroundings = Surroundings { folder, buckets: &buckets, docker, reach: &reach, is_worker: false };
     let shown = match containers(config.local.as_ref(), request.family(), request, "id", &surroundings) {
         Err(error) => error.to_string(),
         Ok(processes) => processes
             .into_iter()
             .map(|mut process| {
-                process.environment.retain(|name, _| !super::INHERITED.contains(&name.as_str()));
+                process
+                    .environment
+                    .retain(|name, _| !super::INHERITED.contains(&name.as_str()) && !name.starts_with("AWS_"));
                 let essential = if process.essential { "essential" } else { "not essential" };
                 let (name, command, environment) = (process.name, process.command, process.environment);
                 format!("{name}: {command:?} {environment:?} in {}, {essential}\n", process.folder.display())
@@ -103,7 +108,7 @@ fn an_image_needs_an_engine() {
         local,
         true,
         expect![[r#"
-            app: ["docker", "run", "--rm", "--init", "--name", "ecs-trigger-id-app", "--env", "ECS_TRIGGER_ATTEMPT", "--env", "ECS_TRIGGER_EVENT_ID", "--env", "ECS_TRIGGER_ROUTE", "--env", "X", "--volume", "/data/b:/buckets/b", "--entrypoint", "run", "alpine", "it", "a"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r", "X": "3"} in /project, essential
+            app: ["docker", "run", "--rm", "--init", "--name", "ecs-trigger-id-app", "--network", "host", "--env", "AWS_ACCESS_KEY_ID", "--env", "AWS_DEFAULT_REGION", "--env", "AWS_ENDPOINT_URL", "--env", "AWS_REGION", "--env", "AWS_SECRET_ACCESS_KEY", "--env", "ECS_TRIGGER_ATTEMPT", "--env", "ECS_TRIGGER_EVENT_ID", "--env", "ECS_TRIGGER_ROUTE", "--env", "X", "--volume", "/data/b:/buckets/b", "--entrypoint", "run", "alpine", "it", "a"] {"ECS_TRIGGER_ATTEMPT": "0", "ECS_TRIGGER_EVENT_ID": "e", "ECS_TRIGGER_ROUTE": "r", "X": "3"} in /project, essential
         "#]],
     );
 }
