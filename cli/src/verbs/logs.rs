@@ -17,7 +17,9 @@ use trigger_core::history::reason;
 use trigger_core::launch::LaunchRecord;
 use trigger_local::dev::is_running;
 
-use self::outputs::{Files, Line, Output, Reader};
+#[cfg(feature = "aws")]
+use self::outputs::Reader;
+use self::outputs::{Files, Line, Output};
 #[cfg(feature = "aws")]
 use self::streams::Streams;
 use crate::blocking::block_on;
