@@ -46,7 +46,7 @@ pub(crate) enum Failed {
     /// The command line is wrong, or names something that does not exist.
     #[error("{0}")]
     Usage(String),
-    /// The pattern, the event or what the config was to be made of is invalid.
+    /// The pattern, the event, or an answer given to `init` is invalid.
     #[error("")]
     Invalid,
     /// The config has errors.

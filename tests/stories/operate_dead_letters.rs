@@ -158,7 +158,7 @@ fn exactly_the_letters_of_one_reason_are_redriven_and_each_launch_starts_once() 
 
     assert_eq!(stack.json(&redrive)["redriven"], 12);
     assert_eq!(stack.emulator.depth(LETTERS), 8);
-    assert_eq!(done(&stack.run(&redrive)), "there is no such dead letter\n");
+    assert_eq!(done(&stack.run(&redrive)), "no dead letter matches\n");
     let calls = stack.emulator.calls("RunTask", 32);
     let launch = |started_by: &str| started_by.rsplit_once('/').expect("has a number").0.to_owned();
     let mut starts: BTreeMap<String, usize> = BTreeMap::new();
@@ -235,5 +235,5 @@ local: { task_definitions: { t: { container_definitions: { app: { command: [sh, 
     done(&dev());
     let closed = fs::read_dir(project.path().join(".ecs-trigger/dead-letters/done")).expect("is there");
     assert_eq!(closed.count(), 2);
-    assert_eq!(local(&["dead-letters"]), "there is no such dead letter\n");
+    assert_eq!(local(&["dead-letters"]), "no dead letter matches\n");
 }

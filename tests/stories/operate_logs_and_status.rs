@@ -161,13 +161,7 @@ fn the_output_of_a_deployed_launch_is_followed_to_its_end_and_the_status_counts_
             "containers": [{ "name": "app", "lastStatus": "STOPPED", "exitCode": 3 }],
         },
     });
-    let listed = stack.emulator.aws(&["cloudformation", "list-stack-resources", "--stack-name", "ecs-trigger"]);
-    let resources = listed["StackResourceSummaries"].as_array().into_iter().flatten();
-    let mut functions = resources.filter(|resource| resource["ResourceType"] == "AWS::Lambda::Function");
-    let is_lifecycle = |function: &&Value| function["LogicalResourceId"].to_string().contains("TaskLifecycle");
-    let lifecycle = functions.by_ref().find(|function| is_lifecycle(function)).expect("there is one");
-    let lifecycle = lifecycle["PhysicalResourceId"].as_str().expect("is named").to_owned();
-    stack.emulator.invoke(&lifecycle, &stopped.to_string());
+    stack.emulator.invoke("ecs-trigger-task-lifecycle", &stopped.to_string());
     let (followed, _) = done(follow.wait_with_output().expect("ends"));
     let followed: Vec<Value> = followed.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
     let texts: Vec<&str> = followed.iter().filter_map(|line| line["text"].as_str()).collect();

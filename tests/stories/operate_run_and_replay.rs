@@ -192,7 +192,7 @@ fn a_replay_runs_what_a_route_missed_once_and_can_be_stopped() {
     for (arguments, code, reason) in [
         (&["run", "jobs"][..], 2, "no event is given"),
         (&["run", "csv", "--message", "x"], 2, "has no queue"),
-        (&["run", "jobs", "--message", "x", "--set", "detail.x=1"], 2, "a message has a `body`"),
+        (&["run", "jobs", "--message", "x", "--set", "detail.x=1"], 2, "of a message, only `body` can be changed"),
         (&["run", "jobs", "--message", "x"], 5, "body"),
         (&["replay", "s3://uploads/", "--route", "nightly"], 2, "replay it with --schedule nightly"),
         (&["replay", "s3://uploads/in/", "--route", "csv", "--again", "--until", "0s"], 8, "pass --yes"),

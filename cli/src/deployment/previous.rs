@@ -10,6 +10,7 @@ use trigger_core::text::Source;
 
 use super::config_files::{self, ConfigFile};
 use super::difference::Difference;
+use super::stack::variable;
 use super::{Deployment, cloudformation};
 use crate::account::Account;
 use crate::exit::Failed;
@@ -88,12 +89,7 @@ impl Previous {
         let lacking = |key: &str| Failed::Io(format!("s3://{bucket}/{key} is missing; it was deployed before"));
         let main = main_key(stack);
         let mut source = Source::new(&main, self.config.get(&main).ok_or_else(|| lacking(&main))?);
-        let resources = self.template["Resources"].as_object();
-        let variables = |name: &str| {
-            let mut functions =
-                resources.into_iter().flatten().map(|(_, resource)| &resource["Properties"]["Environment"]);
-            functions.find_map(|environment| environment["Variables"][name].as_str().map(str::to_owned))
-        };
+        let variables = |name: &str| variable(&self.template, name);
         for included in trigger_core::load::includes(&source, &variables) {
             let key = infra::config_key(stack, &included.value);
             let text = match self.config.get(&key) {

@@ -34,9 +34,7 @@ impl Stack {
 
     /// Returns the value of a variable of the functions.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        let resources = self.template["Resources"].as_object().into_iter().flatten();
-        let mut variables = resources.map(|(_, resource)| &resource["Properties"]["Environment"]["Variables"]);
-        variables.find_map(|variables| variables[name].as_str().map(str::to_owned))
+        variable(&self.template, name)
     }
 
     /// Returns whether the stack is only what a failed first deployment left.
@@ -55,4 +53,11 @@ impl Stack {
     pub(crate) fn all_queues(&self) -> Vec<&str> {
         self.queues.keys().filter_map(|id| self.queue(id)).collect()
     }
+}
+
+/// Returns the value that a template gives a variable of its functions.
+pub(super) fn variable(template: &Value, name: &str) -> Option<String> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    let mut variables = resources.map(|(_, resource)| &resource["Properties"]["Environment"]["Variables"]);
+    variables.find_map(|variables| variables[name].as_str().map(str::to_owned))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use jiff::Timestamp;
 use trigger_aws::Aws;
 use trigger_core::dead_letters::Redelivery;
 use trigger_core::event::{Event, Record};
@@ -77,10 +76,10 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    /// Returns the times of a delivery. A person asks for it, so no firing is too late.
+    /// Returns the times of a delivery.
     fn times(&self) -> Times {
         let Deployed { config, ports, .. } = self.deployed;
-        Times { now: Timestamp::UNIX_EPOCH, deadline: operate::deadline(config, ports) }
+        operate::times(config, ports)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::operation::Deployed;
 use crate::output::printable;
 
 /// SQS returns and changes at most this many messages at once.
-const MESSAGES_AT_ONCE: usize = 10;
+const MESSAGES_AT_ONCE: u8 = 10;
 /// A letter that is read is hidden from others for this many seconds, or until the pass ends.
 const HIDDEN_SECONDS: i32 = 300;
 /// SQS asks all of its servers if it may take this many seconds. Otherwise a queue may look empty that is not.
@@ -261,7 +261,7 @@ impl<'a> Pass<'a> {
 
     async fn receive(&self) -> Result<Vec<Message>, Failed> {
         let receive = self.sqs.receive_message().queue_url(&self.mailbox.url);
-        let receive = receive.max_number_of_messages(10).visibility_timeout(HIDDEN_SECONDS);
+        let receive = receive.max_number_of_messages(MESSAGES_AT_ONCE.into()).visibility_timeout(HIDDEN_SECONDS);
         let receive = receive.wait_time_seconds(WAIT_SECONDS).message_attribute_names("All");
         let received = receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await;
         let name = self.mailbox.name();
@@ -286,7 +286,7 @@ impl<'a> Pass<'a> {
     /// Shows the letters to others again.
     pub(crate) async fn release(self) {
         let receipts: Vec<String> = self.hidden.into_values().collect();
-        let parts = receipts.chunks(MESSAGES_AT_ONCE).map(|receipts| {
+        let parts = receipts.chunks(MESSAGES_AT_ONCE.into()).map(|receipts| {
             let entries = receipts.iter().enumerate().map(|(position, receipt)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(position.to_string());
                 entry.receipt_handle(receipt).visibility_timeout(0).build()

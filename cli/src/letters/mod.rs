@@ -9,7 +9,6 @@ mod delivery;
 pub(crate) mod folder;
 #[cfg(feature = "aws")]
 mod mailbox;
-mod pace;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -21,14 +20,13 @@ use crate::completion;
 use crate::config::route_of;
 use crate::exit::Failed;
 use crate::help::wrapped;
-use crate::operation::text::{ID_DIGITS, relative, table, width};
+use crate::operation::text::{ID_DIGITS, relative, table, width, wildcard};
 use crate::output::{line, printable};
 
 #[cfg(feature = "aws")]
 pub(crate) use delivery::Delivery;
 #[cfg(feature = "aws")]
 pub(crate) use mailbox::{Mailbox, Pass, Received, Stopped, mailboxes, read, stopped};
-pub(crate) use pace::Pace;
 
 /// Options that choose letters.
 #[derive(Debug, Args)]
@@ -37,7 +35,7 @@ pub(crate) struct ChoiceOptions {
     #[arg(long, value_name = "ROUTE", add = completion::routes())]
     route: Option<String>,
     /// Only letters whose reason matches, with `*` for any text.
-    #[arg(long, value_name = "GLOB", value_parser = reason)]
+    #[arg(long, value_name = "GLOB", value_parser = wildcard)]
     reason: Option<Wildcard>,
 }
 
@@ -49,12 +47,8 @@ impl ChoiceOptions {
     /// Says that no letter is chosen. Fails if the config does not have the route either.
     pub(crate) fn print_none(&self, config: &RoutingConfig) -> Result<(), Failed> {
         self.route.as_ref().map_or(Ok(()), |route| route_of(config, route).map(drop))?;
-        line!("there is no such dead letter")
+        line!("no dead letter matches")
     }
-}
-
-fn reason(text: &str) -> Result<Wildcard, String> {
-    Wildcard::parse(text).map_err(str::to_owned)
 }
 
 /// The columns before a reason, below the row of its group.

@@ -12,6 +12,7 @@ mod deployed;
 mod meter;
 #[cfg(feature = "aws")]
 pub(crate) mod objects;
+mod pace;
 mod running;
 pub(crate) mod text;
 
@@ -22,6 +23,7 @@ use clap::Args;
 #[cfg(feature = "aws")]
 pub(crate) use deployed::Deployed;
 pub(crate) use meter::Meter;
+pub(crate) use pace::Pace;
 use serde_json::{Value, json};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::history::HistoryQuery;

@@ -26,8 +26,12 @@ impl Place {
         match self {
             #[cfg(feature = "aws")]
             Self::Deployed(deployed) => {
-                let report = deployed.run(route, event.clone()).await?;
-                Ok(report.launches.iter().map(|made| (key(&report, made), made.outcome.name().to_owned())).collect())
+                let (report, date) = (deployed.run(route, event.clone()).await?, event.date());
+                let made = report.launches.iter().map(|made| {
+                    let key = LaunchKey::new(&made.route, &date, &made.client_token);
+                    (key, made.outcome.name().to_owned())
+                });
+                Ok(made.collect())
             }
             Self::Local(project) => project.run(route, event).await,
         }
@@ -96,11 +100,4 @@ impl Deployed {
         let schedule_arn = format!("arn:{partition}:scheduler:{region}:{account}:schedule/{}/{route}", self.stack.name);
         Firing { route: route.to_owned(), schedule_arn, scheduled_time }
     }
-}
-
-/// Returns the key of a launch.
-#[cfg(feature = "aws")]
-fn key(report: &LaunchReport, launch: &trigger_engine::LaunchOutcome) -> LaunchKey {
-    let date = report.event_time.unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
-    LaunchKey::new(&launch.route, &date, &launch.client_token)
 }

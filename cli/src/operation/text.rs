@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use trigger_core::history::LaunchState;
+use trigger_core::pattern::operator::Wildcard;
 
 /// A list that is not for a terminal has this many columns.
 const WIDTH: usize = 80;
@@ -47,6 +48,11 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let ago: SignedDuration =
         text.parse().map_err(|_| "write a time such as 2026-01-31T08:00:00Z, or 12h".to_owned())?;
     Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+}
+
+/// Parses a text in which `*` stands for any text.
+pub(crate) fn wildcard(text: &str) -> Result<Wildcard, String> {
+    Wildcard::parse(text).map_err(str::to_owned)
 }
 
 /// Returns the width of the terminal, or that of a list that is not for one.

@@ -14,7 +14,7 @@ use crate::output::line;
 
 /// Cancel launches: their tasks are stopped, and none is started any more.
 ///
-/// The launch is recorded as cancelled, is not retried, and is no failure. The functions stop the task within seconds.
+/// The launch is recorded as cancelled: it is not retried and does not count as a failure. The functions stop the task within seconds.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

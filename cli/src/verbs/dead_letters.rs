@@ -30,7 +30,7 @@ Examples:
 pub(crate) struct DeadLetters {
     #[command(flatten)]
     choice: ChoiceOptions,
-    /// Read at most so many letters of each queue.
+    /// Read at most this many letters of each queue.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     limit: usize,
     /// Print the groups and the letters as JSON.

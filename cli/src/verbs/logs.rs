@@ -53,7 +53,7 @@ pub(crate) struct Logs {
     /// The launch: its name, the beginning of its id, or of the id of its ECS task.
     #[arg(value_name = "LAUNCH")]
     launch: String,
-    /// Go on until the launch has ended, with the attempts to come.
+    /// Keep printing until the launch has ended, including later attempts.
     #[arg(long, short)]
     follow: bool,
     /// Only the output of this container; repeatable.
@@ -62,7 +62,7 @@ pub(crate) struct Logs {
     /// Only the output of this attempt, from 1, as `show` counts them.
     #[arg(long, value_name = "NUMBER")]
     attempt: Option<NonZeroU32>,
-    /// Only lines since this time, such as 2026-01-31T08:00:00Z, or for so long, such as 10m.
+    /// Only lines since this time, such as 2026-01-31T08:00:00Z, or within the last, such as 10m.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
     /// Print each line as JSON. There, attempts count from 0.
@@ -193,6 +193,7 @@ impl<'a> Text<'a> {
     /// Prints the lines that are new. Returns whether there were any.
     async fn print(&mut self) -> Result<bool, Failed> {
         let mut has_printed = false;
+        let width = self.outputs.iter().map(|output| self.label(output).chars().count()).max().unwrap_or(0);
         self.merge.reopen();
         loop {
             match self.merge.next_step() {
@@ -208,13 +209,14 @@ impl<'a> Text<'a> {
                 Merged::Line(number, at, line) => {
                     has_printed = true;
                     self.outputs[number].has_lines = true;
-                    self.print_line(&self.outputs[number], at, &line)?;
+                    self.print_line(&self.outputs[number], at, &line, width)?;
                 }
             }
         }
     }
 
-    fn print_line(&self, output: &Output, at: Timestamp, line: &Line) -> Result<(), Failed> {
+    /// Prints a line of an output. Labels have this many columns.
+    fn print_line(&self, output: &Output, at: Timestamp, line: &Line, width: usize) -> Result<(), Failed> {
         if self.wanted.json {
             return output::json_line(&json!({
                 "at": at,
@@ -226,16 +228,16 @@ impl<'a> Text<'a> {
                 "text": line.text,
             }));
         }
-        let width = self.outputs.iter().map(|output| self.label(output).chars().count()).max().unwrap_or(0);
         let label = match width {
             0 => String::new(),
             width => format!("{:width$}  ", self.label(output)),
         };
+        let head = format!("{}  {label}", local_to_millisecond(at));
         let mut parts = line.text.lines();
         let first = parts.next().unwrap_or_default();
-        line!("{}  {label}{}", local_to_millisecond(at), printable_output(first))?;
+        line!("{head}{}", printable_output(first))?;
         // A message of several lines, such as a stack trace.
-        let indent = " ".repeat(local_to_millisecond(at).chars().count() + 2 + label.chars().count());
+        let indent = " ".repeat(head.chars().count());
         parts.try_for_each(|text| line!("{indent}{}", printable_output(text)))
     }
 

@@ -18,12 +18,12 @@ use crate::blocking::block_on;
 use crate::confirm::confirmed_or_interrupted;
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
-use crate::letters::{ChoiceOptions, Pace, folder, print_groups};
+use crate::letters::{ChoiceOptions, folder, print_groups};
 #[cfg(feature = "aws")]
 use crate::letters::{Delivery, Mailbox, Pass, Received, Stopped, mailboxes, read, stopped};
 #[cfg(feature = "aws")]
 use crate::operation::Deployed;
-use crate::operation::{Meter, Place, PlaceOptions, Project};
+use crate::operation::{Meter, Pace, Place, PlaceOptions, Project};
 use crate::output::{self, line, printable};
 
 /// So many letters are delivered at once, if the rate allows it. Those of a FIFO queue are delivered one by one.
@@ -57,7 +57,7 @@ With --local, `ecs-trigger dev` delivers the letters. It moves a letter to
 pub(crate) struct Redrive {
     #[command(flatten)]
     choice: ChoiceOptions,
-    /// Deliver at most so many letters.
+    /// Deliver at most this many letters.
     #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
     /// Deliver letters at this rate.

@@ -1,13 +1,11 @@
 //! `ecs-trigger replay`: gives a route the events that it missed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
 use trigger_core::event::identity::LaunchKey;
 use trigger_core::event::{Event, EventKind};
 use trigger_core::history::{HistoryQuery, Launches, ObjectName};
@@ -23,9 +21,10 @@ use crate::config::route_of;
 use crate::confirm::confirmed;
 use crate::diagnostics::{self, counted};
 use crate::exit::Failed;
+use crate::letters::stopped;
 use crate::operation::objects::{Listing, delivered, event, prefix};
 use crate::operation::text::{duration, moment};
-use crate::operation::{Deployed, Meter, PlaceOptions};
+use crate::operation::{Deployed, Meter, Pace, PlaceOptions};
 use crate::output::{self, line, message, printable};
 use crate::sample::schedule_of;
 
@@ -81,7 +80,7 @@ pub(crate) struct Replay {
     /// Only firings before this time. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "schedule")]
     to: Option<Timestamp>,
-    /// Only objects that were written since this time, such as 2026-01-31T08:00:00Z, or for so long, such as 12h.
+    /// Only objects that were written since this time, such as 2026-01-31T08:00:00Z, or within the last, such as 12h.
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "prefix")]
     since: Option<Timestamp>,
     /// Only objects that were written before this time. Default: five minutes ago.
@@ -303,23 +302,16 @@ impl Replay {
         progress: &mut Progress,
     ) -> Result<(), Failed> {
         let mut meter = Meter::new(found.missed.len(), "recorded");
-        let mut ticks = interval(self.rate.after(1).max(Duration::from_nanos(1)));
-        // After a pause, the rate is not made up for.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let paced = stream::unfold((ticks, found.missed.iter()), |(mut ticks, mut missed)| async move {
-            let next = missed.next()?;
-            ticks.tick().await;
-            Some((next, (ticks, missed)))
+        let pace = &Pace::new(self.rate);
+        let paced = stream::iter(&found.missed).then(|missed| async move {
+            pace.turn().await;
+            missed
         });
-        let stopped = async {
-            // Without a handler of signals, Ctrl-C ends the process at once.
-            let _ = tokio::signal::ctrl_c().await;
-        };
         let run = |missed: &Missed| {
             let (name, event) = (missed.name.clone(), missed.event.clone());
             async move { (name, deployed.run(route, event).await) }
         };
-        let running = paced.take_until(stopped).map(run).buffered(AT_ONCE);
+        let running = paced.take_until(stopped()).map(run).buffered(AT_ONCE);
         let mut running = std::pin::pin!(running);
         while let Some((name, ran)) = running.next().await {
             match ran {

@@ -13,7 +13,7 @@ use crate::blocking::block_on;
 use crate::completion;
 use crate::config::route_of;
 use crate::exit::Failed;
-use crate::operation::text::{ID_DIGITS, colored, duration, moment, relative, table, width};
+use crate::operation::text::{ID_DIGITS, colored, duration, moment, relative, table, width, wildcard};
 use crate::operation::{Place, PlaceOptions};
 use crate::output::{self, line, printable};
 use crate::sample;
@@ -56,18 +56,18 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
     /// Only launches whose reason matches, with `*` for any text.
-    #[arg(long, value_name = "GLOB", value_parser = reason)]
+    #[arg(long, value_name = "GLOB", value_parser = wildcard)]
     reason: Option<Wildcard>,
     /// Only the launch of the ECS task with this ARN or id.
     #[arg(long, value_name = "ARN")]
     ecs_task: Option<String>,
-    /// Only launches since this time, such as 2026-01-31T08:00:00Z, or for so long, such as 12h.
+    /// Only launches since this time, such as 2026-01-31T08:00:00Z, or within the last, such as 12h.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
     /// Only launches before this time.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
-    /// At most so many launches.
+    /// List at most this many launches.
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: usize,
     /// Show the list again and again, until Ctrl-C.
@@ -105,7 +105,7 @@ impl Runs {
 
     fn knows_route(&self, place: &Place) -> Result<(), Failed> {
         match &self.route {
-            Some(name) => route_of(place.config(), name).map(|_| ()),
+            Some(name) => route_of(place.config(), name).map(drop),
             None => Ok(()),
         }
     }
@@ -135,7 +135,7 @@ impl Runs {
             return output::json(&json!(summaries));
         }
         if summaries.is_empty() {
-            return line!("no launch is like that");
+            return line!("no launch matches");
         }
         let now = Timestamp::now();
         let mut rows = vec![["STATE", "ID", "ROUTE", "RECORDED", "TOOK", ""].map(str::to_owned).to_vec()];
@@ -173,8 +173,4 @@ fn state(text: &str) -> Result<LaunchState, String> {
         let words: Vec<&str> = LaunchState::ALL.iter().map(|state| state.as_str()).collect();
         format!("a state is one of {}", words.join(", "))
     })
-}
-
-fn reason(text: &str) -> Result<Wildcard, String> {
-    Wildcard::parse(text).map_err(str::to_owned)
 }

@@ -83,8 +83,8 @@ impl Status {
             let now = Timestamp::now();
             let mut known = match &place {
                 #[cfg(feature = "aws")]
-                Place::Deployed(deployed) => deployed::known(&place, deployed, now).await?,
-                Place::Local(project) => local::known(&place, project, now).await?,
+                Place::Deployed(deployed) => deployed::known(deployed, now).await?,
+                Place::Local(project) => local::known(project, now),
             };
             let mut seen = known.seen.take();
             let has_more = seen.as_mut().is_some_and(|seen| {

@@ -24,7 +24,7 @@ pub struct Place {
     pub physical_ids: BTreeMap<String, String>,
 }
 
-/// How a value is shown that is not there.
+/// The text that is shown for a missing value.
 pub const NOTHING: &str = "nothing";
 
 /// A property that somebody changed outside of the stack.
@@ -81,6 +81,19 @@ fn compare(path: &str, deployed: &Value, actual: &Value, found: &mut Vec<(String
         return;
     }
     let shown = |value: Option<&Value>| value.map_or_else(|| NOTHING.to_owned(), Value::to_string);
+    if let (Value::Array(before), Value::Array(after)) = (deployed, actual)
+        && let Some((before, after)) = named(before).zip(named(after))
+    {
+        let added = after.keys().filter(|name| !before.contains_key(*name));
+        for name in before.keys().chain(added) {
+            let path = format!("{path}[{name}]");
+            match (before.get(name), after.get(name)) {
+                (Some(before), Some(after)) => compare(&path, before, after, found),
+                (before, after) => found.push((path, shown(before.copied()), shown(after.copied()))),
+            }
+        }
+        return;
+    }
     match (deployed, actual) {
         (Value::Object(before), Value::Object(after)) => {
             let added = after.keys().filter(|key| !before.contains_key(*key));
@@ -102,17 +115,6 @@ fn compare(path: &str, deployed: &Value, actual: &Value, found: &mut Vec<(String
                 found.extend(gone.map(|one| (path.to_owned(), one.to_string(), shown(None))));
                 let added = after.iter().filter(|one| lacks(before, one));
                 found.extend(added.map(|one| (path.to_owned(), shown(None), one.to_string())));
-            }
-        }
-        (Value::Array(before), Value::Array(after)) if named(before).is_some() && named(after).is_some() => {
-            let (before, after) = (named(before).unwrap_or_default(), named(after).unwrap_or_default());
-            let added = after.keys().filter(|name| !before.contains_key(*name));
-            for name in before.keys().chain(added) {
-                let path = format!("{path}[{name}]");
-                match (before.get(name), after.get(name)) {
-                    (Some(before), Some(after)) => compare(&path, before, after, found),
-                    (before, after) => found.push((path, shown(before.copied()), shown(after.copied()))),
-                }
             }
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {

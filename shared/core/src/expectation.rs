@@ -87,10 +87,11 @@ pub fn event_file(test: &TestConfig) -> Option<&str> {
 pub fn actual(config: &RoutingConfig, test: &TestConfig, file: &str) -> Result<Actual, SampleError> {
     let mut launches = Vec::new();
     for event in events(config, test, file)? {
-        let plan = Plan::new(config, &event);
-        match plan.and_then(|plan| if plan.refused.is_empty() { Ok(plan) } else { Err(plan.refused) }) {
-            Ok(plan) => plan.launches.iter().for_each(|planned| add(&mut launches, planned)),
-            Err(errors) => {
+        match Plan::new(config, &event) {
+            Ok(plan) if plan.refused.is_empty() => {
+                plan.launches.iter().for_each(|planned| add(&mut launches, planned));
+            }
+            Ok(Plan { refused: errors, .. }) | Err(errors) => {
                 let reasons: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 let briefs: Vec<String> = errors.iter().map(without_place).collect();
                 return Ok(Actual::Error { reason: reasons.join("; "), brief: briefs.join("; ") });

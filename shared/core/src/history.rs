@@ -171,9 +171,7 @@ impl HistoryQuery {
 
 impl Filter {
     fn takes(&self, record: &LaunchRecord) -> bool {
-        let is_in = |task: &LaunchedTask, name: &String| {
-            task.arn == *name || task.arn.rsplit('/').next().is_some_and(|id| id == name)
-        };
+        let is_in = |task: &LaunchedTask, name: &String| task.arn == *name || task.id() == name;
         (self.states.is_empty() || self.states.contains(&LaunchState::of(record)))
             && self.task.as_ref().is_none_or(|task| *task == record.task)
             && self.event_id.as_ref().is_none_or(|id| *id == record.event_id)
@@ -260,9 +258,7 @@ impl Summary {
 /// Returns whether a text names a launch: it is the beginning of the launch's name or id, or of the id or ARN of one of
 /// its ECS tasks.
 pub fn is_named(record: &LaunchRecord, text: &str) -> bool {
-    let of_task = |task: &LaunchedTask| {
-        task.arn.starts_with(text) || task.arn.rsplit('/').next().is_some_and(|id| id.starts_with(text))
-    };
+    let of_task = |task: &LaunchedTask| task.arn.starts_with(text) || task.id().starts_with(text);
     record.key.id.starts_with(text) || record.key.to_string().starts_with(text) || record.tasks.iter().any(of_task)
 }
 
@@ -291,14 +287,13 @@ pub fn timeline(record: &LaunchRecord) -> Vec<(Timestamp, String)> {
         moments.push((attempt.opened, attempted(number, attempt)));
     }
     for task in &record.tasks {
-        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
-        moments.push((task.since, format!("the task {id} was started")));
+        moments.push((task.since, format!("the task {} was started", task.id())));
     }
     moments.sort_by_key(|(at, _)| *at);
     let ended = record.tasks.iter().filter_map(|task| Some((task, task.stopped.as_ref()?)));
     let ended = ended.map(|(task, stopped)| {
-        let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
-        format!("the task {id} stopped: {stopped}{}", if task.retried { "; another one replaces it" } else { "" })
+        let next = if task.retried { "; another one replaces it" } else { "" };
+        format!("the task {} stopped: {stopped}{next}", task.id())
     });
     let end = record.ended.as_ref().or(record.concluding.as_ref());
     let at = end.map_or_else(|| moments.last().map_or(record.created, |(at, _)| *at), |end| end.at);

@@ -99,7 +99,7 @@ impl StoredObject {
     }
 }
 
-/// Returns whether the firings of a schedule can only be known by one of them: a rate without a `start` counts from the
+/// Returns whether one firing of a schedule must be known to compute the others: a rate without a `start` counts from its
 /// deployment.
 pub fn needs_anchor(schedule: &Schedule) -> bool {
     matches!(schedule.expression, ScheduleExpression::Rate(_)) && schedule.start.is_none()
@@ -122,7 +122,8 @@ pub fn firings(
     all.take_while(|time| *time < until).take(limit).collect()
 }
 
-/// Returns a firing of a rate that is not after a time, by one that may be. (A rate does not fire before its anchor.)
+/// Returns a firing of a rate at or before `time`, counted back from the firing `known`, which may be later. A rate has no
+/// firing before its anchor, so the anchor must not be later than `time`.
 fn firing_before(schedule: &Schedule, known: Timestamp, time: Timestamp) -> Timestamp {
     let Some(next) = schedule.next_after(known, known) else { return known };
     let interval = next.duration_since(known).as_secs().max(1);

@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::dead_letters::pattern_of;
 use crate::history::{LaunchState, Summary, reason};
 use crate::launch::LaunchRecord;
+use crate::replay::needs_anchor;
 use crate::routing::RoutingConfig;
-use crate::schedule::{Schedule, ScheduleExpression};
+use crate::schedule::Schedule;
 
 /// What is known of the launches of a config.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,12 +77,10 @@ impl NextFiring {
             return Self::Disabled;
         }
         let next = schedule.next_after(now, last.unwrap_or(now));
-        match (&schedule.expression, next) {
-            (ScheduleExpression::Rate(_), Some(next)) if last.is_none() && schedule.start.is_none() => {
-                Self::Until(next)
-            }
-            (_, Some(next)) => Self::At(next),
-            (_, None) => Self::Never,
+        match next {
+            Some(next) if last.is_none() && needs_anchor(schedule) => Self::Until(next),
+            Some(next) => Self::At(next),
+            None => Self::Never,
         }
     }
 }

@@ -275,7 +275,8 @@ impl fmt::Display for EventError {
 ///
 /// One failed launch does not stop the event's other launches: the next delivery repeats every client token, so only
 /// the missing tasks start. With a ledger, a route that cannot render its tasks does not stop the others either: the
-/// event's dead letter, delivered again, starts only what is missing. A recorded launch is not an error: it continues from its record.
+/// event's dead letter, delivered again, starts only what is missing. A recorded launch is not an error: it continues
+/// from its record.
 ///
 /// # Errors
 /// It is not certain that all tasks were started, so the event must be delivered again. Or the event is in the
@@ -669,7 +670,7 @@ async fn launch(driver: &Driver<'_, impl Ports>, driven: &mut Driven) -> Outcome
     }
 }
 
-/// Why a launch waits that another invocation starts.
+/// The reason for a deferred launch that another invocation starts.
 const STARTED_ELSEWHERE: &str = "it starts as soon as ECS's rate allows";
 /// Why a launch waits for a slot.
 const IN_LINE: &str = "as many tasks run as `concurrency` or `max_at_once` allows";

@@ -89,13 +89,17 @@ pub async fn run(
 ) -> Result<LaunchReport, EventError> {
     let text = event.text.clone();
     let event = Ok(MatchedEvent { event, routes: Ok(vec![route]) });
-    let times = Times { now: Timestamp::UNIX_EPOCH, deadline: deadline(config, ports) };
-    handle(Delivered { text: &text, event, times }, config, ports).await
+    handle(Delivered { text: &text, event, times: times(config, ports) }, config, ports).await
 }
 
 /// Returns when a person's process has to end. If there is a ledger, that is at once, so that it starts nothing itself.
 pub fn deadline(config: &RoutingConfig, ports: &impl Ports) -> Option<Timestamp> {
     config.ledger().map(|_| ports.clock().now())
+}
+
+/// Returns the times of a delivery that a person asks for. Its time is the earliest one, so that no firing is too late.
+pub fn times(config: &RoutingConfig, ports: &impl Ports) -> Times {
+    Times { now: Timestamp::UNIX_EPOCH, deadline: deadline(config, ports) }
 }
 
 fn recorder<'a, P: Ports>(config: &'a RoutingConfig, ports: &'a P) -> Driver<'a, P> {

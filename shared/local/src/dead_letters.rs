@@ -9,6 +9,7 @@ use trigger_core::event::identity::LaunchKey;
 use trigger_core::launch::DeadLetter;
 use trigger_engine::ports::{DeadLetters, NotSent};
 
+use crate::folders::write_whole;
 use crate::payloads::STATE_FOLDER;
 
 /// A dead-letters port that writes files.
@@ -45,10 +46,7 @@ impl DeadLetters for FolderDeadLetters {
         // The letter of a launch that was redriven and failed again replaces the one before, which can start nothing more.
         let id = letter.launch.as_deref().and_then(LaunchKey::parse).map(|launch| launch.id);
         let name = id.unwrap_or_else(|| format!("{:.16}", format!("{:x}", Sha256::digest(&message))));
-        let (path, hidden) = (self.folder.join(format!("{name}.json")), self.folder.join(format!(".{name}")));
-        let written = fs::create_dir_all(&self.folder)
-            .and_then(|()| fs::write(&hidden, message))
-            .and_then(|()| fs::rename(&hidden, &path));
-        written.map_err(|error| NotSent::Failed(format!("{}: {error}", path.display())))
+        let path = self.folder.join(format!("{name}.json"));
+        write_whole(&path, &message).map_err(|error| NotSent::Failed(format!("{}: {error}", path.display())))
     }
 }

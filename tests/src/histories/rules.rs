@@ -174,7 +174,7 @@ fn of_one_launch(world: &World, key: &LaunchKey, is_lost: bool) -> Vec<String> {
         Outcome::Stopped | Outcome::Replaced | Outcome::Cancelled => {
             expect(letters == 0 || is_started_again, "it was stopped on purpose and dead-lettered");
             let is_cancelled = *outcome == Outcome::Cancelled;
-            expect(!is_cancelled || world.cancelled.contains(key), "it was cancelled by nobody");
+            expect(!is_cancelled || world.cancelled.contains(key), "it was cancelled, but no person asked for that");
         }
         Outcome::DeadLettered(reason) => {
             expect(letters > 0, "it has no dead letter");

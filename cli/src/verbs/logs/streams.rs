@@ -79,9 +79,8 @@ fn output(account: &Account, task: &LaunchedTask, container: &ContainerDefinitio
         .flatten()
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let id = task.arn.rsplit('/').next().unwrap_or_default();
     let driver = configuration.map(|logs| logs.log_driver().as_str());
-    let reader = match LogPlace::of(name, id, driver, &options) {
+    let reader = match LogPlace::of(name, task.id(), driver, &options) {
         LogPlace::Stream(stream) => Reader::Stream(StreamReader::new(account, stream, since)),
         LogPlace::Elsewhere(why) => Reader::Elsewhere(why),
     };

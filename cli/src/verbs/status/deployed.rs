@@ -15,7 +15,7 @@ use trigger_engine::ports::{Queues, ServiceCounts, TasksOf, Unanswered, WorkerTa
 use super::{COUNTED_MAX, Known, QueueStatus, WorkerStatus, failed, open};
 use crate::diagnostics::{note, warning};
 use crate::exit::Failed;
-use crate::operation::{Deployed, Place};
+use crate::operation::Deployed;
 use crate::output::printable;
 
 /// The last launch of a route is first looked for among so many of the latest launches of all routes.
@@ -24,9 +24,9 @@ const LATEST: usize = 100;
 const AT_ONCE: usize = 8;
 
 /// Returns what the stack's table, queues and services say.
-pub(super) async fn known(place: &Place, deployed: &Deployed, now: Timestamp) -> Result<Known, Failed> {
+pub(super) async fn known(deployed: &Deployed, now: Timestamp) -> Result<Known, Failed> {
     let seen = match deployed.config.ledger() {
-        Some(_) => Some(seen(place, &deployed.config, now).await?),
+        Some(_) => Some(seen(deployed, now).await?),
         None => {
             note("the deployed config has no `storage`, so its launches are not recorded");
             None
@@ -41,20 +41,21 @@ pub(super) async fn known(place: &Place, deployed: &Deployed, now: Timestamp) ->
 }
 
 /// Reads the launches that are open, that have failed, and the last one of each route.
-async fn seen(place: &Place, config: &RoutingConfig, now: Timestamp) -> Result<Seen, Failed> {
+async fn seen(deployed: &Deployed, now: Timestamp) -> Result<Seen, Failed> {
     let (all, open, failed) = (HistoryQuery::new(Launches::All), open(), failed(now));
     // One more than are counted shows that there are more.
     let (mut latest, open, failed) = try_join3(
-        place.history(&all, LATEST),
-        place.history(&open, COUNTED_MAX + 1),
-        place.history(&failed, COUNTED_MAX + 1),
+        deployed.history(&all, LATEST),
+        deployed.history(&open, COUNTED_MAX + 1),
+        deployed.history(&failed, COUNTED_MAX + 1),
     )
     .await?;
-    let others = config.routes.iter().filter(|route| !latest.iter().any(|record| record.key.route == route.name));
+    let routes = deployed.config.routes.iter();
+    let others = routes.filter(|route| !latest.iter().any(|record| record.key.route == route.name));
     let last: Vec<Vec<LaunchRecord>> = stream::iter(others)
         .map(|route| async {
             let all = HistoryQuery::new(Launches::All);
-            place.history(&HistoryQuery { route: Some(route.name.clone()), page: 1, ..all }, 1).await
+            deployed.history(&HistoryQuery { route: Some(route.name.clone()), page: 1, ..all }, 1).await
         })
         .buffered(AT_ONCE)
         .try_collect()

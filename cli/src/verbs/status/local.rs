@@ -11,19 +11,18 @@ use trigger_local::folders::queue::FolderQueue;
 
 use super::{Known, QueueStatus, WorkerStatus, failed, open};
 use crate::diagnostics::note;
-use crate::exit::Failed;
-use crate::operation::{Place, Project};
+use crate::operation::Project;
 
 /// Returns what the files of the project say. Only `dev` itself knows what its workers do.
-pub(super) async fn known(place: &Place, project: &Project, now: Timestamp) -> Result<Known, Failed> {
+pub(super) fn known(project: &Project, now: Timestamp) -> Known {
     if !is_running(&project.folder) {
         note("`ecs-trigger dev` does not run here; this is what it left");
     }
     let all = HistoryQuery::new(Launches::All);
     let seen = Seen {
-        latest: place.history(&all, usize::MAX).await?,
-        open: place.history(&open(), usize::MAX).await?,
-        failed: place.history(&failed(now), usize::MAX).await?,
+        latest: project.runs.history(&all),
+        open: project.runs.history(&open()),
+        failed: project.runs.history(&failed(now)),
     };
     let config = &project.config;
     let workers = config.workers.iter().map(|worker| {
@@ -35,5 +34,5 @@ pub(super) async fn known(place: &Place, project: &Project, now: Timestamp) -> R
         WorkerStatus { worker: worker.name.clone(), queues: queues.collect(), ..WorkerStatus::default() }
     });
     let letters = FolderDeadLetters::of(&project.folder).letters();
-    Ok(Known { seen: Some(seen), workers: workers.collect(), dead_letters: Some(letters.len() as u64) })
+    Known { seen: Some(seen), workers: workers.collect(), dead_letters: Some(letters.len() as u64) }
 }

@@ -17,8 +17,8 @@ pub struct Change {
 /// Why a change cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// The event has no such part.
-    #[error("`{path}` cannot be set: {what} has a `{part}`; write for example `{part}.key=value`")]
+    /// The path does not begin with the part that can be changed.
+    #[error("`{path}` cannot be set: of {what}, only `{part}` can be changed; write for example `{part}.key=value`")]
     OtherPart {
         /// The path.
         path: String,
@@ -57,7 +57,8 @@ impl Change {
 }
 
 impl Event {
-    /// Returns the event with changes, or with none. It is another event than all so far: its identity comes from `now`.
+    /// Returns a new event: this one with the changes, if there are any. Its identity is derived from `now`, so it differs
+    /// from that of every earlier event.
     ///
     /// # Errors
     /// A change is not possible in an event of this kind, or makes it invalid.

@@ -190,6 +190,11 @@ impl LaunchedTask {
     pub fn is_alive(&self) -> bool {
         self.stopped.is_none()
     }
+
+    /// Returns the task's id: the last part of its ARN.
+    pub fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
 }
 
 /// The progress of a launch when its dead letter was redriven last, or a person retried it.

@@ -70,7 +70,7 @@ impl Plan {
     ///
     /// # Errors
     /// Every route whose tasks cannot be requested for this event, if no other route launches any. Without a ledger, one
-    /// such route keeps the others from launching theirs: nothing would know them when the event is delivered again.
+    /// such route stops the others too: no record would show, at the next delivery, which tasks were already started.
     pub fn new(config: &RoutingConfig, event: &Event) -> Result<Self, Vec<PlanError>> {
         Self::of_routes(config, event, config.matches(event))
     }
@@ -98,10 +98,10 @@ impl Plan {
             }
         }
         let nothing_starts = launches.is_empty() || config.ledger().is_none();
-        match nothing_starts && !refused.is_empty() {
-            true => Err(refused),
-            false => Ok(Self { routes: names, launches, refused }),
+        if nothing_starts && !refused.is_empty() {
+            return Err(refused);
         }
+        Ok(Self { routes: names, launches, refused })
     }
 }
 

@@ -123,14 +123,15 @@ fn firing_fields(
     spellings: &mut Spellings,
 ) -> Vec<(&'static str, Value)> {
     let timezone = schedule.map_or(TimeZone::UTC, |schedule| schedule.timezone.clone());
-    let of_schedule = schedule.and_then(|schedule| schedule.input.clone()).unwrap_or_else(|| Node::object([]));
-    let input = input.map_or(of_schedule.clone(), |input| of_schedule.with(input));
+    let empty = Node::object([]);
+    let of_schedule = schedule.and_then(|schedule| schedule.input.as_ref()).unwrap_or(&empty);
+    let changed = input.map(|input| of_schedule.with(input));
     vec![
         ("schedule", Value::from(firing.schedule())),
         ("scheduled_time", Value::from(firing.scheduled_time.to_string())),
         ("scheduled", scheduled(firing.scheduled_time, timezone)),
         // `input` is always present: without values, a `default` in a template still applies to each field of it.
-        ("input", spellings.value(&input)),
+        ("input", spellings.value(changed.as_ref().unwrap_or(of_schedule))),
     ]
 }
 

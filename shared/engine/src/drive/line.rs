@@ -12,7 +12,8 @@ use crate::ports::{Change, Clock, LaunchStore, Ports, StoreError, Stored};
 
 /// A launch that finds its slots taken by others this many times gives up for now.
 pub(super) const TRIES_MAX: u32 = 20;
-/// A released slot is given up for others after this many launches that were next have taken another one.
+/// If this many launches in a row that were next in line have already taken another slot, the released slot is not handed
+/// over but becomes free.
 const HEIRS_MAX: u32 = 4;
 /// For this time after it was recorded, a launch that is next in line is left to the process that recorded it.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(5);

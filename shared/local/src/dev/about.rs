@@ -27,7 +27,7 @@ pub(super) fn about(record: &LaunchRecord) -> About {
     }
 }
 
-/// Returns what people call an event by, which has no other name: the time of a firing, or the beginning of a message's id.
+/// Returns a short name for an event that is not about an object: the time of a firing, or the beginning of a message's id.
 pub(super) fn subject_of_id(event_id: &str) -> String {
     let last = event_id.rsplit('/').next().unwrap_or_default();
     match last.get(..SHORT_CHARACTERS) {

@@ -11,7 +11,7 @@ const NAMED: [(&str, &str); 3] = [("routes", "route"), ("tasks", "task"), ("work
 /// What any other key is called.
 const SETTING: &str = "setting";
 
-/// Returns what differs between two versions of the config. A change of layout or comments is none.
+/// Returns what differs between two versions of the config. Changes of layout and comments do not count.
 pub(super) fn changes(old: &Source, new: &Source) -> ConfigChanges {
     let (old, new) = (elements(old), elements(new));
     let mut changes = ConfigChanges::default();

@@ -17,6 +17,7 @@ use super::Dev;
 use super::about::about;
 use crate::EmbeddedStore;
 use crate::happening::Happening;
+use crate::runs::keeper::ENDED_WITH_DEV;
 
 /// `dev` continues launches for at most this long at a time, so that it hears a signal soon.
 const CONTINUED_FOR: SignedDuration = SignedDuration::from_secs(2);
@@ -37,7 +38,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
                 let stop_code = if task.stop.is_some() { "UserInitiated" } else { "InfrastructureHealth" };
                 let stopped = StoppedTask {
                     stop_code: Some(stop_code.to_owned()),
-                    stopped_reason: Some("`dev` ended before the task did".to_owned()),
+                    stopped_reason: Some(ENDED_WITH_DEV.to_owned()),
                     ..StoppedTask::default()
                 };
                 let started_by = Some(record.key.started_by(task.attempt));
@@ -102,7 +103,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         self.tell_untold();
     }
 
-    /// Shows what a launch came to, and closes the dead letters whose work it did.
+    /// Shows how a launch ended, and closes the dead letters that its success settles.
     pub(super) fn ended(&mut self, launch: &LaunchKey, conclusion: Option<&Conclusion>) {
         let (Some(conclusion), Some(record)) = (conclusion, self.record_of(launch)) else { return };
         let about = about(&record);

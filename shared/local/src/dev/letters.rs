@@ -98,8 +98,8 @@ impl Letter {
     }
 
     /// Returns whether a launch that succeeded has done the work of this letter: it is the letter's launch, or the same
-    /// task of a later event about the same object. Of a letter without a launch, all launches of its event must have
-    /// succeeded, or of a later event about its object.
+    /// task of a later event about the same object. A letter without a launch is done once no launch has failed or is still
+    /// open, either of its own event or of another event about its object.
     fn is_done(
         &self,
         failed: Option<&LaunchRecord>,

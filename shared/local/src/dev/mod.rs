@@ -165,7 +165,7 @@ pub async fn run(
     let others = other_queues(&options.config);
     let received = options.config.worker_queues().into_iter().chain(&others).collect();
     let received = open_queues(&options.config, &options.folder, received)?;
-    let routed = open_queues(&options.config, &options.folder, options.config.queues())?;
+    let routed = queues.clone();
     let began = options.start_at.unwrap_or_else(|| whole_second(Timestamp::now()));
     let pretended = options.start_at.is_some() || options.speed != 1.0;
     let clock = if pretended { Clock::pretended(began, options.speed) } else { Clock::Real };

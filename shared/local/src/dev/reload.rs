@@ -38,7 +38,7 @@ impl<S: FnMut(&Happening)> Dev<'_, S> {
         let project = self.ports.payloads.project.clone();
         let buckets = open_buckets(&config, &project)?;
         let mut queues = open_queues(&config, &project, config.queues())?;
-        let routed = open_queues(&config, &project, config.queues())?;
+        let routed = queues.clone();
         let known = &self.ports.launcher.buckets;
         let added = buckets.iter().filter(|bucket| known.iter().all(|known| known.folder != bucket.folder));
         if let Some(watches) = watches {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::folders::write_whole;
 use crate::payloads::STATE_FOLDER;
 
 /// The folder of the requests, within [`STATE_FOLDER`].
@@ -29,12 +30,10 @@ impl Request {
     /// The folder cannot be written to.
     pub fn put(project: &Path, text: String) -> io::Result<Self> {
         let folder = project.join(STATE_FOLDER).join(FOLDER);
-        fs::create_dir_all(&folder)?;
         // Names sort in the order of the requests.
         let name = format!("{:020}-{}", Timestamp::now().as_nanosecond(), std::process::id());
-        let (path, hidden) = (folder.join(format!("{name}{REQUEST}")), folder.join(format!(".{name}")));
-        fs::write(&hidden, &text)?;
-        fs::rename(hidden, &path)?;
+        let path = folder.join(format!("{name}{REQUEST}"));
+        write_whole(&path, &text)?;
         Ok(Self { path, text })
     }
 
@@ -68,7 +67,7 @@ pub(super) fn requests(project: &Path) -> Vec<Request> {
         .collect()
 }
 
-/// Removes the answers that nobody has taken.
+/// Removes the answers that were never read.
 pub(super) fn remove_answers(project: &Path) {
     for path in files(project, ANSWER) {
         let _ = fs::remove_file(path);

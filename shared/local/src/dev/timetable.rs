@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use trigger_core::routing::RoutingConfig;
+use trigger_core::routing::{Route, RoutingConfig};
 use trigger_core::schedule::{CatchUp, Schedule};
 
 use crate::payloads::STATE_FOLDER;
@@ -39,19 +39,23 @@ struct Entry {
     began: Timestamp,
 }
 
+impl Entry {
+    /// Creates the entry of a route's schedule, if that is enabled. It began at `began` and fires next after `after`.
+    fn new(route: &Route, after: Timestamp, began: Timestamp) -> Option<Self> {
+        let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
+        let next = schedule.next_after(after, began);
+        Some(Self { route: route.name.clone(), schedule, next, began })
+    }
+}
+
 impl Timetable {
     /// Creates a timetable of the enabled schedules from `now` on. With a pretended clock, firings are not recorded.
     pub fn new(config: &RoutingConfig, project: &Path, now: Timestamp, pretended: bool) -> Self {
         // A firing at exactly `now` must be included.
         let just_before = now.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(now);
-        let entry = |route: &trigger_core::routing::Route| {
-            let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
-            let next = schedule.next_after(just_before, now);
-            Some(Entry { route: route.name.clone(), next, schedule, began: now })
-        };
         Self {
             began: now,
-            entries: config.routes.iter().filter_map(entry).collect(),
+            entries: config.routes.iter().filter_map(|route| Entry::new(route, just_before, now)).collect(),
             memory: (!pretended).then(|| project.join(STATE_FOLDER).join("schedules.json")),
         }
     }
@@ -59,13 +63,10 @@ impl Timetable {
     /// Takes the schedules from another version of the config. One that is new or has changed begins now.
     pub fn renew(&mut self, config: &RoutingConfig, now: Timestamp) {
         let mut before = std::mem::take(&mut self.entries);
-        let entry = |route: &trigger_core::routing::Route| {
-            let schedule = route.schedule().filter(|schedule| schedule.enabled)?.clone();
-            let same = before.iter().position(|entry| entry.route == route.name && entry.schedule == schedule);
-            Some(same.map(|position| before.swap_remove(position)).unwrap_or_else(|| {
-                let next = schedule.next_after(now, now);
-                Entry { route: route.name.clone(), next, schedule, began: now }
-            }))
+        let entry = |route: &Route| {
+            let new = Entry::new(route, now, now)?;
+            let same = before.iter().position(|entry| entry.route == new.route && entry.schedule == new.schedule);
+            Some(same.map_or(new, |position| before.swap_remove(position)))
         };
         self.entries = config.routes.iter().filter_map(entry).collect();
     }

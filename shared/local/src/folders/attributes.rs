@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::folders::bucket::Bucket;
+use crate::folders::remove_if_there;
 use crate::payloads::STATE_FOLDER;
 
 /// S3's reason for an object that was written whole.
@@ -41,15 +42,11 @@ impl Attributes {
     pub fn read(bucket: &Bucket, key: &str, file: &Metadata) -> Option<Self> {
         let stored: Value = serde_json::from_slice(&fs::read(path(bucket, key)).ok()?).ok()?;
         let text = |name: &str| stored[name].as_str().map(str::to_owned);
-        let pairs = |name: &str| {
-            let pairs = stored[name].as_object().into_iter().flatten();
-            pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
-        };
         (stored["content"] == content(file)).then_some(Self {
             etag: text("etag")?,
             reason: text("reason")?,
-            headers: pairs("headers"),
-            metadata: pairs("metadata"),
+            headers: texts(&stored["headers"]),
+            metadata: texts(&stored["metadata"]),
         })
     }
 
@@ -79,11 +76,14 @@ impl Attributes {
     /// # Errors
     /// The file cannot be removed.
     pub fn remove(bucket: &Bucket, key: &str) -> io::Result<()> {
-        match fs::remove_file(path(bucket, key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        remove_if_there(&path(bucket, key))
     }
+}
+
+/// Returns the texts of a JSON object, by name.
+pub(crate) fn texts(object: &Value) -> BTreeMap<String, String> {
+    let pairs = object.as_object().into_iter().flatten();
+    pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// Returns what changes with a file's content. Moving the file does not change it.

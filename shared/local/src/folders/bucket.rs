@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use md5::{Digest, Md5};
-use sha2::Sha256;
 
 use super::object_events::{Created, deleted};
 use crate::folders::attributes::{Attributes, PUT_OBJECT};
@@ -141,7 +140,7 @@ impl Bucket {
         check_key(key)?;
         let path = self.folder.join(key);
         let mut folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.folder));
-        // Whatever does not exist yet is made in the deepest folder that does.
+        // Missing folders will be created below the deepest one that exists, so only that one is checked.
         match folders.find_map(|folder| folder.canonicalize().ok()).ok_or(NotAPath::Escapes)? {
             outside if !outside.starts_with(&self.folder) => Err(NotAPath::Escapes),
             file if !file.is_dir() => Err(NotAPath::Occupied),
@@ -222,12 +221,6 @@ pub(crate) fn md5_of(file: &mut impl Read) -> io::Result<String> {
             read => hasher.update(&buffer[..read]),
         }
     }
-}
-
-/// Returns an id in the form of a UUID; the same parts give the same id.
-pub(crate) fn event_id(parts: &[&str]) -> String {
-    let hash = format!("{:x}", Sha256::digest(parts.join("\0")));
-    format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
 }
 
 #[cfg(test)]

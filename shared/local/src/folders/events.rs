@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::{Timestamp, Unit};
 use serde_json::json;
 use trigger_core::event::Queue;
+use trigger_core::event::identity::id_of;
 use trigger_core::text::Kind;
 use trigger_core::text::json::{SyntaxError, parse};
 
-use super::bucket::{ACCOUNT, REGION, event_id};
+use super::bucket::{ACCOUNT, REGION};
 use super::queue::{FolderQueue, Outgoing};
 use crate::payloads::STATE_FOLDER;
 
@@ -45,7 +46,7 @@ pub fn completed(text: &str, now: Timestamp) -> Result<String, SyntaxError> {
     let Kind::Object(entries) = &event.kind else { return Ok(text.to_owned()) };
     let usual = [
         ("version", json!("0")),
-        ("id", json!(event_id(&[text, &now.as_nanosecond().to_string()]))),
+        ("id", json!(id_of(&[text, &now.as_nanosecond().to_string()]))),
         ("account", json!(ACCOUNT)),
         ("time", json!(now.round(Unit::Second).unwrap_or(now).to_string())),
         ("region", json!(REGION)),

@@ -3,7 +3,9 @@
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
-use super::bucket::{ACCOUNT, REGION, event_id};
+use trigger_core::event::identity::id_of;
+
+use super::bucket::{ACCOUNT, REGION};
 
 /// An object that was created.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +60,7 @@ fn detail(bucket: &str, key: &str, time: Timestamp, reason: &str) -> Value {
 fn event(detail_type: &str, bucket: &str, key: &str, time: Timestamp, detail: Value) -> String {
     json!({
         "version": "0",
-        "id": event_id(&[detail_type, bucket, key, &sequencer(time)]),
+        "id": id_of(&[detail_type, bucket, key, &sequencer(time)]),
         "detail-type": detail_type,
         "source": "aws.s3",
         "account": ACCOUNT,

@@ -4,7 +4,7 @@
 //! announce them again: it asks here which notifications are the endpoint's.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +58,7 @@ impl OwnChanges {
     }
 
     /// Moves a complete file to the path of an object, and announces the object. With `only_new`, an object that exists
-    /// is left alone and the answer is `false`.
+    /// is left alone. Returns the metadata of the object's file, or `None` if the object was left alone.
     ///
     /// # Errors
     /// The file cannot be moved.
@@ -69,10 +69,10 @@ impl OwnChanges {
         (file, path): (&Path, &Path),
         attributes: &Attributes,
         only_new: bool,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Option<Metadata>> {
         let mut recent = self.recent();
         if only_new && path.exists() {
-            return Ok(false);
+            return Ok(None);
         }
         fs::create_dir_all(path.parent().unwrap_or(&bucket.folder))?;
         attributes.write(bucket, key, &fs::metadata(file)?)?;
@@ -81,7 +81,7 @@ impl OwnChanges {
         recent.written.extend(changed(path).map(|changed| (path.to_owned(), changed)));
         let event = bucket.created(key, &metadata, &attributes.etag, &attributes.reason);
         self.announce(bucket, "Object Created", key, event);
-        Ok(true)
+        Ok(Some(metadata))
     }
 
     /// Deletes the object at a path, with the folders that are empty then, and announces it. Deleting what does not exist

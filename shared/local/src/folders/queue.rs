@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use trigger_core::config::local::{Local, LocalQueue};
+use trigger_core::event::identity::id_of;
 use trigger_core::event::{Queue, Record};
 use trigger_engine::ports::Depth;
 
-use crate::folders::bucket::{changed_at, event_id};
+use crate::folders::bucket::changed_at;
 use crate::folders::landing::{files_being_written, is_complete};
+use crate::folders::{remove_if_there, write_whole};
 
 /// A received message is invisible for this long, unless the config sets `visibility_timeout`.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 const MESSAGE_FILE: &str = ".message.json";
 
 /// A queue, and the folder that takes its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FolderQueue {
     /// The queue.
     pub queue: Queue,
@@ -114,7 +116,7 @@ impl FolderQueue {
     /// The folder cannot be written to.
     pub fn send(&self, message: &Outgoing, now: Timestamp) -> io::Result<String> {
         let nanoseconds = now.as_nanosecond();
-        let message_id = event_id(&[&self.queue.name, &nanoseconds.to_string(), &std::process::id().to_string()]);
+        let message_id = id_of(&[&self.queue.name, &nanoseconds.to_string(), &std::process::id().to_string()]);
         let attributes: Map<String, Value> =
             message.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let mut text = json!({
@@ -126,12 +128,9 @@ impl FolderQueue {
         if let Some(group) = &message.group {
             text["group"] = group.as_str().into();
         }
-        fs::create_dir_all(&self.folder)?;
-        // The file is hidden until it is whole. Names sort in the order of sending.
+        // Names sort in the order of sending.
         let name = format!("{nanoseconds:020}-{}{MESSAGE_FILE}", &message_id[..8]);
-        let hidden = self.folder.join(format!(".{name}"));
-        fs::write(&hidden, format!("{text:#}\n"))?;
-        fs::rename(hidden, self.folder.join(name))?;
+        write_whole(&self.folder.join(name), &format!("{text:#}\n"))?;
         Ok(message_id)
     }
 
@@ -250,10 +249,7 @@ impl FolderQueue {
     /// The message's file cannot be removed.
     pub fn delete(&mut self, path: &Path) -> io::Result<()> {
         self.received.remove(path);
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        remove_if_there(path)
     }
 
     /// Deletes all messages.
@@ -290,7 +286,7 @@ impl FolderQueue {
         let file: Option<Value> = is_message_file(path).then(|| serde_json::from_str(&text).ok()).flatten();
         let changed = changed_at(path).map_err(|error| error.to_string())?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let own_id = event_id(&[&self.queue.name, &name, &changed.to_string()]);
+        let own_id = id_of(&[&self.queue.name, &name, &changed.to_string()]);
         let field = |name: &str| file.as_ref().and_then(|file| file[name].as_str()).map(str::to_owned);
         let sent = field("sent").and_then(|sent| sent.parse::<Timestamp>().ok()).unwrap_or(changed);
         let body = field("body").unwrap_or(text);

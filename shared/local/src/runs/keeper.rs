@@ -1,5 +1,6 @@
 //! Writes the launches of `dev` into files, and removes the oldest.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,12 +13,13 @@ use trigger_core::launch::{Conclusion, LaunchRecord, Outcome};
 
 use super::log::{LogFile, LogLine};
 use super::{ENDED_MAX, RECORD, Runs};
+use crate::folders::write_whole;
 use crate::payloads::STATE_FOLDER;
 
 /// Of the output of a container in one attempt, no more bytes than this are kept.
 const OUTPUT_BYTES_MAX: u64 = 64 << 20;
-/// The reason of launches that no `dev` knows any more.
-const ENDED_WITH_DEV: &str = "`dev` ended before the task did";
+/// The reason that is recorded for tasks and launches that an earlier `dev` left running.
+pub(crate) const ENDED_WITH_DEV: &str = "`dev` ended before the task did";
 
 /// Writes the launches' records and the output of their containers. What cannot be written is noted, and stops nothing.
 #[derive(Debug, Clone)]
@@ -118,13 +120,8 @@ impl Keeper {
 
     /// Writes the record of a launch, and removes the oldest launches if there are too many.
     pub(crate) fn keep(&self, record: &LaunchRecord) {
-        let folder = self.runs.folder_of(&record.key.id);
-        // Other processes never see half a record.
-        let (path, hidden) = (folder.join(RECORD), folder.join(".record.json"));
-        let written = fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(&hidden, format!("{}\n", record.to_json())))
-            .and_then(|()| fs::rename(&hidden, &path));
-        self.hear(written, &path);
+        let path = self.runs.folder_of(&record.key.id).join(RECORD);
+        self.hear(write_whole(&path, &format!("{}\n", record.to_json())), &path);
         self.note_end(record);
         if record.ended.is_some() {
             self.prune();
@@ -185,14 +182,15 @@ impl State {
         folder: &Path,
         path: &Path,
     ) -> io::Result<&mut Log> {
-        let name = (launch.clone(), attempt, container.to_owned());
-        if !self.logs.contains_key(&name) {
-            fs::create_dir_all(folder)?;
-            let file = File::options().append(true).create(true).open(path)?;
-            let length = file.metadata()?.len();
-            self.logs.insert(name.clone(), Log { file, length });
+        match self.logs.entry((launch.clone(), attempt, container.to_owned())) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(vacant) => {
+                fs::create_dir_all(folder)?;
+                let file = File::options().append(true).create(true).open(path)?;
+                let length = file.metadata()?.len();
+                Ok(vacant.insert(Log { file, length }))
+            }
         }
-        self.logs.get_mut(&name).ok_or_else(|| io::Error::other("it is closed"))
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use trigger_core::event::identity::LaunchKey;
-use trigger_core::history::{HistoryQuery, Launches};
+use trigger_core::history::{HistoryQuery, Launches, is_named};
 use trigger_core::launch::LaunchRecord;
 
 use self::log::LogFile;
@@ -89,8 +89,8 @@ impl Runs {
         }
         found.retain(|record| !named.contains('/') || record.key.to_string().starts_with(named));
         if found.is_empty() {
-            let has_task = |record: &LaunchRecord| record.tasks.iter().any(|task| is_named(&task.arn, named));
-            found = self.ids().into_iter().filter_map(|id| self.record(&id).ok()).filter(has_task).collect();
+            let records = self.ids().into_iter().filter_map(|id| self.record(&id).ok());
+            found = records.filter(|record| is_named(record, named)).collect();
         }
         only(found, named)
     }
@@ -131,11 +131,6 @@ fn sorted(mut launches: Vec<LaunchRecord>, query: &HistoryQuery) -> Vec<LaunchRe
         launches.reverse();
     }
     launches
-}
-
-/// Returns whether the id of a task begins with a text, or its ARN is the text.
-fn is_named(arn: &str, named: &str) -> bool {
-    arn == named || arn.rsplit('/').next().is_some_and(|id| id.starts_with(named))
 }
 
 /// Returns the only one of the launches that were found.

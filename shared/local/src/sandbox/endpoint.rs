@@ -1,9 +1,9 @@
 //! The endpoint for tasks on this machine: S3 on the folders of buckets, SQS's JSON protocol on the folders of queues,
 //! and the ECS agent's endpoint for task protection. With it, a container runs the same program here as on AWS.
 //!
-//! Only the tasks may call it. It listens on this machine only. A request names the access key id of this `dev`, which
-//! other users do not know; S3's requests are signed with its secret too. A web page that a browser on this machine shows
-//! is refused by its headers, also if its host name leads here.
+//! Only the tasks may call it. It listens on the loopback address only. A request names the access key id of this `dev`, which
+//! other users do not know; S3's requests are signed with its secret too. Requests from web pages are
+//! refused by their headers, even if the page's host name resolves to this machine.
 //!
 //! - `access` - who may call; `sqs` - SQS. S3 is in [`s3`](super::s3).
 //!
@@ -46,7 +46,7 @@ use crate::happening::Happening;
 pub const PORT: u16 = 4599;
 /// A larger request to SQS or the agent, in bytes, is refused.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
-/// After a connection that the system could not give, the next one is accepted this much later.
+/// After a failed `accept`, the endpoint waits this long before it accepts again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// What the endpoint's services remember.
@@ -69,7 +69,7 @@ impl EndpointState {
     }
 }
 
-/// The endpoint. It answers as long as the runtime that it was started in.
+/// The endpoint. It answers until the runtime that it was started in shuts down.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// How tasks reach it.

@@ -32,7 +32,7 @@ pub struct Reach {
     pub key: String,
     /// The secret access key. It never travels.
     pub secret: String,
-    /// The path that stands for a signature where there is none: in the URL of a task's agent, and of workers' queues.
+    /// The secret path prefix that authorizes unsigned requests: in the URL of a task's agent, and of workers' queues.
     pub path: String,
 }
 
@@ -51,8 +51,8 @@ impl Reach {
         format!("http://{}", self.host)
     }
 
-    /// Adds the variables to a task's environment. The environment's own take precedence; a task with credentials of its
-    /// own keeps its way to AWS too.
+    /// Adds the variables to a task's environment. The environment's own take precedence; a task with its own
+    /// credentials still calls AWS.
     pub fn add_to(&self, environment: &mut BTreeMap<String, String>, task_id: &str, is_of_worker: bool) {
         let mut added = Vec::new();
         let has = |name: &str| environment.contains_key(name);
@@ -111,7 +111,7 @@ impl Drop for ReachFile {
     }
 }
 
-/// Returns hexadecimal digits that nobody can guess.
+/// Returns random hexadecimal digits, for a secret.
 fn random() -> io::Result<String> {
     let mut bytes = [0; SECRET_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

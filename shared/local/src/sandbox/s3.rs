@@ -15,7 +15,6 @@ mod writing;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -123,16 +122,28 @@ impl FolderS3 {
             conditions.check(&current)?;
         }
         let put = self.own.put(bucket, key, (&file.path, &path), &attributes, conditions.is_for_new_only());
-        match put {
-            Ok(true) => {}
-            Ok(false) => return Err(s3_error!(PreconditionFailed, "an object with this key exists")),
+        let metadata = match put {
+            Ok(Some(metadata)) => metadata,
+            Ok(None) => return Err(s3_error!(PreconditionFailed, "an object with this key exists")),
             Err(error) if is_occupied(&error) => return Err(unplaceable(key, NotAPath::Occupied)),
             Err(error) => return Err(internal(error)),
-        }
-        let metadata = fs::metadata(&path).map_err(internal)?;
+        };
         self.etags.learn(&path, &metadata, &attributes.etag);
         Ok(Facts { path, metadata, attributes })
     }
+}
+
+/// Returns the headers of a request's input that the object keeps.
+macro_rules! headers_of {
+    ($input:ident) => {
+        headers([
+            ("cache-control", $input.cache_control),
+            ("content-disposition", $input.content_disposition),
+            ("content-encoding", $input.content_encoding),
+            ("content-language", $input.content_language),
+            ("content-type", $input.content_type),
+        ])
+    };
 }
 
 #[async_trait]
@@ -245,13 +256,7 @@ impl S3 for FolderS3 {
         let attributes = Attributes {
             etag: received.etag(),
             reason: PUT_OBJECT.to_owned(),
-            headers: headers([
-                ("cache-control", input.cache_control),
-                ("content-disposition", input.content_disposition),
-                ("content-encoding", input.content_encoding),
-                ("content-language", input.content_language),
-                ("content-type", input.content_type),
-            ]),
+            headers: headers_of!(input),
             metadata: input.metadata.into_iter().flatten().collect(),
         };
         let conditions =
@@ -289,16 +294,7 @@ impl S3 for FolderS3 {
         })
         .await?;
         let (headers, metadata) = match replaces {
-            true => (
-                headers([
-                    ("cache-control", input.cache_control),
-                    ("content-disposition", input.content_disposition),
-                    ("content-encoding", input.content_encoding),
-                    ("content-language", input.content_language),
-                    ("content-type", input.content_type),
-                ]),
-                input.metadata.into_iter().flatten().collect(),
-            ),
+            true => (headers_of!(input), input.metadata.into_iter().flatten().collect()),
             false => (source.attributes.headers, source.attributes.metadata),
         };
         let attributes = Attributes { etag, reason: "CopyObject".to_owned(), headers, metadata };
@@ -356,13 +352,7 @@ impl S3 for FolderS3 {
         let input = request.input;
         let bucket = &self.bucket(&input.bucket)?;
         bucket.path(&input.key).map_err(|error| unplaceable(&input.key, error))?;
-        let headers = headers([
-            ("cache-control", input.cache_control),
-            ("content-disposition", input.content_disposition),
-            ("content-encoding", input.content_encoding),
-            ("content-language", input.content_language),
-            ("content-type", input.content_type),
-        ]);
+        let headers = headers_of!(input);
         let metadata = input.metadata.into_iter().flatten().collect();
         let id = Upload::create(bucket, &input.key, headers, metadata).map_err(internal)?;
         Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -506,6 +496,3 @@ fn is_occupied(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
     matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | IsADirectory | NotADirectory)
 }
-
-/// A path, and what its file holds.
-type Part = (PathBuf, String);

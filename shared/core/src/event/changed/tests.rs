@@ -64,13 +64,17 @@ fn a_changed_event_of_s3_is_another_and_a_later_one() {
 #[test]
 fn what_cannot_be_set_is_said() {
     for (event, change, reason) in [
-        (orders(), "source=x", "`source` cannot be set: an event of EventBridge has a `detail`"),
+        (orders(), "source=x", "`source` cannot be set: of an event of EventBridge, only `detail` can be changed"),
         (orders(), "detail.total.x=1", "there is a number on the way"),
         (orders(), "detail.lines.2=1", "there is a list on the way"),
         (orders(), "detail=1", "`detail`"),
-        (message("text"), "detail.a=1", "a message has a `body`"),
+        (message("text"), "detail.a=1", "of a message, only `body` can be changed"),
         (message("text"), "body.a=1", "there is a string on the way"),
-        (Firing::local("r", Timestamp::UNIX_EPOCH).into_event(), "body.a=1", "a firing has a `input`"),
+        (
+            Firing::local("r", Timestamp::UNIX_EPOCH).into_event(),
+            "body.a=1",
+            "of a firing, only `input` can be changed",
+        ),
     ] {
         let error = event.changed(&changes(&[change]), Timestamp::UNIX_EPOCH).expect_err("is refused").to_string();
         assert!(error.contains(reason), "{change}: {error}");

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::stream::unfold;
 use hyper::body::Bytes;
@@ -198,11 +198,6 @@ impl ETags {
 
 fn stamp(file: &Metadata) -> Stamp {
     (file.size(), file.ctime(), file.ctime_nsec())
-}
-
-/// Returns the time of a file's creation or last change, for uploads.
-pub(super) fn since(file: &Metadata, now: SystemTime) -> Duration {
-    file.modified().ok().and_then(|modified| now.duration_since(modified).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

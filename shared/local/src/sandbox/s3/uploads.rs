@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 use s3s::dto::{CompletedPart, ETag, MultipartUpload, Part as ListedPart};
 use s3s::{S3Result, s3_error};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::internal;
 use super::reading::{modified, signed};
 use super::writing::{unique, uploads};
-use super::{Part, internal};
-use crate::folders::attributes::Attributes;
+use crate::folders::attributes::{Attributes, texts};
 use crate::folders::bucket::{Bucket, md5_of};
 
 /// S3 accepts parts up to this number.
@@ -24,6 +24,9 @@ const PARTS_MAX: i32 = 10_000;
 const PART_BYTES_MIN: u64 = 5 << 20;
 /// The file with what the object will have beside its content.
 const ABOUT: &str = "upload.json";
+
+/// The file of a part, and the part's ETag.
+pub(super) type Part = (PathBuf, String);
 
 /// An upload that was begun.
 #[derive(Debug)]
@@ -99,13 +102,8 @@ impl Upload {
 
     /// Returns what the object has beside its content.
     pub(super) fn attributes(&self, etag: String) -> Attributes {
-        let pairs = |name: &str| {
-            let pairs: Option<&Map<String, Value>> = self.about[name].as_object();
-            let pairs = pairs.into_iter().flatten();
-            pairs.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
-        };
         let reason = "CompleteMultipartUpload".to_owned();
-        Attributes { etag, reason, headers: pairs("headers"), metadata: pairs("metadata") }
+        Attributes { etag, reason, headers: texts(&self.about["headers"]), metadata: texts(&self.about["metadata"]) }
     }
 
     pub(super) fn listed(&self) -> S3Result<Vec<ListedPart>> {

@@ -16,7 +16,6 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use tokio::io::AsyncWriteExt;
 
 use super::internal;
-use super::reading::since;
 use crate::folders::bucket::Bucket;
 use crate::payloads::STATE_FOLDER;
 
@@ -32,10 +31,10 @@ pub(super) fn uploads(bucket: &Bucket) -> PathBuf {
 
 /// Removes what was begun long ago and never became an object.
 pub(super) fn remove_leftovers(bucket: &Bucket) {
-    let now = SystemTime::now();
     for entry in fs::read_dir(uploads(bucket)).into_iter().flatten().flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
-        if since(&metadata, now) > LEFTOVER {
+        let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+        if age.is_some_and(|age| age > LEFTOVER) {
             // What cannot be removed is tried again by the next `dev`.
             let _ = match metadata.is_dir() {
                 true => fs::remove_dir_all(entry.path()),
